@@ -1,0 +1,23 @@
+"""The one exception for things a user can mend: printed as one clear line, exit code 2."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Bad input, told in one line: what is wrong, where, and what to do.
+
+    Attributes:
+        title: What is wrong, a sentence without a full stop.
+        where: The place: a file, a key, a row; empty where the title names it.
+        hint: What to do about it; empty where nothing helps.
+    """
+
+    def __init__(self, title: str, where: str = "", hint: str = "") -> None:
+        super().__init__(title, where, hint)
+        self.title = title
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.title}" if self.where else self.title
+        return f"{line}. {self.hint}" if self.hint else line

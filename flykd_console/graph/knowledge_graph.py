@@ -1,0 +1,118 @@
+"""The knowledge graph in memory: node tables and one edge list per (head type, relation, tail type).
+
+One direction of every edge is kept (FLYKD_SPEC section 1); reverses are added per part of a split by `with_reverses`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flykd_console.errors import UserError
+
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+class EdgeType(NamedTuple):
+    """A canonical edge type; messages flow from head to tail."""
+
+    head: str
+    relation: str
+    tail: str
+
+    def reverse(self) -> EdgeType:
+        """`rev_<relation>` the other way round; a relation between equal types is its own reverse."""
+        return self if self.head == self.tail else EdgeType(self.tail, f"rev_{self.relation}", self.head)
+
+
+@dataclass(frozen=True)
+class KnowledgeGraph:
+    """A typed multigraph.
+
+    Attributes:
+        nodes: Per node type a table `id, name` (both strings); a node's index is its row.
+        edges: Per edge type (heads, tails), int64 [n] each, one direction, duplicates kept.
+        source: What it was read from, for people.
+    """
+
+    nodes: Mapping[str, pl.DataFrame]
+    edges: Mapping[EdgeType, Pairs]
+    source: str = field(default="", compare=False)
+
+    def count(self, node_type: str) -> int:
+        """Number of nodes of a type."""
+        return self.nodes[node_type].height
+
+    @property
+    def node_count(self) -> int:
+        return sum(table.height for table in self.nodes.values())
+
+    @property
+    def edge_count(self) -> int:
+        """Edges, each counted once."""
+        return sum(len(heads) for heads, _ in self.edges.values())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over node ids and edges, in the order in which they stand."""
+        digest = hashlib.sha256()
+        for node_type in sorted(self.nodes):
+            digest.update(f"\x00{node_type}\x00".encode())
+            digest.update("\n".join(self.nodes[node_type]["id"].to_list()).encode())
+        for edge_type in sorted(self.edges):
+            digest.update("\x00".join(("", *edge_type, "")).encode())
+            for part in self.edges[edge_type]:
+                digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def targets(self, relations: list[str]) -> list[EdgeType]:
+        """The edge types of the relations to be learnt; they must share head type and tail type.
+
+        Raises:
+            UserError: A relation is not in the graph, is ambiguous, or the types differ.
+        """
+        found = []
+        for relation in relations:
+            matches = [e for e in self.edges if e.relation == relation]
+            if len(matches) != 1:
+                import difflib
+
+                known = sorted({e.relation for e in self.edges})
+                near = difflib.get_close_matches(relation, known, n=3, cutoff=0.4) or known[:8]
+                what = "stands between several pairs of node types" if matches else "is not in the graph"
+                raise UserError(
+                    f"the relation {relation!r} {what}",
+                    f"graph.targets ({self.source})",
+                    f"Name relations of this graph, such as {', '.join(near)}.",
+                )
+            found.append(matches[0])
+        if len({(e.head, e.tail) for e in found}) > 1:
+            kinds = ", ".join(f"{e.relation} ({e.head} → {e.tail})" for e in found)
+            raise UserError(f"the relations join different node types: {kinds}", "graph.targets", "Choose one pair of types.")
+        if found[0].head == found[0].tail:
+            raise UserError(
+                f"{found[0].relation!r} joins {found[0].head!r} with itself", "graph.targets", "Choose a relation between two node types."
+            )
+        return found
+
+
+def with_reverses(edges: Mapping[EdgeType, Pairs]) -> dict[EdgeType, Pairs]:
+    """Both directions of every edge, by edge type in sorted order.
+
+    Different types gain `rev_<relation>`; equal types get the flipped rows under the same name, a self loop once more too.
+    """
+    both: dict[EdgeType, Pairs] = {}
+    for edge_type, (heads, tails) in edges.items():
+        if edge_type.head == edge_type.tail:
+            both[edge_type] = (np.concatenate([heads, tails]), np.concatenate([tails, heads]))
+        else:
+            both[edge_type] = (heads, tails)
+            both[edge_type.reverse()] = (tails, heads)
+    return dict(sorted(both.items()))

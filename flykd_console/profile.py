@@ -1,0 +1,200 @@
+"""The profile as data: pydantic models of every section; every default is the paper's (FLYKD_SPEC sections 2 to 7).
+
+Reading a TOML file, `--set` overrides and writing the resolved profile live in `flykd_console.profile_io`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Source = Literal["original", "pseudo_train", "pseudo_random"]
+BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
+
+
+class Section(BaseModel):
+    """A table of the profile: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Run(Section):
+    """Who and where: the run's name, its seeds and its device."""
+
+    name: str = Field("flykd", min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([45, 46, 47, 48, 49], min_length=1)
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("a seed is named twice")
+        return seeds
+
+
+class Pooling(Section):
+    """Similar-disease pooling (FLYKD_SPEC section 3): which relations make a tail's profile, and its constants."""
+
+    enabled: bool = True
+    relations: list[str] = ["disease_disease", "disease_protein"]
+    neighbours: int = Field(3, ge=1)
+    decay: float = Field(0.7, ge=0.0)
+    floor: float = Field(0.2, ge=0.0, le=1.0)
+
+
+class Graph(Section):
+    """Which knowledge graph, and which of its relations are learnt and scored."""
+
+    source: str = Field("embedded", min_length=1)
+    targets: list[str] = Field(["contraindication", "indication"], min_length=1)
+    scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
+    pooling: Pooling = Pooling()
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, targets: list[str]) -> list[str]:
+        if len(set(targets)) != len(targets):
+            raise ValueError("a relation is named twice")
+        return targets
+
+
+class Split(Section):
+    """How edges are divided into train, validation and test."""
+
+    kind: Literal["complex_disease", "random"] = "complex_disease"
+    fractions: tuple[float, float, float] = (0.83125, 0.11875, 0.05)
+    filter_negatives: bool = Field(False, description="never draw a true pair as a negative")
+
+    @field_validator("fractions")
+    @classmethod
+    def _sum_to_one(cls, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(fractions) <= 0.0 or abs(sum(fractions) - 1.0) > 1e-6:
+            raise ValueError("train, validation and test must each be above 0 and sum to 1")
+        return fractions
+
+
+class Teacher(Section):
+    """The large model."""
+
+    dim: int = Field(130, ge=2, le=4096)
+
+
+class Student(Section):
+    """The small model, and the baseline trained without a teacher."""
+
+    dim: int = Field(80, ge=2, le=4096)
+
+
+class Pretrain(Section):
+    """Link prediction over every relation before finetuning; 0 epochs leaves it out."""
+
+    epochs: int = Field(1, ge=0)
+    batch_size: int = Field(1024, ge=1)
+    lr: float = Field(1e-3, gt=0.0)
+    weight_decay: float = Field(0.01, ge=0.0)
+
+
+class Plateau(Section):
+    """ReduceLROnPlateau on the training loss, in the last epochs only (the paper's text)."""
+
+    factor: float = Field(0.8, gt=0.0, lt=1.0)
+    patience: int = Field(10, ge=0)
+    last_epochs: int = Field(400, ge=0)
+
+
+class Finetune(Section):
+    """Supervised training of teacher and baseline, and the optimiser that distilling shares."""
+
+    epochs: int = Field(2000, ge=1)
+    lr: float = Field(5e-4, gt=0.0)
+    plateau: Plateau = Plateau()
+    validate_every: int = Field(20, ge=1)
+
+
+class RandomGraph(Section):
+    """Algorithm 1: random pairs that the teacher labels."""
+
+    labels_per_relation: int = Field(100_000, ge=1)
+    sampler: Literal["pairs"] = "pairs"
+    degree_power: float = Field(1.0, ge=0.0)
+    refresh_every: int = Field(1, ge=0, description="0: drawn once")
+
+
+class Curriculum(Section):
+    """Three loss weights over the epochs: break points are (fraction of the epochs, weight), linear between."""
+
+    shape: Literal["linear", "stepwise", "none"] = "linear"
+    original: list[BreakPoint] = [(0.2, 1.0), (0.4, 0.05)]
+    pseudo_train: list[BreakPoint] = [(0.2, 0.0), (0.4, 1.0)]
+    pseudo_random: list[BreakPoint] = [(0.4, 0.0), (0.6, 1.0)]
+
+    @field_validator("original", "pseudo_train", "pseudo_random")
+    @classmethod
+    def _ascending(cls, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        if not points:
+            raise ValueError("needs at least one break point")
+        if any(b[0] < a[0] for a, b in zip(points, points[1:], strict=False)):
+            raise ValueError("break points must ascend")
+        return points
+
+
+class Distill(Section):
+    """How the student learns from the teacher: label sources, random graphs, curriculum."""
+
+    method: str = Field("flykd", min_length=1)
+    epochs: int = Field(2000, ge=1)
+    sources: list[Source] = Field(["original", "pseudo_train", "pseudo_random"], min_length=1)
+    pseudo_negatives: Literal["student", "teacher", "none"] = "student"
+    random_graph: RandomGraph = RandomGraph()
+    curriculum: Curriculum = Curriculum()
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct(cls, sources: list[Source]) -> list[Source]:
+        if len(set(sources)) != len(sources):
+            raise ValueError("a label source is named twice")
+        return sources
+
+
+class Engine(Section):
+    """How the arithmetic is carried out; never what is computed."""
+
+    propagation: Literal["planned", "dgl"] = "planned"
+    threads: int = Field(0, ge=0, description="CPU threads; 0: all the process may use")
+    log_every: int = Field(1, ge=1, description="epochs between two epoch events")
+    checkpoint_every: int = Field(200, ge=1, description="epochs between two checkpoints")
+
+
+class Profile(Section):
+    """A whole profile. Running a resolved profile again repeats the run."""
+
+    run: Run = Run()
+    graph: Graph = Graph()
+    split: Split = Split()
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    pretrain: Pretrain = Pretrain()
+    finetune: Finetune = Finetune()
+    distill: Distill = Distill()
+    engine: Engine = Engine()
+
+    @model_validator(mode="after")
+    def _some_weight_everywhere(self) -> Profile:
+        points = self.distill.curriculum
+        fractions = sorted({0.0, 1.0} | {f for s in self.distill.sources for f, _ in getattr(points, s)})
+        for fraction in fractions:
+            if sum(interpolate(getattr(points, s), fraction) for s in self.distill.sources) <= 0.0:
+                raise ValueError(f"distill.curriculum: at {fraction:.0%} of the epochs every loss weight is 0")
+        return self
+
+
+def interpolate(points: list[tuple[float, float]], fraction: float) -> float:
+    """The weight at `fraction` of the epochs: linear between break points, constant outside them."""
+    if fraction <= points[0][0]:
+        return points[0][1]
+    for (f0, w0), (f1, w1) in zip(points, points[1:], strict=False):
+        if fraction <= f1:
+            return w1 if f1 == f0 else w0 + (w1 - w0) * (fraction - f0) / (f1 - f0)
+    return points[-1][1]

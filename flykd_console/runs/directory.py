@@ -1,0 +1,192 @@
+"""The run directory: names, layout, lock and state of one run, and the list of all (DESIGN section 3)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flykd_console.errors import UserError
+
+ORDERS = ("pause", "stop", "checkpoint", "evaluate")
+
+
+def runs_root() -> Path:
+    """Where runs live: `$FLYKD_RUNS`, else `runs/` in the current folder."""
+    return Path(os.environ.get("FLYKD_RUNS", "runs"))
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths of one run. Nothing is created or read by building one."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile.toml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
+    def nodes(self) -> Path:
+        """Parquet: `type, index, id, name` of the scored node types, index in the order of the embeddings' rows."""
+        return self.path / "nodes.parquet"
+
+    @property
+    def worker_log(self) -> Path:
+        return self.path / "worker.log"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "worker.lock"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export"
+
+    def seed(self, seed: int) -> Path:
+        return self.path / f"seed-{seed}"
+
+    def weights(self, seed: int, stage: str) -> Path:
+        """Weights of a finished stage: `<stage>.safetensors` (pretraining stages too)."""
+        return self.seed(seed) / f"{stage}.safetensors"
+
+    def state(self, seed: int, stage: str) -> Path:
+        """Resumable state of an unfinished stage."""
+        return self.seed(seed) / f"{stage}.state"
+
+    def embeddings(self, seed: int, model: str) -> Path:
+        """`head.embedding`, `tail.embedding/<relation>`, `relation/<relation>`, `probe/<relation>/{head,tail,logit}`."""
+        return self.seed(seed) / f"{model}.embeddings.safetensors"
+
+    def test_scores(self, seed: int) -> Path:
+        """Parquet: `relation, head_id, tail_id, label, teacher, baseline, student` (logits)."""
+        return self.seed(seed) / "test-scores.parquet"
+
+    def labels(self, seed: int) -> Path:
+        """Parquet: `relation, head_id, tail_id, part` (train, validation, test): every true pair of the targets."""
+        return self.seed(seed) / "labels.parquet"
+
+    def order_file(self, order: str) -> Path:
+        return self.path / "control" / order
+
+    def order(self, order: str) -> None:
+        """Give an order (`pause`, `stop`, `checkpoint`, `evaluate`); the trainer acknowledges it by an event."""
+        if order not in ORDERS:
+            raise ValueError(order)
+        self.order_file(order).parent.mkdir(exist_ok=True)
+        self.order_file(order).touch()
+
+    def withdraw(self, order: str) -> None:
+        """Take an order back; withdrawing `pause` lets training go on."""
+        self.order_file(order).unlink(missing_ok=True)
+
+    def is_running(self) -> bool:
+        """Whether a worker holds the run's lock on this machine."""
+        try:
+            handle = os.open(self.lock, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        else:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            return False
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run as its only worker.
+
+        Raises:
+            UserError: Another worker holds it.
+        """
+        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    "this run is being trained already", self.name, f"Watch it: flykd-console watch {self.name}"
+                ) from None
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()}\n".encode())
+            yield
+        finally:
+            os.close(handle)
+
+
+def create_run(name: str, root: Path | None = None) -> RunDirectory:
+    """Make `<root>/<name>-<yyyymmdd-hhmmss>/`; a number is added where that exists."""
+    root = root or runs_root()
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for suffix in ["", *(f"-{i}" for i in range(2, 1000))]:
+        path = root / (stem + suffix)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"the run's folder cannot be made ({error.strerror})", str(path)) from None
+        (path / "control").mkdir()
+        return RunDirectory(path.absolute())
+    raise UserError("too many runs of this name in one second", str(root / stem))
+
+
+def list_runs(root: Path | None = None) -> list[RunDirectory]:
+    """Every run below the root, newest first (by the time that `profile.toml` was written)."""
+    root = root or runs_root()
+    found = [p for p in root.iterdir() if (p / "profile.toml").is_file()] if root.is_dir() else []
+    found.sort(key=lambda p: ((p / "profile.toml").stat().st_mtime_ns, p.name), reverse=True)
+    return [RunDirectory(p.absolute()) for p in found]
+
+
+def find_run(run: str | None, root: Path | None = None, finished: bool = False) -> RunDirectory:
+    """A run by name, unique beginning of a name, or path; None: the newest (finished) one.
+
+    Raises:
+        UserError: There is no such run, or several begin like this.
+    """
+    root = root or runs_root()
+    if run is not None:
+        path = Path(run)
+        if (path / "profile.toml").is_file():
+            return RunDirectory(path.absolute())
+        matches = [r for r in list_runs(root) if r.name == run] or [
+            r for r in list_runs(root) if r.name.startswith(run)
+        ]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            names = ", ".join(r.name for r in matches[:5])
+            raise UserError(f"{len(matches)} runs begin with {run!r}: {names}", str(root), "Give more of the name.")
+        raise UserError(f"there is no run {run!r}", str(root), "List them: flykd-console runs")
+    runs = [r for r in list_runs(root) if not finished or r.results.is_file()]
+    if not runs:
+        what = "finished run" if finished else "run"
+        raise UserError(f"there is no {what} yet", str(root), "Train one: flykd-console run profiles/flykd.toml")
+    return runs[0]

@@ -1,0 +1,238 @@
+"""The event log's records: one frozen struct per kind, written as one JSON object per line (DESIGN section 3).
+
+Field names are a promise to other programs. Readers skip what they cannot decode: a torn line, an unknown kind.
+Losses, weights and rates are plain floats; a value that is not finite is written as null and read as NaN.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = 1
+
+STAGES = ("pretrain-teacher", "pretrain-student", "teacher", "baseline", "student")
+MODELS = ("teacher", "baseline", "student")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=False):
+    """What every record carries: schema version `v` and the time of writing `t` (Unix seconds)."""
+
+    v: int = SCHEMA
+    t: float = msgspec.field(default_factory=time.time)
+
+
+class PlannedStage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage that the run will go through, in order."""
+
+    seed: int
+    stage: str
+    epochs: int
+
+
+class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The graph as the dashboard's header and the report name it."""
+
+    source: str
+    fingerprint: str = ""
+    nodes: int = 0
+    edges: int = 0
+    targets: list[str] = []
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
+    """First record of a run, and again after each resume (`resumed` is then true)."""
+
+    run: str
+    name: str
+    method: str
+    seeds: list[int]
+    stages: list[PlannedStage]
+    device: str
+    device_name: str = ""
+    graph: GraphFacts
+    teacher_dim: int
+    student_dim: int
+    pid: int
+    resumed: bool = False
+
+
+class StageStarted(Event, frozen=True, kw_only=True, tag="stage.started"):
+    """`schedule`: per loss source the whole curriculum as (epoch, normalised weight), for the student stage only."""
+
+    seed: int
+    stage: str
+    epochs: int
+    first_epoch: int = 0
+    dim: int
+    parameters: int
+    schedule: dict[str, list[tuple[float, float]]] | None = None
+
+
+class Epoch(Event, frozen=True, kw_only=True, tag="epoch"):
+    """`epoch` counts from 1 to `epochs` (finished epochs; for pretraining: optimiser steps); `seconds` excludes evaluation."""
+
+    seed: int
+    stage: str
+    epoch: int
+    epochs: int
+    losses: dict[str, float | None]
+    weights: dict[str, float] | None = None
+    lr: float
+    seconds: float
+
+
+class RelationScore(msgspec.Struct, frozen=True, kw_only=True):
+    """Fractions in [0, 1]."""
+
+    auprc: float
+    auroc: float
+    positives: int = 0
+    negatives: int = 0
+
+
+class Evaluation(Event, frozen=True, kw_only=True, tag="evaluation"):
+    """Metrics of one model at one epoch on one part (`validation` or `test`)."""
+
+    seed: int
+    stage: str
+    epoch: int
+    split: str
+    macro_auprc: float
+    macro_auroc: float
+    relations: dict[str, RelationScore]
+
+
+class Resources(Event, frozen=True, kw_only=True, tag="resources"):
+    """At most once a second. CPU in per cent of one core, memory in bytes, power in watts, temperature in °C; None where absent."""
+
+    cpu: float
+    rss: int
+    memory_total: int | None = None
+    gpu_utilisation: float | None = None
+    gpu_memory: int | None = None
+    gpu_memory_total: int | None = None
+    gpu_temperature: float | None = None
+    gpu_power: float | None = None
+
+
+class Checkpoint(Event, frozen=True, kw_only=True, tag="checkpoint"):
+    """A stage's resumable state was written."""
+
+    seed: int
+    stage: str
+    epoch: int
+    file: str
+
+
+class Control(Event, frozen=True, kw_only=True, tag="control"):
+    """The trainer acknowledges an order. `state`: running, paused, stopping."""
+
+    action: Literal["pause", "resume", "stop", "checkpoint", "evaluate"]
+    state: str
+    seed: int | None = None
+    stage: str | None = None
+
+
+class Log(Event, frozen=True, kw_only=True, tag="log"):
+    """One line of the run's log. `level`: debug, info, warning, error."""
+
+    level: str
+    message: str
+    seed: int | None = None
+    stage: str | None = None
+
+
+class StageFinished(Event, frozen=True, kw_only=True, tag="stage.finished"):
+    """`reused_from` names the run whose finished stage was loaded instead of training again."""
+
+    seed: int
+    stage: str
+    epochs: int
+    seconds: float
+    peak_rss: int | None = None
+    reused_from: str | None = None
+
+
+class ExportFinished(Event, frozen=True, kw_only=True, tag="export.finished"):
+    """A verified bundle was written."""
+
+    seed: int
+    bundle: str
+
+
+class RunFinished(Event, frozen=True, kw_only=True, tag="run.finished"):
+    """`outcome`: finished (every stage done) or stopped (by order, with a checkpoint)."""
+
+    outcome: Literal["finished", "stopped"]
+    seconds: float
+
+
+class RunFailed(Event, frozen=True, kw_only=True, tag="run.failed"):
+    """`traceback` is empty for a mistake of the user's, whose whole story is `error`."""
+
+    error: str
+    traceback: str = ""
+
+
+AnyEvent = (
+    RunStarted
+    | StageStarted
+    | Epoch
+    | Evaluation
+    | Resources
+    | Checkpoint
+    | Control
+    | Log
+    | StageFinished
+    | ExportFinished
+    | RunFinished
+    | RunFailed
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)
+
+
+class NewerSchemaError(Exception):
+    """The log was written by a newer program; the message names both versions."""
+
+
+def encode(event: Event) -> bytes:
+    """One line of the log, with its newline. msgspec writes NaN and infinity as null."""
+    return _encoder.encode(event) + b"\n"
+
+
+def decode(line: bytes) -> AnyEvent | None:
+    """The record of one line, or None for a torn line, garbage or an unknown kind.
+
+    Raises:
+        NewerSchemaError: The line's `v` is above this program's `SCHEMA`.
+    """
+    try:
+        event: AnyEvent = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        version = _version_of(line)
+        if version > SCHEMA:
+            raise NewerSchemaError(f"schema {version}, this program reads up to {SCHEMA}") from None
+        return None
+    if event.v > SCHEMA:
+        raise NewerSchemaError(f"schema {event.v}, this program reads up to {SCHEMA}")
+    return event
+
+
+def _version_of(line: bytes) -> int:
+    try:
+        record = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
+    version = record.get("v", 0) if isinstance(record, dict) else 0
+    return version if isinstance(version, int) else 0
+
+
+def finite(value: float | None) -> float:
+    """A logged number as a float; what was not finite comes back as NaN."""
+    return math.nan if value is None else value
