@@ -1,0 +1,193 @@
+"""`results.json`: what a run measured, per seed and model, and the one place where means and gains are computed.
+
+Scores are fractions in [0, 1]. A gain compares the student with the baseline of the same seed, in points (100 times the
+difference of the two macro AUPRC) and in per cent of the baseline, and is then averaged over the seeds. Deviations are
+sample deviations (n - 1); one seed has none. The field names are a promise to other programs.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from flykd_console.errors import UserError
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import MODELS, RelationScore
+from flykd_console.runs.files import replace_file
+
+SCHEMA = 1
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured."""
+
+    macro_auprc: float | None = None
+    macro_auroc: float | None = None
+    micro_auprc: float | None = None
+    micro_auroc: float | None = None
+    relations: dict[str, RelationScore] = {}
+
+
+class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained model of one seed: `seconds` of training; `reused_from` names the run it was taken over from."""
+
+    dim: int
+    parameters: int
+    epochs: int
+    seconds: float
+    test: Scores
+    validation: Scores = Scores()
+    reused_from: str | None = None
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """The graph: what it was read from, and the SHA-256 over its ids and edges."""
+
+    source: str
+    fingerprint: str = ""
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean and sample deviation over `n` seeds; `std` is None for a single one."""
+
+    mean: float
+    std: float | None = None
+    n: int
+
+
+class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`. Gains: the student's only."""
+
+    macro_auprc: Spread | None = None
+    macro_auroc: Spread | None = None
+    relations: dict[str, dict[str, Spread]] = {}
+    gain_points: Spread | None = None
+    gain_percent: Spread | None = None
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file. Keys of `seeds` are the seeds as text; a seed in work lacks the models that are not done."""
+
+    schema: int = SCHEMA
+    run: str
+    method: str
+    graph: Source
+    seeds: dict[str, dict[str, ModelResult]] = {}
+    summary: dict[str, ModelSummary] = {}
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """What the student wins over the baseline of its own seed."""
+
+    points: float
+    percent: float
+
+
+def gain(models: Mapping[str, ModelResult]) -> Gain | None:
+    """The student's gain in one seed; None where one of the two is missing or the baseline scores 0."""
+    if "student" not in models or "baseline" not in models:
+        return None
+    student, baseline = models["student"].test.macro_auprc, models["baseline"].test.macro_auprc
+    if not _finite(student) or not _finite(baseline) or not baseline:
+        return None
+    assert student is not None
+    return Gain(points=100.0 * (student - baseline), percent=100.0 * (student / baseline - 1.0))
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Mean and sample deviation of the values that were measured; None where there is none."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if not known:
+        return None
+    return Spread(mean=statistics.fmean(known), std=statistics.stdev(known) if len(known) > 1 else None, n=len(known))
+
+
+def summarise(seeds: Mapping[str, Mapping[str, ModelResult]]) -> dict[str, ModelSummary]:
+    """Means and deviations over the seeds per model: teacher, baseline, student; a model never trained is absent."""
+    gains = [g for models in seeds.values() if (g := gain(models)) is not None]
+    summary = {}
+    for model in MODELS:
+        tests = [models[model].test for models in seeds.values() if model in models]
+        if not tests:
+            continue
+        relations = list(dict.fromkeys(relation for test in tests for relation in test.relations))
+        summary[model] = ModelSummary(
+            macro_auprc=spread(test.macro_auprc for test in tests),
+            macro_auroc=spread(test.macro_auroc for test in tests),
+            relations={r: _relation_spread([t.relations[r] for t in tests if r in t.relations]) for r in relations},
+            gain_points=spread(g.points for g in gains) if model == "student" else None,
+            gain_percent=spread(g.percent for g in gains) if model == "student" else None,
+        )
+    return summary
+
+
+def build_results(run: str, method: str, graph: Source, seeds: Mapping[int, Mapping[str, ModelResult]]) -> Results:
+    """The results of the seeds so far, in ascending order of the seed, with their summary."""
+    ordered = {str(seed): dict(seeds[seed]) for seed in sorted(seeds)}
+    return Results(run=run, method=method, graph=graph, seeds=ordered, summary=summarise(ordered))
+
+
+def write_results(directory: RunDirectory, results: Results) -> None:
+    """Put `results.json` in place, with its summary computed anew; scores that are not finite are left out."""
+    seeds = {seed: {name: _clean(model) for name, model in models.items()} for seed, models in results.seeds.items()}
+    results = msgspec.structs.replace(results, seeds=seeds, summary=summarise(seeds))
+    replace_file(directory.results, msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+
+
+def read_results(path: Path) -> Results:
+    """Read `results.json`.
+
+    Raises:
+        UserError: The file is missing, damaged, or written by a newer program.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"the results cannot be read ({error.strerror})", str(path)) from None
+    try:
+        schema = msgspec.json.decode(data, type=_SchemaOnly).schema
+        if schema > SCHEMA:
+            raise UserError(
+                f"written by a newer program (schema {schema}; this one reads up to {SCHEMA})",
+                str(path),
+                "Update flykd-console.",
+            )
+        return msgspec.json.decode(data, type=Results)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"the file is damaged ({error})",
+            str(path),
+            "Resuming the run writes it anew: flykd-console run --resume RUN",
+        ) from None
+
+
+class _SchemaOnly(msgspec.Struct):
+    schema: int
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _relation_spread(scores: list[RelationScore]) -> dict[str, Spread]:
+    found = {"auprc": spread(s.auprc for s in scores), "auroc": spread(s.auroc for s in scores)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _clean(model: ModelResult) -> ModelResult:
+    """JSON has no NaN: macro and micro scores become null, a relation without a score is left out."""
+
+    def scores(part: Scores) -> Scores:
+        return Scores(
+            macro_auprc=part.macro_auprc if _finite(part.macro_auprc) else None,
+            macro_auroc=part.macro_auroc if _finite(part.macro_auroc) else None,
+            micro_auprc=part.micro_auprc if _finite(part.micro_auprc) else None,
+            micro_auroc=part.micro_auroc if _finite(part.micro_auroc) else None,
+            relations={r: s for r, s in part.relations.items() if _finite(s.auprc) and _finite(s.auroc)},
+        )
+
+    return msgspec.structs.replace(model, test=scores(model.test), validation=scores(model.validation))
