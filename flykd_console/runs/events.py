@@ -44,7 +44,7 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
-    """First record of a run, and again after each resume (`resumed` is then true)."""
+    """First record of a run, and again after each resume (`resumed` is then true); pretraining's length and most of `graph` follow in `run.prepared`."""
 
     run: str
     name: str
@@ -58,6 +58,16 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     student_dim: int
     pid: int
     resumed: bool = False
+
+
+class RunPrepared(Event, frozen=True, kw_only=True, tag="run.prepared"):
+    """The graph is read, the stages and the device are known; `seconds` since the trainer began. Follows each `run.started`."""
+
+    graph: GraphFacts
+    stages: list[PlannedStage]
+    device: str
+    device_name: str
+    seconds: float
 
 
 class StageStarted(Event, frozen=True, kw_only=True, tag="stage.started"):
@@ -180,6 +190,7 @@ class RunFailed(Event, frozen=True, kw_only=True, tag="run.failed"):
 
 AnyEvent = (
     RunStarted
+    | RunPrepared
     | StageStarted
     | Epoch
     | Evaluation

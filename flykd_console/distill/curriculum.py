@@ -1,0 +1,46 @@
+"""The curriculum: epoch -> one normalised weight per loss (FlyKD section 3.3 and Figure 3).
+
+L = (λ_original L_og + λ_pseudo_train L_pe + λ_pseudo_random L_pr) / (λ_original + λ_pseudo_train + λ_pseudo_random)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flykd_console import profile
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Weights of the chosen label sources over a number of epochs."""
+
+    settings: profile.Curriculum
+    sources: tuple[str, ...]
+    epochs: int
+
+    def raw(self, source: str, epoch: float) -> float:
+        """λ of a source before normalisation; `epoch` counts from 0 and may be fractional."""
+        points: list[tuple[float, float]] = getattr(self.settings, source)
+        fraction = epoch / self.epochs
+        if self.settings.shape == "none":
+            return points[-1][1]
+        if self.settings.shape == "stepwise":
+            # Each weight holds until the next one would begin to fade in: the break point before it.
+            reached = [i for i, (start, _) in enumerate(points) if fraction >= start]
+            return points[min(reached[-1] + 1, len(points) - 1)][1] if reached else points[0][1]
+        return profile.interpolate(points, fraction)
+
+    def weights(self, epoch: float) -> dict[str, float]:
+        """Weights that sum to 1, by source."""
+        raw = {source: self.raw(source, epoch) for source in self.sources}
+        total = sum(raw.values())
+        return {source: weight / total for source, weight in raw.items()}
+
+    def schedule(self, points: int = 200) -> dict[str, list[tuple[float, float]]]:
+        """The whole course as (epoch, weight) by source: evenly spaced points, and both sides of every break point."""
+        breaks = [fraction * self.epochs for source in self.sources for fraction, _ in getattr(self.settings, source)]
+        even = [self.epochs * i / points for i in range(points + 1)]
+        sides = [b + side for b in breaks for side in (-1e-6, 0.0) if 0.0 <= b + side <= self.epochs]
+        epochs = sorted({*even, *sides})
+        course = [(epoch, self.weights(epoch)) for epoch in epochs]
+        return {source: [(epoch, weights[source]) for epoch, weights in course] for source in self.sources}

@@ -1,0 +1,156 @@
+"""Label sources, and how a profile composes them into one loss (FlyKD section 3).
+
+A source names pairs and their labels for an epoch; a student's loss is the weighted mean of the sources' binary
+cross-entropies. `original` is the supervised loss, which teacher and baseline train on alone.
+
+    L_og  training edges labelled 1, one fresh negative each labelled 0
+    L_pe  training edges with the teacher's soft labels, one fresh negative each labelled 0
+    L_pr  the pairs of a random graph with the teacher's soft labels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
+from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.model.link_encoder import Encoded
+
+
+@dataclass(frozen=True)
+class LabelBatch:
+    """Pairs and labels of one source for one epoch.
+
+    Attributes:
+        pairs: Per relation flat indices, int64 [n_r].
+        labels: Per relation targets in [0, 1], float32 [n_r].
+        constant: Summed loss and count of pairs whose loss does not depend on the model being trained.
+    """
+
+    pairs: list[Tensor]
+    labels: list[Tensor]
+    constant: tuple[Tensor, int] | None = None
+
+
+class LabelSource(Protocol):
+    """Gives the pairs and labels of an epoch."""
+
+    def batch(self, epoch: int) -> LabelBatch:
+        """The batch of an epoch, counted from 0."""
+        ...
+
+
+class Negatives:
+    """Fresh training negatives: the head stays, the tail is uniform over the relation's training tails."""
+
+    _REDRAWS = 10
+
+    def __init__(self, space: PairSpace, generator: torch.Generator, filter_true: bool = False) -> None:
+        self._space = space
+        self._generator = generator
+        self._true = [_true_pairs(pairs) for pairs in space.relations] if filter_true else None
+
+    def draw(self) -> list[Tensor]:
+        """One negative per training edge, per relation flat indices int64 [E_r]."""
+        drawn = [self._tails(pairs) for pairs in self._space.relations]
+        for _ in range(self._REDRAWS if self._true is not None else 0):
+            for i, (pairs, true) in enumerate(zip(self._space.relations, self._true or [], strict=True)):
+                drawn[i] = torch.where(torch.isin(drawn[i], true), self._tails(pairs), drawn[i])
+        return drawn
+
+    def _tails(self, pairs: RelationPairs) -> Tensor:
+        tails = torch.randint(
+            pairs.tail_count, (pairs.edge_count,), generator=self._generator, device=pairs.edge_heads.device
+        )
+        return pairs.flat(pairs.edge_heads, tails)
+
+
+def _true_pairs(pairs: RelationPairs) -> Tensor:
+    return torch.unique(pairs.positives())
+
+
+class Original:
+    """`L_og`."""
+
+    def __init__(self, space: PairSpace, negatives: Negatives) -> None:
+        self._positives = [pairs.positives() for pairs in space.relations]
+        self._labels = [
+            torch.cat([torch.ones(len(p), device=p.device), torch.zeros(len(p), device=p.device)])
+            for p in self._positives
+        ]
+        self._negatives = negatives
+
+    def batch(self, epoch: int) -> LabelBatch:
+        pairs = [torch.cat(both) for both in zip(self._positives, self._negatives.draw(), strict=True)]
+        return LabelBatch(pairs=pairs, labels=self._labels)
+
+
+class PseudoTrain:
+    """`L_pe`; the negatives may be scored by the student, by the frozen teacher (the published code), or left out."""
+
+    def __init__(self, space: PairSpace, negatives: Negatives, soft: SoftLabels, scored_by: str) -> None:
+        self._positives = [pairs.positives() for pairs in space.relations]
+        self._soft = soft.probabilities(self._positives)
+        self._teacher = soft
+        self._negatives = negatives
+        self._scored_by = scored_by
+
+    def batch(self, epoch: int) -> LabelBatch:
+        if self._scored_by == "none":
+            return LabelBatch(pairs=self._positives, labels=self._soft)
+        negatives = self._negatives.draw()
+        if self._scored_by == "teacher":
+            logits = torch.cat(self._teacher.logits(negatives))
+            # Against the label 0 the cross-entropy of a logit is softplus(logit).
+            constant = (functional.softplus(logits).sum(), len(logits))
+            return LabelBatch(pairs=self._positives, labels=self._soft, constant=constant)
+        pairs = [torch.cat(both) for both in zip(self._positives, negatives, strict=True)]
+        labels = [
+            torch.cat([soft, torch.zeros_like(n, dtype=soft.dtype)])
+            for soft, n in zip(self._soft, negatives, strict=True)
+        ]
+        return LabelBatch(pairs=pairs, labels=labels)
+
+
+class PseudoRandom:
+    """`L_pr`."""
+
+    def __init__(self, graphs: RandomGraphs, soft: SoftLabels) -> None:
+        self._graphs = graphs
+        self._soft = soft
+
+    def batch(self, epoch: int) -> LabelBatch:
+        pairs = self._graphs.pairs(epoch)
+        return LabelBatch(pairs=pairs, labels=self._soft.probabilities(pairs))
+
+
+def losses(
+    space: PairSpace, encoded: Encoded, sources: Mapping[str, LabelSource], weights: Mapping[str, float], epoch: int
+) -> dict[str, Tensor]:
+    """Mean binary cross-entropy per source, and `total`, their weighted sum; sources of weight 0 are left out.
+
+    Every source's pairs are scored together, so the score matrix is formed and differentiated once.
+    """
+    batches = {name: source.batch(epoch) for name, source in sources.items() if weights[name] > 0.0}
+    everything = [torch.cat(parts) for parts in zip(*(batch.pairs for batch in batches.values()), strict=True)]
+    logits = space.logits(encoded, everything)
+    pieces = [
+        torch.split(relation_logits, [len(batch.pairs[i]) for batch in batches.values()])
+        for i, relation_logits in enumerate(logits)
+    ]
+    result: dict[str, Tensor] = {}
+    for number, (name, batch) in enumerate(batches.items()):
+        scores = torch.cat([relation_pieces[number] for relation_pieces in pieces])
+        summed = functional.binary_cross_entropy_with_logits(scores, torch.cat(batch.labels), reduction="sum")
+        count = len(scores)
+        if batch.constant is not None:
+            summed, count = summed + batch.constant[0], count + batch.constant[1]
+        result[name] = summed / count
+    result["total"] = torch.stack([weights[name] * loss for name, loss in result.items()]).sum()
+    return result

@@ -1,0 +1,136 @@
+"""Where training pairs live: per relation the heads and tails with a training edge, and the score of every pair of them.
+
+Positives, their negatives and the random graphs of FlyKD all draw from this support, so a pair is one flat index
+`head * tails + tail` and its logit one entry of a small matrix: one matrix product scores every pair that an epoch could
+draw, and its gradient is two more. Where the matrix would be too large, pairs are scored one by one from gathered rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.graph.split import Edges
+from flykd_console.model.distmult import all_logits, pair_logits
+from flykd_console.model.link_encoder import Encoded
+
+# Above this many pairs of a relation, 4 bytes each, the matrix is not formed.
+DENSE_LIMIT = 100_000_000
+
+
+@dataclass(frozen=True)
+class RelationPairs:
+    """The training pairs of one relation.
+
+    Attributes:
+        heads: Rows of the encoder's heads that have an edge, int64 [m].
+        tail_count: n; the encoder's tails of this relation are exactly those with an edge.
+        edge_heads, edge_tails: Per training edge the position in `heads` and in the tails, int64 [E] on the device.
+    """
+
+    relation: str
+    heads: Tensor
+    tail_count: int
+    edge_heads: Tensor
+    edge_tails: Tensor
+
+    @property
+    def edge_count(self) -> int:
+        return len(self.edge_heads)
+
+    @property
+    def area(self) -> int:
+        """Number of pairs in the support."""
+        return len(self.heads) * self.tail_count
+
+    def flat(self, heads: Tensor, tails: Tensor) -> Tensor:
+        """Flat indices of pairs, int64 [n]."""
+        return heads * self.tail_count + tails
+
+    def positives(self) -> Tensor:
+        """Flat indices of the training edges, int64 [E]."""
+        return self.flat(self.edge_heads, self.edge_tails)
+
+
+class PairSpace:
+    """The supports of all target relations.
+
+    Attributes:
+        heads: Node indices of every head with a training edge in any target, ascending, int64 [m].
+        tails: Per relation node indices of its tails, ascending, int64 [n_r].
+        relations: Per relation its pairs, in the order of the targets.
+    """
+
+    def __init__(
+        self, targets: list[EdgeType], train: Edges, device: torch.device, dense_limit: int = DENSE_LIMIT
+    ) -> None:
+        self._dense_limit = dense_limit
+        self.heads: NDArray[np.int64] = np.unique(np.concatenate([train[target][0] for target in targets]))
+        self.tails: dict[str, NDArray[np.int64]] = {}
+        self.relations: list[RelationPairs] = []
+        for target in targets:
+            heads, edge_heads = np.unique(train[target][0], return_inverse=True)
+            tails, edge_tails = np.unique(train[target][1], return_inverse=True)
+            self.tails[target.relation] = tails
+            self.relations.append(
+                RelationPairs(
+                    relation=target.relation,
+                    heads=torch.from_numpy(np.searchsorted(self.heads, heads)).to(device),
+                    tail_count=len(tails),
+                    edge_heads=torch.from_numpy(edge_heads).to(device),
+                    edge_tails=torch.from_numpy(edge_tails).to(device),
+                )
+            )
+
+    def logits(self, encoded: Encoded, indices: list[Tensor]) -> list[Tensor]:
+        """Logits of pairs: per relation (in order) flat indices [n_r] -> float32 [n_r], differentiable."""
+        results = []
+        for pairs, index in zip(self.relations, indices, strict=True):
+            head = encoded.head.index_select(0, pairs.heads)
+            tail, relation = encoded.tails[pairs.relation], encoded.relation[pairs.relation]
+            if pairs.area <= self._dense_limit:
+                results.append(all_logits(head, relation, tail).view(-1).index_select(0, index))
+            else:
+                rows = head.index_select(0, index // pairs.tail_count)
+                results.append(pair_logits(rows, relation, tail.index_select(0, index % pairs.tail_count)))
+        return results
+
+
+class SoftLabels:
+    """The frozen teacher's probabilities of pairs: computed once where the support's matrix fits, per pair otherwise."""
+
+    def __init__(self, space: PairSpace, teacher: Encoded) -> None:
+        self._space = space
+        self._teacher = Encoded(
+            head=teacher.head.detach(),
+            tails={r: x.detach() for r, x in teacher.tails.items()},
+            relation={r: x.detach() for r, x in teacher.relation.items()},
+        )
+        self._tables: list[Tensor | None] = [
+            all_logits(
+                self._teacher.head.index_select(0, pairs.heads),
+                self._teacher.relation[pairs.relation],
+                self._teacher.tails[pairs.relation],
+            ).view(-1)
+            if pairs.area <= space._dense_limit
+            else None
+            for pairs in space.relations
+        ]
+
+    @torch.no_grad()
+    def logits(self, indices: list[Tensor]) -> list[Tensor]:
+        """The teacher's logits of pairs, per relation [n_r]."""
+        if all(table is not None for table in self._tables):
+            return [
+                table.index_select(0, i) for table, i in zip(self._tables, indices, strict=True) if table is not None
+            ]
+        return self._space.logits(self._teacher, indices)
+
+    def probabilities(self, indices: list[Tensor]) -> list[Tensor]:
+        """Soft labels y = sigmoid(teacher logit), per relation [n_r]."""
+        return [torch.sigmoid(logits) for logits in self.logits(indices)]

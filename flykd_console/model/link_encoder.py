@@ -1,0 +1,82 @@
+"""From a model to what the decoder scores: head embeddings, and per relation pooled tail embeddings.
+
+The heads and tails are chosen once (the training support, the evaluation pairs, or all nodes); propagation and pooling are
+prepared for exactly those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.model.propagation import MessageGraph, propagation
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.model.sparse import FixedSparse
+
+Pooling = Mapping[str, sp.csr_array]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the decoder needs.
+
+    Attributes:
+        head: float32 [m, d], rows as the encoder's `heads`.
+        tails: Per relation float32 [n_r, d], rows as the encoder's `tails[relation]`.
+        relation: Per relation its DistMult vector, float32 [d].
+    """
+
+    head: Tensor
+    tails: dict[str, Tensor]
+    relation: dict[str, Tensor]
+
+
+class LinkEncoder:
+    """Propagation and pooling, prepared for one choice of heads and tails.
+
+    Args:
+        kind: `planned` or `dgl`.
+        model: Gives inputs, width and device.
+        pooling: Per relation a map over all tails [N_tail, N_tail]; None: the tails' own embeddings.
+        heads: Node indices, int64 [m].
+        tails: Per relation node indices, int64 [n_r].
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        graph: MessageGraph,
+        model: HeteroRGCN,
+        pooling: Pooling | None,
+        targets: list[EdgeType],
+        heads: NDArray[np.int64],
+        tails: Mapping[str, NDArray[np.int64]],
+    ) -> None:
+        self._head_type, self._tail_type = targets[0].head, targets[0].tail
+        self._numbers = {target.relation: model.index(target) for target in targets}
+        count = graph.node_counts[self._tail_type]
+        maps = {}
+        for relation, rows in tails.items():
+            whole = sp.eye_array(count, format="csr", dtype=np.float32) if pooling is None else pooling[relation]
+            maps[relation] = sp.csr_array(whole[rows])
+        needed = np.unique(np.concatenate([matrix.indices for matrix in maps.values()])).astype(np.int64)
+        device = model.relation.device
+        self._maps = {
+            relation: FixedSparse(sp.csr_array(matrix[:, needed]), device) for relation, matrix in maps.items()
+        }
+        self._propagate = propagation(kind, graph, model, {self._head_type: heads, self._tail_type: needed})
+
+    def __call__(self, model: HeteroRGCN) -> Encoded:
+        """Encode with the model's current weights; differentiable."""
+        output = self._propagate(model)
+        return Encoded(
+            head=output[self._head_type],
+            tails={relation: matrix @ output[self._tail_type] for relation, matrix in self._maps.items()},
+            relation={relation: model.relation[number] for relation, number in self._numbers.items()},
+        )

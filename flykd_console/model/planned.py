@@ -1,0 +1,307 @@
+"""The planned propagation: everything that is constant is computed once, and an epoch pays for the rest only.
+
+Inputs and training graph never change, so with A_r the row-normalised adjacency of relation r and m_r its indicator:
+
+    layer 1   Z_v = sum_r m_{r,v} (P_r W_r + b_r)_v       P_r = A_r X is a constant: dense work only
+    layer 2   O_v = sum_r m_{r,v} (Q_r W_r + b_r)_v       Q = A H is one sparse product; its gradient is A^T dQ
+
+Only wanted nodes get an output, so only relations into them take part in layer 2, and layer 1 is computed only for nodes
+with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`model.row_groups`), so that
+the dense products meet no zeros. This is exact algebra; property tests hold values and gradients against the oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.model.propagation import MessageGraph, Wanted
+from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
+from flykd_console.model.row_groups import GROUP_COST, RowGroup, group_rows
+from flykd_console.model.sparse import FixedSparse
+
+
+@dataclass
+class _TypeRows:
+    """The rows of one node type in a layer's stacked output, and which relations reach each: the biases."""
+
+    rows: slice
+    relations: Tensor  # int64 [k], relation indices
+    reached: Tensor  # float32 [rows, k], 0 or 1
+
+
+@dataclass
+class _Block:
+    """Rows that one dense product fills: [n, k d] messages against the stacked weights [k d, d] of k relations."""
+
+    rows: slice
+    relations: Tensor  # int64 [k]
+    messages: slice  # of the stacked message rows, n k of them
+
+
+@dataclass
+class _Layout:
+    """How a layer's output rows are stacked: by node type, by block within it."""
+
+    types: list[_TypeRows]
+    blocks: list[_Block]
+    nodes: dict[str, NDArray[np.int64]]  # per type: position in the asked-for nodes, in stacked order
+    row_count: int
+    message_count: int
+
+
+class PlannedPropagation:
+    """A pass prepared for one graph, one set of inputs and one set of wanted nodes."""
+
+    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted) -> None:
+        device = model.relation.device
+        self._dim = model.dim
+        # A launch costs more than zeros do on a GPU, so there fewer, larger blocks win.
+        group_cost = GROUP_COST if device.type == "cpu" else 100 * GROUP_COST
+        numbers = {edge_type: model.index(edge_type) for edge_type in graph.edges}
+        into_wanted = _mean_matrices(graph, wanted)
+        self._layer2 = _layout(into_wanted, numbers, wanted, group_cost, device)
+
+        sources = _source_nodes(into_wanted)
+        into_sources = _mean_matrices(graph, sources)
+        self._layer1 = _layout(into_sources, numbers, sources, group_cost, device)
+        self._constants = _constant_messages(self._layer1, into_sources, numbers, model)
+        self._adjacency = FixedSparse(
+            _stacked_adjacency(self._layer2, into_wanted, numbers, self._layer1, sources, graph.node_counts), device
+        )
+        self._scatter = {
+            node_type: (len(wanted[node_type]), torch.from_numpy(order).to(device))
+            for node_type, order in self._layer2.nodes.items()
+        }
+        self._absent = [t for t in wanted if t not in self._scatter]
+        self._absent_counts = {t: len(wanted[t]) for t in self._absent}
+        self._hidden = torch.empty(self._layer1.row_count, model.dim, device=device)
+        self._message_gradient = torch.empty(self._layer2.message_count, model.dim, device=device)
+
+    def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
+        stacked = _TwoLayers.apply(model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias, self)
+        outputs = {}
+        start = 0
+        for node_type, (count, order) in self._scatter.items():
+            rows = stacked[start : start + len(order)]
+            start += len(order)
+            outputs[node_type] = rows.new_zeros(count, self._dim).index_copy(0, order, rows)
+        for node_type in self._absent:
+            outputs[node_type] = stacked.new_zeros(self._absent_counts[node_type], self._dim)
+        return outputs
+
+    @property
+    def constant_bytes(self) -> int:
+        """Memory of the precomputed layer-1 messages."""
+        return sum(block.numel() * 4 for block in self._constants)
+
+
+class _TwoLayers(torch.autograd.Function):
+    """Both layers and their gradient with respect to weights and biases; inputs and graph are constant."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, plan: PlannedPropagation
+    ) -> Tensor:
+        dim = plan._dim
+        hidden = plan._hidden
+        _biases(plan._layer1, bias1, hidden)
+        for block, constant in zip(plan._layer1.blocks, plan._constants, strict=True):
+            hidden[block.rows].addmm_(constant, weight1[block.relations].view(-1, dim))
+        torch.nn.functional.leaky_relu_(hidden, NEGATIVE_SLOPE)
+
+        messages = plan._adjacency.product(hidden)
+        output = hidden.new_empty(plan._layer2.row_count, dim)
+        _biases(plan._layer2, bias2, output)
+        for block in plan._layer2.blocks:
+            rows = messages[block.messages].view(-1, len(block.relations) * dim)
+            output[block.rows].addmm_(rows, weight2[block.relations].view(-1, dim))
+        ctx.plan = plan
+        ctx.save_for_backward(weight2, messages)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+        plan: PlannedPropagation = ctx.plan
+        dim = plan._dim
+        weight2, messages = ctx.saved_tensors
+        d_output = gradients[0].contiguous()
+        d_weight2, d_bias2 = torch.zeros_like(weight2), weight2.new_zeros(weight2.shape[:2])
+        d_weight1, d_bias1 = torch.zeros_like(d_weight2), torch.zeros_like(d_bias2)
+
+        d_messages = plan._message_gradient
+        _bias_gradients(plan._layer2, d_output, d_bias2)
+        for block in plan._layer2.blocks:
+            k = len(block.relations)
+            rows = messages[block.messages].view(-1, k * dim)
+            d_rows = d_output[block.rows]
+            d_weight2.index_add_(0, block.relations, (rows.T @ d_rows).view(k, dim, dim))
+            stacked = weight2[block.relations].view(-1, dim)
+            torch.mm(d_rows, stacked.T, out=d_messages[block.messages].view(-1, k * dim))
+
+        d_hidden = plan._adjacency.transposed_product(d_messages)
+        # The hidden layer is leaky ReLU's result, whose sign is that of its argument.
+        d_hidden = torch.ops.aten.leaky_relu_backward(d_hidden, plan._hidden, NEGATIVE_SLOPE, True)
+        _bias_gradients(plan._layer1, d_hidden, d_bias1)
+        for block, constant in zip(plan._layer1.blocks, plan._constants, strict=True):
+            k = len(block.relations)
+            d_weight1.index_add_(0, block.relations, (constant.T @ d_hidden[block.rows]).view(k, dim, dim))
+        return d_weight1, d_bias1, d_weight2, d_bias2, None
+
+
+def _biases(layout: _Layout, bias: Tensor, out: Tensor) -> None:
+    for part in layout.types:
+        torch.mm(part.reached, bias[part.relations], out=out[part.rows])
+
+
+def _bias_gradients(layout: _Layout, gradient: Tensor, out: Tensor) -> None:
+    for part in layout.types:
+        out.index_add_(0, part.relations, part.reached.T @ gradient[part.rows])
+
+
+def _mean_matrices(graph: MessageGraph, wanted: Wanted) -> dict[EdgeType, sp.csr_array]:
+    """Per edge type the mean over its messages, float32 [wanted of the tail type, N_head]; edge types without any left out."""
+    matrices = {}
+    for edge_type, (sources, targets) in graph.edges.items():
+        if edge_type.tail not in wanted or len(sources) == 0:
+            continue
+        rows = wanted[edge_type.tail]
+        position = np.full(graph.node_counts[edge_type.tail], -1, dtype=np.int64)
+        position[rows] = np.arange(len(rows))
+        at = position[targets]
+        kept = at >= 0
+        if not kept.any():
+            continue
+        at, columns = at[kept], sources[kept]
+        degree = np.bincount(at, minlength=len(rows))
+        matrix = sp.csr_array(
+            ((1.0 / degree[at]).astype(np.float32), (at, columns)),
+            shape=(len(rows), graph.node_counts[edge_type.head]),
+        )
+        matrix.sum_duplicates()
+        matrices[edge_type] = matrix
+    return matrices
+
+
+def _source_nodes(matrices: Mapping[EdgeType, sp.csr_array]) -> dict[str, NDArray[np.int64]]:
+    """Per node type the nodes that send any message, ascending."""
+    sending: dict[str, NDArray[np.bool_]] = {}
+    for edge_type, matrix in matrices.items():
+        mask = sending.setdefault(edge_type.head, np.zeros(matrix.shape[1], dtype=bool))
+        mask[matrix.indices] = True
+    return {node_type: np.flatnonzero(mask) for node_type, mask in sorted(sending.items())}
+
+
+def _layout(
+    matrices: Mapping[EdgeType, sp.csr_array],
+    numbers: Mapping[EdgeType, int],
+    nodes: Wanted,
+    group_cost: int,
+    device: torch.device,
+) -> _Layout:
+    """Stack the reached nodes of every type into blocks; nodes that no relation reaches have no row."""
+    types: list[_TypeRows] = []
+    blocks: list[_Block] = []
+    order: dict[str, NDArray[np.int64]] = {}
+    row = message = 0
+    for node_type in sorted(nodes):
+        into = sorted((e for e in matrices if e.tail == node_type), key=lambda e: numbers[e])
+        if not into:
+            continue
+        covered = np.stack([np.diff(matrices[e].indptr) > 0 for e in into], axis=1)
+        relation_of_column = np.array([numbers[e] for e in into])
+        groups: list[RowGroup] = group_rows(covered, group_cost)
+        first = row
+        for group in groups:
+            rows = slice(row, row + len(group.nodes))
+            size = len(group.nodes) * len(group.relations)
+            relations = torch.from_numpy(relation_of_column[group.relations]).to(device)
+            blocks.append(_Block(rows=rows, relations=relations, messages=slice(message, message + size)))
+            row, message = rows.stop, message + size
+        order[node_type] = np.concatenate([group.nodes for group in groups])
+        types.append(
+            _TypeRows(
+                rows=slice(first, row),
+                relations=torch.from_numpy(relation_of_column).to(device),
+                reached=torch.from_numpy(covered[order[node_type]].astype(np.float32)).to(device),
+            )
+        )
+    return _Layout(types=types, blocks=blocks, nodes=order, row_count=row, message_count=message)
+
+
+def _positions(layout: _Layout, numbers: Mapping[EdgeType, int]) -> dict[EdgeType, NDArray[np.int64]]:
+    """Per edge type and asked-for node the row of its message in the stacked messages; -1 where it has none."""
+    edge_type_of = {number: edge_type for edge_type, number in numbers.items()}
+    where: dict[EdgeType, NDArray[np.int64]] = {}
+    starts = {t: part.rows.start for t, part in zip(layout.nodes, layout.types, strict=True)}
+    for block in layout.blocks:
+        relations = block.relations.cpu().numpy()
+        for column, number in enumerate(relations):
+            edge_type = edge_type_of[int(number)]
+            order = layout.nodes[edge_type.tail]
+            table = where.setdefault(edge_type, np.full(int(order.max()) + 1, -1, dtype=np.int64))
+            start = starts[edge_type.tail]
+            members = order[block.rows.start - start : block.rows.stop - start]
+            table[members] = block.messages.start + np.arange(len(members)) * len(relations) + column
+    return where
+
+
+def _constant_messages(
+    layout: _Layout, matrices: Mapping[EdgeType, sp.csr_array], numbers: Mapping[EdgeType, int], model: HeteroRGCN
+) -> list[Tensor]:
+    """P_r = A_r X for every block of layer 1, float32 [n, k d] each."""
+    device, dim = model.relation.device, model.dim
+    constants = [
+        torch.zeros(block.rows.stop - block.rows.start, len(block.relations) * dim, device=device)
+        for block in layout.blocks
+    ]
+    starts = {t: part.rows.start for t, part in zip(layout.nodes, layout.types, strict=True)}
+    for edge_type, matrix in matrices.items():
+        if edge_type.tail not in starts:
+            continue
+        stacked = sp.csr_array(matrix[layout.nodes[edge_type.tail]])
+        means = FixedSparse(stacked, device).product(model.inputs[edge_type.head])
+        start, number = starts[edge_type.tail], numbers[edge_type]
+        for block, constant in zip(layout.blocks, constants, strict=True):
+            column = (block.relations == number).nonzero()
+            inside = start <= block.rows.start < start + len(stacked.indptr) - 1
+            if inside and len(column):
+                at = int(column[0]) * dim
+                constant[:, at : at + dim] = means[block.rows.start - start : block.rows.stop - start]
+    return constants
+
+
+def _stacked_adjacency(
+    layout2: _Layout,
+    matrices: Mapping[EdgeType, sp.csr_array],
+    numbers: Mapping[EdgeType, int],
+    layout1: _Layout,
+    sources: Wanted,
+    node_counts: Mapping[str, int],
+) -> sp.csr_array:
+    """All of layer 2's means as one matrix, float32 [messages, hidden rows]; hidden rows that are zero are left out."""
+    hidden_row = {t: np.full(node_counts[t], -1, dtype=np.int64) for t in sources}
+    for (node_type, order), part in zip(layout1.nodes.items(), layout1.types, strict=True):
+        hidden_row[node_type][sources[node_type][order]] = part.rows.start + np.arange(len(order))
+    where = _positions(layout2, numbers)
+    rows, columns, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    for edge_type, matrix in matrices.items():
+        entries = matrix.tocoo()
+        row = where[edge_type][entries.row]
+        column = hidden_row[edge_type.head][entries.col]
+        kept = (row >= 0) & (column >= 0)
+        rows.append(row[kept])
+        columns.append(column[kept])
+        values.append(entries.data[kept])
+    return sp.csr_array(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(layout2.message_count, layout1.row_count),
+    )

@@ -1,0 +1,102 @@
+"""How messages are carried: one interface, two ways.
+
+`dgl` writes the layer plainly with `multi_update_all(copy_u, mean, sum)` and is the oracle; `planned` computes the same
+from what is constant (`model.planned`). Both give the output of the nodes that are asked for, and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from flykd_console.graph.knowledge_graph import EdgeType, Pairs, with_reverses
+from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
+
+Wanted = Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class MessageGraph:
+    """The edges that carry messages: training edges and their reverses.
+
+    Attributes:
+        edges: Per edge type (sources, targets of the message), int64 [n] each.
+        node_counts: Number of nodes per type, types without edges included.
+        edge_types: Every edge type of the whole graph, sorted; some may have no training edge.
+    """
+
+    edges: Mapping[EdgeType, Pairs]
+    node_counts: Mapping[str, int]
+    edge_types: list[EdgeType]
+
+    @classmethod
+    def of(cls, train: Mapping[EdgeType, Pairs], node_counts: Mapping[str, int]) -> MessageGraph:
+        """The message graph of a split's training edges (one direction each)."""
+        both = with_reverses(train)
+        return cls(edges=both, node_counts=dict(node_counts), edge_types=sorted(both))
+
+
+class Propagation(Protocol):
+    """A prepared pass over one graph, one set of inputs and one set of wanted nodes."""
+
+    def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
+        """Output embeddings per wanted node type, float32 [wanted, d] in the order asked for; differentiable."""
+        ...
+
+
+def propagation(kind: str, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted) -> Propagation:
+    """Prepare a pass of the kind `planned` or `dgl`; `model` gives the inputs, width and device, not the weights."""
+    if kind == "dgl":
+        return DglPropagation(graph, model, wanted)
+    from flykd_console.model.planned import PlannedPropagation
+
+    return PlannedPropagation(graph, model, wanted)
+
+
+class DglPropagation:
+    """Both layers over the whole graph with DGL message passing."""
+
+    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted) -> None:
+        from flykd_console.graph.dgl_graph import import_dgl, to_dgl
+
+        self._functions = import_dgl().function
+        device = model.relation.device
+        # Without edges a relation sends nothing, and DGL need not hear of it.
+        edges = {edge_type: pairs for edge_type, pairs in graph.edges.items() if len(pairs[0])}
+        self._graph = to_dgl(edges, graph.node_counts).to(device)
+        self._counts = graph.node_counts
+        self._wanted = {t: torch.from_numpy(np.asarray(rows)).to(device) for t, rows in wanted.items()}
+
+    def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
+        hidden = self._layer(model, model.layer1.weight, model.layer1.bias, model.inputs)
+        hidden = {t: functional.leaky_relu(h, NEGATIVE_SLOPE) for t, h in hidden.items()}
+        output = self._layer(model, model.layer2.weight, model.layer2.bias, hidden)
+        return {t: output[t][rows] for t, rows in self._wanted.items()}
+
+    def _layer(
+        self, model: HeteroRGCN, weight: Tensor, bias: Tensor, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """z_v = sum_r mean_{u in N_r(v)} (W_r x_u + b_r) for every node of every type."""
+        messages = {}
+        with self._graph.local_scope():
+            for canonical in self._graph.canonical_etypes:
+                edge_type = EdgeType(*canonical)
+                number = model.index(edge_type)
+                field = "/".join(edge_type)
+                self._graph.nodes[edge_type.head].data[field] = features[edge_type.head] @ weight[number] + bias[number]
+                messages[canonical] = (self._functions.copy_u(field, "m"), self._functions.mean("m", "z"))
+            if messages:
+                self._graph.multi_update_all(messages, "sum")
+            return {
+                node_type: self._graph.nodes[node_type].data["z"]
+                if node_type in self._graph.ntypes and "z" in self._graph.nodes[node_type].data
+                else weight.new_zeros(count, model.dim)
+                for node_type, count in self._counts.items()
+            }

@@ -1,0 +1,69 @@
+"""Orders to a running trainer: files in `control/` and signals, read between epochs, acknowledged by an event."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import Control
+from flykd_console.runs.log import EventWriter
+
+_POLL_SECONDS = 0.1
+
+
+class StopRequestedError(Exception):
+    """Training is to end now, after a checkpoint."""
+
+
+class ControlDesk:
+    """Reads orders; `stop` also comes as SIGINT or SIGTERM, and a second such signal ends the process at once."""
+
+    def __init__(self, directory: RunDirectory, events: EventWriter) -> None:
+        self._directory = directory
+        self._events = events
+        self._last_poll = 0.0
+        self._stop = False
+        for order in ("stop", "checkpoint", "evaluate"):
+            directory.withdraw(order)
+
+    def catch_signals(self) -> None:
+        """Turn SIGINT and SIGTERM into an order to stop."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stop:
+            os._exit(130)
+        self._stop = True
+
+    def poll(self, seed: int, stage: str) -> set[str]:
+        """Orders to carry out now, of `checkpoint`, `evaluate` and `stop`; holds here while the run is paused."""
+        now = time.monotonic()
+        if not self._stop and now - self._last_poll < _POLL_SECONDS:
+            return set()
+        self._last_poll = now
+        if self._given("pause") and not self._stop:
+            self._hold(seed, stage)
+        orders = {order for order in ("checkpoint", "evaluate", "stop") if self._given(order)}
+        for order in orders:
+            self._directory.withdraw(order)
+        if self._stop:
+            orders.add("stop")
+        return orders
+
+    def acknowledge(self, action: str, state: str, seed: int, stage: str) -> None:
+        """Write the `control` event that lets a screen claim the action."""
+        self._events.write(Control(action=action, state=state, seed=seed, stage=stage))  # type: ignore[arg-type]
+
+    def _given(self, order: str) -> bool:
+        return self._directory.order_file(order).exists()
+
+    def _hold(self, seed: int, stage: str) -> None:
+        self.acknowledge("pause", "paused", seed, stage)
+        while self._given("pause") and not self._given("stop") and not self._stop:
+            time.sleep(_POLL_SECONDS)
+        self._directory.withdraw("pause")
+        self.acknowledge("resume", "running", seed, stage)

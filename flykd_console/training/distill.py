@@ -1,0 +1,67 @@
+"""Distilling: the student on the label sources that the profile composes, eased in by the curriculum (FlyKD section 3).
+
+once: the frozen teacher's embeddings, hence its label of every pair
+for each epoch: encode -> every source's pairs and labels -> weighted losses -> Adam -> late plateau
+"""
+
+from __future__ import annotations
+
+import torch
+
+from flykd_console.distill.curriculum import Curriculum
+from flykd_console.distill.objectives import LabelSource, Negatives, Original, PseudoRandom, PseudoTrain, losses
+from flykd_console.distill.pair_space import SoftLabels
+from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.profile import Profile
+from flykd_console.training.schedule import LatePlateau
+from flykd_console.training.session import StageSession
+from flykd_console.training.task import Task
+
+
+def curriculum_of(profile: Profile) -> Curriculum:
+    """The profile's curriculum over its label sources."""
+    return Curriculum(profile.distill.curriculum, tuple(profile.distill.sources), profile.distill.epochs)
+
+
+def distill(task: Task, teacher: HeteroRGCN, student: HeteroRGCN, session: StageSession) -> None:
+    """Train a pretrained student with the frozen teacher's labels; the last epoch's weights stay."""
+    profile = task.profile
+    encode = task.training_encoder(student)
+    with torch.no_grad():
+        soft = SoftLabels(task.space, task.training_encoder(teacher)(teacher))
+    purposes = ("negatives", "pseudo_negatives", "random_graph")
+    draw = {purpose: task.generator(f"{session.stage}/{purpose}") for purpose in purposes}
+    graphs = RandomGraphs(task.space, profile.distill.random_graph, draw["random_graph"])
+    sources = label_sources(task, soft, graphs, draw)
+    curriculum = curriculum_of(profile)
+    optimizer = torch.optim.Adam(student.parameters(), lr=profile.finetune.lr, fused=True)
+    plateau = LatePlateau(optimizer, profile.finetune.plateau, profile.distill.epochs)
+    session.optimizer, session.generators, session.resumables = optimizer, draw, [graphs]
+    session.scalars, session.load_scalars = plateau.state, plateau.load_state
+    session.resume()
+
+    for epoch in session.epochs():
+        weights = curriculum.weights(epoch)
+        loss = losses(task.space, encode(student), sources, weights, epoch)
+        optimizer.zero_grad(set_to_none=True)
+        loss["total"].backward()
+        lr = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        plateau.step(epoch, loss["total"])
+        session.record(epoch, loss, lr=lr, weights=weights)
+
+
+def label_sources(
+    task: Task, soft: SoftLabels, graphs: RandomGraphs, draw: dict[str, torch.Generator]
+) -> dict[str, LabelSource]:
+    """The sources that the profile names, in its order."""
+    space, settings, filtered = task.space, task.profile.distill, task.profile.split.filter_negatives
+    known: dict[str, LabelSource] = {
+        "original": Original(space, Negatives(space, draw["negatives"], filtered)),
+        "pseudo_train": PseudoTrain(
+            space, Negatives(space, draw["pseudo_negatives"], filtered), soft, settings.pseudo_negatives
+        ),
+        "pseudo_random": PseudoRandom(graphs, soft),
+    }
+    return {name: known[name] for name in settings.sources}

@@ -1,0 +1,73 @@
+"""`environment.json`: what a run was made with, so that a figure can be traced to its code, data and machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from flykd_console import __version__
+from flykd_console.graph.knowledge_graph import KnowledgeGraph
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.files import replace_file
+
+_LIBRARIES = ("torch", "dgl", "numpy", "scipy", "polars", "scikit-learn", "safetensors", "pydantic", "msgspec")
+
+
+def describe(graph: KnowledgeGraph, device: str, device_name: str, threads: int) -> dict[str, Any]:
+    """Versions, machine, command and graph of this process's run."""
+    return {
+        "flykd_console": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "device": device,
+        "device_name": device_name,
+        "threads": threads,
+        "command": json.loads(os.environ.get("FLYKD_COMMAND", "null")) or sys.argv,
+        "git_commit": _git_commit(),
+        "started": time.time(),
+        "graph": {
+            "source": graph.source,
+            "fingerprint": graph.fingerprint,
+            "nodes": graph.node_count,
+            "edges": graph.edge_count,
+        },
+        "splits": {},
+    }
+
+
+def write(directory: RunDirectory, facts: dict[str, Any]) -> None:
+    """Put `environment.json` in place."""
+    replace_file(directory.environment, json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree that this package runs from; None where it is installed from a wheel."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

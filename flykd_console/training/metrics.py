@@ -1,0 +1,43 @@
+"""Metrics of link prediction: AUPRC and AUROC per relation against stored 1:1 negatives, macro means and pooled micro values.
+
+AUPRC is scikit-learn's average precision, which the paper reports; its base rate here is 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from flykd_console.runs.events import RelationScore
+from flykd_console.runs.results import Scores
+
+Scored = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def score_relation(labels: NDArray[np.float32], logits: NDArray[np.float32]) -> RelationScore:
+    """AUPRC and AUROC of one relation; labels 0 or 1, both float32 [n], both classes present."""
+    positives = int(labels.sum())
+    return RelationScore(
+        auprc=float(average_precision_score(labels, logits)),
+        auroc=float(roc_auc_score(labels, logits)),
+        positives=positives,
+        negatives=len(labels) - positives,
+    )
+
+
+def score(relations: Mapping[str, Scored]) -> Scores:
+    """All metrics of a part: per relation (labels, logits), float32 [n_r] each."""
+    by_relation = {name: score_relation(labels, logits) for name, (labels, logits) in relations.items()}
+    pooled_labels = np.concatenate([labels for labels, _ in relations.values()])
+    pooled_logits = np.concatenate([logits for _, logits in relations.values()])
+    pooled = score_relation(pooled_labels, pooled_logits)
+    return Scores(
+        macro_auprc=float(np.mean([s.auprc for s in by_relation.values()])),
+        macro_auroc=float(np.mean([s.auroc for s in by_relation.values()])),
+        micro_auprc=pooled.auprc,
+        micro_auroc=pooled.auroc,
+        relations=by_relation,
+    )

@@ -1,0 +1,24 @@
+"""The stages that a run will go through, known before torch is loaded."""
+
+from __future__ import annotations
+
+from flykd_console.profile import Profile
+from flykd_console.runs.events import PlannedStage
+
+
+def stage_epochs(profile: Profile, pretrain_steps: int) -> dict[str, int]:
+    """Epochs of every stage of a seed, in order; stages of no epochs are left out."""
+    epochs = {
+        "pretrain-teacher": pretrain_steps,
+        "teacher": profile.finetune.epochs,
+        "pretrain-student": pretrain_steps,
+        "baseline": profile.finetune.epochs,
+        "student": profile.distill.epochs,
+    }
+    return {stage: count for stage, count in epochs.items() if count > 0}
+
+
+def planned_stages(profile: Profile, pretrain_steps: int) -> list[PlannedStage]:
+    """Every stage of every seed, in order."""
+    epochs = stage_epochs(profile, pretrain_steps)
+    return [PlannedStage(seed=seed, stage=s, epochs=n) for seed in profile.run.seeds for s, n in epochs.items()]

@@ -1,0 +1,74 @@
+"""What training uses, sampled by a thread off its path: CPU and memory by psutil, an NVIDIA GPU by NVML where there is one."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psutil
+
+from flykd_console.runs.events import Resources
+from flykd_console.runs.log import EventWriter
+
+
+class ResourceSampler:
+    """Writes a `resources` event every `interval` seconds between `start` and `stop`."""
+
+    def __init__(self, events: EventWriter, gpu_index: int | None, interval: float = 1.0) -> None:
+        self._events = events
+        self._interval = max(1.0, interval)
+        self._process = psutil.Process()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="resources", daemon=True)
+        self._gpu = None if gpu_index is None else _open_gpu(gpu_index)
+
+    def start(self) -> None:
+        self._process.cpu_percent()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            self._events.write(self.sample())
+
+    def sample(self) -> Resources:
+        """One reading; what cannot be read is None."""
+        gpu = {} if self._gpu is None else _read_gpu(self._gpu)
+        return Resources(
+            cpu=self._process.cpu_percent(),
+            rss=self._process.memory_info().rss,
+            memory_total=psutil.virtual_memory().total,
+            **gpu,
+        )
+
+
+def _open_gpu(index: int) -> Any | None:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return pynvml.nvmlDeviceGetHandleByIndex(index)
+    except pynvml.NVMLError:
+        return None
+
+
+def _read_gpu(handle: Any) -> dict[str, Any]:
+    import pynvml
+
+    readings = {
+        "gpu_utilisation": lambda: float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+        "gpu_memory": lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).used),
+        "gpu_memory_total": lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+        "gpu_temperature": lambda: float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
+        "gpu_power": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000.0,
+    }
+    result = {}
+    for name, read in readings.items():
+        try:
+            result[name] = read()
+        except pynvml.NVMLError:
+            continue
+    return result

@@ -1,0 +1,122 @@
+"""Finished stages are trained once: what a stage depends on is hashed into a key, and a run that has it lends its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.runs.directory import RunDirectory, list_runs
+from flykd_console.training.checkpoint import load_metadata, load_tensors, save_tensors
+from flykd_console.training.task import Task
+
+# Raise it when a change to the training code changes what the same settings produce.
+REVISION = 1
+
+
+def stage_key(task: Task, stage: str) -> str:
+    """SHA-256 over everything that determines a stage's weights: graph, split, seed and the settings it uses.
+
+    How the arithmetic is carried out (`engine`) and how often it is looked at (`validate_every`) are left out.
+    """
+    profile = task.profile
+    size = "teacher" if stage in ("teacher", "pretrain-teacher") else "student"
+    facts: dict[str, Any] = {
+        "revision": REVISION,
+        "graph": task.graph.fingerprint,
+        "split": task.split.fingerprint,
+        "seed": task.seed,
+        "size": size,
+        "dim": profile.teacher.dim if size == "teacher" else profile.student.dim,
+        "pretrain": profile.pretrain.model_dump(),
+    }
+    if not stage.startswith("pretrain"):
+        facts |= {
+            "targets": profile.graph.targets,
+            "pooling": profile.graph.pooling.model_dump(),
+            "filter_negatives": profile.split.filter_negatives,
+            "finetune": profile.finetune.model_dump(exclude={"validate_every"}),
+        }
+    # Baseline and teacher are the same recipe, but draw from streams of their own.
+    facts["stage"] = stage
+    if stage == "student":
+        facts |= {"teacher": stage_key(task, "teacher"), "distill": profile.distill.model_dump(exclude={"method"})}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class FinishedStage:
+    """A stage that needs no training: its model is loaded.
+
+    Attributes:
+        epochs: Epochs that it was trained for.
+        seconds: Seconds of training.
+        run: Name of the run that trained it.
+    """
+
+    epochs: int
+    seconds: float
+    run: str
+
+
+@dataclass(frozen=True)
+class StageStore:
+    """Weights of finished stages, in this run and in the runs beside it.
+
+    Attributes:
+        fresh: Take nothing over from other runs.
+    """
+
+    directory: RunDirectory
+    fresh: bool = False
+
+    def load(self, task: Task, stage: str, model: HeteroRGCN) -> FinishedStage | None:
+        """Bring the model to the weights of a finished stage with the same key; None where there is none."""
+        key = stage_key(task, stage)
+        own = self.directory.weights(task.seed, stage)
+        for path in self._candidates(task.seed, stage):
+            metadata = load_metadata(path)
+            if metadata is None or metadata.get("key") != key:
+                continue
+            try:
+                tensors, metadata = load_tensors(path)
+                model.load_tensors(tensors)
+            except (OSError, ValueError):
+                continue
+            if path != own:
+                _adopt(path, own)
+            return FinishedStage(epochs=metadata["epochs"], seconds=metadata["seconds"], run=metadata["run"])
+        return None
+
+    def save(self, task: Task, stage: str, model: HeteroRGCN, finished: FinishedStage) -> None:
+        """Leave a finished stage's weights and drop its resumable state."""
+        metadata = {"key": stage_key(task, stage), "stage": stage, "seed": task.seed} | asdict(finished)
+        save_tensors(self.directory.weights(task.seed, stage), model.tensors(), metadata)
+        self.directory.state(task.seed, stage).unlink(missing_ok=True)
+
+    def _candidates(self, seed: int, stage: str) -> list[Path]:
+        """This run's file first, then those of other runs, newest first; of the student only this run's."""
+        runs = [self.directory]
+        # The student is what a run is for: it is trained in each, and loaded only when its own run is resumed.
+        if not self.fresh and stage != "student":
+            runs += [run for run in list_runs(self.directory.path.parent) if run.path != self.directory.path]
+        return [path for run in runs if (path := run.weights(seed, stage)).is_file()]
+
+
+def _adopt(source: Path, target: Path) -> None:
+    """Put a file into this run: a hard link where the disk allows it, else a copy; never half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copy2(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

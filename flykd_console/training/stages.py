@@ -1,0 +1,188 @@
+"""The stages of one seed, in order: teacher (pretrained, finetuned), baseline and student (pretrained once, then each its way).
+
+A finished stage of this run or another one is loaded instead of trained again; an unfinished one goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import Log, StageFinished, StageStarted
+from flykd_console.runs.log import EventWriter
+from flykd_console.runs.results import ModelResult
+from flykd_console.seeding import torch_rng
+from flykd_console.training import artifacts
+from flykd_console.training.control import ControlDesk
+from flykd_console.training.distill import curriculum_of, distill
+from flykd_console.training.finetune import finetune
+from flykd_console.training.metrics import Scored, score
+from flykd_console.training.plan import stage_epochs
+from flykd_console.training.pretrain import pretrain, steps_of
+from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
+from flykd_console.training.session import StageSession, evaluation_event
+from flykd_console.training.task import Evaluator, Task
+
+Train = Callable[[HeteroRGCN, StageSession], None]
+
+
+@dataclass
+class SeedStages:
+    """Runs the stages of one seed and leaves weights, embeddings, scores and labels in the run directory."""
+
+    task: Task
+    directory: RunDirectory
+    events: EventWriter
+    control: ControlDesk
+    store: StageStore
+    _told: set[str] = field(default_factory=set)
+    _scored: dict[str, dict[str, Scored]] = field(default_factory=dict)
+
+    def run(self) -> dict[str, ModelResult]:
+        """Train (or load) teacher, baseline and student; results by model."""
+        task = self.task
+        self._say_pooling()
+        artifacts.save_labels(task, self.directory)
+
+        def finetuned(model: HeteroRGCN, session: StageSession) -> None:
+            finetune(task, model, task.profile.finetune, session)
+
+        def distilled(model: HeteroRGCN, session: StageSession) -> None:
+            distill(task, teacher, model, session)
+
+        teacher, teacher_result = self._model("teacher", "teacher", finetuned)
+        _, baseline_result = self._model("baseline", "student", finetuned)
+        _, student_result = self._model("student", "student", distilled)
+        artifacts.save_test_scores(task, self.directory, self._scored)
+        self._tell_of_unneeded()
+        return {"teacher": teacher_result, "baseline": baseline_result, "student": student_result}
+
+    def _model(self, stage: str, size: str, train: Train) -> tuple[HeteroRGCN, ModelResult]:
+        """One of the three models: loaded, or brought from its pretrained weights to the last epoch."""
+        model = self.task.new_model(size)
+        finished = self.store.load(self.task, stage, model)
+        if finished is not None:
+            self._tell_reuse(stage, model, finished)
+            result = self._assess(stage, model, finished)
+        else:
+            self._pretrained(size, model)
+            # The decoder is drawn anew, alike for baseline and student, which then differ by their losses alone.
+            model.reset_decoder(torch_rng(self.task.seed, f"decoder/{size}"))
+            session = self._session(stage, model)
+            evaluator = Evaluator(self.task, model, "validation")
+            session.evaluate = lambda: score(evaluator.logits(model))
+            self._tell_start(session)
+            train(model, session)
+            finished = FinishedStage(session.epochs_total, round(session.seconds, 3), self.directory.name)
+            result = self._assess(stage, model, finished)
+            self.store.save(self.task, stage, model, finished)
+        self._tell_end(stage, finished)
+        return model, result
+
+    def _pretrained(self, size: str, model: HeteroRGCN) -> None:
+        """Bring a fresh model to its pretrained weights."""
+        stage = f"pretrain-{size}"
+        settings = self.task.profile.pretrain
+        if steps_of(self.task, settings) == 0:
+            return
+        finished = self.store.load(self.task, stage, model)
+        if stage in self._told:
+            return
+        if finished is not None:
+            self._tell_reuse(stage, model, finished)
+        else:
+            session = self._session(stage, model)
+            self._tell_start(session)
+            pretrain(self.task, model, settings, session)
+            finished = FinishedStage(session.epochs_total, round(session.seconds, 3), self.directory.name)
+            self.store.save(self.task, stage, model, finished)
+        self._tell_end(stage, finished)
+
+    def _assess(self, stage: str, model: HeteroRGCN, finished: FinishedStage) -> ModelResult:
+        """Leave the model's embeddings and measure it from them, on validation and test."""
+        encoded = artifacts.encode_all(self.task, model)
+        artifacts.save_embeddings(self.task, self.directory, stage, encoded)
+        self._scored[stage] = artifacts.score_part(self.task, encoded, "test")
+        test = score(self._scored[stage])
+        self.events.write(evaluation_event(self.task.seed, stage, finished.epochs, "test", test))
+        return ModelResult(
+            dim=model.dim,
+            parameters=model.parameter_count,
+            epochs=finished.epochs,
+            seconds=finished.seconds,
+            test=test,
+            validation=score(artifacts.score_part(self.task, encoded, "validation")),
+            reused_from=None if finished.run == self.directory.name else finished.run,
+        )
+
+    def _session(self, stage: str, model: HeteroRGCN) -> StageSession:
+        profile = self.task.profile
+        return StageSession(
+            directory=self.directory,
+            events=self.events,
+            control=self.control,
+            seed=self.task.seed,
+            stage=stage,
+            epochs_total=stage_epochs(profile, steps_of(self.task, profile.pretrain))[stage],
+            model=model,
+            key=stage_key(self.task, stage),
+            validate_every=profile.finetune.validate_every,
+            log_every=profile.engine.log_every,
+            checkpoint_every=profile.engine.checkpoint_every,
+        )
+
+    def _tell_start(self, session: StageSession) -> None:
+        self._start_event(session.stage, session.model, session.epochs_total, session.first_epoch)
+
+    def _tell_reuse(self, stage: str, model: HeteroRGCN, finished: FinishedStage) -> None:
+        self._start_event(stage, model, finished.epochs, finished.epochs)
+        where = "in this run" if finished.run == self.directory.name else f"in {finished.run}"
+        self._log(f"{stage}: trained before {where} under the same graph, split, seed and settings; not trained again")
+
+    def _start_event(self, stage: str, model: HeteroRGCN, epochs: int, first_epoch: int) -> None:
+        schedule = curriculum_of(self.task.profile).schedule() if stage == "student" else None
+        self.events.write(
+            StageStarted(
+                seed=self.task.seed,
+                stage=stage,
+                epochs=epochs,
+                first_epoch=first_epoch,
+                dim=model.dim,
+                parameters=model.parameter_count,
+                schedule=schedule,
+            )
+        )
+        self._told.add(stage)
+
+    def _tell_end(self, stage: str, finished: FinishedStage) -> None:
+        self.events.write(
+            StageFinished(
+                seed=self.task.seed,
+                stage=stage,
+                epochs=finished.epochs,
+                seconds=finished.seconds,
+                peak_rss=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                reused_from=None if finished.run == self.directory.name else finished.run,
+            )
+        )
+
+    def _tell_of_unneeded(self) -> None:
+        """Close planned stages that nobody needed: the pretraining of a model that was loaded whole."""
+        for stage, epochs in stage_epochs(self.task.profile, steps_of(self.task, self.task.profile.pretrain)).items():
+            if stage not in self._told:
+                self.events.write(
+                    StageFinished(
+                        seed=self.task.seed, stage=stage, epochs=epochs, seconds=0.0, reused_from=self.directory.name
+                    )
+                )
+
+    def _say_pooling(self) -> None:
+        if self.task.pooling is None and self.task.profile.graph.pooling.enabled:
+            names = ", ".join(self.task.profile.graph.pooling.relations)
+            self._log(f"disease pooling is off: the graph has no training edges of {names}", "warning")
+
+    def _log(self, message: str, level: str = "info") -> None:
+        self.events.write(Log(level=level, message=message, seed=self.task.seed))

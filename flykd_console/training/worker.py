@@ -1,0 +1,188 @@
+"""The training process: reads a run directory's profile, runs its stages seed by seed, writes its events.
+
+    python -m flykd_console.training.worker RUN_DIR [--fresh]
+
+Exit code 0: finished, or stopped with a checkpoint; 1: failed; 2: something the user can mend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flykd_console.errors import UserError
+from flykd_console.profile import Profile
+from flykd_console.profile_io import load_profile
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunPrepared, RunStarted
+from flykd_console.runs.log import EventWriter
+from flykd_console.training.control import ControlDesk, StopRequestedError
+from flykd_console.training.plan import planned_stages
+
+if TYPE_CHECKING:
+    import torch
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry of the process; the exit code."""
+    parser = argparse.ArgumentParser(prog="flykd_console.training.worker")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--fresh", action="store_true", help="take nothing over from other runs")
+    options = parser.parse_args(arguments)
+    directory = RunDirectory(options.run.absolute())
+    try:
+        with directory.locked():
+            return _run(directory, options.fresh)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run(directory: RunDirectory, fresh: bool) -> int:
+    began = time.time()
+    resumed = directory.events.exists() and directory.events.stat().st_size > 0
+    events = EventWriter(directory.events)
+    _forward_warnings(events)
+    control = ControlDesk(directory, events)
+    control.catch_signals()
+    try:
+        profile = load_profile(directory.profile)
+        events.write(_first_event(directory, profile, resumed))
+        _train(directory, profile, events, control, fresh, began)
+    except StopRequestedError:
+        events.write(RunFinished(outcome="stopped", seconds=time.time() - began))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        events.write(RunFailed(error=str(error)))
+        return 2
+    except BaseException as error:
+        traceback.print_exc()
+        events.write(RunFailed(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc()))
+        return 1
+    finally:
+        events.close()
+    return 0
+
+
+def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> RunStarted:
+    # Written before torch is imported, so that whoever watches has something to show at once.
+    return RunStarted(
+        run=directory.name,
+        name=profile.run.name,
+        method=profile.distill.method,
+        seeds=profile.run.seeds,
+        # How many steps pretraining takes depends on the graph: `run.prepared` tells.
+        stages=planned_stages(profile, pretrain_steps=min(1, profile.pretrain.epochs)),
+        device=profile.run.device,
+        graph=GraphFacts(source=profile.graph.source, targets=profile.graph.targets),
+        teacher_dim=profile.teacher.dim,
+        student_dim=profile.student.dim,
+        pid=os.getpid(),
+        resumed=resumed,
+    )
+
+
+def _train(
+    directory: RunDirectory,
+    profile: Profile,
+    events: EventWriter,
+    control: ControlDesk,
+    fresh: bool,
+    began: float,
+) -> None:
+    import torch
+
+    from flykd_console.graph.load import load_graph
+    from flykd_console.runs.results import Source, build_results, write_results
+    from flykd_console.training import artifacts, environment
+    from flykd_console.training.pretrain import steps_of
+    from flykd_console.training.resources import ResourceSampler
+    from flykd_console.training.reuse import StageStore
+    from flykd_console.training.stages import SeedStages
+    from flykd_console.training.task import Task
+
+    if profile.engine.threads:
+        torch.set_num_threads(profile.engine.threads)
+    device = resolve_device(profile.run.device)
+    device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    sampler = ResourceSampler(events, (device.index or 0) if device.type == "cuda" else None)
+    sampler.start()
+    try:
+        graph = load_graph(profile.graph, log=lambda message: events.write(Log(level="info", message=message)))
+        targets = graph.targets(profile.graph.targets)
+        facts = environment.describe(graph, str(device), device_name, torch.get_num_threads())
+        environment.write(directory, facts)
+        artifacts.save_nodes(graph, targets, directory)
+        tasks = [Task(profile, graph, targets, seed, device) for seed in profile.run.seeds]
+        # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
+        facts["splits"] = {str(task.seed): task.split.fingerprint for task in tasks}
+        environment.write(directory, facts)
+        events.write(
+            RunPrepared(
+                graph=GraphFacts(
+                    source=graph.source,
+                    fingerprint=graph.fingerprint,
+                    nodes=graph.node_count,
+                    edges=graph.edge_count,
+                    targets=profile.graph.targets,
+                ),
+                stages=planned_stages(profile, steps_of(tasks[0], profile.pretrain)),
+                device=str(device),
+                device_name=device_name,
+                seconds=time.time() - began,
+            )
+        )
+        results = {}
+        for i, task in enumerate(tasks):
+            stages = SeedStages(task, directory, events, control, StageStore(directory, fresh))
+            results[task.seed] = stages.run()
+            # A seed's prepared state is large; the next one makes its own.
+            tasks[i] = Task(profile, graph, targets, task.seed, device)
+        source = Source(source=graph.source, fingerprint=graph.fingerprint)
+        write_results(directory, build_results(directory.name, profile.distill.method, source, results))
+        events.write(RunFinished(outcome="finished", seconds=time.time() - began))
+    finally:
+        sampler.stop()
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device of a profile's `run.device`.
+
+    Raises:
+        UserError: A GPU is asked for and torch finds none.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise UserError(
+            f"the device {name!r} is not there (torch {torch.__version__} sees {found} GPUs)",
+            "run.device",
+            "Use auto or cpu, or install a torch build for your GPU.",
+        )
+    return device
+
+
+def _forward_warnings(events: EventWriter) -> None:
+    """Library warnings become lines of the run's log."""
+
+    class ToEvents(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines = record.getMessage().strip().splitlines()
+            events.write(Log(level="warning", message=lines[0] if lines else ""))
+
+    logging.captureWarnings(True)
+    logging.getLogger().addHandler(ToEvents(level=logging.WARNING))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
