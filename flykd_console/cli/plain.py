@@ -1,0 +1,211 @@
+"""A run as plain lines, for pipes, logs and terminals without a dashboard: the event log told one line at a time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Literal, TextIO
+
+from flykd_console.dashboard.progress import progress
+from flykd_console.dashboard.state import DashboardState
+from flykd_console.dashboard.wording import THIN, grouped, per_cent, rate, span
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import (
+    AnyEvent,
+    Control,
+    Epoch,
+    Evaluation,
+    ExportFinished,
+    Log,
+    RunFailed,
+    RunFinished,
+    RunPrepared,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    encode,
+    finite,
+)
+from flykd_console.runs.log import EventFollower
+
+_POLL_SECONDS = 0.1
+_START_SECONDS = 60.0
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+Outcome = Literal["finished", "stopped", "failed", "died", "going"]
+
+
+def follow_plain(
+    directory: RunDirectory,
+    stream: TextIO,
+    *,
+    worker: subprocess.Popen[bytes] | None = None,
+    json: bool = False,
+    until_done: bool = True,
+    offset: int = 0,
+    leave: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Follow a run's event log to its end.
+
+    Returns:
+        What became of the run: `died` where it ended without a last word, `going` where it goes on unwatched.
+
+    Args:
+        directory: The run; its log need not be there yet.
+        stream: Where lines go; never an escape code.
+        worker: The training process where it is ours; without it the run's lock says whether one lives.
+        json: Write the events themselves, one JSON object a line.
+        until_done: False: tell what is logged by now, then return.
+        offset: Byte of the log to begin at.
+        leave: Asked between reads; True ends the following, not the run.
+
+    Raises:
+        NewerSchemaError: The log was written by a newer program.
+    """
+    follower = EventFollower(directory.events, offset)
+    narrator = _Narrator(stream, directory.name)
+    outcome: Outcome = "going"
+    ended_before = False
+    begun = time.monotonic()
+    while True:
+        try:
+            events = follower.read()
+        except FileNotFoundError:
+            events = []
+        for event in events:
+            outcome = _fold(outcome, event)
+            if json:
+                stream.write(encode(event).decode())
+            else:
+                narrator.tell(event)
+        if events:
+            stream.flush()
+            ended_before = False
+            continue
+        if outcome != "going" or not until_done or leave():
+            return outcome
+        if ended_before:
+            return "died"
+        # Looked at before the last read, so that nothing written in between is lost.
+        ended_before = _ended(directory, worker, follower.offset > 0 or time.monotonic() - begun > _START_SECONDS)
+        if not ended_before:
+            time.sleep(_POLL_SECONDS)
+
+
+def _ended(directory: RunDirectory, worker: subprocess.Popen[bytes] | None, settled: bool) -> bool:
+    if worker is not None:
+        return worker.poll() is not None
+    return settled and not directory.is_running()
+
+
+def _fold(outcome: Outcome, event: AnyEvent) -> Outcome:
+    match event:
+        case RunStarted() | StageStarted():
+            return "going"
+        case RunFinished(outcome=kind):
+            return kind
+        case RunFailed():
+            return "failed"
+        case _:
+            return outcome
+
+
+class _Narrator:
+    """Turns events into lines: epochs at most once a second, and more seldom the longer a run takes."""
+
+    def __init__(self, stream: TextIO, run: str) -> None:
+        self._stream = stream
+        self._run = run
+        self._state = DashboardState()
+        self._seeds: list[int] = []
+        self._stage_width = len("student")
+        self._begun = 0.0
+        self._last_line = float("-inf")
+        self._last_epoch: Epoch | None = None
+        self._test: Evaluation | None = None
+
+    def tell(self, event: AnyEvent) -> None:
+        """Say what there is to say about an event."""
+        self._state.apply(event)
+        match event:
+            case RunStarted():
+                self._start(event)
+            case RunPrepared(graph=graph, device_name=name, seconds=seconds):
+                amount = f"{grouped(graph.nodes)} nodes, {grouped(graph.edges)} edges"
+                self._line("", f"{graph.source}: {amount}; {name or event.device}; ready after {span(seconds)}")
+            case StageStarted(dim=dim, parameters=parameters, epochs=epochs, first_epoch=first):
+                self._last_epoch = self._test = None
+                steps = f"{grouped(epochs)} {'steps' if event.stage.startswith('pretrain') else 'epochs'}"
+                again = f", from {first} on" if first else ""
+                self._line(self._place(event), f"d = {dim}, {grouped(parameters)} parameters, {steps}{again}")
+            case Epoch():
+                self._last_epoch = event
+                if event.t - self._last_line >= min(30.0, max(1.0, (event.t - self._begun) / 60)):
+                    self._progress(event)
+            case Evaluation(split="test"):
+                self._test = event
+            case Evaluation():
+                self._progress(event, f"{event.split} AUPRC {per_cent(event.macro_auprc)}")
+            case StageFinished():
+                self._finish(event)
+            case Control(state=state):
+                self._line("", {"paused": "paused", "running": "going on"}.get(state, state))
+                self._last_line = event.t
+            case Log(level=level, message=message):
+                if level != "debug":
+                    self._line("", message if level == "info" else f"{level}: {message}")
+            case ExportFinished(bundle=bundle):
+                self._line("", f"exported to {bundle}")
+            case RunFinished(outcome=outcome, seconds=seconds):
+                self._line("", f"{outcome} after {span(seconds)}")
+            case RunFailed(error=error):
+                self._line("", f"failed: {error}")
+            case _:
+                pass
+
+    def _start(self, event: RunStarted) -> None:
+        self._begun = event.t
+        self._seeds = event.seeds
+        self._stage_width = max((len(planned.stage) for planned in event.stages), default=len("student"))
+        seeds = ", ".join(map(str, event.seeds))
+        self._line("", f"run {self._run}{' goes on' if event.resumed else ''}: {event.method} on {event.graph.source}")
+        self._line("", f"{'seeds' if len(event.seeds) > 1 else 'seed'} {seeds}; device {event.device}")
+
+    def _place(self, event: StageStarted | Epoch | Evaluation | StageFinished) -> str:
+        position = f"({self._seeds.index(event.seed) + 1}/{len(self._seeds)})" if event.seed in self._seeds else ""
+        return f"seed {event.seed} {position}".rstrip() + f"  {event.stage:<{self._stage_width}}  "
+
+    def _progress(self, event: Epoch | Evaluation, score: str = "") -> None:
+        last = self._last_epoch
+        epochs = last.epochs if last else event.epoch
+        parts = [f"{event.epoch:>{len(str(epochs))}}/{epochs}"]
+        if self._state.its_per_second:
+            parts.append(f"{rate(self._state.its_per_second):>9}")
+        if last and last.losses:
+            total = last.losses.get("total", next(iter(last.losses.values())))
+            parts.append(f"loss {finite(total):.4f}")
+        remaining = progress(self._state).remaining
+        if remaining is not None:
+            parts.append(f"ETA {span(remaining):<10}")
+        self._line(self._place(event), "  ".join([*parts, score]).rstrip())
+        self._last_line = event.t
+
+    def _finish(self, event: StageFinished) -> None:
+        done = f"reused from {event.reused_from}" if event.reused_from else f"done in {span(event.seconds)}"
+        if self._test is not None:
+            relations = ", ".join(f"{name} {per_cent(score.auprc)}" for name, score in self._test.relations.items())
+            done += f"  test AUPRC {per_cent(self._test.macro_auprc)}" + (f" ({relations})" if relations else "")
+        self._line(self._place(event), done)
+        self._last_line = event.t
+
+    def _line(self, place: str, text: str) -> None:
+        line = _CONTROL_CHARACTERS.sub(" ", place + text)
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            line.encode(encoding)
+        except UnicodeEncodeError:
+            line = line.replace(THIN, " ").encode(encoding, "replace").decode(encoding)
+        self._stream.write(f"{line}\n")

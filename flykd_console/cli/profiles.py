@@ -1,0 +1,87 @@
+"""`flykd-console profiles`: the shipped profiles, and whether one of your own is sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flykd_console.errors import UserError
+
+app = typer.Typer(help="List, show, copy and check profiles.", no_args_is_help=True, rich_markup_mode="markdown")
+
+_Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="A file, or the name of a shipped profile.")]
+_Settings = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Replace a key; may be repeated.")
+]
+
+
+@app.command("list")
+def listing() -> None:
+    """List the profiles that come with the program."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from flykd_console.profile_io import load_profile, shipped_profiles
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("profile", style="bold", no_wrap=True)
+    table.add_column("graph", no_wrap=True)
+    table.add_column("seeds", justify="right")
+    table.add_column("epochs", justify="right")
+    table.add_column("what it is", overflow="fold")
+    for name, path in shipped_profiles().items():
+        profile = load_profile(path)
+        source = Path(profile.graph.source).name
+        table.add_row(name, source, str(len(profile.run.seeds)), str(profile.distill.epochs), _first_comment(path))
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def show(profile: _Profile, settings: _Settings = None) -> None:
+    """Print a profile resolved: every key with its value, defaults written out."""
+    from flykd_console.profile_io import dump_profile, load_profile
+
+    typer.echo(dump_profile(load_profile(profile, settings or [])), nl=False)
+
+
+@app.command()
+def copy(
+    profile: _Profile,
+    destination: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes, such as my.toml.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Copy a profile with its comments, to make one of your own from it."""
+    from flykd_console.profile_io import find_profile
+    from flykd_console.runs.files import replace_file
+
+    source = find_profile(profile)
+    if destination.is_dir():
+        destination = destination / source.name
+    if destination.exists() and not force:
+        raise UserError("there is a file of this name", str(destination), "Choose another, or add --force.")
+    try:
+        replace_file(destination, source.read_bytes())
+    except OSError as error:
+        raise UserError(f"the copy cannot be written ({error.strerror})", str(destination)) from None
+    typer.echo(f"Wrote {destination}. Check it after editing: flykd-console profiles check {destination}")
+
+
+@app.command()
+def check(profile: _Profile, settings: _Settings = None) -> None:
+    """Say whether a profile is sound, without training."""
+    from flykd_console.profile_io import load_profile
+
+    loaded = load_profile(profile, settings or [])
+    seeds = ", ".join(map(str, loaded.run.seeds))
+    typer.echo(
+        f"{profile} is sound: {loaded.distill.method} on {loaded.graph.source}, seeds {seeds}, "
+        f"{loaded.finetune.epochs} + {loaded.distill.epochs} epochs, d = {loaded.teacher.dim} and {loaded.student.dim}."
+    )
+
+
+def _first_comment(path: Path) -> str:
+    first = path.read_text().partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""

@@ -1,0 +1,189 @@
+"""`flykd-console run`: make a run directory, start training in a process of its own, and follow it to its results."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flykd_console.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flykd_console.profile import Profile
+    from flykd_console.profile_io import Override
+    from flykd_console.runs.directory import RunDirectory
+
+_WHAT, _HOW, _AGAIN = "What is trained", "How it is shown", "Going on"
+_MOST_SEEDS = 1000
+
+
+def command(
+    profile: Annotated[
+        str | None,
+        typer.Argument(help="A profile (TOML), or the name of a shipped one, such as flykd.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="Replace any key of the profile; may be repeated.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="SEEDS", help="Seeds to train, such as 45,46 or 45-49.", rich_help_panel=_WHAT)
+    ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Knowledge graph: a kg.csv, .csv.gz, .tsv or .parquet.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:1.", rich_help_panel=_WHAT)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the run; the time is added.", rich_help_panel=_WHAT)
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with a stopped or broken-off run; takes no profile.", rich_help_panel=_AGAIN
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Train every stage, also where an equal one could be reused.", rich_help_panel=_AGAIN
+        ),
+    ] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Plain lines instead of the dashboard.", rich_help_panel=_HOW)
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Stream the events as JSON lines; implies --headless.", rich_help_panel=_HOW)
+    ] = False,
+) -> None:
+    """Train teacher, baseline and student over the seeds of a profile.
+
+    On a terminal the dashboard opens at once; closing it does not stop training. Without a terminal, or with
+    `--headless`, the same run prints plain lines: Ctrl-C then stops it with a checkpoint, a second one ends it at once.
+
+    * `flykd-console run flykd`
+    * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
+    * `flykd-console run --resume flykd-20261120-211500`
+    """
+    if resume is not None:
+        given = {"PROFILE": profile, "--set": settings, "--seeds": seeds, "--graph": graph, "--device": device}
+        _refuse({**given, "--name": name})
+        directory = _resumable(resume)
+    else:
+        if profile is None:
+            raise UserError("no profile given", "flykd-console run", "For example: flykd-console run flykd")
+        directory = _prepare(profile, list(_overrides(settings or [], seeds, graph, device, name)))
+
+    from flykd_console.cli.training import train
+
+    raise typer.Exit(train(directory, new=resume is None, fresh=fresh, headless=headless or json, json=json))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`45,46`, `45-49` or both, as a list in the order given.
+
+    Raises:
+        UserError: A part is no whole number or range, a range runs backwards, or a seed comes twice.
+    """
+    where, hint = f"--seeds {text}", "Give seeds as 45,46 or 45-49."
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        if not (first.isascii() and first.isdigit() and (not dash or (last.isascii() and last.isdigit()))):
+            raise UserError(f"{part.strip()!r} is not a seed" if part.strip() else "a seed is missing", where, hint)
+        low, high = int(first), int(last or first)
+        if high < low:
+            raise UserError(f"the range {part.strip()} runs backwards", where, hint)
+        if high - low >= _MOST_SEEDS:
+            raise UserError(f"the range {part.strip()} has more than {_MOST_SEEDS} seeds", where, hint)
+        seeds.extend(range(low, high + 1))
+    for seed in seeds:
+        if seeds.count(seed) > 1:
+            raise UserError(f"seed {seed} is named twice", where, hint)
+    return seeds
+
+
+def _refuse(given: dict[str, object]) -> None:
+    named = [option for option, value in given.items() if value]
+    if named:
+        raise UserError(
+            f"a resumed run keeps its own profile, so {' and '.join(named)} cannot be given",
+            "--resume",
+            "Start a new run instead: equal stages are reused.",
+        )
+
+
+def _overrides(
+    settings: list[str], seeds: str | None, graph: str | None, device: str | None, name: str | None
+) -> Iterator[str | Override]:
+    """`--set` first, then the options of their own, which say the same in fewer letters."""
+    from flykd_console.profile_io import Override
+
+    yield from settings
+    if seeds is not None:
+        yield Override("run.seeds", parse_seeds(seeds), f"--seeds {seeds}")
+    for key, value, option in (
+        ("graph.source", graph, "graph"),
+        ("run.device", device, "device"),
+        ("run.name", name, "name"),
+    ):
+        if value is not None:
+            yield Override(key, value, f"--{option} {value}")
+
+
+def _prepare(profile: str, overrides: list[str | Override]) -> RunDirectory:
+    """Check everything that can be checked without the graph, then make the run directory with its resolved profile."""
+    from flykd_console.profile_io import dump_profile, find_profile, load_profile
+    from flykd_console.runs.directory import create_run
+    from flykd_console.runs.files import replace_file
+
+    loaded = load_profile(profile, overrides)
+    typed = any((item if isinstance(item, str) else item.key).startswith("graph.source") for item in overrides)
+    loaded = _with_absolute_source(loaded, Path() if typed else find_profile(profile).parent, profile)
+    directory = create_run(loaded.run.name)
+    note = f"# Every setting of the run {directory.name}. Train it again: flykd-console run {directory.profile}\n\n"
+    replace_file(directory.profile, (note + dump_profile(loaded)).encode())
+    return directory
+
+
+def _with_absolute_source(profile: Profile, base: Path, file: str) -> Profile:
+    """A graph file by its absolute path: as typed from here, as written from the profile's folder."""
+    source = profile.graph.source
+    if source in ("embedded", "synthetic", "primekg"):
+        return profile
+    path = Path(os.path.abspath(base / Path(source).expanduser()))
+    if not path.is_file():
+        what = "is a folder; name the file inside it" if path.is_dir() else "there is no such graph file"
+        hint = "Graphs are embedded, synthetic, primekg, or a path to a kg.csv, .csv.gz, .tsv or .parquet."
+        raise UserError(what, f"{file}, graph.source = {source}", hint)
+    return profile.model_copy(update={"graph": profile.graph.model_copy(update={"source": str(path)})})
+
+
+def _resumable(name: str) -> RunDirectory:
+    from flykd_console.runs.directory import ORDERS, find_run
+    from flykd_console.runs.status import status_of
+
+    directory = find_run(name)
+    if directory.is_running():
+        raise UserError(
+            "this run is being trained already", directory.name, f"Watch it: flykd-console watch {directory.name}"
+        )
+    if status_of(directory).state == "finished":
+        raise UserError("this run is finished", directory.name, f"Look at it: flykd-console runs show {directory.name}")
+    for order in ORDERS:  # what was ordered of the process that is gone
+        directory.withdraw(order)
+    return directory

@@ -1,0 +1,234 @@
+"""`flykd-console runs`: what was trained here, how far it is, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flykd_console.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from flykd_console.runs.directory import RunDirectory
+
+app = typer.Typer(rich_markup_mode="markdown")
+
+_RunName = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="Name, its beginning, or path; default: the newest.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_COLOURS = {
+    "running": "green",
+    "starting": "green",
+    "paused": "yellow",
+    "stopping": "yellow",
+    "failed": "red",
+    "died": "red",
+}
+
+
+@app.callback(invoke_without_command=True)
+def listing(context: typer.Context, json: _Json = False) -> None:
+    """List runs, newest first; or show, stop or remove one.
+
+    Runs live in `runs/` below the current folder, or where the environment variable `FLYKD_RUNS` says.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from flykd_console.runs.directory import list_runs, runs_root
+
+    facts = [_facts(directory) for directory in list_runs()]
+    if json:
+        _print_json(facts)
+        return
+    if not facts:
+        typer.echo(f"There is no run in {runs_root()}/ yet. Train one: flykd-console run flykd")
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a pipe has no width; nothing is cut off for it
+    console.print(_table(facts, wide=console.width >= 110))
+
+
+@app.command()
+def show(run: _RunName = None, json: _Json = False) -> None:
+    """Show how far a run is and what it measured."""
+    from flykd_console.runs.directory import find_run
+
+    directory = find_run(run)
+    facts = _facts(directory)
+    if json:
+        _print_json(facts)
+        return
+    from rich.console import Console
+
+    from flykd_console.cli.tables import relations_table, results_table
+    from flykd_console.runs.results import read_results
+
+    console = Console(highlight=False)
+    console.print(_details(facts))
+    if directory.results.is_file():
+        results = read_results(directory.results)
+        for table in (results_table(results), relations_table(results)):
+            console.print()
+            console.print(table)
+
+
+@app.command()
+def stop(run: _RunName = None) -> None:
+    """Stop a running run with a checkpoint."""
+    from flykd_console.runs.directory import find_run
+
+    directory = find_run(run)
+    if not directory.is_running():
+        raise UserError("this run is not being trained", directory.name, "See: flykd-console runs")
+    directory.order("stop")
+    directory.withdraw("pause")
+    typer.echo(f"{directory.name} stops after this epoch. Go on later: flykd-console run --resume {directory.name}")
+
+
+@app.command()
+def rm(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name, its beginning, or path.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove a run with everything it wrote: weights, scores, events, bundle."""
+    import shutil
+    import sys
+
+    from flykd_console.dashboard.wording import size
+    from flykd_console.runs.directory import find_run
+
+    directory = find_run(run)
+    if directory.is_running():
+        raise UserError(
+            "this run is being trained", directory.name, f"Stop it first: flykd-console runs stop {directory.name}"
+        )
+    if directory.path.is_symlink():
+        raise UserError("this is a link; remove the link or what it points to", str(directory.path))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UserError("nobody is there to ask", f"runs rm {directory.name}", "Add --yes to remove it unasked.")
+        typer.confirm(f"Remove {directory.path} ({size(_bytes_in(directory))})?", abort=True)
+    try:
+        shutil.rmtree(directory.path)
+    except OSError as error:
+        raise UserError(f"cannot be removed ({error.strerror})", str(error.filename or directory.path)) from None
+    typer.echo(f"Removed {directory.name}.")
+
+
+def _facts(directory: RunDirectory) -> dict[str, Any]:
+    """One run as plain data: what `--json` prints and the table shows. AUPRC is a fraction, gain is in points."""
+    from flykd_console.runs.events import NewerSchemaError
+    from flykd_console.runs.results import read_results
+    from flykd_console.runs.status import status_of
+
+    facts: dict[str, Any] = {"name": directory.name, "path": str(directory.path), "bytes": _bytes_in(directory)}
+    try:
+        status = status_of(directory)
+    except NewerSchemaError as error:
+        return {**facts, "state": "unreadable", "error": f"written by a newer program ({error})"}
+    started = status.started
+    facts |= {
+        "state": status.state,
+        "method": started.method if started else None,
+        "graph": started.graph.source if started else None,
+        "seeds": started.seeds if started else [],
+        "seed": status.seed,
+        "stage": status.stage,
+        "epoch": status.epoch,
+        "epochs": status.epochs,
+        "progress": round(status.progress, 4),
+        "started": started.t if started else None,
+        "updated": status.updated,
+        "error": status.error or None,
+    }
+    try:
+        summary = read_results(directory.results).summary.get("student") if directory.results.is_file() else None
+    except UserError as error:
+        return {**facts, "error": str(error)}
+    gain = summary.gain_points if summary else None
+    score = summary.macro_auprc if summary else None
+    return {
+        **facts,
+        "student_auprc": score.mean if score else None,
+        "gain_points": gain.mean if gain else None,
+        "exported": directory.export.is_dir(),
+    }
+
+
+def _table(runs: list[dict[str, Any]], wide: bool) -> Table:
+    import time
+    from pathlib import PurePath
+
+    from rich import box
+    from rich.table import Table
+
+    from flykd_console.cli.text import age
+    from flykd_console.dashboard.wording import per_cent, signed, size
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("run", style="bold", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    if wide:
+        table.add_column("method", no_wrap=True)
+        table.add_column("graph", no_wrap=True)
+    for heading in ("seed", "done", "AUPRC", "gain", "age", *(["size"] if wide else [])):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for run in runs:
+        seeds = run.get("seeds") or []
+        position = seeds.index(run["seed"]) + 1 if run.get("seed") in seeds else 0
+        state = run["state"]
+        cells = [run["name"], f"[{_COLOURS[state]}]{state}[/]" if state in _COLOURS else state]
+        if wide:
+            graph = run.get("graph") or ""
+            cells += [run.get("method") or "", PurePath(graph).name]
+        cells += [
+            f"{position}/{len(seeds)}" if seeds else "",
+            f"{100 * run.get('progress', 0):.0f} %",
+            per_cent(run.get("student_auprc")),
+            signed(run.get("gain_points")),
+            age(time.time() - run["updated"]) if run.get("updated") else "",
+        ]
+        table.add_row(*cells, *([size(run["bytes"])] if wide else []))
+    return table
+
+
+def _details(run: dict[str, Any]) -> Table:
+    import time
+
+    from rich.table import Table
+
+    from flykd_console.cli.text import age
+    from flykd_console.dashboard.wording import size
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("run", f"[bold]{run['name']}[/bold]")
+    table.add_row("state", run["state"] + (f", {run['error']}" if run.get("error") else ""))
+    if run.get("seeds"):
+        table.add_row("method", f"{run['method']} on {run['graph']}")
+        table.add_row("seeds", ", ".join(map(str, run["seeds"])))
+    if run.get("stage"):
+        place = f"seed {run['seed']}, {run['stage']}, epoch {run['epoch']} of {run['epochs']}"
+        table.add_row("progress", f"{100 * run['progress']:.0f} %  ({place})")
+    if run.get("updated"):
+        table.add_row("last word", f"{age(time.time() - run['updated'])} ago")
+    table.add_row("folder", f"{run['path']}  ({size(run['bytes'])})")
+    return table
+
+
+def _bytes_in(directory: RunDirectory) -> int:
+    return sum(file.stat().st_size for file in directory.path.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

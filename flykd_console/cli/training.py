@@ -1,0 +1,186 @@
+"""From a prepared run directory to its results: start the worker, show it, pass on Ctrl-C, and say how it ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from flykd_console.cli.plain import follow_plain
+from flykd_console.cli.tables import relations_table, results_table
+from flykd_console.errors import UserError
+from flykd_console.profile_io import load_profile
+from flykd_console.runs.directory import RunDirectory, runs_root
+from flykd_console.runs.results import read_results
+from flykd_console.runs.spawn import spawn_worker
+from flykd_console.runs.status import RunStatus, status_of
+
+_FORCE_SECONDS = 5.0
+_LAST_WORDS_SECONDS = 15.0
+
+
+def train(directory: RunDirectory, *, new: bool, fresh: bool, headless: bool, json: bool) -> int:
+    """Train a run and follow it.
+
+    Args:
+        directory: A run with its resolved profile.
+        new: The directory was made for this run, and goes again where the user's mistake lets nothing be trained.
+        fresh: Reuse no finished stage.
+        headless: Plain lines also on a terminal.
+        json: The events themselves on standard output, and nothing else.
+
+    Returns:
+        The exit code: 0 finished, stopped or left going; 1 failed.
+
+    Raises:
+        UserError: The worker found a mistake of the user's.
+    """
+    threads = load_profile(directory.profile).engine.threads
+    told = directory.events.stat().st_size if directory.events.exists() else 0
+    worker = spawn_worker(directory, threads=threads, fresh=fresh)
+    if headless or not _on_terminal() or not _dashboard(directory, worker):
+        _follow(directory, worker, json, told)
+    status = status_of(directory)
+    if status.state in ("finished", "stopped", "failed"):
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(_LAST_WORDS_SECONDS)
+    return _conclude(directory, worker, status, new=new, quiet=json)
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _dashboard(directory: RunDirectory, worker: subprocess.Popen[bytes]) -> bool:
+    """Show the dashboard until it is left; False where it cannot be imported."""
+    try:
+        from flykd_console.dashboard.app import run_dashboard
+    except ImportError as error:
+        print(f"The dashboard cannot start ({error}); plain lines follow.", file=sys.stderr)
+        return False
+    run_dashboard(directory, worker=worker)
+    return True
+
+
+def _follow(directory: RunDirectory, worker: subprocess.Popen[bytes], json: bool, offset: int) -> None:
+    with _interrupts(directory) as presses:
+        try:
+            follow_plain(
+                directory, sys.stdout, worker=worker, json=json, offset=offset, leave=lambda: presses.count > 1
+            )
+        except BrokenPipeError:
+            print(f"Nobody reads on; training goes on. Watch it: flykd-console watch {directory.name}", file=sys.stderr)
+            raise
+    if presses.count > 1 and worker.poll() is None:
+        _force(worker)
+
+
+class _Presses:
+    count = 0
+
+
+@contextmanager
+def _interrupts(directory: RunDirectory) -> Iterator[_Presses]:
+    """Ctrl-C or SIGTERM orders a stop; the second one is left to the caller."""
+    presses = _Presses()
+
+    def press(number: int, frame: FrameType | None) -> None:
+        presses.count += 1
+        if presses.count == 1:
+            directory.order("stop")
+            # Not print: a handler may run in the middle of one.
+            os.write(2, b"\nStopping after this epoch, with a checkpoint. Ctrl-C again ends it at once.\n")
+
+    before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield presses
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _force(worker: subprocess.Popen[bytes]) -> None:
+    worker.terminate()
+    try:
+        worker.wait(_FORCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def _conclude(
+    directory: RunDirectory, worker: subprocess.Popen[bytes], status: RunStatus, *, new: bool, quiet: bool
+) -> int:
+    say = Console(file=sys.stderr if quiet else sys.stdout, highlight=False, soft_wrap=True).print
+    name = directory.name
+    if status.state == "finished":
+        if not quiet:
+            _show_results(directory)
+        return 0
+    if status.state == "stopped":
+        say(f"Stopped, with a checkpoint. Go on: [bold]flykd-console run --resume {name}[/bold]")
+        return 0
+    if status.state == "failed":
+        if not status.traceback:
+            _user_mistake(directory, status, new)
+        _complain(f"The run failed: {status.error}. The whole story: {directory.worker_log}")
+        return 1
+    if worker.poll() is None:
+        say("Training goes on without this window.")
+        say(f"  watch it  [bold]flykd-console watch {name}[/bold]")
+        say(f"  stop it   [bold]flykd-console runs stop {name}[/bold]")
+        return 0
+    again = f" Go on from the last checkpoint: flykd-console run --resume {name}" if status.stage else ""
+    _complain(f"Training ended {_cause(worker.returncode)}. Its output: {directory.worker_log}.{again}")
+    return 1
+
+
+def _user_mistake(directory: RunDirectory, status: RunStatus, new: bool) -> NoReturn:
+    if new and status.stage is None:
+        shutil.rmtree(directory.path, ignore_errors=True)
+        with suppress(OSError):
+            runs_root().rmdir()  # only where it is empty
+    raise UserError(status.error)
+
+
+def _cause(code: int) -> str:
+    """How a process ended that left no last word."""
+    if code == -signal.SIGKILL:
+        return "by SIGKILL (at the second Ctrl-C, by hand, or because memory ran out)"
+    if code < 0:
+        return f"by {signal.Signals(-code).name}"
+    return f"without a last word (exit code {code})"
+
+
+def _show_results(directory: RunDirectory) -> None:
+    results = read_results(directory.results)
+    console = Console(highlight=False)
+    console.print()
+    console.print(results_table(results))
+    console.print()
+    console.print(relations_table(results))
+    console.print()
+    relation = next(iter(next(iter(results.summary.values())).relations), "RELATION") if results.summary else "RELATION"
+    bundle = os.path.relpath(directory.export)
+    steps = {
+        f"flykd-console export {directory.name}": "write and verify the bundle (HDF5 and ONNX)",
+        f'flykd-console score {bundle} --disease NAME --relation "{relation}"': "rank drugs with it",
+        f"flykd-console watch {directory.name}": "look at the curves again",
+    }
+    console.print("Next")
+    for step, purpose in steps.items():
+        console.print(f"  {step}", style="bold", markup=False, soft_wrap=True)
+        console.print(f"      {purpose}", markup=False)
+
+
+def _complain(line: str) -> None:
+    sys.stdout.flush()
+    print(line, file=sys.stderr)

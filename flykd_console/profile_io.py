@@ -1,0 +1,285 @@
+"""Profiles on disk: finding and reading a TOML file, `--set` overrides, and writing a resolved profile.
+
+Types are taken strictly (TOML is typed: `epochs = 5.5` or `"5"` is a mistake, not 5). Every mistake becomes one line
+that names the file, the dotted key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from flykd_console.errors import UserError
+from flykd_console.profile import Profile
+
+_HINT_LIST = "List the shipped profiles: flykd-console profiles list"
+_PLAIN_PATTERNS = {
+    "run.name": "letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    "run.device": "'auto', 'cpu', 'cuda' or 'cuda:0'",
+}
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value that replaces the file's: `key` is dotted, `origin` is what the user typed, for messages."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+def load_profile(path: str | Path, overrides: Iterable[str | Override] = ()) -> Profile:
+    """Read a profile.
+
+    Args:
+        path: A file, or the name of a shipped profile (`flykd`, `primekg/flykd`).
+        overrides: `key=value` with a dotted key and a TOML value (a bare word is text), applied in order.
+
+    Raises:
+        UserError: The file is missing or no TOML; a key is unknown; a value has the wrong type or is out of range.
+    """
+    file = find_profile(path)
+    try:
+        data = tomllib.loads(file.read_bytes().decode())
+    except UnicodeDecodeError:
+        raise UserError("not a text file; a profile is TOML in UTF-8", str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"not valid TOML: {_lower(str(error))}", str(path), "Mend the line, then try again.") from None
+    except OSError as error:
+        raise UserError(f"the profile cannot be read ({error.strerror})", str(path)) from None
+
+    origins: dict[str, str] = {}
+    for item in overrides:
+        override = parse_set(item) if isinstance(item, str) else item
+        _put(data, override)
+        origins[override.key] = override.origin
+    return validate(data, str(path), origins)
+
+
+def validate(data: dict[str, Any], source: str, origins: dict[str, str] | None = None) -> Profile:
+    """Build a profile from plain data; `origins` says which keys did not come from `source`.
+
+    Raises:
+        UserError: A key is unknown; a value has the wrong type or is out of range.
+    """
+    for keys, value in _leaves(data):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"must be a finite number, but is {value}", _where(keys, source, origins))
+        if not isinstance(value, str | int | float | bool):
+            raise UserError(f"dates and times have no place in a profile: {value}", _where(keys, source, origins))
+    try:
+        # JSON, because pydantic's strict mode takes an array for a tuple there
+        return Profile.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        raise _explain(error, source, origins) from None
+
+
+def parse_set(text: str) -> Override:
+    """Read `key=value`: the value as TOML, a bare word as text.
+
+    Raises:
+        UserError: There is no `=`, no key, or a broken TOML value.
+    """
+    origin = f"--set {' '.join(text.split())}"
+    key, equals, raw = text.partition("=")
+    key, raw = key.strip(), raw.strip()
+    if not equals or not key or any(not part.strip() for part in key.split(".")):
+        raise UserError("must read key=value", origin, "For example: --set distill.epochs=500")
+    key = ".".join(part.strip() for part in key.split("."))
+    try:
+        parsed = tomllib.loads(f"value = {raw}")
+    except tomllib.TOMLDecodeError as error:
+        if not raw or raw[0] in "[{\"'":
+            raise UserError(f"not a TOML value: {raw!r} ({_lower(str(error))})", origin) from None
+        return Override(key, raw, origin)
+    if list(parsed) != ["value"]:
+        raise UserError("one key and one value at a time", origin)
+    return Override(key, parsed["value"], origin)
+
+
+def dump_profile(profile: Profile) -> str:
+    """The profile as TOML with every default written out; reading it gives an equal profile."""
+    text = tomli_w.dumps(profile.model_dump(exclude_none=True))
+    # One line per array. Text is written on one line, so a newline next to a bracket or comma is always the array's.
+    text = re.sub(r"\[\n\s+", "[", text)
+    text = re.sub(r",\n\s*\]", "]", text)
+    return re.sub(r",\n\s+", ", ", text)
+
+
+def shipped_profiles() -> dict[str, Path]:
+    """Name to file of the profiles that come with the program, such as `primekg/flykd`."""
+    package = Path(str(resources.files("flykd_console")))
+    installed, checkout = package / "_profiles", package.parent / "profiles"
+    root = installed if installed.is_dir() else checkout
+    return {str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.toml"))}
+
+
+def find_profile(path: str | Path) -> Path:
+    """The file of a profile: the path itself, or a shipped profile of that name.
+
+    Raises:
+        UserError: There is neither.
+    """
+    file = Path(path).expanduser()
+    if file.is_file():
+        return file
+    shipped = shipped_profiles()
+    name = str(path).removesuffix(".toml")
+    if name in shipped and not file.exists() and not str(path).endswith(".toml"):
+        return shipped[name]
+    if file.is_dir():
+        inside = next(iter(sorted(file.glob("*.toml"))), None)
+        raise UserError("is a folder, not a profile", str(path), f"Did you mean {inside}?" if inside else _HINT_LIST)
+    if file.exists():
+        raise UserError("is not a regular file", str(path), _HINT_LIST)
+    names = (name.removeprefix("profiles/"), file.stem)
+    near = [n for n in names if n in shipped] or difflib.get_close_matches(names[0], shipped, n=1)
+    near += [str(p) for p in _neighbours(file)]
+    raise UserError("there is no such profile", str(path), f"Did you mean {near[0]}?" if near else _HINT_LIST)
+
+
+def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a profile that holds a value."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_keys(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _put(data: dict[str, Any], override: Override) -> None:
+    *tables, last = override.key.split(".")
+    for depth, name in enumerate(tables):
+        inner = data.setdefault(name, {})
+        if not isinstance(inner, dict):
+            taken = ".".join(tables[: depth + 1])
+            raise UserError(f"{taken} is a value, not a table", override.origin)
+        data = inner
+    data[last] = override.value
+
+
+def _leaves(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, (*keys, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, (*keys, index))
+    else:
+        yield keys, value
+
+
+def _dotted(keys: Iterable[str | int]) -> str:
+    text = ""
+    for key in keys:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+def _where(keys: Iterable[str | int], source: str, origins: dict[str, str] | None) -> str:
+    dotted = _dotted(keys)
+    for key, origin in (origins or {}).items():
+        if f"{dotted}.".startswith((f"{key}.", f"{key}[")) or key.startswith(f"{dotted}."):
+            return origin
+    return f"{source}, {dotted}" if dotted else source
+
+
+def _explain(error: ValidationError, source: str, origins: dict[str, str] | None) -> UserError:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    keys = first["loc"]
+    dotted = _dotted(keys)
+    value = first["input"]
+    context = first.get("ctx", {})
+    hint = ""
+    match first["type"]:
+        case "extra_forbidden":
+            title = "unknown key"
+            hint = _suggest_key(dotted)
+        case "int_type" | "int_from_float" | "int_parsing" | "int_parsing_size":
+            title = f"must be a whole number, but is {_shown(value)}"
+        case "float_type" | "float_parsing":
+            title = f"must be a number, but is {_shown(value)}"
+        case "string_type":
+            title = f"must be text in quotes, but is {_shown(value)}"
+        case "bool_type" | "bool_parsing":
+            title = f"must be true or false, but is {_shown(value)}"
+        case "list_type" | "tuple_type":
+            title = f"must be a list, such as [1, 2], but is {_shown(value)}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            title = f"is a table of settings, but is given as {_shown(value)}"
+            inside = next((key for key in known_keys() if key.startswith(f"{dotted}.")), "")
+            hint = f"Set the keys inside it, such as {inside}." if inside else ""
+        case "missing":
+            title, keys = "has too few entries", keys[:-1]
+        case "too_long":
+            title = f"must have at most {context['max_length']} entries, but has {context['actual_length']}"
+        case "too_short" | "string_too_short":
+            title = "must not be empty"
+        case "greater_than":
+            title = f"must be above {_limit(context['gt'])}, but is {_shown(value)}"
+        case "greater_than_equal":
+            title = f"must be at least {_limit(context['ge'])}, but is {_shown(value)}"
+        case "less_than":
+            title = f"must be below {_limit(context['lt'])}, but is {_shown(value)}"
+        case "less_than_equal":
+            title = f"must be at most {_limit(context['le'])}, but is {_shown(value)}"
+        case "literal_error":
+            title = f"must be {context['expected']}, but is {_shown(value)}"
+        case "string_pattern_mismatch":
+            allowed = _PLAIN_PATTERNS.get(dotted, f"text that matches {context['pattern']}")
+            title = f"must be {allowed}, but is {_shown(value)}"
+        case "value_error":
+            title = str(context["error"])
+            title += f": {_shown(value)}" if keys and not isinstance(value, dict) else ""
+        case _:
+            title = f"{_lower(first['msg'])}, but is {_shown(value)}"
+    if len(problems) > 1:
+        others = ", ".join(dict.fromkeys(_dotted(problem["loc"]) or "the whole" for problem in problems[1:4]))
+        hint = f"{hint} And {len(problems) - 1} more{', first' if len(problems) > 4 else ''}: {others}.".strip()
+    return UserError(title, _where(keys, source, origins), hint)
+
+
+def _suggest_key(dotted: str) -> str:
+    """The nearest known key: in the same table first, then the same last word anywhere, then any."""
+    known = list(known_keys())
+    tables = sorted({key[:cut] for key in known for cut in range(len(key)) if key[cut] == "."})
+    table, _, last = dotted.rpartition(".")
+    siblings = [key for key in known + tables if key.rpartition(".")[0] == table]
+    near = difflib.get_close_matches(dotted, siblings, n=1, cutoff=0.75)
+    near = near or [key for key in known if key.rpartition(".")[2] == last]
+    near = near or difflib.get_close_matches(dotted, known + tables, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(near[:3])}?"
+    return f"Known here: {', '.join(key.rpartition('.')[2] for key in siblings)}." if siblings else ""
+
+
+def _neighbours(file: Path) -> list[Path]:
+    folder = file.parent
+    names = [p.name for p in folder.glob("*.toml")] if folder.is_dir() else []
+    return [folder / name for name in difflib.get_close_matches(file.name, names, n=1)]
+
+
+def _shown(value: Any) -> str:
+    """A value as TOML would write it, cut to a line's length."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _limit(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:].rstrip(".")
