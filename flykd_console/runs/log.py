@@ -15,8 +15,10 @@ _BLOCK = 1 << 18
 class EventWriter:
     """Appends records; safe to share between threads. Each record reaches the file in one write."""
 
-    def __init__(self, path: Path) -> None:
-        cut_torn_line(path)
+    def __init__(self, path: Path, cut: bool = True) -> None:
+        # A second writer must not cut: the first may be in the middle of a line.
+        if cut:
+            cut_torn_line(path)
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._lock = threading.Lock()
 

@@ -1,0 +1,263 @@
+"""Exporting a run: write the bundle under a temporary name, verify it from disk, then put it in its place in one step.
+
+    choose the seed → embeddings.h5 → ONNX heads → checks → README → manifest → checksums → rename → event
+
+A failed check or an interruption removes what was written; an older bundle is replaced only by a verified one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from exporters.agreement import ParityError
+from exporters.hdf5 import write_hdf5
+from exporters.lookup import normal_form
+from exporters.manifest import (
+    CARD,
+    EMBEDDINGS,
+    MANIFEST,
+    RANKING_HEAD,
+    SCHEMA,
+    SCORING_HEAD,
+    Manifest,
+    read_manifest,
+    record,
+)
+from exporters.model_card import write_card
+from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
+from exporters.parity import Check, check_files, verify
+from exporters.trained_run import TrainedRun, choose_seed, open_trained_run, results_of
+from flykd_console.errors import UserError
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import MODELS, ExportFinished
+from flykd_console.runs.log import EventWriter
+
+FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, MANIFEST)
+_STALE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What an export made.
+
+    Attributes:
+        path: The bundle's folder.
+        files: Name and size in bytes of every file.
+        checks: What was verified, in order.
+        replaced: Whether an older bundle stood there.
+        example: A relation and the name or id of a tail that the bundle knows, to try next.
+    """
+
+    path: Path
+    manifest: Manifest
+    files: dict[str, int]
+    checks: list[Check]
+    replaced: bool
+    example: tuple[str, str]
+
+
+def export_run(
+    directory: RunDirectory,
+    *,
+    seed: int | None = None,
+    out: Path | None = None,
+    hdf5: bool = True,
+    onnx: bool = True,
+    model: str = "student",
+    on_start: Callable[[int, str], None] = lambda seed, why: None,
+    on_check: Callable[[Check], None] = lambda check: None,
+) -> Bundle:
+    """Write and verify the bundle of one model of a run.
+
+    Args:
+        seed: Which seed; None: the one whose model is best on validation data.
+        out: The bundle's folder; None: `export/` in the run.
+        hdf5: Write the tables. They are written in any case, since the heads are nothing without them.
+        onnx: Write the ONNX heads.
+        model: teacher, baseline or student.
+        on_start: Hears the seed and why it was chosen, before anything is written.
+        on_check: Hears of every check as it passes.
+
+    Raises:
+        UserError: The run has nothing to export, its files are damaged, or the folder holds other things.
+        ParityError: A check failed; nothing is left behind.
+    """
+    if not (hdf5 or onnx):
+        raise ValueError("nothing to export")
+    if model not in MODELS:
+        raise UserError(f"there is no model {model!r}", "--model", f"Choose one of {', '.join(MODELS)}.")
+    results = results_of(directory)
+    if seed is None:
+        seed, why = choose_seed(directory, model, results)
+    else:
+        why = "chosen by hand"
+    target = Path(os.path.abspath(out or directory.export))
+    replaced = _may_be_replaced(target)
+    with open_trained_run(directory, seed, model, results) as run, _temporary_folder(target) as folder:
+        on_start(seed, why)
+        bundle = _write(run, folder, why, onnx, on_check)
+        _put_in_place(folder, target)
+    _tell_the_run(directory, seed, target)
+    return replace(bundle, path=target, replaced=replaced)
+
+
+def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callable[[Check], None]) -> Bundle:
+    """Write every file of the bundle into the folder and verify them."""
+    write_hdf5(folder / EMBEDDINGS, run)
+    if onnx:
+        properties = metadata(run.relations, run.head_type, run.tail_type, record(folder / EMBEDDINGS).sha256)
+        write_scoring_head(folder / SCORING_HEAD, run.vectors(), properties)
+        write_ranking_head(folder / RANKING_HEAD, run.vectors(), properties)
+    checks = verify(folder, run, onnx, on_check)
+    example = _example(run)
+    (folder / CARD).write_text(write_card(run, why, checks, example, onnx), encoding="utf-8")
+    written = [name for name in FILES if (folder / name).is_file()]
+    _manifest(run, why, checks, {name: folder / name for name in written}).write(folder)
+    manifest = read_manifest(folder)
+    last = {"checksums": lambda: check_files(folder, manifest)}
+    if onnx:
+        last["scorer"] = lambda: _check_scorer(folder, run, example)
+    for name, check in last.items():
+        try:
+            checks.append(Check(name, check()))
+        except UserError as error:
+            raise ParityError(f"{name}: {error}") from None
+        on_check(checks[-1])
+    sizes = {name: (folder / name).stat().st_size for name in (*written, MANIFEST)}
+    return Bundle(folder, manifest, sizes, checks, False, example)
+
+
+def _manifest(run: TrainedRun, why: str, checks: list[Check], files: dict[str, Path]) -> Manifest:
+    import h5py
+    import numpy
+    import onnx
+
+    splits = run.environment.get("splits")
+    return Manifest(
+        schema=SCHEMA,
+        run=run.directory.name,
+        method=run.results.method,
+        model=run.model,
+        seed=run.seed,
+        seed_choice=why,
+        dim=run.dim,
+        head_type=run.head_type,
+        tail_type=run.tail_type,
+        relations=run.relations,
+        nodes={kind: len(table.ids) for kind, table in run.nodes.items()},
+        graph=run.graph,
+        profile_sha256=run.profile_sha256,
+        split_sha256=str(splits.get(str(run.seed), "")) if isinstance(splits, dict) else "",
+        metrics={
+            "test": msgspec.to_builtins(run.result.test),
+            "validation": msgspec.to_builtins(run.result.validation),
+        },
+        files={name: record(path) for name, path in files.items()},
+        checks=[asdict(check) for check in checks],
+        written_with={"h5py": h5py.__version__, "numpy": numpy.__version__, "onnx": onnx.__version__},
+    )
+
+
+def _check_scorer(folder: Path, run: TrainedRun, example: tuple[str, str]) -> str:
+    """The scorer opens the bundle as a user will, and ranks for the example."""
+    from exporters.scorer import Scorer
+
+    relation, name = example
+    with Scorer(folder) as scorer:
+        ranking = scorer.rank_heads(name, relation)
+    if len(ranking) != min(20, len(run.nodes[run.head_type].ids)):
+        raise ParityError(f"scorer: {len(ranking)} heads are ranked for {name!r}")
+    return f"opens with numpy, h5py and onnxruntime alone; ranks {run.head_type} for {name!r}"
+
+
+def _example(run: TrainedRun) -> tuple[str, str]:
+    """A relation and the tail with the most true test pairs in it, by its name where only one tail is called so."""
+    relation = "indication" if "indication" in run.relations else run.relations[-1]
+    tails = run.pairs[relation]["test"][:, 1].tolist() or run.tests[relation].tail.tolist()
+    counts = Counter(tails)
+    row = max(counts, key=lambda row: (counts[row], -row))
+    table = run.nodes[run.tail_type]
+    name = table.names[row]
+    key = normal_form(name)
+    alike = sum(normal_form(other) == key for other in table.names)
+    return relation, name if key and alike == 1 and name not in table.ids else table.ids[row]
+
+
+def _may_be_replaced(target: Path) -> bool:
+    """Whether a bundle stands at the target already.
+
+    Raises:
+        UserError: Something else stands there, which an export must not remove.
+    """
+    if not target.exists() and not target.is_symlink():
+        return False
+    if not target.is_dir() or target.is_symlink():
+        raise UserError("is not a folder", str(target), "Choose another place with --out.")
+    present = {path.name for path in target.iterdir()}
+    if not present:
+        return False
+    foreign = sorted(present - set(FILES))
+    if foreign or MANIFEST not in present:
+        what = f"holds {foreign[0]!r}, which no export wrote" if foreign else "is not a bundle"
+        raise UserError(f"the folder {what}", str(target), "Choose another folder with --out.")
+    return True
+
+
+@contextmanager
+def _temporary_folder(target: Path) -> Iterator[Path]:
+    """A folder beside the target; whatever is still in it at the end is removed."""
+    folder = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(target)
+        folder.mkdir()
+    except OSError as error:
+        raise UserError(f"the bundle cannot be written there ({error.strerror})", str(target.parent)) from None
+    try:
+        yield folder
+    except OSError as error:
+        raise UserError(f"the bundle cannot be written ({error.strerror or error})", str(target)) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove what exports that were killed more than an hour ago have left."""
+    for path in target.parent.glob(f".{target.name}.partial-*"):
+        if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    """Rename the verified folder to its final name; an older bundle goes after that, or comes back if it fails."""
+    older = target.with_name(f".{target.name}.older-{os.getpid()}")
+    if target.exists():
+        target.rename(older)
+    try:
+        folder.rename(target)
+    except BaseException:
+        if older.exists():
+            older.rename(target)
+        raise
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def _tell_the_run(directory: RunDirectory, seed: int, target: Path) -> None:
+    """Append the event. A run on a disk that cannot be written exports all the same, to a folder elsewhere."""
+    try:
+        log = EventWriter(directory.events, cut=not directory.is_running())
+    except OSError:
+        return
+    try:
+        log.write(ExportFinished(seed=seed, bundle=str(target)))
+    finally:
+        log.close()

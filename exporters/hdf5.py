@@ -1,0 +1,150 @@
+"""Writing `embeddings.h5`: nodes, embedding tables, relation vectors, true pairs and the test set.
+
+    /nodes/<type>/{id, name, embedding?}
+    /relations/<relation>/{head_type, tail_type, vector, head_embedding?, tail_embedding?}
+    /relations/<relation>/pairs/{train, validation, test}        rows (head, tail)
+    /relations/<relation>/test_set/{head, tail, label}           positives and the stored negatives
+
+Every group and dataset says its `encoding-type` and `encoding-version`, as AnnData's do. The oldest file format and no
+time stamps are used: equal models give equal bytes. A relation without a table of its own uses that of its node type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.manifest import ENCODING_VERSION, PARTS, SCHEMA, hdf5_name
+from exporters.trained_run import Tensors, TrainedRun
+from flykd_console.errors import UserError
+
+_CHUNK_BYTES = 1 << 18
+_BLOCK_ROWS = 8192
+
+
+def write_hdf5(path: Path, run: TrainedRun) -> None:
+    """Write the tables of one trained model; embeddings are copied in blocks of rows.
+
+    Raises:
+        UserError: A node's id or name holds a NUL character, which HDF5 strings cannot.
+        OSError: The disk is full or the place cannot be written.
+    """
+    shared = shared_tail_tensor(run)
+    tables = {run.head_type: "head.embedding", run.tail_type: shared}
+    with h5py.File(path, "w", libver="earliest") as file:
+        _describe(file, "flykd-bundle")
+        file.attrs.update({"schema": SCHEMA, "model": run.model, "seed": run.seed, "dim": run.dim})
+        nodes = _group(file, "nodes", "node-tables")
+        for kind, tensor in tables.items():
+            group = _group(nodes, hdf5_name(kind), "node-table")
+            group.attrs["name"] = kind
+            _strings(group, "id", run.nodes[kind].ids, kind)
+            _strings(group, "name", run.nodes[kind].names, kind)
+            if tensor:
+                _copy(group, "embedding", run.tensors, tensor)
+        relations = _group(file, "relations", "relations")
+        for index, relation in enumerate(run.relations):
+            group = _group(relations, hdf5_name(relation), "relation")
+            group.attrs.update({"name": relation, "index": index})
+            _scalar(group, "head_type", run.head_type)
+            _scalar(group, "tail_type", run.tail_type)
+            _array(group, "vector", run.tensors.whole(f"relation/{relation}"))
+            if run.tail_tensor(relation) != shared and not _equal(run.tensors, run.tail_tensor(relation), shared):
+                _copy(group, "tail_embedding", run.tensors, run.tail_tensor(relation))
+            pairs = _group(group, "pairs", "pairs")
+            for part in PARTS:
+                _array(pairs, part, run.pairs[relation][part])
+            test = _group(group, "test_set", "test-set")
+            for name in ("head", "tail", "label"):
+                _array(test, name, getattr(run.tests[relation], name))
+
+
+def shared_tail_tensor(run: TrainedRun) -> str | None:
+    """The tail type's own table: the encoder's, else the one that every relation shares, else None."""
+    if "tail.embedding" in run.tensors.names:
+        return "tail.embedding"
+    first, *others = map(run.tail_tensor, run.relations)
+    return first if all(_equal(run.tensors, first, other) for other in others) else None
+
+
+def _equal(tensors: Tensors, one: str, other: str | None) -> bool:
+    """Whether two tables hold the same bits, compared in blocks; the first difference ends it."""
+    if other is None:
+        return False
+    rows = tensors.shape(one)[0]
+    return all(
+        tensors.rows(one, start, start + _BLOCK_ROWS).tobytes()
+        == tensors.rows(other, start, start + _BLOCK_ROWS).tobytes()
+        for start in range(0, rows, _BLOCK_ROWS)
+    )
+
+
+def _describe(thing: Any, encoding: str) -> None:
+    thing.attrs["encoding-type"] = encoding
+    thing.attrs["encoding-version"] = ENCODING_VERSION
+
+
+def _group(parent: Any, name: str, encoding: str) -> Any:
+    group = parent.create_group(name)
+    _describe(group, encoding)
+    return group
+
+
+def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Whole rows, about 256 KiB a chunk."""
+    row = itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    return (min(max(1, shape[0]), max(1, _CHUNK_BYTES // row)), *shape[1:])
+
+
+def _array(group: Any, name: str, values: NDArray[Any]) -> None:
+    values = np.ascontiguousarray(values)
+    dataset = group.create_dataset(
+        name,
+        shape=values.shape,
+        maxshape=(None, *values.shape[1:]),
+        dtype=values.dtype.newbyteorder("<"),
+        chunks=_chunks(values.shape, values.itemsize),
+        track_times=False,
+    )
+    if values.size:
+        dataset[...] = values
+    _describe(dataset, "array")
+
+
+def _copy(group: Any, name: str, tensors: Tensors, tensor: str) -> None:
+    """Copy a float32 table [n, d] from the run, block by block."""
+    rows, dim = tensors.shape(tensor)
+    dataset = group.create_dataset(
+        name, shape=(rows, dim), dtype="<f4", chunks=_chunks((rows, dim), 4), track_times=False
+    )
+    for start in range(0, rows, _BLOCK_ROWS):
+        stop = min(start + _BLOCK_ROWS, rows)
+        dataset[start:stop] = tensors.rows(tensor, start, stop)
+    _describe(dataset, "array")
+
+
+def _strings(group: Any, name: str, values: Sequence[str], kind: str) -> None:
+    try:
+        dataset = group.create_dataset(
+            name,
+            data=np.array(values, dtype=object),
+            dtype=h5py.string_dtype("utf-8"),
+            chunks=(min(len(values), 16_384),),
+            track_times=False,
+        )
+    except ValueError:
+        place = next((row for row, value in enumerate(values) if "\0" in value), None)
+        if place is None:
+            raise
+        raise UserError(f"the {name} of {kind} number {place} holds a NUL character", "nodes.parquet") from None
+    _describe(dataset, "string-array")
+
+
+def _scalar(group: Any, name: str, value: str) -> None:
+    dataset = group.create_dataset(name, data=value, dtype=h5py.string_dtype("utf-8"), track_times=False)
+    _describe(dataset, "string")

@@ -1,0 +1,107 @@
+"""Finding a node by what a person types: its id, its name or the beginning of it; near names when nothing fits."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import islice
+
+from flykd_console.errors import UserError
+
+
+def normal_form(text: str) -> str:
+    """Text as names are compared: Unicode NFKC, case folded, inner white space as single blanks."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.casefold().split())
+
+
+class NodeIndex:
+    """The ids and names of one node type, in the order of the embedding table's rows."""
+
+    def __init__(self, node_type: str, ids: Sequence[str], names: Sequence[str]) -> None:
+        self.node_type = node_type
+        self.ids = ids
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _by_id(self) -> dict[str, int]:
+        return {node_id: row for row, node_id in enumerate(self.ids)}
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = defaultdict(list)
+        for row, name in enumerate(self.names):
+            rows[normal_form(name)].append(row)
+        return rows
+
+    @cached_property
+    def _sorted_names(self) -> list[str]:
+        return sorted(self._by_name)
+
+    def find(self, text: str) -> int:
+        """Row of the node meant by `text`: its exact id, else its exact name, else the only name that begins so.
+
+        Names are compared without regard to case.
+
+        Raises:
+            UserError: No node or several are meant; the hint names near ones.
+        """
+        stripped = text.strip()
+        row = self._by_id.get(stripped)
+        if row is not None:
+            return row
+        key = normal_form(stripped)
+        if not key:
+            raise UserError(f"the name of the {self.node_type} is empty", hint="Give its name or its id.")
+        rows = self._by_name.get(key, [])
+        if len(rows) > 1:
+            ids = "; ".join(self.ids[row] for row in rows[:5])
+            raise UserError(
+                f"{len(rows)} nodes of type {self.node_type} are called {stripped!r}", hint=f"Give the id: {ids}."
+            )
+        if not rows:
+            rows = self._starting_with(key)
+        if len(rows) > 1:
+            shown = "; ".join(self.names[row] for row in rows[:5]) + ("; and more" if len(rows) > 5 else "")
+            raise UserError(
+                f"{len(rows)} nodes of type {self.node_type} begin with {stripped!r}",
+                hint=f"Give more of the name, or the id: {shown}.",
+            )
+        if rows:
+            return rows[0]
+        near = self.near(stripped)
+        hint = f"Near: {'; '.join(near)}." if near else "Give its full name or its id."
+        raise UserError(f"there is no {self.node_type} {stripped!r}", hint=hint)
+
+    def near(self, text: str, limit: int = 5) -> list[str]:
+        """Names like `text`, best first: those that begin with it, those that hold it, those spelt alike."""
+        key = normal_form(text)
+        if not key:
+            return []
+        found = dict.fromkeys(self._starting_with(key)[:limit])
+        if len(found) < limit:
+            holding = islice((rows[0] for name, rows in self._by_name.items() if key in name), limit)
+            found.update(dict.fromkeys(holding))
+        if len(found) < limit:
+            # The first hundred thousand names of about this length are enough to look a misspelling up in.
+            alike = [name for name in self._by_name if abs(len(name) - len(key)) <= max(3, len(key) // 2)]
+            matches = difflib.get_close_matches(key, alike[:100_000], n=limit, cutoff=0.6)
+            found.update(dict.fromkeys(self._by_name[name][0] for name in matches))
+        return [self.names[row] for row in islice(found, limit)]
+
+    def _starting_with(self, key: str) -> list[int]:
+        names = self._sorted_names
+        rows: list[int] = []
+        for place in range(bisect_left(names, key), len(names)):
+            if not names[place].startswith(key):
+                break
+            rows += self._by_name[names[place]]
+        return rows

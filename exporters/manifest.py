@@ -1,0 +1,183 @@
+"""The bundle's table of contents: file names, schema version, provenance and checksums, as plain JSON and dataclasses.
+
+Writer and scorer share this module, so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from flykd_console.errors import UserError
+
+SCHEMA = 1
+ENCODING_VERSION = "1.0"
+
+MANIFEST = "manifest.json"
+EMBEDDINGS = "embeddings.h5"
+SCORING_HEAD = "scoring_head.onnx"
+RANKING_HEAD = "ranking_head.onnx"
+CARD = "README.md"
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What a file of the bundle must be: its size in bytes and its SHA-256 (hexadecimal)."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A bundle's contents and where they come from.
+
+    Attributes:
+        schema: Version of the bundle's layout.
+        run: Name of the run that was exported.
+        method: Distillation method named by the run's profile.
+        model: teacher, baseline or student.
+        seed: The seed that was exported; `seed_choice` says why that one.
+        dim: Width d of every embedding.
+        head_type: Node type of the heads; `tail_type` that of the tails.
+        relations: Scored relations; a relation's place is its index in the ONNX heads.
+        nodes: Number of nodes of each type.
+        graph: `source` and `fingerprint` of the knowledge graph.
+        profile_sha256: SHA-256 of the run's resolved profile.
+        split_sha256: SHA-256 of the split of this seed, empty where the run left none.
+        metrics: The run's own figures for this model and seed: `test` and `validation`.
+        checks: What was verified before the bundle got its name: `name`, `detail`.
+        written_with: Versions of the libraries that wrote the files.
+        files: Record of each file except the manifest.
+    """
+
+    schema: int
+    run: str
+    method: str
+    model: str
+    seed: int
+    seed_choice: str
+    dim: int
+    head_type: str
+    tail_type: str
+    relations: list[str]
+    nodes: dict[str, int]
+    graph: dict[str, Any]
+    profile_sha256: str
+    split_sha256: str
+    metrics: dict[str, Any]
+    files: dict[str, FileRecord]
+    checks: list[dict[str, str]] = field(default_factory=list)
+    written_with: dict[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write `manifest.json` into the folder: UTF-8, sorted keys, equal contents give equal bytes."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        partial = folder / f".{MANIFEST}.partial"
+        partial.write_text(text + "\n", encoding="utf-8")
+        os.replace(partial, folder / MANIFEST)
+
+
+def record(path: Path) -> FileRecord:
+    """Size and SHA-256 of a file, read once in blocks."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(path.stat().st_size, digest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle folder.
+
+    Raises:
+        UserError: No bundle, an unreadable or incomplete manifest, or one of a newer schema.
+    """
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            "this is not a bundle: it holds no manifest.json", str(folder), "Write one: flykd-console export"
+        ) from None
+    except OSError as error:
+        raise UserError(f"the manifest cannot be read ({error.strerror})", str(path)) from None
+    except ValueError:
+        raise _damaged("is not valid JSON", path) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if type(schema) is not int or schema < 1:
+        raise _damaged("names no schema version", path)
+    if schema > SCHEMA:
+        raise UserError(
+            f"the bundle was written by a newer program (schema {schema}, this one reads up to {SCHEMA})",
+            str(path),
+            "Update flykd-console, or export again with this version.",
+        )
+    return _from_json(data, path)
+
+
+def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None = None) -> None:
+    """Hold files against their records: there, of the right size, of the right SHA-256 (default: every file listed).
+
+    Raises:
+        UserError: A file is missing, cut short or altered; names the first one.
+    """
+    for name in manifest.files if names is None else names:
+        path, expected = folder / name, manifest.files[name]
+        try:
+            size = path.stat().st_size
+            if size != expected.bytes:
+                raise _damaged(f"is {size} bytes long where the manifest says {expected.bytes}", path)
+            if record(path).sha256 != expected.sha256:
+                raise _damaged("is not the file that was exported (its SHA-256 differs from the manifest's)", path)
+        except FileNotFoundError:
+            raise _damaged("is missing", path) from None
+        except OSError as error:
+            raise UserError(f"the file cannot be read ({error.strerror})", str(path)) from None
+
+
+def hdf5_name(name: str) -> str:
+    """A node type or relation as the name of an HDF5 group: `/` would open a group, so it is written `%2F`."""
+    return "%2E" if name == "." else name.replace("%", "%25").replace("/", "%2F")
+
+
+def _damaged(what: str, path: Path) -> UserError:
+    return UserError(f"the bundle is damaged: {path.name} {what}", str(path.parent), "Copy or export the bundle again.")
+
+
+def _from_json(data: dict[str, Any], path: Path) -> Manifest:
+    hints = get_type_hints(Manifest)
+    values: dict[str, Any] = {}
+    for one in fields(Manifest):
+        value = data.get(one.name)
+        if not _is_a(value, hints[one.name] if one.name != "files" else dict[str, dict[str, Any]]):
+            raise _damaged(f"has no usable {one.name!r}", path)
+        values[one.name] = value
+    try:
+        values["files"] = {name: FileRecord(int(r["bytes"]), str(r["sha256"])) for name, r in values["files"].items()}
+    except (KeyError, TypeError, ValueError):
+        raise _damaged("has no usable 'files'", path) from None
+    manifest = Manifest(**values)
+    if EMBEDDINGS not in manifest.files or not manifest.relations or manifest.dim < 1:
+        raise _damaged(f"lists no {EMBEDDINGS}, no relation or no width", path)
+    return manifest
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a JSON value is of the annotated type (int, str, list and dict of those, Any)."""
+    if hint is Any:
+        return True
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        return any(_is_a(value, option) for option in inner)
+    if origin is list:
+        return isinstance(value, list) and all(_is_a(item, inner[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_is_a(item, inner[1]) for item in value.values())
+    return type(value) is hint

@@ -1,0 +1,168 @@
+"""Reading a finished run's tables and text files; one clear line where one is missing, damaged or contradictory."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.manifest import PARTS
+from flykd_console.errors import UserError
+from flykd_console.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NodeTable:
+    """Ids and names of one node type, in the order of the embedding table's rows."""
+
+    ids: list[str]
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The scored test pairs of one relation: rows int64 [n], labels int8 [n], the run's logits float32 [n]."""
+
+    head: Indices
+    tail: Indices
+    label: NDArray[np.int8]
+    logit: Floats
+
+
+def read_nodes(directory: RunDirectory, kinds: tuple[str, str]) -> dict[str, NodeTable]:
+    """Node tables of two types from `nodes.parquet`; ids are unique, indices run from 0 without a gap."""
+    import polars as pl
+
+    table = _read_parquet(directory.nodes, {"type": pl.String, "index": pl.Int64, "id": pl.String, "name": pl.String})
+    nodes: dict[str, NodeTable] = {}
+    for kind in kinds:
+        part = table.filter(pl.col("type") == kind).sort("index")
+        if part.is_empty():
+            raise UserError(f"holds no nodes of type {kind!r}", str(directory.nodes), "Train the run again.")
+        if not np.array_equal(part["index"].to_numpy(), np.arange(part.height)):
+            raise UserError(f"the indices of {kind!r} are not 0 to {part.height - 1}", str(directory.nodes))
+        if part["id"].null_count() or part["id"].n_unique() != part.height:
+            raise UserError(f"ids of {kind!r} are empty or repeated", str(directory.nodes), "Mend the graph's ids.")
+        nodes[kind] = NodeTable(part["id"].to_list(), part["name"].fill_null("").to_list())
+    return nodes
+
+
+def _with_rows(table: pl.DataFrame, sides: Mapping[str, NodeTable], path: Path) -> pl.DataFrame:
+    """The table with `head` and `tail`, rows of the node tables, in its own order."""
+    import polars as pl
+
+    for side, nodes in sides.items():
+        rows = range(len(nodes.ids))
+        found = pl.col(f"{side}_id").replace_strict(nodes.ids, rows, default=None, return_dtype=pl.Int64)
+        table = table.with_columns(found.alias(side))
+        unknown = table.filter(pl.col(side).is_null())
+        if unknown.height:
+            raise UserError(
+                f"the {side} {unknown[f'{side}_id'][0]!r} is not in nodes.parquet", str(path), "Train this seed again."
+            )
+    return table
+
+
+def read_pairs(path: Path, relations: list[str], sides: Mapping[str, NodeTable]) -> dict[str, dict[str, Indices]]:
+    """True pairs per relation and part, rows (head, tail), int64 [n, 2], sorted and without repeats."""
+    import polars as pl
+
+    table = _read_parquet(path, dict.fromkeys(("relation", "head_id", "tail_id", "part"), pl.String))
+    strange = table.filter(~pl.col("part").is_in(PARTS))
+    if strange.height:
+        raise UserError(f"{strange['part'][0]!r} is none of {', '.join(PARTS)}", f"{path}, column part")
+    table = _with_rows(table.filter(pl.col("relation").is_in(relations)), sides, path)
+    return {
+        relation: {
+            part: table.filter((pl.col("relation") == relation) & (pl.col("part") == part))
+            .select("head", "tail")
+            .unique()
+            .sort("head", "tail")
+            .to_numpy()
+            .astype(np.int64)
+            .reshape(-1, 2)
+            for part in PARTS
+        }
+        for relation in relations
+    }
+
+
+def read_tests(
+    path: Path, relations: list[str], sides: Mapping[str, NodeTable], model: str
+) -> dict[str, EvaluationSet]:
+    """Test set per relation in the file's order, with one model's logits; each has positives and negatives."""
+    import polars as pl
+
+    columns: dict[str, Any] = dict.fromkeys(("relation", "head_id", "tail_id"), pl.String)
+    table = _read_parquet(path, {**columns, "label": pl.Int8, model: pl.Float32})
+    table = _with_rows(table, sides, path)
+    tests: dict[str, EvaluationSet] = {}
+    for relation in relations:
+        part = table.filter(pl.col("relation") == relation)
+        labels = set(part["label"].unique().to_list())
+        if labels != {0, 1}:
+            raise UserError(f"{relation!r} has no positive or no negative test pairs", str(path), "Train it again.")
+        tests[relation] = EvaluationSet(
+            part["head"].to_numpy().astype(np.int64),
+            part["tail"].to_numpy().astype(np.int64),
+            part["label"].to_numpy().astype(np.int8),
+            part[model].to_numpy().astype(np.float32),
+        )
+    return tests
+
+
+def _read_parquet(path: Path, columns: Mapping[str, Any]) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        table = pl.read_parquet(path)
+        return table.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+    except FileNotFoundError:
+        raise UserError("the file is missing", str(path), "Train this seed again.") from None
+    except pl.exceptions.ColumnNotFoundError:
+        missing = ", ".join(name for name in columns if name not in table.columns)
+        raise UserError(f"the table lacks the column {missing}", str(path), "Train this seed again.") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the table cannot be read ({reason})", str(path), "Train this seed again.") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; what is not finite in it reads as None."""
+    try:
+        data = json.loads(read_bytes(path), parse_constant=lambda _: None)
+    except ValueError:
+        raise UserError("is not valid JSON", str(path), "Restore the file or train the run again.") from None
+    if not isinstance(data, dict):
+        raise UserError("is not a JSON object", str(path), "Restore the file or train the run again.")
+    return data
+
+
+def parse_toml(data: bytes, path: Path) -> dict[str, Any]:
+    """TOML in UTF-8; `path` is for the message."""
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"is not valid TOML ({error})", str(path), "Restore the run's profile.") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A whole file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError("the file is missing", str(path), "Train the run again.") from None
+    except OSError as error:
+        raise UserError(f"the file cannot be read ({error.strerror})", str(path)) from None

@@ -1,0 +1,346 @@
+"""Scoring a bundle on a CPU with numpy, h5py and onnxruntime alone: rankings for a head or a tail, and pairs.
+
+    from exporters.scorer import Scorer
+    with Scorer("runs/flykd-20260101-120000/export") as scorer:
+        for drug in scorer.rank_drugs("asthma", relation="indication", top=20):
+            print(drug.rank, drug.name, drug.probability, drug.known)
+
+The same from a shell: `python -m exporters.scorer BUNDLE --disease asthma --relation indication` prints CSV.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+import onnxruntime
+from numpy.typing import ArrayLike, NDArray
+
+from exporters.lookup import NodeIndex
+from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hdf5_name, read_manifest, verify_files
+from flykd_console.errors import UserError
+
+Floats = NDArray[np.float32]
+
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One line of a ranking.
+
+    Attributes:
+        rank: From 1; with known pairs left out, the rank among the others.
+        index: Row of the node in its embedding table.
+        probability: Sigmoid of the logit. Training saw as many negatives as positives: read it as an order, not a risk.
+        known: `train`, `validation` or `test` where the pair is a true one of the graph, else empty.
+    """
+
+    relation: str
+    rank: int
+    index: int
+    id: str
+    name: str
+    logit: float
+    probability: float
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """One scored pair; fields as in `Ranked`."""
+
+    relation: str
+    head_id: str
+    head_name: str
+    tail_id: str
+    tail_name: str
+    logit: float
+    probability: float
+    known: str
+
+
+class Scorer:
+    """A bundle, opened and checked.
+
+    Args:
+        bundle: The bundle's folder.
+        verify: Whether to hold the files against the manifest's SHA-256 (some tenths of a second for large tables).
+
+    Attributes:
+        manifest: What the bundle holds and where it comes from.
+        relations: Scored relations, in the order of their indices.
+        heads: Ids and names of the head type; `tails` of the tail type.
+
+    Raises:
+        UserError: The folder is no bundle, is damaged, is of a newer schema, or holds no ONNX heads.
+    """
+
+    def __init__(self, bundle: str | os.PathLike[str], *, verify: bool = True) -> None:
+        self.path = Path(bundle)
+        self.manifest = read_manifest(self.path)
+        missing = [name for name in (SCORING_HEAD, RANKING_HEAD) if name not in self.manifest.files]
+        if missing:
+            raise UserError(
+                f"the bundle holds tables only, not {missing[0]}",
+                str(self.path),
+                "Export it with --onnx to score with it.",
+            )
+        if verify:
+            verify_files(self.path, self.manifest, (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD))
+        self.relations: tuple[str, ...] = tuple(self.manifest.relations)
+        self._scoring = self._session(SCORING_HEAD)
+        self._ranking = self._session(RANKING_HEAD)
+        try:
+            # A bundle never changes, and file locks fail on some network disks.
+            self._file = h5py.File(self.path / EMBEDDINGS, "r", locking=False)
+        except OSError:
+            raise self._damaged(EMBEDDINGS, "is no readable HDF5 file") from None
+        self.heads = self._nodes(self.manifest.head_type)
+        self.tails = self._nodes(self.manifest.tail_type)
+        self._places = {(side, name): self._place(side, name) for name in self.relations for side in ("head", "tail")}
+        self._tables: dict[str, Floats] = {}
+        self._known: dict[str, Mapping[tuple[int, int], str]] = {}
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the tables' file; what was read already stays usable."""
+        self._file.close()
+
+    def relation(self, name: str | None) -> str:
+        """A relation by name; None means the only one.
+
+        Raises:
+            UserError: There is none of that name, or there are several to choose from.
+        """
+        if name is None and len(self.relations) == 1:
+            return self.relations[0]
+        if name not in self.relations:
+            title = "there are several relations" if name is None else f"there is no relation {name!r}"
+            raise UserError(title, str(self.path), f"Choose one: {', '.join(self.relations)}.")
+        return name
+
+    def side_of(self, node_type: str) -> str:
+        """`head` or `tail`, by a node type; in a bundle of other types `drug` means the head, `disease` the tail."""
+        head_type, tail_type = self.manifest.head_type, self.manifest.tail_type
+        if node_type in (head_type, tail_type):
+            return "head" if node_type == head_type else "tail"
+        if node_type == "drug":
+            return "tail" if head_type == "disease" else "head"
+        if node_type == "disease":
+            return "head" if tail_type == "drug" else "tail"
+        raise UserError(
+            f"there is no node type {node_type!r}",
+            str(self.path),
+            f"The bundle holds {head_type} and {tail_type}.",
+        )
+
+    def rank_tails(
+        self, head: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+    ) -> list[Ranked]:
+        """The best tails for a head (its row, id, name or beginning of its name), best first.
+
+        Args:
+            relation: Needed where the bundle has several.
+            top: How many; all where there are fewer.
+            exclude_known: Leave out every true pair of the graph (train, validation and test).
+
+        Raises:
+            UserError: The node or the relation is not there, or is ambiguous.
+        """
+        return self._rank("head", head, relation, top, exclude_known)
+
+    def rank_heads(
+        self, tail: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+    ) -> list[Ranked]:
+        """The best heads for a tail; the rest as in `rank_tails`."""
+        return self._rank("tail", tail, relation, top, exclude_known)
+
+    def rank_drugs(
+        self, disease: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+    ) -> list[Ranked]:
+        """The best drugs for a disease, whichever of the two is the head; the rest as in `rank_tails`."""
+        return self._rank(self.side_of("disease"), disease, relation, top, exclude_known)
+
+    def rank_diseases(
+        self, drug: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+    ) -> list[Ranked]:
+        """The best diseases for a drug, whichever of the two is the head; the rest as in `rank_tails`."""
+        return self._rank(self.side_of("drug"), drug, relation, top, exclude_known)
+
+    def score(self, heads: ArrayLike, tails: ArrayLike, relation: str | None = None) -> tuple[Floats, Floats]:
+        """Logits and probabilities, float32 [n] each, of pairs given as rows of the embedding tables, int [n] each."""
+        name = self.relation(relation)
+        rows = [np.asarray(side, dtype=np.int64).reshape(-1) for side in (heads, tails)]
+        if len(rows[0]) != len(rows[1]):
+            raise ValueError(f"{len(rows[0])} heads and {len(rows[1])} tails")
+        for side, nodes in zip(rows, (self.heads, self.tails), strict=True):
+            if side.size and (side.min() < 0 or side.max() >= len(nodes)):
+                raise IndexError(f"a row of {nodes.node_type} is outside 0 to {len(nodes) - 1}")
+        outputs = [np.empty(len(rows[0]), dtype=np.float32) for _ in range(2)]
+        for start in range(0, len(rows[0]), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            feed = {
+                "head": self._table("head", name)[rows[0][block]],
+                "relation": np.full(len(rows[0][block]), self.relations.index(name), dtype=np.int64),
+                "tail": self._table("tail", name)[rows[1][block]],
+            }
+            for output, values in zip(outputs, self._scoring.run(["logit", "probability"], feed), strict=True):
+                output[block] = values
+        return outputs[0], outputs[1]
+
+    def score_pairs(
+        self, pairs: Sequence[tuple[str | int, str | int]], relation: str | None = None
+    ) -> list[ScoredPair]:
+        """Score (head, tail) pairs, each node by its row, id, name or beginning of its name, in the order given."""
+        name = self.relation(relation)
+        heads = [self._row(self.heads, head) for head, _ in pairs]
+        tails = [self._row(self.tails, tail) for _, tail in pairs]
+        known = self._pairs(name)
+        return [
+            ScoredPair(
+                relation=name,
+                head_id=self.heads.ids[head],
+                head_name=self.heads.names[head],
+                tail_id=self.tails.ids[tail],
+                tail_name=self.tails.names[tail],
+                logit=float(logit),
+                probability=float(probability),
+                known=known.get((head, tail), ""),
+            )
+            for head, tail, logit, probability in zip(heads, tails, *self.score(heads, tails, name), strict=True)
+        ]
+
+    def _rank(self, side: str, node: str | int, relation: str | None, top: int, exclude_known: bool) -> list[Ranked]:
+        name = self.relation(relation)
+        if top < 1:
+            raise UserError(f"{top} is not a number of results", "--top", "Give 1 or more.")
+        nodes, others = (self.heads, self.tails) if side == "head" else (self.tails, self.heads)
+        other_side = "tail" if side == "head" else "head"
+        row = self._row(nodes, node)
+        place = 0 if side == "head" else 1
+        known = {pair[1 - place]: part for pair, part in self._pairs(name).items() if pair[place] == row}
+        feed = {
+            "query": self._table(side, name)[row],
+            "relation": np.array(self.relations.index(name), dtype=np.int64),
+            "candidates": self._table(other_side, name),
+            "k": np.array([top + len(known) if exclude_known else top], dtype=np.int64),
+        }
+        index, logit, probability = self._ranking.run(["index", "logit", "probability"], feed)
+        kept = [n for n, other in enumerate(index.tolist()) if not (exclude_known and other in known)][:top]
+        return [
+            Ranked(
+                relation=name,
+                rank=rank,
+                index=int(index[n]),
+                id=others.ids[index[n]],
+                name=others.names[index[n]],
+                logit=float(logit[n]),
+                probability=float(probability[n]),
+                known=known.get(int(index[n]), ""),
+            )
+            for rank, n in enumerate(kept, start=1)
+        ]
+
+    def _row(self, nodes: NodeIndex, node: str | int) -> int:
+        if isinstance(node, str):
+            return nodes.find(node)
+        if not 0 <= node < len(nodes):
+            raise UserError(f"there is no {nodes.node_type} number {node}", hint=f"Numbers are 0 to {len(nodes) - 1}.")
+        return int(node)
+
+    def _nodes(self, kind: str) -> NodeIndex:
+        group = self._get(f"nodes/{hdf5_name(kind)}")
+        ids, names = (group[name].asstr()[:].tolist() for name in ("id", "name"))
+        return NodeIndex(kind, ids, names)
+
+    def _place(self, side: str, relation: str) -> str:
+        """Where a relation's embeddings lie: its own table where it has one, else its node type's."""
+        own = f"relations/{hdf5_name(relation)}/{side}_embedding"
+        kind = self.manifest.head_type if side == "head" else self.manifest.tail_type
+        return own if own in self._file else f"nodes/{hdf5_name(kind)}/embedding"
+
+    def _table(self, side: str, relation: str) -> Floats:
+        """Embeddings, float32 [n, d], read when first asked for; relations that share a table share the array."""
+        place = self._places[side, relation]
+        if place not in self._tables:
+            self._tables[place] = self._get(place)[:]
+        return self._tables[place]
+
+    def _pairs(self, relation: str) -> Mapping[tuple[int, int], str]:
+        """Part of every true pair (head row, tail row); the training part wins where a pair is in several."""
+        if relation not in self._known:
+            known: dict[tuple[int, int], str] = {}
+            for part in reversed(PARTS):
+                pairs = self._get(f"relations/{hdf5_name(relation)}/pairs/{part}")[:]
+                known.update(dict.fromkeys(map(tuple, pairs.tolist()), part))
+            self._known[relation] = known
+        return self._known[relation]
+
+    def _get(self, path: str) -> Any:
+        try:
+            return self._file[path]
+        except KeyError:
+            raise self._damaged(EMBEDDINGS, f"lacks {path}") from None
+
+    def _session(self, name: str) -> Any:
+        try:
+            session = onnxruntime.InferenceSession(self.path / name, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no base class of its own
+            raise self._damaged(name, f"cannot be loaded ({str(error).splitlines()[0]})") from None
+        facts = session.get_modelmeta().custom_metadata_map
+        if facts.get("embeddings_sha256") != self.manifest.files[EMBEDDINGS].sha256:
+            raise self._damaged(name, f"belongs to other tables than {EMBEDDINGS}")
+        if json.loads(facts.get("relations", "[]")) != self.manifest.relations:
+            raise self._damaged(name, "names other relations than the manifest")
+        return session
+
+    def _damaged(self, name: str, what: str) -> UserError:
+        return UserError(f"the bundle is damaged: {name} {what}", str(self.path), "Copy or export the bundle again.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m exporters.scorer`: a ranking as CSV on standard output; 2 where the user can mend what went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m exporters.scorer", description="Rank with an exported bundle.")
+    parser.add_argument("bundle", help="the bundle's folder")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--disease", "--tail", metavar="NAME-OR-ID", dest="tail", help="rank heads for this tail")
+    asked.add_argument("--drug", "--head", metavar="NAME-OR-ID", dest="head", help="rank tails for this head")
+    parser.add_argument("--relation", help="needed where the bundle has several")
+    parser.add_argument("--top", type=int, default=20, help="how many (20)")
+    parser.add_argument("--exclude-known", action="store_true", help="leave true pairs of the graph out")
+    options = parser.parse_args(arguments)
+    try:
+        with Scorer(options.bundle) as scorer:
+            rank, node = (
+                (scorer.rank_heads, options.tail) if options.head is None else (scorer.rank_tails, options.head)
+            )
+            ranking = rank(node, options.relation, options.top, options.exclude_known)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    writer = csv.DictWriter(sys.stdout, [one.name for one in fields(Ranked)])
+    writer.writeheader()
+    writer.writerows(map(asdict, ranking))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,260 @@
+"""What a trained model has left in its run directory, opened and checked: embeddings, pairs, test scores, results.
+
+Writers may rely on it: the shapes fit each other, and every id is in the node tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.run_tables import (
+    EvaluationSet,
+    Floats,
+    Indices,
+    NodeTable,
+    parse_toml,
+    read_bytes,
+    read_json,
+    read_nodes,
+    read_pairs,
+    read_tests,
+)
+from flykd_console.errors import UserError
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import MODELS
+from flykd_console.runs.results import ModelResult, Results, read_results
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Random pairs with the logits that torch computed: rows int64 [m], logits float32 [m]."""
+
+    head: Indices
+    tail: Indices
+    logit: Floats
+
+
+class Tensors:
+    """The embedding file of one model, read tensor by tensor (or by blocks of rows) and never as a whole."""
+
+    def __init__(self, handle: Any, path: Path) -> None:
+        self._handle = handle
+        self.path = path
+        self.names = frozenset(handle.keys())
+        self.metadata: dict[str, str] = handle.metadata() or {}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor, without reading it."""
+        return tuple(self._slice(name).get_shape())
+
+    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Rows `start` to `stop` (or the last) of a tensor, as a fresh array."""
+        part = self._slice(name)
+        return np.asarray(part[start : min(stop, part.get_shape()[0])])
+
+    def whole(self, name: str) -> NDArray[Any]:
+        """A tensor as an array."""
+        return np.asarray(self._handle.get_tensor(name))
+
+    def dtype(self, name: str) -> str:
+        """The tensor's type as safetensors names it (`F32`, `I64`)."""
+        return str(self._slice(name).get_dtype())
+
+    def _slice(self, name: str) -> Any:
+        if name not in self.names:
+            raise UserError(f"the tensor {name!r} is missing", str(self.path), "Train this seed again.")
+        return self._handle.get_slice(name)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """One model of one seed, with all that an export needs.
+
+    Attributes:
+        nodes: Node table of the head type and of the tail type.
+        pairs: Per relation and part the true pairs, rows (head, tail), int64 [n, 2], sorted and without repeats.
+        tests: Per relation the test set.
+        result: What the run measured for this model and seed.
+        results: The whole of `results.json`.
+        environment: The whole of `environment.json` (empty where there is none).
+        profile: The resolved profile; `profile_sha256` is its file's hash.
+    """
+
+    directory: RunDirectory
+    seed: int
+    model: str
+    dim: int
+    head_type: str
+    tail_type: str
+    relations: list[str]
+    tensors: Tensors
+    nodes: Mapping[str, NodeTable]
+    pairs: Mapping[str, Mapping[str, Indices]]
+    tests: Mapping[str, EvaluationSet]
+    result: ModelResult
+    results: Results
+    environment: dict[str, Any]
+    profile: dict[str, Any]
+    profile_sha256: str
+
+    @property
+    def graph(self) -> dict[str, Any]:
+        """`source`, `fingerprint` and counts of the graph, as the run wrote them."""
+        graph = self.environment.get("graph")
+        stated = {"source": self.results.graph.source, "fingerprint": self.results.graph.fingerprint}
+        return {**(graph if isinstance(graph, dict) else {}), **stated}
+
+    def vectors(self) -> Floats:
+        """The relation vectors, float32 [R, d], in the order of `relations`."""
+        return np.stack([self.tensors.whole(f"relation/{relation}") for relation in self.relations])
+
+    def tail_tensor(self, relation: str) -> str:
+        """Name of the tail table of a relation."""
+        return f"tail.embedding/{relation}"
+
+    def probe(self, relation: str) -> Probe:
+        """The probe pairs of a relation and the logits that torch left for them."""
+        head, tail, logit = (self.tensors.whole(f"probe/{relation}/{part}") for part in ("head", "tail", "logit"))
+        return Probe(head.astype(np.int64), tail.astype(np.int64), logit.astype(np.float32))
+
+
+def results_of(directory: RunDirectory) -> Results:
+    """`results.json` of a run.
+
+    Raises:
+        UserError: The run has no finished seed, or the file is not what a run writes.
+    """
+    if not directory.results.is_file():
+        raise UserError(
+            "this run has no finished seed yet (no results.json)",
+            directory.name,
+            f"Go on with it: flykd-console run --resume {directory.name}",
+        )
+    return read_results(directory.results)
+
+
+def choose_seed(directory: RunDirectory, model: str, results: Results) -> tuple[int, str]:
+    """The seed whose model is best on validation data (never on test data), and the reason in words.
+
+    Raises:
+        UserError: No seed of the run has finished this model.
+    """
+    finished = finished_seeds(directory, model, results)
+    if not finished:
+        raise UserError(f"no seed of this run has a finished {model}", directory.name, "Let the run finish first.")
+    if len(finished) == 1:
+        return finished[0], "the only finished seed"
+    scores = {seed: results.seeds[str(seed)][model].validation.macro_auprc for seed in finished}
+    known = {seed: score for seed, score in scores.items() if score is not None}
+    if not known:
+        return finished[0], "the first seed; the run has no validation figures to choose by"
+    best = max(known, key=lambda seed: (known[seed], -seed))
+    reason = f"best validation AUPRC of {len(finished)} seeds, {100 * known[best]:.2f} %; test figures played no part"
+    return best, reason
+
+
+def finished_seeds(directory: RunDirectory, model: str, results: Results) -> list[int]:
+    """Seeds in ascending order that have both results and embeddings of this model."""
+    seeds = [int(seed) for seed, models in results.seeds.items() if seed.isdecimal() and model in models]
+    return sorted(seed for seed in seeds if directory.embeddings(seed, model).is_file())
+
+
+@contextmanager
+def open_trained_run(
+    directory: RunDirectory, seed: int, model: str, results: Results | None = None
+) -> Iterator[TrainedRun]:
+    """Open one model of one seed; its tensors can be read while the context lasts.
+
+    Raises:
+        UserError: A file is missing or unreadable, or the files contradict each other.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if model not in MODELS:
+        raise UserError(f"there is no model {model!r}", "--model", f"Choose one of {', '.join(MODELS)}.")
+    results = results_of(directory) if results is None else results
+    finished = finished_seeds(directory, model, results)
+    if seed not in finished:
+        known = f"Finished seeds: {', '.join(map(str, finished))}." if finished else "Let the run finish first."
+        raise UserError(f"seed {seed} has no finished {model}", directory.name, known)
+    path = directory.embeddings(seed, model)
+    try:
+        opened = safe_open(path, framework="numpy")
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"the embeddings cannot be read ({error})", str(path), "Train this seed again.") from None
+    with opened as handle:
+        yield _assemble(directory, seed, model, results, Tensors(handle, path))
+
+
+def _assemble(directory: RunDirectory, seed: int, model: str, results: Results, tensors: Tensors) -> TrainedRun:
+    head_type, tail_type, relations = _types(tensors)
+    nodes = read_nodes(directory, (head_type, tail_type))
+    dim = _check_shapes(tensors, relations, len(nodes[head_type].ids), len(nodes[tail_type].ids))
+    sides = {"head": nodes[head_type], "tail": nodes[tail_type]}
+    profile = read_bytes(directory.profile)
+    environment = read_json(directory.environment) if directory.environment.is_file() else {}
+    return TrainedRun(
+        directory=directory,
+        seed=seed,
+        model=model,
+        dim=dim,
+        head_type=head_type,
+        tail_type=tail_type,
+        relations=relations,
+        tensors=tensors,
+        nodes=nodes,
+        pairs=read_pairs(directory.labels(seed), relations, sides),
+        tests=read_tests(directory.test_scores(seed), relations, sides, model),
+        result=results.seeds[str(seed)][model],
+        results=results,
+        environment=environment,
+        profile=parse_toml(profile, directory.profile),
+        profile_sha256=hashlib.sha256(profile).hexdigest(),
+    )
+
+
+def _types(tensors: Tensors) -> tuple[str, str, list[str]]:
+    data = tensors.metadata
+    try:
+        if int(data["schema"]) != 1:
+            raise UserError(f"is of schema {data['schema']}, this program reads 1", str(tensors.path), "Update it.")
+        relations = json.loads(data["relations"])
+        head_type, tail_type = data["head_type"], data["tail_type"]
+    except (KeyError, ValueError) as error:
+        raise UserError(f"lacks usable metadata ({error})", str(tensors.path), "Train this seed again.") from None
+    if not relations or not isinstance(relations, list) or not all(isinstance(r, str) and r for r in relations):
+        raise UserError("names no relations", str(tensors.path), "Train this seed again.")
+    return head_type, tail_type, relations
+
+
+def _check_shapes(tensors: Tensors, relations: list[str], heads: int, tails: int) -> int:
+    """The width d, once every tensor has the shape and type that the tables ask for."""
+    width = tensors.shape("head.embedding")[-1:]
+    expected: dict[str, tuple[tuple[int, ...], str]] = {"head.embedding": ((heads, *width), "F32")}
+    for relation in relations:
+        expected[f"tail.embedding/{relation}"] = ((tails, *width), "F32")
+        expected[f"relation/{relation}"] = (width, "F32")
+        pairs = tensors.shape(f"probe/{relation}/logit")
+        expected[f"probe/{relation}/head"] = (pairs, "I64")
+        expected[f"probe/{relation}/tail"] = (pairs, "I64")
+        expected[f"probe/{relation}/logit"] = (pairs, "F32")
+    if "tail.embedding" in tensors.names:
+        expected["tail.embedding"] = ((tails, *width), "F32")
+    for name, (shape, dtype) in expected.items():
+        found = tensors.shape(name), tensors.dtype(name)
+        if found != (shape, dtype):
+            raise UserError(
+                f"{name} is {found[1]} {list(found[0])} where the node tables ask for {dtype} {list(shape)}",
+                str(tensors.path),
+                "Train this seed again.",
+            )
+    return width[0]

@@ -1,0 +1,110 @@
+"""`flykd-console export`: write and verify a run's bundle, show each check as it passes, say what to try next."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from exporters.bundle import Bundle
+
+
+def command(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run's name, its beginning, or its folder; default: the newest finished run.", show_default=False
+        ),
+    ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write the ONNX heads, and the tables that they need.")] = False,
+    hdf5: Annotated[bool, typer.Option("--hdf5", help="Write the HDF5 tables; alone: without the ONNX heads.")] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="The seed to export; default: the best on validation data.", show_default=False),
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="student, baseline or teacher.")] = "student",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The bundle's folder; default: export/ in the run.", show_default=False),
+    ] = None,
+) -> None:
+    """Write and verify the bundle: embeddings in HDF5, scoring head in ONNX. No flag means both.
+
+    Every file is read back and checked against what training left in the run before it gets its name; a failed check
+    leaves nothing behind and exits with 1. An older bundle is replaced only by a verified one.
+
+    Examples:  [bold]flykd-console export[/bold]  ·  [bold]flykd-console export flykd-2026 --seed 46 --out bundle[/bold]
+    """
+    from rich.console import Console
+
+    from exporters.agreement import ParityError
+    from exporters.bundle import export_run
+    from flykd_console.runs.directory import find_run
+
+    console = Console(highlight=False, soft_wrap=True)
+    directory = find_run(run, finished=True)
+    try:
+        bundle = export_run(
+            directory,
+            seed=seed,
+            out=out,
+            hdf5=hdf5 or not onnx,
+            onnx=onnx or not hdf5,
+            model=model,
+            on_start=lambda chosen, why: _say(console, f"{directory.name}: {model} of seed {chosen} ({why})"),
+            on_check=lambda check: _say(console, check.detail, f"  [green]✓[/green] {check.name:<14} "),
+        )
+    except ParityError as error:
+        print(f"The export failed its check of {error}. Nothing was written.", file=sys.stderr)
+        raise typer.Exit(1) from None
+    _report(console, bundle)
+
+
+def _report(console: Console, bundle: Bundle) -> None:
+    """The files with their sizes, and a command that works on them."""
+    place = shown_path(bundle.path)
+    _say(console, f"{'Replaced' if bundle.replaced else 'Wrote'} {place}")
+    for name, size in bundle.files.items():
+        _say(console, f"  {name:<20} {_size(size):>10}")
+    command = _next(bundle, place)
+    if command:
+        _say(console, f"Try it: {command}")
+
+
+def _next(bundle: Bundle, place: str) -> str:
+    import shlex
+
+    from exporters.manifest import SCORING_HEAD
+
+    if SCORING_HEAD not in bundle.files:
+        return ""
+    relation, name = bundle.example
+    option = "--disease" if bundle.manifest.tail_type == "disease" else "--tail"
+    words = ["flykd-console", "score", place, f"{option}={name}" if name.startswith("-") else option]
+    words += [] if name.startswith("-") else [name]
+    if len(bundle.manifest.relations) > 1:
+        words += ["--relation", relation]
+    return shlex.join([*words, "--top", "20"])
+
+
+def shown_path(path: Path) -> str:
+    """A path from the current folder where it lies below it, else in full."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _say(console: Console, text: str, lead: str = "") -> None:
+    """One line; `lead` is markup of ours, `text` may hold names of nodes with brackets."""
+    from rich.markup import escape
+
+    console.print(lead + escape(text))
+
+
+def _size(count: int) -> str:
+    from rich.filesize import decimal
+
+    return decimal(count)

@@ -1,0 +1,210 @@
+"""Fabricates a small finished run directory in the form that training leaves, with numpy alone.
+
+Embeddings are random; test scores, probes and metrics follow from them, so that every file agrees with every other.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from flykd_console.runs import events as ev
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.log import EventWriter
+from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What the run is like.
+
+    Attributes:
+        dims: Width of teacher, baseline and student.
+        validation: Validation macro AUPRC of the student by seed; the default makes the last seed the best.
+        pooled: Each relation has a tail table of its own; else all share one.
+        known_per_part: True pairs per relation in train, validation and test.
+        empty: (relation, part) pairs without any true pair; a test part keeps its scored pairs.
+        names: Replacements of node names, by id.
+        probe: Probe pairs per relation.
+    """
+
+    name: str = "flykd-20260102-030405"
+    seeds: tuple[int, ...] = (45, 46)
+    relations: tuple[str, ...] = ("contraindication", "indication")
+    head_type: str = "drug"
+    tail_type: str = "disease"
+    heads: int = 30
+    tails: int = 50
+    dims: tuple[int, int, int] = (12, 8, 8)
+    validation: dict[int, float] | None = None
+    pooled: bool = True
+    known_per_part: tuple[int, int, int] = (60, 12, 25)
+    empty: tuple[tuple[str, str], ...] = ()
+    names: dict[str, str] | None = None
+    probe: int = 4096
+
+
+def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
+    """Write the whole directory `<root>/<spec.name>` and return it."""
+    spec = spec or RunSpec()
+    directory = RunDirectory((root / spec.name).absolute())
+    (directory.path / "control").mkdir(parents=True)
+    directory.profile.write_text(
+        f'[run]\nname = "flykd"\nseeds = {list(spec.seeds)}\n\n[graph]\nsource = "embedded"\n'
+        f'targets = {json.dumps(list(spec.relations))}\n\n[split]\nkind = "complex_disease"\n'
+    )
+    ids = {"head": [f"H{i:04d}" for i in range(spec.heads)], "tail": [f"T{i:04d}" for i in range(spec.tails)]}
+    kinds = {"head": spec.head_type, "tail": spec.tail_type}
+    names = spec.names or {}
+    rows = [
+        (kinds[side], i, key, names.get(key, f"{kinds[side]} {key}")) for side in ids for i, key in enumerate(ids[side])
+    ]
+    # Not in order: readers must go by the index.
+    rows.reverse()
+    schema = {"type": pl.String, "index": pl.Int64, "id": pl.String, "name": pl.String}
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory.nodes)
+    results = {seed: _write_seed(directory, spec, seed, ids) for seed in spec.seeds}
+    source = Source(source="embedded", fingerprint="9f8c" * 16)
+    write_results(directory, build_results(directory.name, "flykd", source, results))
+    environment = {
+        "graph": {"source": "embedded", "fingerprint": source.fingerprint, "nodes": 2414, "edges": 42108},
+        "splits": {str(seed): f"{seed:064d}" for seed in spec.seeds},
+    }
+    directory.environment.write_text(json.dumps(environment))
+    _write_events(directory, spec, results)
+    return directory
+
+
+def logits_of(heads: Floats, vector: Floats, tails: Floats) -> Floats:
+    """DistMult, summed in float64: float32 [n]."""
+    return np.asarray((heads.astype(np.float64) * vector * tails).sum(axis=1), dtype=np.float32)
+
+
+def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str, list[str]]) -> dict[str, ModelResult]:
+    random = np.random.default_rng(seed)
+    directory.seed(seed).mkdir()
+    tables = {
+        model: _write_model(directory, spec, seed, model, dim, random)
+        for model, dim in zip(ev.MODELS, spec.dims, strict=True)
+    }
+    labels: list[tuple[str, str, str, str]] = []
+    tests: list[tuple[Any, ...]] = []
+    relation_scores: dict[str, dict[str, ev.RelationScore]] = {model: {} for model in ev.MODELS}
+    for relation in spec.relations:
+        total = sum(spec.known_per_part)
+        flat = random.choice(spec.heads * spec.tails, size=total + spec.known_per_part[2], replace=False)
+        pairs = np.stack(np.divmod(flat, spec.tails), axis=1)
+        train, validation, test = np.split(pairs[:total], np.cumsum(spec.known_per_part)[:2])
+        for part, some in (("train", train), ("validation", validation), ("test", test)):
+            if (relation, part) not in spec.empty:
+                labels += [(relation, ids["head"][h], ids["tail"][t], part) for h, t in some]
+        scored = np.concatenate([test, pairs[total:]])
+        truth = np.repeat([1, 0], [len(test), len(pairs) - total]).astype(np.int8)
+        columns = []
+        for model in ev.MODELS:
+            head, tail, vector = tables[model]["head"], tables[model][f"tail/{relation}"], tables[model][relation]
+            columns.append(logits_of(head[scored[:, 0]], vector, tail[scored[:, 1]]))
+            relation_scores[model][relation] = ev.RelationScore(
+                auprc=float(average_precision_score(truth, columns[-1])),
+                auroc=float(roc_auc_score(truth, columns[-1])),
+                positives=len(test),
+                negatives=len(truth) - len(test),
+            )
+        for n, (h, t) in enumerate(scored):
+            tests.append((relation, ids["head"][h], ids["tail"][t], int(truth[n]), *(float(c[n]) for c in columns)))
+    schema: dict[str, Any] = dict.fromkeys(("relation", "head_id", "tail_id", "part"), pl.String)
+    pl.DataFrame(labels, schema=schema, orient="row").write_parquet(directory.labels(seed))
+    schema = {"relation": pl.String, "head_id": pl.String, "tail_id": pl.String, "label": pl.Int8}
+    schema |= dict.fromkeys(ev.MODELS, pl.Float32)
+    pl.DataFrame(tests, schema=schema, orient="row").write_parquet(directory.test_scores(seed))
+    best = (spec.validation or {}).get(seed, 0.5 + 0.01 * spec.seeds.index(seed))
+    return {
+        model: ModelResult(
+            dim=dim,
+            parameters=1000 * dim,
+            epochs=100,
+            seconds=1.5,
+            test=_macro(relation_scores[model]),
+            validation=Scores(macro_auprc=best, macro_auroc=best),
+        )
+        for model, dim in zip(ev.MODELS, spec.dims, strict=True)
+    }
+
+
+def _write_model(
+    directory: RunDirectory, spec: RunSpec, seed: int, model: str, dim: int, random: np.random.Generator
+) -> dict[str, Floats]:
+    head = random.standard_normal((spec.heads, dim), dtype=np.float32)
+    shared = random.standard_normal((spec.tails, dim), dtype=np.float32)
+    tensors: dict[str, NDArray[Any]] = {"head.embedding": head}
+    tables: dict[str, Floats] = {"head": head}
+    for relation in spec.relations:
+        own = 0.3 * random.standard_normal(shared.shape, dtype=np.float32)
+        tail = np.asarray(shared + own, dtype=np.float32) if spec.pooled else shared.copy()
+        vector = random.standard_normal(dim, dtype=np.float32)
+        pairs = random.integers(0, spec.heads, spec.probe), random.integers(0, spec.tails, spec.probe)
+        tensors |= {
+            f"tail.embedding/{relation}": tail,
+            f"relation/{relation}": vector,
+            f"probe/{relation}/head": pairs[0],
+            f"probe/{relation}/tail": pairs[1],
+            f"probe/{relation}/logit": logits_of(head[pairs[0]], vector, tail[pairs[1]]),
+        }
+        tables |= {f"tail/{relation}": tail, relation: vector}
+    metadata = {
+        "schema": "1",
+        "head_type": spec.head_type,
+        "tail_type": spec.tail_type,
+        "relations": json.dumps(list(spec.relations)),
+        "dim": str(dim),
+        "seed": str(seed),
+        "model": model,
+    }
+    save_file(tensors, directory.embeddings(seed, model), metadata)
+    return tables
+
+
+def _macro(relations: dict[str, ev.RelationScore]) -> Scores:
+    return Scores(
+        macro_auprc=float(np.mean([score.auprc for score in relations.values()])),
+        macro_auroc=float(np.mean([score.auroc for score in relations.values()])),
+        relations=relations,
+    )
+
+
+def _write_events(directory: RunDirectory, spec: RunSpec, results: dict[int, dict[str, ModelResult]]) -> None:
+    t = 1_790_000_000.0
+    stages = [ev.PlannedStage(seed=seed, stage=model, epochs=100) for seed in spec.seeds for model in ev.MODELS]
+    facts = ev.GraphFacts(source="embedded", nodes=2414, edges=42108, targets=list(spec.relations))
+    log = EventWriter(directory.events)
+    log.write(
+        ev.RunStarted(
+            t=t, run=directory.name, name="flykd", method="flykd", seeds=list(spec.seeds), stages=stages, device="cpu",
+            graph=facts, teacher_dim=spec.dims[0], student_dim=spec.dims[2], pid=1,
+        )
+    )  # fmt: skip
+    for n, stage in enumerate(stages):
+        result = results[stage.seed][stage.stage]
+        assert result.test.macro_auprc is not None
+        assert result.test.macro_auroc is not None
+        log.write(
+            ev.StageStarted(t=t + n, seed=stage.seed, stage=stage.stage, epochs=100, dim=result.dim, parameters=1),
+            ev.Evaluation(
+                t=t + n, seed=stage.seed, stage=stage.stage, epoch=100, split="test",
+                macro_auprc=result.test.macro_auprc, macro_auroc=result.test.macro_auroc,
+                relations=result.test.relations,
+            ),
+            ev.StageFinished(t=t + n, seed=stage.seed, stage=stage.stage, epochs=100, seconds=1.0),
+        )  # fmt: skip
+    log.write(ev.RunFinished(t=t + len(stages), outcome="finished", seconds=float(len(stages))))
+    log.close()
