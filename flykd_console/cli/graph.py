@@ -1,0 +1,230 @@
+"""`flykd-console graph`: fetch PrimeKG, look at a graph, make one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from flykd_console.graph.summary import GraphSummary
+
+app = typer.Typer(help="Get, inspect and make knowledge graphs.", no_args_is_help=True)
+
+
+@app.command()
+def fetch(
+    dataset: Annotated[str, typer.Argument(help="What to fetch; primekg is the only one.")] = "primekg",
+    what: Annotated[str, typer.Option(help="kg, txgnn-kg (the copy TxGNN uses), nodes or edges.")] = "kg",
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Folder to keep it in (default: the per-user data folder).")
+    ] = None,
+    base_url: Annotated[
+        str, typer.Option(help="The Dataverse installation to fetch from.")
+    ] = "https://dataverse.harvard.edu",
+    force: Annotated[bool, typer.Option("--force", help="Fetch it again though it is there.")] = False,
+) -> None:
+    """Fetch PrimeKG from Harvard Dataverse; a broken download goes on where it stopped."""
+    from flykd_console.errors import UserError
+    from flykd_console.graph import primekg
+
+    if dataset != "primekg":
+        raise UserError(f"there is no data set {dataset!r} to fetch", "graph fetch", "Only 'primekg' can be fetched.")
+    out, err = _consoles()
+    with _transfer(err) as progress:
+        task = progress.add_task(primekg.FILES[what].name if what in primekg.FILES else what, total=None)
+        result = primekg.fetch(
+            what,
+            directory,
+            base_url,
+            force=force,
+            report=lambda done, total: progress.update(task, completed=done, total=total),
+            log=lambda line: progress.console.print(line, highlight=False, markup=False),
+        )
+    if isinstance(result, Path):
+        out.print(
+            f"{result} is there already; --force fetches it again.", highlight=False, markup=False, soft_wrap=True
+        )
+        return
+    check = f"verified by {result.verified_by}" if result.verified_by else "the server gave none to check it against"
+    resumed = f", resumed at {result.resumed_from:,}" if result.resumed_from else ""
+    out.print(
+        f"{result.path}: {result.size:,} bytes{resumed}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    out.print(
+        f"{result.checksum.algorithm.upper()} {result.checksum.value} ({check})",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    if what in ("kg", "txgnn-kg"):
+        graph = "primekg" if directory is None else str(result.path)
+        out.print(f"Next: flykd-console graph info {graph}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def info(
+    source: Annotated[
+        str, typer.Argument(help="embedded, synthetic, primekg or a path to kg.csv, .csv.gz, .tsv or .parquet.")
+    ] = "embedded",
+    scale: Annotated[float, typer.Option(help="Size of the synthetic graph; 1.0 is PrimeKG.")] = 0.1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Use and fill the graph cache.")] = True,
+) -> None:
+    """Show a graph's node types, relations, degrees and how its labels hang together."""
+    from dataclasses import asdict
+
+    from flykd_console.graph.load import load_graph
+    from flykd_console.graph.summary import summarise
+    from flykd_console.graph.synthetic import primekg_size
+    from flykd_console.profile import Graph
+
+    if source == "synthetic":
+        primekg_size(scale)  # refuses a scale out of range in plain words
+        settings = Graph(source=source, scale=scale)
+    else:
+        settings = Graph(source=source or ".")
+    out, err = _consoles()
+    summary = summarise(
+        load_graph(settings, lambda line: err.print(line, highlight=False, markup=False), use_cache=cache)
+    )
+    if as_json:
+        import json
+
+        print(json.dumps(asdict(summary), indent=2, ensure_ascii=False))
+    else:
+        _show(out, summary)
+
+
+@app.command()
+def make(
+    out: Annotated[Path, typer.Argument(help="File to write: .csv, .csv.gz or .parquet.")],
+    scale: Annotated[float, typer.Option(help="Size; 1.0 is PrimeKG with 8.1 million rows.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
+    embedded: Annotated[bool, typer.Option("--embedded", help="Write the graph that ships with the package.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Generate a PrimeKG-shaped graph and write it as a kg.csv table."""
+    from flykd_console.graph import embedded as small
+    from flykd_console.graph import synthetic, write
+
+    write.check_target(out, force)
+    size = small.SIZE if embedded else synthetic.primekg_size(scale)
+    stdout, err = _consoles()
+    with _steps(err) as progress:
+        task = progress.add_task("Generating", total=sum(size.edges.values()))
+
+        def begin(relation: str, done: list[str] = []) -> None:  # noqa: B006 - remembers the relation before
+            progress.update(
+                task, description=f"Generating {relation}", advance=sum(size.edges[name] for name in done[-1:])
+            )
+            done.append(relation)
+
+        if embedded:
+            graph = synthetic.generate(size, seed or small.SEED, source="embedded", progress=begin)
+        else:
+            graph = synthetic.generate(size, seed, progress=begin)
+        progress.remove_task(task)
+        writing = progress.add_task(f"Writing {out.name}", total=2 * graph.edge_count)
+        rows = write.write_table(graph, out, lambda count: progress.update(writing, advance=count))
+    line = f"{out}: {_number(rows)} rows, {_number(graph.node_count)} nodes, {out.stat().st_size / 1e6:.1f} MB"
+    stdout.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _show(console: Console, summary: GraphSummary) -> None:
+    from rich.text import Text
+
+    console.print(
+        Text(f"{summary.source}: {_number(summary.nodes)} nodes, {_number(summary.edges)} edges"), style="bold"
+    )
+    console.print(Text(f"fingerprint {summary.fingerprint}"), style="dim", soft_wrap=True)
+    nodes = _table(
+        "Node types", ("type", "most connected"), "nodes", "without edges", "mean degree", "median", "largest"
+    )
+    for node in summary.node_types:
+        degrees = f"{node.mean_degree:.1f}", f"{node.median_degree:.0f}", _number(node.max_degree)
+        nodes.add_row(Text(node.type), Text(node.most_connected), _number(node.nodes), _number(node.isolated), *degrees)
+    # The means are left out where they would squeeze the names.
+    means = ("per head", "per tail") if console.width >= 100 else ()
+    relations = _table("Relations, each edge once", ("relation", "head → tail"), "edges", "heads", "tails", *means)
+    for row in summary.relations:
+        cells = [
+            _number(row.edges),
+            _number(row.heads),
+            _number(row.tails),
+            f"{row.mean_out:.1f}",
+            f"{row.mean_in:.1f}",
+        ]
+        relations.add_row(
+            Text(row.relation), Text(f"{row.head_type} → {row.tail_type}"), *cells[: len(relations.columns) - 2]
+        )
+    console.print(nodes, relations)
+    for label in summary.labels:
+        several = f", {_number(label.in_several)} of them in several" if label.in_several else ""
+        console.print(
+            Text(
+                f"{', '.join(label.relations)}: {_number(label.pairs)} pairs of "
+                f"{_number(label.heads)} {label.head_type} and {_number(label.tails)} {label.tail_type} nodes{several}; {_number(label.components)} connected "
+                f"component{'' if label.components == 1 else 's'}, the largest with {_number(label.largest)} nodes."
+            )
+        )
+
+
+def _table(title: str, texts: tuple[str, ...], *numbers: str) -> Table:
+    """Names may wrap on a narrow terminal; numbers never do."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in texts:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _number(value: int) -> str:
+    """Thin spaces between groups of three digits."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _consoles() -> tuple[Console, Console]:
+    """Results on standard output, progress and notes on standard error."""
+    from rich.console import Console
+
+    return Console(), Console(stderr=True)
+
+
+def _transfer(console: Console) -> Progress:
+    from rich import progress as bar
+
+    return bar.Progress(
+        bar.TextColumn("{task.description}"),
+        bar.BarColumn(),
+        bar.DownloadColumn(),
+        bar.TransferSpeedColumn(),
+        bar.TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _steps(console: Console) -> Progress:
+    from rich import progress as bar
+
+    return bar.Progress(
+        bar.TextColumn("{task.description}"),
+        bar.BarColumn(),
+        bar.TaskProgressColumn(),
+        bar.TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )

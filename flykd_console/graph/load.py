@@ -1,0 +1,80 @@
+"""A profile's `[graph]` section to the graph it names: embedded, synthetic, the PrimeKG that was fetched, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flykd_console.errors import UserError
+
+if TYPE_CHECKING:
+    from flykd_console.graph.knowledge_graph import KnowledgeGraph
+    from flykd_console.profile import Graph
+
+SYNTHETIC_SEED = 0
+
+
+def _silent(_: str) -> None:
+    return None
+
+
+def load_graph(settings: Graph, log: Callable[[str], None] = _silent, use_cache: bool = True) -> KnowledgeGraph:
+    """Load the graph that a profile names.
+
+    Args:
+        settings: The profile's `[graph]`; `source` is `embedded`, `synthetic` (of size `scale`), `primekg` or a path.
+        log: Told in single lines what takes time and what went wrong with the cache.
+        use_cache: Keep what was read or generated for the next time, and use what was kept.
+
+    Raises:
+        UserError: The source is not there or cannot be read as a graph.
+    """
+    if settings.source == "embedded":
+        from flykd_console.graph.embedded import embedded_graph
+
+        return embedded_graph()
+    if settings.source == "synthetic":
+        return _synthetic(settings.scale, log, use_cache)
+    if settings.source == "primekg":
+        from flykd_console.graph.primekg import stored
+
+        return _file(stored("kg"), "primekg", log, use_cache)
+    return _file(Path(settings.source).expanduser(), settings.source, log, use_cache)
+
+
+def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
+    from flykd_console.graph import cache, modules, naming, shape, synthetic
+
+    size = synthetic.primekg_size(scale)
+
+    def make() -> KnowledgeGraph:
+        log(f"Generating a synthetic graph of scale {scale:g}.")
+        return synthetic.generate(size, SYNTHETIC_SEED)
+
+    if not use_cache:
+        return make()
+    key = cache.made_key(
+        f"synthetic-{scale:g}-{SYNTHETIC_SEED}", *(str(m.__file__) for m in (modules, naming, shape, synthetic))
+    )
+    return cache.cached(key, "synthetic", make, log)
+
+
+def _file(path: Path, source: str, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
+    from dataclasses import replace
+
+    from flykd_console.graph import cache, table, table_faults
+
+    def make() -> KnowledgeGraph:
+        log(f"Reading {path}.")
+        return replace(table.read_table(path), source=source)
+
+    form = {",": "c", "\t": "t", "": "p"}[table_faults.check_file(path, table.FORMATS)]
+    if not use_cache:
+        return make()
+    try:
+        key = cache.file_key(path, str(table.__file__))
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror or error}", str(path)) from error
+    # The form follows from the name, so the same bytes under another ending are another graph.
+    return cache.cached(key + form, source, make, log)

@@ -1,0 +1,152 @@
+"""What a graph holds, in numbers: counts and degrees by type and relation, and how the labels hang together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+
+LABELS = ("contraindication", "indication", "off-label use")
+
+
+@dataclass(frozen=True)
+class NodeTypeSummary:
+    """Degrees count every edge at a node, in either direction."""
+
+    type: str
+    nodes: int
+    isolated: int
+    mean_degree: float
+    median_degree: float
+    max_degree: int
+    most_connected: str
+
+
+@dataclass(frozen=True)
+class RelationSummary:
+    """`heads` and `tails` are the nodes that have the relation; `repeated` the edges that stand more than once."""
+
+    head_type: str
+    relation: str
+    tail_type: str
+    edges: int
+    heads: int
+    tails: int
+    mean_out: float
+    max_out: int
+    mean_in: float
+    max_in: int
+    repeated: int
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """Connected components of the graph that the label relations between two node types make by themselves."""
+
+    head_type: str
+    tail_type: str
+    relations: list[str]
+    pairs: int
+    heads: int
+    tails: int
+    in_several: int
+    components: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class GraphSummary:
+    """Everything that `graph info` shows."""
+
+    source: str
+    fingerprint: str
+    nodes: int
+    edges: int
+    node_types: list[NodeTypeSummary]
+    relations: list[RelationSummary]
+    labels: list[LabelSummary]
+
+
+def summarise(graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS) -> GraphSummary:
+    """Count; label relations that the graph has not are passed over."""
+    degrees = {name: np.zeros(table.height, np.int64) for name, table in graph.nodes.items()}
+    for edge_type, (heads, tails) in graph.edges.items():
+        degrees[edge_type.head] += np.bincount(heads, minlength=graph.count(edge_type.head))
+        degrees[edge_type.tail] += np.bincount(tails, minlength=graph.count(edge_type.tail))
+    ends = sorted({(e.head, e.tail) for e in graph.edges if e.relation in labels})
+    return GraphSummary(
+        source=graph.source,
+        fingerprint=graph.fingerprint,
+        nodes=graph.node_count,
+        edges=graph.edge_count,
+        node_types=[_node_type(graph, name, degree) for name, degree in degrees.items()],
+        relations=[_relation(graph, edge_type) for edge_type in graph.edges],
+        labels=[
+            _labels(graph, [e for e in graph.edges if e.relation in labels and (e.head, e.tail) == pair])
+            for pair in ends
+        ],
+    )
+
+
+def _node_type(graph: KnowledgeGraph, name: str, degree: NDArray[np.int64]) -> NodeTypeSummary:
+    first = int(degree.argmax()) if len(degree) else 0
+    return NodeTypeSummary(
+        type=name,
+        nodes=len(degree),
+        isolated=int((degree == 0).sum()),
+        mean_degree=float(degree.mean()) if len(degree) else 0.0,
+        median_degree=float(np.median(degree)) if len(degree) else 0.0,
+        max_degree=int(degree[first]) if len(degree) else 0,
+        most_connected=str(graph.nodes[name]["name"][first]) if len(degree) else "",
+    )
+
+
+def _relation(graph: KnowledgeGraph, edge_type: EdgeType) -> RelationSummary:
+    heads, tails = graph.edges[edge_type]
+    out, into = np.bincount(heads), np.bincount(tails)
+    out, into = out[out > 0], into[into > 0]
+    distinct = len(np.unique(heads * graph.count(edge_type.tail) + tails))
+    return RelationSummary(
+        head_type=edge_type.head,
+        relation=edge_type.relation,
+        tail_type=edge_type.tail,
+        edges=len(heads),
+        heads=len(out),
+        tails=len(into),
+        mean_out=float(out.mean()) if len(out) else 0.0,
+        max_out=int(out.max(initial=0)),
+        mean_in=float(into.mean()) if len(into) else 0.0,
+        max_in=int(into.max(initial=0)),
+        repeated=len(heads) - distinct,
+    )
+
+
+def _labels(graph: KnowledgeGraph, edge_types: list[EdgeType]) -> LabelSummary:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    head, _, tail = edge_types[0]
+    n_heads, n_tails = graph.count(head), graph.count(tail)
+    heads = np.concatenate([graph.edges[e][0] for e in edge_types])
+    tails = np.concatenate([graph.edges[e][1] for e in edge_types])
+    offset = 0 if head == tail else n_heads
+    size = n_heads if head == tail else n_heads + n_tails
+    adjacency = coo_array((np.ones(len(heads), np.int8), (heads, tails + offset)), shape=(size, size))
+    _, component = connected_components(adjacency, directed=False)
+    touched = np.unique(np.concatenate([heads, tails + offset]))
+    sizes = np.unique(component[touched], return_counts=True)[1]
+    _, times = np.unique(heads * n_tails + tails, return_counts=True)
+    return LabelSummary(
+        head_type=head,
+        tail_type=tail,
+        relations=[e.relation for e in edge_types],
+        pairs=len(times),
+        heads=len(np.unique(heads)),
+        tails=len(np.unique(tails)),
+        in_several=int((times > 1).sum()),
+        components=len(sizes),
+        largest=int(sizes.max(initial=0)),
+    )

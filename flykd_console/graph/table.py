@@ -1,0 +1,153 @@
+"""Reading a knowledge graph from a table in PrimeKG's `kg.csv` form: CSV or TSV, plain or gzip, or Parquet.
+
+Seven columns are needed: `relation, x_id, x_type, x_name, y_id, y_type, y_name`; others are ignored. Rows are
+streamed into integer codes by polars, so that memory stays far below the file's size, and everything after that is
+arithmetic on columns.
+
+One direction of every edge is kept, as PrimeKG's users do: edge types are grouped by relation and unordered pair of
+node types, and the group's first row gives the direction. A row of the other direction is the mirror image of a kept
+one and is dropped, or flipped and kept where its mirror image is missing. A relation between equal types keeps one
+edge per unordered pair.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flykd_console.errors import UserError
+from flykd_console.graph import table_faults
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+
+COLUMNS = ("relation", "x_id", "x_type", "x_name", "y_id", "y_type", "y_name")
+FORMATS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t", ".parquet": ""}
+
+
+def read_table(path: Path) -> KnowledgeGraph:
+    """Read a knowledge graph.
+
+    Args:
+        path: A table whose name ends in one of `FORMATS`.
+
+    Returns:
+        The graph. Nodes of a type stand in ascending order of their ids, edges of a type in ascending order of (head,
+        tail): neither depends on the order of the rows. A node without a name is named by its id; of several names
+        the first in the alphabet is taken.
+
+    Raises:
+        UserError: The file is missing, unreadable, damaged, empty or not of this form; names the file and, where it
+            can, the line.
+    """
+    separator = table_faults.check_file(path, FORMATS)
+    try:
+        scan = _scan(path, separator)
+        table_faults.check_columns(path, scan.collect_schema(), COLUMNS, separator)
+        rows = _encode(scan)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise table_faults.explain(path, separator, error) from error
+    if rows.is_empty():
+        raise UserError("has a header but no rows", str(path), "It should hold one row per edge.")
+    nodes = _nodes(rows)
+    if table_faults.is_blank(nodes["id"]).any() or table_faults.is_blank(nodes["type"]).any() or _blank_relation(rows):
+        raise table_faults.blank_field(path, separator, tuple(c for c in COLUMNS if not c.endswith("_name")))
+    groups = rows.select(pl.all().exclude("x_name", "y_name")).partition_by(
+        ["relation", "x_type", "y_type"], maintain_order=True, include_key=False, as_dict=True
+    )
+    del rows
+    tables, places = _node_tables(nodes)
+    return KnowledgeGraph(tables, _edges(groups, tables, places), str(path))
+
+
+def _scan(path: Path, separator: str) -> pl.LazyFrame:
+    if not separator:
+        return pl.scan_parquet(path)
+    return pl.scan_csv(path, separator=separator, infer_schema=False)
+
+
+def _encode(scan: pl.LazyFrame) -> pl.DataFrame:
+    """The needed columns as categories that share one set of codes; rows without any value are left out."""
+    others = pl.exclude(COLUMNS)
+    columns = [pl.col(COLUMNS).cast(pl.String).cast(pl.Categorical(pl.Categories.random()))]
+    if len(scan.collect_schema()) > len(COLUMNS):
+        # polars overlooks rows with too many fields unless every column is used.
+        columns.append(pl.any_horizontal(others.is_not_null()).alias("more"))
+    rows = scan.select(columns).filter(~pl.all_horizontal(pl.col(COLUMNS).is_null())).collect(engine="streaming")
+    return rows.select(COLUMNS)
+
+
+def _nodes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Every (type, id) once with its name: strings `type, id, name` and the id's `code`, sorted by type and id."""
+    ends = [rows.lazy().select(type=f"{end}_type", id=f"{end}_id", name=f"{end}_name").unique() for end in "xy"]
+    named = (
+        pl.concat(ends)
+        .unique()
+        .with_columns(code=pl.col("id").to_physical())
+        .with_columns(pl.col("type", "id", "name").cast(pl.String))
+    )
+    name = pl.when(pl.col("name").str.strip_chars() != "").then("name").min()
+    nodes = named.group_by("type", "id", "code").agg(name).with_columns(pl.col("name").fill_null(pl.col("id")))
+    return nodes.sort("type", "id").collect()
+
+
+def _blank_relation(rows: pl.DataFrame) -> bool:
+    return table_faults.is_blank(rows["relation"].unique().cast(pl.String)).any()
+
+
+def _node_tables(nodes: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], dict[str, NDArray[np.int64]]]:
+    """Per type its table `id, name`, and per id code the node's index (int64; meaningless for codes of other types)."""
+    tables, places = {}, {}
+    for (node_type,), table in nodes.partition_by("type", maintain_order=True, as_dict=True).items():
+        code = table["code"].to_numpy()
+        place = np.zeros(int(code.max()) + 1, np.int64)
+        place[code] = np.arange(table.height)
+        tables[str(node_type)], places[str(node_type)] = table.select("id", "name").rechunk(), place
+    return tables, places
+
+
+def _edges(
+    groups: dict[tuple[object, ...], pl.DataFrame],
+    tables: dict[str, pl.DataFrame],
+    places: dict[str, NDArray[np.int64]],
+) -> dict[EdgeType, Pairs]:
+    """One direction of every edge; `groups` holds the rows by (relation, x type, y type), first seen first."""
+    edges: dict[EdgeType, Pairs] = {}
+    for names, group in groups.items():
+        relation, head, tail = map(str, names)
+        opposite = EdgeType(tail, relation, head)
+        if head != tail and opposite in edges:
+            continue  # already merged with the direction that came first
+        n_tails = tables[tail].height
+        keys = _keys(group, "x_id", "y_id", places[head], places[tail], n_tails, unordered=head == tail)
+        if head == tail:
+            keys = np.unique(keys)
+        else:
+            keys = np.sort(keys)
+            mirrored = groups.get((names[0], names[2], names[1]))
+            if mirrored is not None:
+                flipped = np.sort(_keys(mirrored, "y_id", "x_id", places[head], places[tail], n_tails, unordered=False))
+                if not np.array_equal(keys, flipped):
+                    keys = np.sort(np.concatenate([keys, flipped[~np.isin(flipped, keys)]]))
+        edges[EdgeType(head, relation, tail)] = (keys // n_tails, keys % n_tails)
+    return dict(sorted(edges.items()))
+
+
+def _keys(
+    group: pl.DataFrame,
+    head_column: str,
+    tail_column: str,
+    head_place: NDArray[np.int64],
+    tail_place: NDArray[np.int64],
+    n_tails: int,
+    *,
+    unordered: bool,
+) -> NDArray[np.int64]:
+    """Each row's edge as one number, head · n_tails + tail; the smaller index first if the order does not matter."""
+    heads = head_place[group[head_column].to_physical().to_numpy()]
+    tails = tail_place[group[tail_column].to_physical().to_numpy()]
+    if unordered:
+        heads, tails = np.minimum(heads, tails), np.maximum(heads, tails)
+    keys: NDArray[np.int64] = heads * n_tails + tails
+    return keys

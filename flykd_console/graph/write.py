@@ -1,0 +1,162 @@
+"""Writing a graph as PrimeKG's twelve-column table, every edge in both directions, in bounded memory."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flykd_console.errors import UserError
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.graph.shape import NODE_TYPES, RELATIONS
+
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+CHUNK = 400_000  # rows held at once
+
+
+def check_target(path: Path, force: bool) -> None:
+    """Refuse a target before any work is done.
+
+    Raises:
+        UserError: Its ending is unknown, its folder is not there, or it exists and `force` is off.
+    """
+    if not path.name.lower().endswith(ENDINGS):
+        raise UserError(
+            "is not a name that a graph can be written to", str(path), f"It should end in {', '.join(ENDINGS)}."
+        )
+    if path.is_dir():
+        raise UserError("is a directory", str(path), f"Name a file in it, such as {path / 'kg.csv.gz'}.")
+    if not path.parent.is_dir():
+        raise UserError("there is no such folder", str(path.parent), "Make it first, or choose another.")
+    if path.exists() and not force:
+        raise UserError("is there already", str(path), "Choose another name, or replace it with --force.")
+
+
+def write_table(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] = lambda rows: None) -> int:
+    """Write the graph so that reading the file gives an equal graph.
+
+    Args:
+        graph: Nodes without an edge are not written, as the form has no place for them.
+        path: Ends in one of `ENDINGS`; replaced when everything is written.
+        progress: Told the number of rows of each chunk after it is written.
+
+    Returns:
+        Rows written, two per edge.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    first = _first_index(graph)
+    rows = 0
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            with _writer(temporary, path.name.lower()) as write:
+                for edge_type, pairs in graph.edges.items():
+                    for chunk in _chunks(graph, edge_type, pairs, first):
+                        write(chunk)
+                        rows += chunk.height
+                        progress(chunk.height)
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot be written: {error.strerror or error}", str(path), "Make room or choose another folder."
+        ) from error
+    return rows
+
+
+def _first_index(graph: KnowledgeGraph) -> dict[str, int]:
+    """PrimeKG numbers nodes through all types: the number of each type's first node."""
+    starts = np.cumsum([0, *(table.height for table in graph.nodes.values())])
+    return {name: int(start) for name, start in zip(graph.nodes, starts, strict=False)}
+
+
+def _chunks(graph: KnowledgeGraph, edge_type: EdgeType, pairs: Pairs, first: dict[str, int]) -> Iterator[pl.DataFrame]:
+    """The canonical direction first: a reader takes the direction of a relation's first row."""
+    known = RELATIONS.get(edge_type.relation)
+    names = [
+        pl.lit(edge_type.relation).alias("relation"),
+        pl.lit(known.display if known else edge_type.relation).alias("display_relation"),
+    ]
+    heads, tails = pairs
+    for x_type, y_type, x, y in (
+        (edge_type.head, edge_type.tail, heads, tails),
+        (edge_type.tail, edge_type.head, tails, heads),
+    ):
+        for start in range(0, len(x), CHUNK):
+            ends = [
+                _end(graph, node_type, index[start : start + CHUNK], first[node_type], end)
+                for node_type, index, end in ((x_type, x, "x"), (y_type, y, "y"))
+            ]
+            yield pl.concat(ends, how="horizontal").select(*names, pl.all())
+
+
+def _end(graph: KnowledgeGraph, node_type: str, index: NDArray[np.int64], first: int, end: str) -> pl.DataFrame:
+    nodes = graph.nodes[node_type][index]
+    source = NODE_TYPES[node_type].source if node_type in NODE_TYPES else ""
+    return nodes.select(
+        pl.Series(f"{end}_index", index + first),
+        pl.col("id").alias(f"{end}_id"),
+        pl.lit(node_type).alias(f"{end}_type"),
+        pl.col("name").alias(f"{end}_name"),
+        pl.lit(source).alias(f"{end}_source"),
+    )
+
+
+@contextmanager
+def _writer(path: Path, name: str) -> Iterator[Callable[[pl.DataFrame], None]]:
+    if name.endswith(".parquet"):
+        with _parquet(path) as write:
+            yield write
+        return
+    with path.open("wb") as file:
+        if name.endswith(".gz"):
+            # No name and no time inside, so that equal graphs give equal bytes.
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0) as packed:
+                yield _csv(packed)
+        else:
+            yield _csv(file)
+
+
+def _csv(file: IO[bytes] | gzip.GzipFile) -> Callable[[pl.DataFrame], None]:
+    begun = False
+
+    def write(chunk: pl.DataFrame) -> None:
+        nonlocal begun
+        file.write(chunk.write_csv(include_header=not begun).encode())
+        begun = True
+
+    return write
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+
+    def write(chunk: pl.DataFrame) -> None:
+        nonlocal writer
+        table = chunk.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if writer is None:
+            writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
