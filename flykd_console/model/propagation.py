@@ -70,7 +70,7 @@ class DglPropagation:
         device = model.relation.device
         # Without edges a relation sends nothing, and DGL need not hear of it.
         edges = {edge_type: pairs for edge_type, pairs in graph.edges.items() if len(pairs[0])}
-        self._graph = to_dgl(edges, graph.node_counts).to(device)
+        self._graph = to_dgl(edges, graph.node_counts).to(device) if edges else None
         self._counts = graph.node_counts
         self._wanted = {t: torch.from_numpy(np.asarray(rows)).to(device) for t, rows in wanted.items()}
 
@@ -84,6 +84,8 @@ class DglPropagation:
         self, model: HeteroRGCN, weight: Tensor, bias: Tensor, features: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """z_v = sum_r mean_{u in N_r(v)} (W_r x_u + b_r) for every node of every type."""
+        if self._graph is None:
+            return {node_type: weight.new_zeros(count, model.dim) for node_type, count in self._counts.items()}
         messages = {}
         with self._graph.local_scope():
             for canonical in self._graph.canonical_etypes:
@@ -92,8 +94,7 @@ class DglPropagation:
                 field = "/".join(edge_type)
                 self._graph.nodes[edge_type.head].data[field] = features[edge_type.head] @ weight[number] + bias[number]
                 messages[canonical] = (self._functions.copy_u(field, "m"), self._functions.mean("m", "z"))
-            if messages:
-                self._graph.multi_update_all(messages, "sum")
+            self._graph.multi_update_all(messages, "sum")
             return {
                 node_type: self._graph.nodes[node_type].data["z"]
                 if node_type in self._graph.ntypes and "z" in self._graph.nodes[node_type].data

@@ -1,0 +1,93 @@
+"""The planned propagation against the oracle: values and gradients, on graphs with every awkward corner."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.model.propagation import MessageGraph, propagation
+from flykd_console.model.rgcn import HeteroRGCN
+
+TYPES = ["a", "b", "c"]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[MessageGraph, dict[str, np.ndarray]]:
+    """Empty relations, isolated nodes, repeated edges, self loops, types of one node, nodes asked for out of order."""
+    counts = {node_type: draw(st.integers(1, 9)) for node_type in TYPES}
+    edges: dict[EdgeType, Pairs] = {}
+    for number in range(draw(st.integers(1, 5))):
+        head, tail = draw(st.sampled_from(TYPES)), draw(st.sampled_from(TYPES))
+        pairs = draw(
+            st.lists(st.tuples(st.integers(0, counts[head] - 1), st.integers(0, counts[tail] - 1)), max_size=25)
+        )
+        heads, tails = (np.array([p[i] for p in pairs], dtype=np.int64) for i in (0, 1))
+        edges[EdgeType(head, f"r{number}", tail)] = (heads, tails)
+    wanted = {}
+    for node_type in draw(st.sets(st.sampled_from(TYPES), min_size=1)):
+        nodes = draw(st.lists(st.integers(0, counts[node_type] - 1), unique=True, min_size=1))
+        wanted[node_type] = np.array(nodes, dtype=np.int64)
+    return MessageGraph.of(edges, counts), wanted
+
+
+def _run(kind: str, graph: MessageGraph, wanted: dict[str, np.ndarray], model: HeteroRGCN) -> tuple[dict, list]:
+    model.zero_grad()
+    output = propagation(kind, graph, model, wanted)(model)
+    # Weights that differ by entry, so that a transposed or permuted gradient cannot pass.
+    loss = sum(((1.0 + torch.arange(x.numel()).view_as(x)) * x.square()).sum() + x.sum() for x in output.values())
+    if loss.requires_grad:
+        loss.backward()
+    layers = [model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in layers]
+    return {node_type: x.detach() for node_type, x in output.items()}, gradients
+
+
+def _close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    assert found.shape == expected.shape
+    scale = expected.norm().item()
+    assert (found - expected).norm().item() <= 1e-5 * max(scale, 1e-6)
+
+
+@given(graphs(), st.integers(2, 7))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_planned_equals_the_oracle_in_values_and_gradients(
+    drawn: tuple[MessageGraph, dict[str, np.ndarray]], dim: int
+) -> None:
+    graph, wanted = drawn
+    model = HeteroRGCN(graph.node_counts, graph.edge_types, dim, torch.Generator().manual_seed(3))
+    expected, expected_gradients = _run("dgl", graph, wanted, model)
+    found, found_gradients = _run("planned", graph, wanted, model)
+    assert found.keys() == expected.keys()
+    for node_type in expected:
+        _close(found[node_type], expected[node_type])
+    for mine, theirs in zip(found_gradients, expected_gradients, strict=True):
+        _close(mine, theirs)
+
+
+@pytest.mark.parametrize("group_cost", [0, 10_000])
+def test_planned_is_the_same_however_rows_are_grouped(group_cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    counts = {"a": 30, "b": 20}
+    edges = {EdgeType("a", f"r{i}", "b"): (rng.integers(0, 30, 25), rng.integers(0, 20, 25)) for i in range(4)}
+    graph, wanted = MessageGraph.of(edges, counts), {"a": np.arange(30), "b": np.arange(20)}
+    model = HeteroRGCN(counts, graph.edge_types, 5, torch.Generator().manual_seed(0))
+    expected, expected_gradients = _run("dgl", graph, wanted, model)
+    monkeypatch.setattr("flykd_console.model.planned.GROUP_COST", group_cost)
+    found, found_gradients = _run("planned", graph, wanted, model)
+    for node_type in expected:
+        _close(found[node_type], expected[node_type])
+    for mine, theirs in zip(found_gradients, expected_gradients, strict=True):
+        _close(mine, theirs)
+
+
+def test_a_node_without_neighbours_gets_exactly_nothing() -> None:
+    graph = MessageGraph.of({EdgeType("a", "r", "b"): (np.array([0]), np.array([0]))}, {"a": 2, "b": 2})
+    model = HeteroRGCN(graph.node_counts, graph.edge_types, 4, torch.Generator().manual_seed(0))
+    for kind in ("dgl", "planned"):
+        output = propagation(kind, graph, model, {"b": np.array([1, 0])})(model)
+        assert torch.equal(output["b"][0], torch.zeros(4))
+        assert output["b"][1].abs().sum() > 0

@@ -1,0 +1,102 @@
+"""Parameters, decoder and pooling against what the papers define."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from flykd_console import profile
+from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.model.disease_pooling import pooling_maps
+from flykd_console.model.distmult import all_logits, pair_logits
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.model.sparse import FixedSparse
+from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
+
+FIFTY = [EdgeType("drug", f"r{i}", "disease") for i in range(50)]
+
+
+@pytest.mark.parametrize(("dim", "expected"), [(130, 1_709_500), (80, 652_000)])
+def test_parameter_counts_are_those_of_the_published_weights(dim: int, expected: int) -> None:
+    model = HeteroRGCN({"drug": 3, "disease": 2}, FIFTY, dim, torch.Generator().manual_seed(0))
+    assert model.parameter_count == expected
+
+
+def test_inputs_are_xavier_uniform_and_not_trained() -> None:
+    model = HeteroRGCN({"drug": 4000, "disease": 2}, FIFTY, 80, torch.Generator().manual_seed(0))
+    bound = (6 / (4000 + 80)) ** 0.5
+    assert 0.99 * bound < model.inputs["drug"].abs().max().item() <= bound
+    assert not any("inputs" in name for name, _ in model.named_parameters())
+
+
+def test_loading_tensors_of_another_shape_is_refused() -> None:
+    small = HeteroRGCN({"drug": 3, "disease": 2}, FIFTY, 4, torch.Generator().manual_seed(0))
+    large = HeteroRGCN({"drug": 3, "disease": 2}, FIFTY, 5, torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="expected shape"):
+        small.load_tensors(large.tensors())
+    with pytest.raises(ValueError, match="found None"):
+        small.load_tensors({})
+
+
+def test_all_logits_and_pair_logits_are_the_trilinear_product() -> None:
+    rng = torch.Generator().manual_seed(0)
+    heads, relation, tails = (torch.randn(*shape, generator=rng) for shape in ((3, 5), (5,), (4, 5)))
+    expected = torch.tensor([[sum(h[i] * relation[i] * t[i] for i in range(5)) for t in tails] for h in heads])
+    assert torch.allclose(all_logits(heads, relation, tails), expected, atol=1e-6)
+    assert torch.allclose(pair_logits(heads, relation, tails[:3]), expected.diagonal()[:3], atol=1e-6)
+
+
+def test_fixed_sparse_multiplies_and_differentiates_like_the_dense_matrix() -> None:
+    import scipy.sparse as sp
+
+    matrix = sp.random_array((6, 9), density=0.3, rng=np.random.default_rng(0), dtype=np.float32, format="csr")
+    dense = torch.from_numpy(matrix.toarray())
+    x = torch.randn(9, 3, requires_grad=True)
+    weight = torch.randn(6, 3)
+    (expected,) = torch.autograd.grad((dense @ x * weight).sum(), x)
+    (found,) = torch.autograd.grad(((FixedSparse(matrix) @ x) * weight).sum(), x)
+    assert torch.allclose(FixedSparse(matrix) @ x, dense @ x, atol=1e-6)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def _pooled_by_hand(relation: EdgeType, settings: profile.Pooling) -> np.ndarray:
+    """The pooling as its paper states it, disease by disease."""
+    graph = small_graph()
+    count = graph.count("disease")
+    profiles: list[set[tuple[str, int]]] = [set() for _ in range(count)]
+    for head, tail in zip(*graph.edges[EdgeType("disease", "disease_disease", "disease")], strict=True):
+        profiles[head].add(("disease", int(tail)))
+        profiles[tail].add(("disease", int(head)))
+    for protein, disease in zip(*graph.edges[EdgeType("gene/protein", "disease_protein", "disease")], strict=True):
+        profiles[disease].add(("protein", int(protein)))
+    degree = np.bincount(graph.edges[relation][1], minlength=count)
+    matrix = np.zeros((count, count))
+    for i in range(count):
+        gate = settings.decay * np.exp(-settings.decay * degree[i]) + settings.floor
+        matrix[i, i] = 1 - gate
+        similar = []
+        for j in np.flatnonzero(degree):
+            shared = len(profiles[i] & profiles[j])
+            if j != i and shared:
+                similar.append((-shared / np.sqrt(len(profiles[i]) * len(profiles[j])), j))
+        best = sorted(similar)[: settings.neighbours]
+        for value, j in best:
+            matrix[i, j] += gate * value / sum(v for v, _ in best)
+    return matrix
+
+
+@pytest.mark.parametrize("relation", [INDICATION, CONTRAINDICATION])
+def test_disease_pooling_is_the_papers_formula(relation: EdgeType) -> None:
+    graph, settings = small_graph(), profile.Pooling()
+    maps = pooling_maps(graph.edges, [relation], graph.count("disease"), settings)
+    assert maps is not None
+    np.testing.assert_allclose(maps[relation.relation].toarray(), _pooled_by_hand(relation, settings), atol=1e-6)
+    assert np.diff(maps[relation.relation].indptr).max() <= settings.neighbours + 1
+
+
+def test_disease_pooling_is_off_without_profile_relations() -> None:
+    graph = small_graph()
+    settings = profile.Pooling(relations=["no_such_relation"])
+    assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), settings) is None
+    assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), profile.Pooling(enabled=False)) is None

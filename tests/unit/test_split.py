@@ -1,0 +1,103 @@
+"""Splits and evaluation negatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flykd_console import profile
+from flykd_console.errors import UserError
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, with_reverses
+from flykd_console.graph.negatives import evaluation_pairs
+from flykd_console.graph.split import PARTS, split_graph
+from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
+
+TARGETS = [CONTRAINDICATION, INDICATION]
+
+
+@pytest.mark.parametrize("kind", ["complex_disease", "random"])
+def test_every_edge_is_in_exactly_one_part(kind: str) -> None:
+    graph = small_graph()
+    split = split_graph(graph, TARGETS, profile.Split(kind=kind), 45)
+    for edge_type, (heads, tails) in graph.edges.items():
+        parts = [np.stack(split.part(name)[edge_type], axis=1) for name in PARTS]
+        together = np.concatenate(parts)
+        assert len(together) == len(heads)
+        assert sorted(map(tuple, together)) == sorted(zip(heads, tails, strict=True))
+
+
+def test_complex_disease_leaves_test_diseases_without_any_drug_edge_in_training() -> None:
+    graph = small_graph()
+    off_label = EdgeType("disease", "off-label use", "drug")
+    edges = dict(graph.edges) | {off_label: graph.edges[INDICATION][::-1]}
+    split = split_graph(KnowledgeGraph(graph.nodes, edges, "g"), TARGETS, profile.Split(), 45)
+    train = {int(t) for target in TARGETS for t in split.train[target][1]} | set(split.train[off_label][0].tolist())
+    for name in ("validation", "test"):
+        held_out = {int(t) for target in TARGETS for t in split.part(name)[target][1]}
+        assert held_out and not held_out & train
+        assert not set(split.part(name)[off_label][0].tolist()) & train
+
+
+def test_random_split_sizes_follow_the_fractions() -> None:
+    split = split_graph(small_graph(), TARGETS, profile.Split(kind="random"), 1)
+    sizes = [len(split.part(name)[CONTRAINDICATION][0]) for name in PARTS]
+    assert sizes == [216, 31, 13]
+
+
+def test_a_split_follows_from_its_seed_alone() -> None:
+    np.random.seed(0)
+    first = split_graph(small_graph(), TARGETS, profile.Split(), 45).fingerprint
+    np.random.seed(1)
+    assert split_graph(small_graph(), TARGETS, profile.Split(), 45).fingerprint == first
+    assert split_graph(small_graph(), TARGETS, profile.Split(), 46).fingerprint != first
+
+
+def test_a_relation_left_without_test_edges_is_refused() -> None:
+    graph = small_graph()
+    edges = dict(graph.edges) | {INDICATION: (np.array([0, 1]), np.array([0, 1]))}
+    with pytest.raises(UserError, match=r"leaves the relation 'indication' without \w+ edges"):
+        split_graph(KnowledgeGraph(graph.nodes, edges, "g"), TARGETS, profile.Split(), 45)
+
+
+def test_targets_that_are_not_there_name_what_is() -> None:
+    with pytest.raises(UserError, match=r"'indications' is not in the graph.*indication"):
+        small_graph().targets(["indications"])
+    with pytest.raises(UserError, match="join different node types"):
+        small_graph().targets(["indication", "drug_protein"])
+    with pytest.raises(UserError, match="with itself"):
+        small_graph().targets(["protein_protein"])
+
+
+def test_evaluation_negatives_keep_the_head_and_draw_from_the_parts_own_tails() -> None:
+    graph = small_graph()
+    split = split_graph(graph, TARGETS, profile.Split(), 45)
+    for pairs in evaluation_pairs(graph, split, "validation", 45):
+        half = len(pairs.heads) // 2
+        assert np.array_equal(pairs.heads[:half], pairs.heads[half:])
+        assert set(pairs.tails[half:]) <= set(pairs.tails[:half])
+        assert pairs.labels.tolist() == [1.0] * half + [0.0] * half
+    again = evaluation_pairs(graph, split, "validation", 45)
+    assert np.array_equal(again[1].tails, evaluation_pairs(graph, split, "validation", 45)[1].tails)
+
+
+def test_filtered_negatives_are_never_true_pairs() -> None:
+    graph = small_graph(drugs=6, diseases=70)
+    split = split_graph(graph, TARGETS, profile.Split(), 45)
+    true = set(zip(*graph.edges[CONTRAINDICATION], strict=True))
+
+    def false_negatives(filter_true: bool) -> int:
+        pairs = evaluation_pairs(graph, split, "validation", 45, filter_true)[0]
+        return sum((h, t) in true for h, t, y in zip(pairs.heads, pairs.tails, pairs.labels, strict=True) if y == 0)
+
+    assert false_negatives(False) > 0
+    assert false_negatives(True) == 0
+
+
+def test_reverses_carry_every_edge_both_ways() -> None:
+    graph = small_graph()
+    both = with_reverses(graph.edges)
+    assert len(both) == 2 * 4 + 2
+    heads, tails = both[EdgeType("disease", "rev_indication", "drug")]
+    assert np.array_equal(heads, graph.edges[INDICATION][1]) and np.array_equal(tails, graph.edges[INDICATION][0])
+    same = EdgeType("gene/protein", "protein_protein", "gene/protein")
+    assert len(both[same][0]) == 2 * len(graph.edges[same][0])
