@@ -123,7 +123,7 @@ def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callab
     written = [name for name in FILES if (folder / name).is_file()]
     _manifest(run, why, checks, {name: folder / name for name in written}).write(folder)
     manifest = read_manifest(folder)
-    last = {"checksums": lambda: check_files(folder, manifest)}
+    last: dict[str, Callable[[], str]] = {"checksums": lambda: check_files(folder, manifest)}
     if onnx:
         last["scorer"] = lambda: _check_scorer(folder, run, example)
     for name, check in last.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,22 +76,33 @@ def command(
                 "nothing to score is named", "flykd-console score", "Give --disease NAME, --drug NAME or --pairs FILE."
             )
         relations = scorer.relations if relation is None else (scorer.relation(relation),)
-        if pairs is not None:
-            from exporters.pairs import score_file
-
-            rows: Sequence[Ranked | ScoredPair] = score_file(scorer, pairs, relation)
-        elif len(named) == 2:
-            rows = [row for name in relations for row in scorer.score_pairs([(named["head"], named["tail"])], name)]
-        else:
+        rows: Sequence[Ranked | ScoredPair]
+        if len(named) == 1:
             ((side, node),) = named.items()
             rank = scorer.rank_tails if side == "head" else scorer.rank_heads
-            rows = [row for name in relations for row in rank(node, name, top, exclude_known)]
-        if json or csv:
-            (_write_json if json else _write_csv)(rows)
-        elif pairs is not None or len(named) == 2:
-            _print_pairs(scorer, rows)  # type: ignore[arg-type]
+            ranking = [row for name in relations for row in rank(node, name, top, exclude_known)]
+            rows, show = ranking, partial(_print_rankings, scorer, side, node, relations, ranking)
         else:
-            _print_rankings(scorer, side, node, relations, rows)  # type: ignore[arg-type]
+            scored = _score_pairs(scorer, pairs, named, relations, relation)
+            rows, show = scored, partial(_print_pairs, scorer, scored)
+        if json:
+            _write_json(rows)
+        elif csv:
+            _write_csv(rows)
+        else:
+            show()
+
+
+def _score_pairs(
+    scorer: Scorer, pairs: Path | None, named: dict[str, str], relations: Sequence[str], relation: str | None
+) -> list[ScoredPair]:
+    """The pairs of a file, or the one pair that was named, under every relation asked for."""
+    if pairs is None:
+        pair = (named["head"], named["tail"])
+        return [row for name in relations for row in scorer.score_pairs([pair], name)]
+    from exporters.pairs import score_file
+
+    return score_file(scorer, pairs, relation)
 
 
 def find_bundle(name: str | None) -> Path:

@@ -1,0 +1,90 @@
+"""The ONNX heads: DistMult's values at any number of pairs, and rankings of any depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporters.onnx_head import IR_VERSION, OPSET, metadata, write_ranking_head, write_scoring_head
+
+PROPERTIES = metadata(["treats", "härms"], "drug", "disease", "ab" * 32)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.random.default_rng(0).standard_normal((2, 5), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def scoring(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
+    path = tmp_path_factory.mktemp("onnx") / "scoring.onnx"
+    write_scoring_head(path, vectors, PROPERTIES)
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module")
+def ranking(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
+    path = tmp_path_factory.mktemp("onnx") / "ranking.onnx"
+    write_ranking_head(path, vectors, PROPERTIES)
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@given(size=st.integers(0, 40), seed=st.integers(0, 1000))
+@settings(deadline=None)
+def test_scores_are_distmults_for_any_number_of_pairs_and_mixed_relations(
+    scoring: onnxruntime.InferenceSession, vectors: np.ndarray, size: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    head, tail = (random.standard_normal((size, 5), dtype=np.float32) for _ in range(2))
+    relation = random.integers(0, 2, size)
+    logit, probability = scoring.run(None, {"head": head, "relation": relation, "tail": tail})
+    expected = (head.astype(np.float64) * vectors[relation] * tail).sum(axis=1)
+    assert logit.shape == probability.shape == (size,)
+    np.testing.assert_allclose(logit, expected, atol=1e-5)
+    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-expected)), atol=1e-6)
+
+
+@given(size=st.integers(1, 40), k=st.integers(0, 60), seed=st.integers(0, 1000))
+@settings(deadline=None)
+def test_rankings_are_a_full_sort_cut_at_k(
+    ranking: onnxruntime.InferenceSession, vectors: np.ndarray, size: int, k: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    query, candidates = random.standard_normal(5, dtype=np.float32), random.standard_normal((size, 5), dtype=np.float32)
+    feed = {"query": query, "relation": np.array(1), "candidates": candidates, "k": np.array([k])}
+    index, logit, probability = ranking.run(None, feed)
+    scores = candidates @ (query.astype(np.float64) * vectors[1])
+    expected = np.argsort(-scores)[:k]
+    np.testing.assert_array_equal(index, expected)
+    np.testing.assert_allclose(logit, scores[expected], atol=1e-5)
+    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-scores[expected])), atol=1e-6)
+
+
+def test_equal_scores_rank_in_the_order_of_the_table(ranking: onnxruntime.InferenceSession) -> None:
+    feed = {"query": np.ones(5, np.float32), "relation": np.array(0), "candidates": np.ones((9, 5), np.float32)}
+    assert ranking.run(["index"], {**feed, "k": np.array([4])})[0].tolist() == [0, 1, 2, 3]
+
+
+def test_graphs_say_what_they_are(scoring: onnxruntime.InferenceSession, ranking: onnxruntime.InferenceSession) -> None:
+    for session in (scoring, ranking):
+        facts = session.get_modelmeta().custom_metadata_map
+        assert facts["schema"] == "1"
+        assert facts["relations"] == '["treats", "härms"]'
+        assert facts["embeddings_sha256"] == "ab" * 32
+
+
+def test_graphs_are_of_a_version_that_old_runtimes_read_and_equal_byte_for_byte(
+    vectors: np.ndarray, tmp_path: Path
+) -> None:
+    for write in (write_scoring_head, write_ranking_head):
+        write(tmp_path / "a.onnx", vectors, PROPERTIES)
+        write(tmp_path / "b.onnx", vectors, PROPERTIES)
+        assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+        model = onnx.load(tmp_path / "a.onnx")
+        assert (model.ir_version, model.opset_import[0].version) == (IR_VERSION, OPSET) == (7, 13)
