@@ -1,0 +1,116 @@
+"""`flykd-console watch`: the dashboard on a running or finished run, in the terminal, in a browser, or replayed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flykd_console.errors import UserError
+
+if TYPE_CHECKING:
+    from flykd_console.runs.directory import RunDirectory
+
+
+def command(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run's name, the beginning of it, or its folder. Default: the newest.", show_default=False
+        ),
+    ] = None,
+    replay: Annotated[
+        str | None, typer.Option(metavar="SPEED", help="Replay a run that is over, such as 20x.", show_default=False)
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Plain lines instead of the dashboard.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The events as JSON lines; implies --plain.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the dashboard to a browser on this machine.")] = False,
+    host: Annotated[str, typer.Option(help="Address to serve on.", rich_help_panel="In a browser")] = "localhost",
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port to serve on.", rich_help_panel="In a browser")
+    ] = 8000,
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote",
+            help="Serve to other machines too: whoever reaches the port can stop the run.",
+            rich_help_panel="In a browser",
+        ),
+    ] = False,
+) -> None:
+    """Open the dashboard on a running or finished run."""
+    from flykd_console.runs.directory import find_run
+
+    speed = parse_speed(replay) if replay is not None else None
+    directory = find_run(run)
+    if speed is not None and directory.is_running():
+        raise UserError("this run is being trained", directory.name, "Only a run that is over can be replayed.")
+    if web:
+        _serve(directory, host, port, allow_remote, replay)
+    elif plain or json or not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        if speed is not None:
+            raise UserError("a replay needs a terminal", "--replay")
+        from flykd_console.cli.plain import follow_plain
+
+        follow_plain(directory, sys.stdout, json=json)
+    else:
+        from flykd_console.dashboard.app import DashboardOutcome, run_dashboard
+
+        outcome = run_dashboard(directory, replay=speed)
+        if outcome is DashboardOutcome.DETACHED and directory.is_running():
+            print(f"Training goes on. Come back: flykd-console watch {directory.name}")
+
+
+def parse_speed(text: str) -> float:
+    """`20x` or `20` as 20.0.
+
+    Raises:
+        UserError: It is no number above 0.
+    """
+    try:
+        speed = float(text.lower().removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < 1e6:
+        raise UserError(f"{text!r} is no speed", "--replay", "Give how many times faster, such as 20x.")
+    return speed
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can only be reached from this machine."""
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _serve(directory: RunDirectory, host: str, port: int, allow_remote: bool, replay: str | None) -> None:
+    if not is_loopback(host) and not allow_remote:
+        raise UserError(
+            f"{host} can be reached from other machines, and whoever reaches it can stop the run",
+            "--host",
+            "Leave it at localhost, or add --allow-remote.",
+        )
+    import shlex
+    import socket
+
+    from textual_serve.server import Server
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"cannot serve there ({error.strerror})", f"{host}:{port}", "Give another --port."
+            ) from None
+    parts = [sys.executable, "-m", "flykd_console", "watch", str(directory.path)]
+    parts += ["--replay", replay] if replay is not None else []
+    Server(shlex.join(parts), host=host, port=port, title=f"flykd-console · {directory.name}").serve()

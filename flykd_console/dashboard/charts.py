@@ -1,0 +1,209 @@
+"""What each chart shows: from the dashboard's state and a view (zoom, log, smoothing) to a spec that can be drawn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flykd_console.dashboard.canvas import Floats, as_array
+from flykd_console.dashboard.drawing import ChartSpec, Curve
+from flykd_console.dashboard.palette import Look
+from flykd_console.dashboard.series import Series, Smoothed
+from flykd_console.dashboard.state import MODELS, DashboardState, StageState, Status
+from flykd_console.dashboard.wording import loss_words, per_cent, short_loss
+
+CURVE_ORDER = ("original", "pseudo_train", "pseudo_random")
+_LADDER = 8
+
+
+@dataclass
+class View:
+    """How one chart is looked at.
+
+    Attributes:
+        log_y: Logarithmic y.
+        smoothing: Weight of the past in the moving average, 0 for none.
+        zoom: Visible x range, None for all.
+        cursor: Where values are read, None for nowhere.
+        band: Mean ± std over the seeds.
+        model: Whose AUPRC is shown, None for the model in training.
+        seed: The seed that the others are faded for, None for none.
+    """
+
+    log_y: bool = False
+    smoothing: float = 0.0
+    zoom: tuple[float, float] | None = None
+    cursor: float | None = None
+    band: bool = False
+    model: str | None = None
+    seed: int | None = None
+    cache: dict[int, tuple[Series, float, Smoothed]] = field(default_factory=dict)
+
+    def smoothed(self, series: Series) -> Floats:
+        """The series' moving average, kept between drawings and extended."""
+        known = self.cache.get(id(series))
+        if known is None or known[0] is not series or known[1] != self.smoothing:
+            if len(self.cache) > 64:
+                self.cache.clear()
+            known = self.cache[id(series)] = (series, self.smoothing, Smoothed(series, self.smoothing))
+        return as_array(known[2].y)
+
+
+def full_range(epoch: float, epochs: float) -> tuple[float, float]:
+    """The x range of a growing curve: an eighth of the epochs at first, doubled whenever it is full."""
+    end = max(1.0, epochs / _LADDER)
+    while end < epoch and end < epochs:
+        end *= 2
+    return 0.0, max(1.0, min(end, epochs) if epochs else end)
+
+
+def _curve(view: View, series: Series, name: str, label: str, colour: str) -> Curve:
+    x, y = as_array(series.x), as_array(series.y)
+    if view.smoothing > 0 and len(y) > 2:
+        return Curve(name, label, x, view.smoothed(series), colour, raw=y)
+    return Curve(name, label, x, y, colour)
+
+
+def _ordered(names: list[str]) -> list[str]:
+    known = [name for name in CURVE_ORDER if name in names]
+    return known + [name for name in names if name not in known and name != "total"]
+
+
+def weights(state: DashboardState, view: View, look: Look) -> ChartSpec:
+    """The whole curriculum of the three loss weights, marked where training is."""
+    found = state.schedule()
+    if found is None:
+        return ChartSpec(empty=_no_schedule(state))
+    seed, schedule = found
+    stage = state.get(seed, "student")
+    now = float(stage.epoch) if stage is not None and stage.epoch else None
+    live = stage is not None and stage is state.stage and stage.status is not Status.DONE
+    names = _ordered(list(schedule))
+    high = max((points[-1][0] for points in schedule.values() if points), default=1.0)
+    low, high = view.zoom or (0.0, high)
+    curves = []
+    for i, name in enumerate(names):
+        points = np.array(schedule[name], dtype=np.float64).reshape(-1, 2)
+        at_now = float(np.interp(now or 0.0, points[:, 0], points[:, 1])) if len(points) else math.nan
+        curves.append(
+            Curve(loss_words(name), short_loss(name), points[:, 0], points[:, 1], look.curve(i),
+                  value=f"{at_now:.2f}" if live else "")
+        )  # fmt: skip
+    return ChartSpec(
+        curves=tuple(curves), x_low=low, x_high=high, y_low=0.0, y_high=1.0, log_y=view.log_y,
+        now=now if live and now is not None and low <= now <= high else None, cursor=view.cursor,
+    )  # fmt: skip
+
+
+def _no_schedule(state: DashboardState) -> str:
+    if state.started is None:
+        return "No training yet"
+    if any(stage.stage == "student" for stage in state.stages.values()):
+        return "The curriculum begins with the student, after the teacher and the baseline"
+    return "This run has no curriculum"
+
+
+def losses(state: DashboardState, view: View, look: Look, stage: StageState | None = None) -> ChartSpec:
+    """The losses of the stage in training: one curve, or one for each label source and their total."""
+    stage = stage or state.stage
+    if stage is None or not stage.losses:
+        return ChartSpec(empty="No epoch yet")
+    names = _ordered(list(stage.losses))
+    curves = []
+    if len(names) > 1:
+        curves = [
+            _curve(view, stage.losses[name], loss_words(name), short_loss(name), look.curve(i))
+            for i, name in enumerate(names)
+        ]
+    total = stage.losses.get("total") or stage.losses[names[0]]
+    name = "total" if len(names) > 1 else "loss"
+    curves.append(_curve(view, total, name, name, look.foreground if len(names) > 1 else look.curve(0)))
+    low, high = view.zoom or full_range(stage.epoch, stage.epochs)
+    return ChartSpec(
+        curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, clip=True,
+    )  # fmt: skip
+
+
+def shown_model(state: DashboardState, view: View) -> str:
+    """Whose AUPRC the chart shows: the reader's choice, else the model in training, else the last with values."""
+    if view.model is not None:
+        return view.model
+    if state.finished:
+        return "student"
+    current = state.stage
+    if current is not None and current.stage in MODELS and len(current.validation):
+        return current.stage
+    seen = [stage.stage for stage in state.stages.values() if len(stage.validation)]
+    if current is not None and current.stage in MODELS:
+        return current.stage if current.stage in seen or not seen else seen[-1]
+    return seen[-1] if seen else "teacher"
+
+
+def auprc(state: DashboardState, view: View, look: Look) -> ChartSpec:
+    """Validation AUPRC of one model in per cent, one curve a seed."""
+    model = shown_model(state, view)
+    stages = [(i, seed, state.get(seed, model)) for i, seed in enumerate(state.seeds)]
+    known = [(i, seed, stage) for i, seed, stage in stages if stage is not None and len(stage.validation)]
+    if not known:
+        if any(stage is not None and stage.status is Status.REUSED for _, _, stage in stages):
+            return ChartSpec(empty=f"The {model} was reused: its curves are in the run that trained it")
+        return ChartSpec(empty=f"No evaluation of the {model} yet")
+    curves = []
+    for i, seed, stage in known:
+        y = 100.0 * as_array(stage.validation.y)
+        faded = view.band or (view.seed is not None and seed != view.seed)
+        curves.append(
+            Curve(str(seed), str(seed), as_array(stage.validation.x), y, look.curve(i), faded=faded,
+                  value=per_cent(stage.validation.last))
+        )  # fmt: skip
+    band = _band([stage for _, _, stage in known]) if view.band else None
+    if band is not None:
+        x, mean, std = band
+        last = f"{mean[-1]:.2f} ± {std[-1]:.2f}"
+        curves.append(Curve("mean", "mean", x, mean, look.foreground, value=last))
+    furthest = max(stage.validation.x[-1] for _, _, stage in known)
+    epochs = max(stage.epochs for _, _, stage in known)
+    low, high = view.zoom or full_range(furthest, epochs)
+    note = "needs two seeds" if view.band and band is None else ""
+    return ChartSpec(
+        curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=True, note=note,
+        band=(band[0], band[1] - band[2], band[1] + band[2]) if band is not None else None,
+    )  # fmt: skip
+
+
+def _band(stages: list[StageState]) -> tuple[Floats, Floats, Floats] | None:
+    """Epochs that at least two seeds share, mean and sample standard deviation there, in per cent."""
+    by_epoch: dict[float, list[float]] = {}
+    for stage in stages:
+        for x, y in zip(stage.validation.x, stage.validation.y, strict=True):
+            if y == y:
+                by_epoch.setdefault(x, []).append(100.0 * y)
+    rows = [(x, np.mean(ys), np.std(ys, ddof=1)) for x, ys in sorted(by_epoch.items()) if len(ys) >= 2]
+    if len(rows) < 2:
+        return None
+    table = np.array(rows, dtype=np.float64)
+    return table[:, 0], table[:, 1], table[:, 2]
+
+
+def learning_rate(state: DashboardState, view: View, look: Look) -> ChartSpec:
+    """The learning rate of the stage in training."""
+    return _single(state, view, look, "learning rate", 4)
+
+
+def speed(state: DashboardState, view: View, look: Look) -> ChartSpec:
+    """Epochs a second of the stage in training, evaluation left out."""
+    return _single(state, view, look, "epochs/s", 2)
+
+
+def _single(state: DashboardState, view: View, look: Look, name: str, colour: int) -> ChartSpec:
+    stage = state.stage
+    series = None if stage is None else stage.lr if name == "learning rate" else stage.rate
+    if stage is None or series is None or not len(series):
+        return ChartSpec(empty="No epoch yet")
+    low, high = view.zoom or full_range(stage.epoch, stage.epochs)
+    curve = _curve(view, series, name, "", look.curve(colour))
+    return ChartSpec(
+        curves=(curve,), x_low=low, x_high=high, y_low=0.0, log_y=view.log_y, cursor=view.cursor, clip=True
+    )

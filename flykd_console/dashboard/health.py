@@ -1,0 +1,144 @@
+"""What is going on with the run as a whole, in words: from the folded events, the lock, the worker and the silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from flykd_console.dashboard.source import Source
+from flykd_console.dashboard.state import DashboardState
+from flykd_console.dashboard.wording import grouped, span
+from flykd_console.runs import events as ev
+from flykd_console.runs.directory import RunDirectory
+
+DEAD_AFTER = 10.0
+QUIET_AFTER = 30.0
+
+
+class Phase(StrEnum):
+    """The run's life as a screen can show it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSING = "pausing…"
+    PAUSED = "paused"
+    CONTINUING = "continuing…"
+    STOPPING = "stopping…"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DIED = "died"
+    REPLAY = "replay"
+    UNREADABLE = "unreadable"
+
+    @property
+    def obeys(self) -> bool:
+        """Whether a worker is there that takes orders."""
+        return self in (self.STARTING, self.RUNNING, self.PAUSING, self.PAUSED, self.CONTINUING, self.STOPPING)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Orders that lie in the control folder, not obeyed yet."""
+
+    pause: bool = False
+    stop: bool = False
+    checkpoint: bool = False
+    evaluate: bool = False
+
+
+def pending_orders(directory: RunDirectory) -> Orders:
+    """Look into the control folder."""
+    names = ("pause", "stop", "checkpoint", "evaluate")
+    return Orders(**{name: directory.order_file(name).exists() for name in names})
+
+
+def phase_of(state: DashboardState, source: Source, orders: Orders, alive: bool) -> Phase:
+    """The phase. `alive`: a worker holds the lock here, or its process is known to run."""
+    if source.problem and not (source.problem.endswith("vanished") and state.ended is not None):
+        return Phase.UNREADABLE
+    if state.finished:
+        return Phase.FINISHED
+    if state.stopped:
+        return Phase.STOPPED
+    if state.failed:
+        return Phase.FAILED
+    if source.replaying:
+        return Phase.REPLAY
+    if not alive and source.behind == 0 and source.quiet_for() > DEAD_AFTER:
+        return Phase.DIED
+    if orders.stop or state.control == "stopping":
+        return Phase.STOPPING
+    if state.control == "paused":
+        return Phase.PAUSED if orders.pause else Phase.CONTINUING
+    if orders.pause:
+        return Phase.PAUSING
+    return Phase.STARTING if state.current is None else Phase.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the banner says: a heading, the rest, and how serious it is (good, bad, warn, plain)."""
+
+    tone: str
+    heading: str
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+def notice(
+    phase: Phase, state: DashboardState, source: Source, directory: RunDirectory, gain: str = ""
+) -> Notice | None:
+    """What the user must be told, None while training simply goes on."""
+    resume = f"flykd-console run --resume {directory.name}"
+    log = _near(directory.worker_log)
+    if phase is Phase.UNREADABLE:
+        return _unreadable(source.problem, directory)
+    if phase is Phase.FINISHED:
+        assert isinstance(state.ended, ev.RunFinished)
+        if state.exports:
+            bundle = state.exports[-1].bundle
+            return Notice(
+                "good", "Exported", f"Score with it: flykd-console score {bundle} --disease NAME", ("r results",)
+            )
+        took = f" in {span(state.ended.seconds)}."
+        return Notice("good", "Finished", f"{took.lstrip()} {gain}".rstrip(), ("e export", "r results"))
+    if phase is Phase.STOPPED:
+        return Notice("warn", "Stopped", f"{_where(state)}A checkpoint was written. Go on: {resume}")
+    if phase is Phase.FAILED:
+        assert isinstance(state.ended, ev.RunFailed)
+        more = f" The traceback is in {log}" if state.ended.traceback else ""
+        return Notice("bad", "Failed", f"{state.ended.error.splitlines()[0].rstrip('.')}.{more} Go on: {resume}")
+    if phase is Phase.DIED:
+        return Notice("bad", "Died", f"The worker ended without a last word; {log} may say why. Go on: {resume}")
+    if phase in (Phase.RUNNING, Phase.STARTING) and source.quiet_for() > QUIET_AFTER:
+        return Notice("warn", "Quiet", f"No news for {span(source.quiet_for())}; the worker is still there.")
+    if source.skipped and phase is not Phase.REPLAY:
+        count = "1 line" if source.skipped == 1 else f"{grouped(source.skipped)} lines"
+        return Notice("plain", "Note", f"{count} of the event log could not be read and was left out.")
+    return None
+
+
+def _near(path: Path) -> str:
+    """The path from here, where it lies below the current folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def _where(state: DashboardState) -> str:
+    stage = state.stage
+    return f"Seed {stage.seed}, {stage.stage}, epoch {grouped(stage.epoch)}. " if stage is not None else ""
+
+
+def _unreadable(problem: str, directory: RunDirectory) -> Notice:
+    if problem.startswith("newer: "):
+        text = f"The log was written by a newer flykd-console ({problem.removeprefix('newer: ')}). Update this one."
+        return Notice("bad", "Too new", text)
+    if problem.endswith("vanished"):
+        what = "The run's folder" if problem == "vanished" else "The event log"
+        text = f"{what} is gone: {directory.path}. What was read so far is shown; looking for it to come back."
+        return Notice("bad", "Gone", text)
+    return Notice("bad", "Unreadable", f"{directory.events}: {problem.removeprefix('unreadable: ')}")

@@ -1,0 +1,431 @@
+"""Everything the dashboard knows: a fold over the events of one run, pure Python, drawn by widgets that add nothing.
+
+`DashboardState.apply(event)` takes the records in the order of the log, whatever their number. Curves are kept by
+(seed, stage) in bounded memory; a resumed stage forgets the epochs that it trains again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from flykd_console.dashboard.series import Series
+from flykd_console.runs import events as ev
+
+MODELS = ev.MODELS
+LOG_LINES = 5_000
+_RATE_WINDOW = 40
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Status(StrEnum):
+    """Where a stage stands."""
+
+    PENDING = "queued"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+    REUSED = "reused"
+
+
+@dataclass(slots=True)
+class LogLine:
+    """One line of the log pane."""
+
+    t: float
+    level: str
+    message: str
+
+
+@dataclass
+class StageState:
+    """One stage of one seed: its curves and how far it is."""
+
+    seed: int
+    stage: str
+    epochs: int
+    status: Status = Status.PENDING
+    dim: int | None = None
+    parameters: int | None = None
+    epoch: int = 0
+    losses: dict[str, Series] = field(default_factory=dict)
+    weights: dict[str, Series] = field(default_factory=dict)
+    lr: Series = field(default_factory=Series)
+    rate: Series = field(default_factory=Series)
+    validation: Series = field(default_factory=Series)
+    evaluations: dict[str, ev.Evaluation] = field(default_factory=dict)
+    schedule: dict[str, list[tuple[float, float]]] | None = None
+    reused_from: str | None = None
+    checkpoint_epoch: int | None = None
+    peak_rss: int | None = None
+    wall: float = 0.0
+    """Seconds of training and evaluation together, over all sessions, pauses left out."""
+    seconds: float | None = None
+    """Seconds as the trainer counted them, once the stage is over."""
+
+    @property
+    def over(self) -> bool:
+        return self.status in (Status.DONE, Status.REUSED)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the stage is done, 0 to 1."""
+        if self.over:
+            return 1.0
+        return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
+
+    @property
+    def test(self) -> ev.Evaluation | None:
+        return self.evaluations.get("test")
+
+    def rewind(self, epoch: int) -> None:
+        """Forget everything beyond `epoch`."""
+        self.epoch = min(self.epoch, epoch)
+        for series in (*self.losses.values(), *self.weights.values(), self.lr, self.rate, self.validation):
+            series.cut_after(epoch)
+        if self.validation.last != self.validation.last:
+            self.evaluations.pop("validation", None)
+
+
+@dataclass
+class Cost:
+    """What a kind of stage was measured to cost in one session."""
+
+    seconds: float = 0.0
+    epochs: int = 0
+    whole: list[float] = field(default_factory=list)
+    """Wall seconds of stages that this session trained from their first epoch to their last."""
+
+
+Key = tuple[int, str]
+
+
+class DashboardState:
+    """The fold. Attributes are read by widgets and never written by them.
+
+    Attributes:
+        started: The last `run.started`, None before the first.
+        stages: By (seed, stage), in the order in which the run goes through them.
+        current: The stage that is being trained, or was last.
+        control: `running`, `paused` or `stopping`, as the trainer last said.
+        ended: The last word of the run, None while it goes on.
+        costs: By kind of stage, measured in this session; `earlier_costs` before the last resume.
+        version: Grows with every event that was taken.
+    """
+
+    def __init__(self) -> None:
+        self.started: ev.RunStarted | None = None
+        self.first_t: float | None = None
+        self.last_t: float | None = None
+        self.stages: dict[Key, StageState] = {}
+        self.current: Key | None = None
+        self.control = "running"
+        self.control_count: dict[str, int] = {}
+        self.ended: ev.RunFinished | ev.RunFailed | None = None
+        self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self.log_total = 0
+        self.warnings = 0
+        self.errors = 0
+        self.resources: ev.Resources | None = None
+        self.resource_series: dict[str, Series] = {}
+        self.exports: list[ev.ExportFinished] = []
+        self.costs: dict[str, Cost] = {}
+        self.earlier_costs: dict[str, Cost] = {}
+        self.resumes = 0
+        self.version = 0
+        self._recent: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self._mark: float | None = None
+        self._first_epoch_here = 0
+        self._wall_here = 0.0
+        self._apply: dict[type, Callable[[Any], None]] = {
+            ev.RunStarted: self._run_started,
+            ev.RunPrepared: self._run_prepared,
+            ev.StageStarted: self._stage_started,
+            ev.Epoch: self._epoch,
+            ev.Evaluation: self._evaluation,
+            ev.Resources: self._resources,
+            ev.Checkpoint: self._checkpoint,
+            ev.Control: self._control,
+            ev.Log: self._log,
+            ev.StageFinished: self._stage_finished,
+            ev.ExportFinished: self._export_finished,
+            ev.RunFinished: self._run_over,
+            ev.RunFailed: self._run_over,
+        }
+
+    def fold(self, events: Iterable[ev.AnyEvent]) -> DashboardState:
+        """Take the events in order; returns itself."""
+        for event in events:
+            self.apply(event)
+        return self
+
+    def apply(self, event: ev.AnyEvent) -> None:
+        """Take one event."""
+        if self.first_t is None:
+            self.first_t = event.t
+        self.last_t = event.t
+        take = self._apply.get(type(event))
+        if take is not None:
+            take(event)
+        self.version += 1
+
+    # What widgets ask.
+
+    @property
+    def seeds(self) -> list[int]:
+        """The run's seeds in order."""
+        if self.started is not None:
+            return list(self.started.seeds)
+        return list(dict.fromkeys(seed for seed, _ in self.stages))
+
+    @property
+    def stage(self) -> StageState | None:
+        return self.stages.get(self.current) if self.current is not None else None
+
+    @property
+    def method(self) -> str:
+        return self.started.method if self.started is not None else "student"
+
+    @property
+    def finished(self) -> bool:
+        return isinstance(self.ended, ev.RunFinished) and self.ended.outcome == "finished"
+
+    @property
+    def stopped(self) -> bool:
+        return isinstance(self.ended, ev.RunFinished) and self.ended.outcome == "stopped"
+
+    @property
+    def failed(self) -> bool:
+        return isinstance(self.ended, ev.RunFailed)
+
+    @property
+    def relations(self) -> list[str]:
+        """The scored relations, in the run's order."""
+        if self.started is not None and self.started.graph.targets:
+            return list(self.started.graph.targets)
+        for stage in self.stages.values():
+            for evaluation in stage.evaluations.values():
+                return list(evaluation.relations)
+        return []
+
+    @property
+    def its_per_second(self) -> float | None:
+        """Epochs a second over the last epochs, evaluation left out."""
+        spent = sum(self._recent)
+        return len(self._recent) / spent if spent > 0 else None
+
+    def get(self, seed: int, stage: str) -> StageState | None:
+        return self.stages.get((seed, stage))
+
+    def dim(self, model: str) -> int | None:
+        """The width of a model: as trained, or as planned."""
+        for (_, stage), state in self.stages.items():
+            if stage == model and state.dim is not None:
+                return state.dim
+        if self.started is None:
+            return None
+        return self.started.teacher_dim if model == "teacher" else self.started.student_dim
+
+    def schedule(self) -> tuple[int, dict[str, list[tuple[float, float]]]] | None:
+        """The newest seed whose curriculum is known, and that curriculum."""
+        for (seed, _), stage in reversed(self.stages.items()):
+            if stage.schedule and stage.status is not Status.PENDING:
+                return seed, stage.schedule
+        return None
+
+    # How each kind is taken.
+
+    def _run_started(self, event: ev.RunStarted) -> None:
+        if self.started is not None:
+            self.resumes += 1
+            for kind, cost in self.costs.items():
+                if cost.epochs:
+                    self.earlier_costs[kind] = cost
+            self.costs = {}
+        self.started = event
+        self.ended = None
+        self.control = "running"
+        self._mark = None
+        self._recent.clear()
+        for stage in self.stages.values():
+            if stage.status is Status.RUNNING:
+                stage.status = Status.INTERRUPTED
+        self._plan(event.stages)
+
+    def _plan(self, stages: list[ev.PlannedStage]) -> None:
+        """Bring the stages into the order of the plan; what is known of them stays."""
+        known, self.stages = self.stages, {}
+        for plan in stages:
+            key = (plan.seed, plan.stage)
+            stage = known.pop(key, None) or StageState(plan.seed, plan.stage, plan.epochs)
+            if stage.status is Status.PENDING:
+                stage.epochs = plan.epochs
+            self.stages[key] = stage
+        self.stages.update(known)
+
+    def _run_prepared(self, event: ev.RunPrepared) -> None:
+        self._plan(event.stages)
+        if self.started is not None:
+            self.started = msgspec.structs.replace(
+                self.started, graph=event.graph, device=event.device, device_name=event.device_name
+            )
+
+    def _key(self, seed: int, stage: str, epochs: int = 0) -> StageState:
+        key = (seed, stage)
+        found = self.stages.get(key)
+        if found is None:
+            found = self.stages[key] = StageState(seed, stage, epochs)
+        return found
+
+    def _stage_started(self, event: ev.StageStarted) -> None:
+        stage = self._key(event.seed, event.stage, event.epochs)
+        stage.status = Status.RUNNING
+        stage.epochs = event.epochs
+        stage.dim, stage.parameters = event.dim, event.parameters
+        stage.rewind(event.first_epoch)
+        stage.epoch = event.first_epoch
+        if event.schedule:
+            stage.schedule = event.schedule
+        self.current = (event.seed, event.stage)
+        self._recent.clear()
+        self._mark = event.t
+        self._first_epoch_here = event.first_epoch
+        self._wall_here = 0.0
+
+    def _epoch(self, event: ev.Epoch) -> None:
+        stage = self._key(event.seed, event.stage, event.epochs)
+        self.current = (event.seed, event.stage)
+        if stage.status is not Status.RUNNING:
+            stage.status = Status.RUNNING
+        if event.epoch <= stage.epoch:
+            stage.rewind(event.epoch - 1)
+        x = float(event.epoch)
+        for name, value in event.losses.items():
+            (stage.losses.get(name) or stage.losses.setdefault(name, Series())).append(x, value)
+        for name, value in (event.weights or {}).items():
+            (stage.weights.get(name) or stage.weights.setdefault(name, Series())).append(x, value)
+        stage.lr.append(x, event.lr)
+        stage.rate.append(x, 1.0 / event.seconds if event.seconds > 0 else None)
+        step = max(0, event.epoch - stage.epoch)
+        stage.epoch, stage.epochs = event.epoch, event.epochs
+        if event.seconds > 0:
+            self._recent.append(event.seconds)
+        self._spend(stage, event.t, unless_marked=event.seconds)
+        self.costs.setdefault(event.stage, Cost()).epochs += step
+
+    def _spend(self, stage: StageState, t: float, unless_marked: float = 0.0) -> None:
+        """Book the time since the last sign of life on the stage; pauses were cut out by moving the mark."""
+        spent = max(0.0, t - self._mark) if self._mark is not None else unless_marked
+        self._mark = t
+        stage.wall += spent
+        self._wall_here += spent
+        self.costs.setdefault(stage.stage, Cost()).seconds += spent
+
+    def _evaluation(self, event: ev.Evaluation) -> None:
+        stage = self._key(event.seed, event.stage)
+        stage.evaluations[event.split] = event
+        if event.split == "validation":
+            if len(stage.validation) and stage.validation.x[-1] >= event.epoch:
+                stage.validation.cut_after(event.epoch - 1)
+            stage.validation.append(float(event.epoch), event.macro_auprc)
+        if self.current == (event.seed, event.stage) and stage.status is Status.RUNNING:
+            self._spend(stage, event.t)
+
+    def _resources(self, event: ev.Resources) -> None:
+        self.resources = event
+        for name in ("cpu", "rss", "gpu_utilisation", "gpu_memory", "gpu_temperature", "gpu_power"):
+            value = getattr(event, name)
+            if value is not None:
+                (self.resource_series.get(name) or self.resource_series.setdefault(name, Series())).append(
+                    event.t, float(value)
+                )
+
+    def _checkpoint(self, event: ev.Checkpoint) -> None:
+        self._key(event.seed, event.stage).checkpoint_epoch = event.epoch
+
+    def _control(self, event: ev.Control) -> None:
+        self.control_count[event.action] = self.control_count.get(event.action, 0) + 1
+        was, self.control = self.control, event.state
+        if was == "paused" or event.state == "paused":
+            # A pause is no time of training: the clock starts anew when it ends.
+            stage = self.stage
+            if was != "paused" and stage is not None and stage.status is Status.RUNNING:
+                self._spend(stage, event.t)
+            self._mark = event.t
+
+    def _log(self, event: ev.Log) -> None:
+        self._say(event.t, event.level if event.level in _LEVELS else "info", event.message)
+
+    def _say(self, t: float, level: str, message: str) -> None:
+        for line in message.splitlines() or [""]:
+            self.log.append(LogLine(t, level, line))
+            self.log_total += 1
+        self.warnings += level == "warning"
+        self.errors += level == "error"
+
+    def _stage_finished(self, event: ev.StageFinished) -> None:
+        stage = self._key(event.seed, event.stage, event.epochs)
+        stage.seconds, stage.peak_rss, stage.reused_from = event.seconds, event.peak_rss, event.reused_from
+        if event.reused_from is not None:
+            stage.status = Status.REUSED
+        else:
+            if stage.status is Status.RUNNING and self.current == (event.seed, event.stage):
+                self._spend(stage, event.t)
+            stage.status = Status.DONE
+            stage.epoch = max(stage.epoch, stage.epochs)
+            if self._first_epoch_here == 0:
+                self.costs.setdefault(event.stage, Cost()).whole.append(self._wall_here)
+        self._recent.clear()
+
+    def _export_finished(self, event: ev.ExportFinished) -> None:
+        self.exports.append(event)
+        self._say(event.t, "info", f"Exported seed {event.seed} to {event.bundle}")
+
+    def _run_over(self, event: ev.RunFinished | ev.RunFailed) -> None:
+        self.ended = event
+        self.control = "running"
+        stage = self.stage
+        if stage is not None and stage.status is Status.RUNNING:
+            stage.status = Status.INTERRUPTED
+        if isinstance(event, ev.RunFailed):
+            self._say(event.t, "error", event.error)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScore:
+    """A model's macro AUPRC as the table shows it: on test once there, on validation until then (fractions)."""
+
+    macro: float
+    relations: dict[str, float]
+    on_test: bool
+
+
+def model_score(state: DashboardState, seed: int, model: str) -> ModelScore | None:
+    """The best-founded score of a model so far, None before its first evaluation."""
+    stage = state.get(seed, model)
+    if stage is None:
+        return None
+    evaluation = stage.evaluations.get("test") or stage.evaluations.get("validation")
+    if evaluation is None or not math.isfinite(evaluation.macro_auprc):
+        return None
+    relations = {name: score.auprc for name, score in evaluation.relations.items()}
+    return ModelScore(evaluation.macro_auprc, relations, evaluation.split == "test")
+
+
+def seed_words(state: DashboardState, seed: int) -> str:
+    """What a seed is doing, in one or two words."""
+    stages = [stage for (s, _), stage in state.stages.items() if s == seed]
+    if stages and all(stage.over for stage in stages):
+        return "reused" if all(stage.status is Status.REUSED for stage in stages) else "done"
+    for stage in stages:
+        if stage.status is Status.RUNNING:
+            return f"{stage.stage.removeprefix('pretrain-')} {100 * stage.fraction:.0f} %"
+    if any(stage.status is Status.INTERRUPTED for stage in stages):
+        return "stopped"
+    return "begun" if any(stage.over for stage in stages) else "queued"

@@ -1,0 +1,1 @@
+"""Panels and bars of the dashboard. They draw the state and change nothing."""

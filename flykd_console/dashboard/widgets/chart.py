@@ -1,0 +1,242 @@
+"""A panel with one chart: draws a spec, and keeps how the reader looks at it (zoom, log, smoothing, reading line)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.strip import Strip
+from textual.widget import Widget
+
+from flykd_console.dashboard.palette import Look, look
+
+if TYPE_CHECKING:
+    from flykd_console.dashboard.charts import View
+    from flykd_console.dashboard.drawing import ChartSpec, Ink, Row
+    from flykd_console.dashboard.state import DashboardState
+
+    Recipe = Callable[[DashboardState, View, Look], ChartSpec]
+    Title = Callable[[DashboardState, View], str]
+
+_ZOOM = 0.5
+_PAN = 0.25
+_SMOOTHINGS = (0.0, 0.9, 0.98)
+
+
+@lru_cache(maxsize=512)
+def rich_style(ink: Ink) -> Style:
+    """The ink as Rich has it."""
+    return Style(color=ink.colour, bgcolor=ink.background, bold=ink.bold or None)
+
+
+class ChartPanel(Widget, can_focus=True):
+    """One chart in a frame.
+
+    Args:
+        name: Which panel it is.
+        recipe: Name of the function in `charts` that makes the spec; looked up when it is first drawn, so that numpy is
+            not loaded before the first frame is on the screen.
+        title: The frame's title without the remarks on the view.
+    """
+
+    ALLOW_SELECT = False
+
+    def __init__(self, name: str, recipe: str, title: str, *, log_y: bool = False, smoothing: float = 0.0) -> None:
+        super().__init__(id=name, classes="panel")
+        self.recipe, self.title = recipe, title
+        self.log_y, self.smoothing = log_y, smoothing
+        self.model: str | None = None
+        self.band = False
+        self.zoom: tuple[float, float] | None = None
+        self.cursor: float | None = None
+        self.pinned = False
+        self.seed: int | None = None
+        self.border_title = title
+        self.spec: ChartSpec | None = None
+        self._state: DashboardState | None = None
+        self._view: View | None = None
+        self._rows: list[Row] | None = None
+        self._drawn_for: tuple[int, int, bool] | None = None
+
+    def show(self, state: DashboardState) -> None:
+        """Draw this state from now on."""
+        self._state = state
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again: the state or the view has changed."""
+        self._rows = None
+        if self._state is not None:
+            self.border_title = self._title()
+        self.refresh()
+
+    def _title(self) -> str:
+        remarks = []
+        if self._state is not None and self.recipe == "auprc":
+            from flykd_console.dashboard.charts import shown_model
+
+            remarks.append(shown_model(self._state, self.view))
+        if self.recipe == "weights" and self._state is not None:
+            found = self._state.schedule()
+            stage = self._state.stage
+            if found is not None and (stage is None or stage.stage != "student" or stage.seed != found[0]):
+                remarks.append(f"seed {found[0]}'s schedule")
+        if self.recipe == "losses" and self._state is not None and self._state.stage is not None:
+            remarks.append(f"seed {self._state.stage.seed} {self._state.stage.stage}")
+        remarks += ["log"] if self.log_y else []
+        remarks += [f"smoothed {self.smoothing:g}"] if self.smoothing else []
+        remarks += ["mean ± std"] if self.band else []
+        remarks += ["zoomed"] if self.zoom else []
+        return self.title + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "")
+
+    @property
+    def view(self) -> View:
+        """How the chart is looked at, as the recipe wants it."""
+        from flykd_console.dashboard.charts import View
+
+        if self._view is None:
+            self._view = View()
+        view = self._view
+        view.log_y, view.smoothing, view.zoom, view.cursor = self.log_y, self.smoothing, self.zoom, self.cursor
+        view.band, view.model, view.seed = self.band, self.model, self.seed
+        return view
+
+    def rows(self, width: int, height: int, dark: bool) -> list[Row]:
+        """The chart as rows of text of a given size."""
+        from flykd_console.dashboard import charts
+        from flykd_console.dashboard.drawing import ChartSpec, draw
+
+        colours = look(dark)
+        if self._state is None:
+            return draw(ChartSpec(empty="Reading the run…"), width, height, colours)
+        recipe: Recipe = getattr(charts, self.recipe)
+        self.spec = recipe(self._state, self.view, colours)
+        return draw(self.spec, width, height, colours)
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        if self._state is None:
+            return Strip.blank(width, self.rich_style)
+        key = (width, height, self.app.current_theme.dark)
+        if self._rows is None or self._drawn_for != key:
+            self._rows, self._drawn_for = self.rows(*key), key
+        if y >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        strip = Strip([Segment(text, rich_style(ink)) for text, ink in self._rows[y]], width)
+        return strip.apply_style(self.rich_style)
+
+    # What keys and the mouse change.
+
+    def toggle_log(self) -> None:
+        self.log_y = not self.log_y
+        self.redraw()
+
+    def next_smoothing(self) -> None:
+        """Off, 0.9, 0.98, off."""
+        position = _SMOOTHINGS.index(self.smoothing) if self.smoothing in _SMOOTHINGS else 0
+        self.smoothing = _SMOOTHINGS[(position + 1) % len(_SMOOTHINGS)]
+        self.redraw()
+
+    def zoom_by(self, factor: float, centre: float | None = None) -> None:
+        """Show `factor` of the x range around a place: the reading line, else the newest point."""
+        if self.spec is None or not self.spec.curves:
+            return
+        low, high = self.spec.x_low, self.spec.x_high
+        full_low, full_high = self._full()
+        if centre is None:
+            centre = self.cursor if self.cursor is not None else self._newest(low, high)
+        width = min(max((high - low) * factor, 4.0), full_high - full_low)
+        # The place keeps where it is on the screen.
+        share = (centre - low) / ((high - low) or 1.0)
+        start = min(max(centre - share * width, full_low), full_high - width)
+        self.zoom = None if width >= full_high - full_low else (start, start + width)
+        self.redraw()
+
+    def reset(self) -> None:
+        """The whole chart, without reading line."""
+        self.zoom = self.cursor = None
+        self.pinned = False
+        self.redraw()
+
+    def move(self, direction: int) -> None:
+        """Move the reading line, or pan where the chart is zoomed."""
+        if self.spec is None:
+            return
+        low, high = self.spec.x_low, self.spec.x_high
+        if self.cursor is not None:
+            step = max(1.0, (high - low) / max(1, 2 * self.size.width))
+            self.cursor = min(high, max(low, self.cursor + direction * step))
+        elif self.zoom is not None:
+            full_low, full_high = self._full()
+            shift = direction * _PAN * (high - low)
+            shift = max(full_low - low, min(shift, full_high - high))
+            self.zoom = (low + shift, high + shift)
+        self.redraw()
+
+    def toggle_cursor(self) -> None:
+        """Reading line on at the newest point, or off."""
+        if self.spec is None or not self.spec.curves:
+            return
+        self.pinned = self.cursor is None
+        self.cursor = self._newest(self.spec.x_low, self.spec.x_high) if self.pinned else None
+        self.redraw()
+
+    def _full(self) -> tuple[float, float]:
+        from dataclasses import replace
+
+        from flykd_console.dashboard import charts
+
+        if self._state is None:
+            return 0.0, 1.0
+        spec: ChartSpec = getattr(charts, self.recipe)(
+            self._state, replace(self.view, zoom=None), look(self.app.current_theme.dark)
+        )
+        return spec.x_low, spec.x_high
+
+    def _newest(self, low: float, high: float) -> float:
+        assert self.spec is not None
+        ends = [float(c.x[-1]) for c in self.spec.curves if len(c.x)]
+        at = self.spec.now if self.spec.now is not None else max(ends, default=high)
+        return min(high, max(low, at))
+
+    def _at(self, column: int) -> float | None:
+        """The x value below a column of the content, None outside the plot."""
+        from flykd_console.dashboard.drawing import GUTTER, plot_width
+
+        if self.spec is None or not self.spec.curves:
+            return None
+        width = plot_width(self.spec, self.size.width)
+        if not GUTTER <= column < GUTTER + width:
+            return None
+        return self.spec.x_low + (column - GUTTER + 0.5) / width * (self.spec.x_high - self.spec.x_low)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        offset = event.get_content_offset(self)
+        at = self._at(offset.x) if offset is not None else None
+        if not self.pinned and at != self.cursor:
+            self.cursor = at
+            self.redraw()
+
+    def on_leave(self, event: events.Leave) -> None:
+        if not self.pinned and self.cursor is not None:
+            self.cursor = None
+            self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        at = self._at(offset.x) if offset is not None else None
+        if at is not None and self.has_focus:
+            self.pinned, self.cursor = True, at
+            self.redraw()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.zoom_by(_ZOOM, self.cursor)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.zoom_by(1 / _ZOOM, self.cursor)

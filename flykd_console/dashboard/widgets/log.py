@@ -1,0 +1,180 @@
+"""The log pane: the run's log lines, wrapped, coloured and marked by level, searched by `/`."""
+
+from __future__ import annotations
+
+import time
+from textwrap import wrap
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widgets import Input
+
+from flykd_console.dashboard.palette import look
+from flykd_console.dashboard.state import LOG_LINES, DashboardState, LogLine
+
+_TIME = 9
+_PREFIX = {"warning": "warning: ", "error": "error: ", "debug": "debug: "}
+LEVELS = ("all", "warning", "error")
+
+
+def matches(line: LogLine, wanted: str) -> bool:
+    """Whether a line holds every word of the filter; `!warning` and `!error` ask for a level."""
+    text = f"{_PREFIX.get(line.level, '')}{line.message}".lower()
+    for word in wanted.lower().split():
+        if word.startswith("!"):
+            if not line.level.startswith(word[1:]):
+                return False
+        elif word not in text:
+            return False
+    return True
+
+
+class LogView(ScrollView, can_focus=True):
+    """The lines themselves; stays at the end as long as the reader is there."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__(id="log-view")
+        self._state: DashboardState | None = None
+        self._wanted = ""
+        self._seen = 0
+        self._lines: list[tuple[str, str, str]] = []
+        self._width = 0
+        self.matched = 0
+
+    def show(self, state: DashboardState) -> None:
+        """Add what is new."""
+        if state is not self._state:
+            self._state, self._seen = state, 0
+            self._lines.clear()
+            self.matched = 0
+        self._catch_up()
+
+    def search(self, wanted: str) -> None:
+        """Show only lines that match."""
+        self._wanted = wanted
+        self._rebuild()
+
+    def on_resize(self) -> None:
+        if self.scrollable_content_region.width != self._width:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._seen, self.matched = 0, 0
+        self._lines.clear()
+        self._catch_up(to_end=True)
+
+    def _catch_up(self, to_end: bool = False) -> None:
+        state = self._state
+        self._width = self.scrollable_content_region.width
+        if state is None or self._width < 20:
+            return
+        at_end = to_end or self.scroll_offset.y >= self.max_scroll_y - 1
+        fresh = min(state.log_total - self._seen, len(state.log))
+        if len(self._lines) > 4 * LOG_LINES:
+            self._lines, fresh, self.matched = [], len(state.log), 0
+        for i in range(len(state.log) - fresh, len(state.log)):
+            line = state.log[i]
+            if not self._wanted or matches(line, self._wanted):
+                self.matched += 1
+                self._wrap(line)
+        self._seen = state.log_total
+        self.virtual_size = Size(self._width, len(self._lines))
+        if at_end:
+            self.scroll_end(animate=False, immediate=True)
+        if fresh or to_end:
+            self.refresh()
+
+    def _wrap(self, line: LogLine) -> None:
+        clock = time.strftime("%H:%M:%S", time.localtime(line.t))
+        prefix = _PREFIX.get(line.level, "")
+        for piece in wrap(prefix + line.message, max(10, self._width - _TIME)) or [""]:
+            self._lines.append((clock, line.level, piece))
+            clock = ""
+
+    def render_line(self, y: int) -> Strip:
+        index = y + self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        if index >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        clock, level, text = self._lines[index]
+        colours = look(self.app.current_theme.dark)
+        colour = {"warning": colours.curves[1], "error": colours.curves[5], "debug": colours.muted}.get(
+            level, colours.foreground
+        )
+        bold = level == "error" or None
+        segments = [
+            Segment(f"{clock:<{_TIME}}", Style(color=colours.muted)),
+            Segment(text, Style(color=colour, bold=bold)),
+        ]
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+
+
+class LogPanel(Vertical):
+    """The log in a frame, with a filter line that appears on `/`."""
+
+    def __init__(self) -> None:
+        super().__init__(id="log", classes="panel")
+        self.border_title = "LOG"
+        self._state: DashboardState | None = None
+
+    def compose(self) -> ComposeResult:
+        yield LogView()
+        yield Input(placeholder="words that a line must hold; !warning, !error", id="log-filter", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one(Input).display = False
+
+    def show(self, state: DashboardState) -> None:
+        """Add what is new."""
+        self._state = state
+        self.query_one(LogView).show(state)
+        self._title()
+
+    def _title(self) -> None:
+        state, wanted = self._state, self.query_one(Input).value.strip()
+        if state is None:
+            return
+        remarks = []
+        if wanted:
+            count = self.query_one(LogView).matched
+            remarks.append(f"filter “{wanted}”: {count} of {len(state.log)}")
+        for count, word in ((state.warnings, "warning"), (state.errors, "error")):
+            if count:
+                remarks.append(f"{count} {word}{'s' if count != 1 else ''}")
+        self.border_title = "LOG" + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "").replace("[“", "“")
+
+    def open_filter(self) -> None:
+        """Show the filter line and type there."""
+        field = self.query_one(Input)
+        field.display = True
+        field.focus()
+
+    def close_filter(self, clear: bool) -> None:
+        """Hide the filter line; `clear` shows all lines again."""
+        field = self.query_one(Input)
+        if clear:
+            field.value = ""
+        field.display = bool(field.value)
+        self.query_one(LogView).focus()
+
+    @property
+    def filtering(self) -> bool:
+        """Whether the filter line is there."""
+        return bool(self.query_one(Input).display)
+
+    @on(Input.Changed, "#log-filter")
+    def _changed(self, event: Input.Changed) -> None:
+        self.query_one(LogView).search(event.value.strip())
+        self._title()
+
+    @on(Input.Submitted, "#log-filter")
+    def _submitted(self) -> None:
+        self.close_filter(clear=False)

@@ -1,0 +1,120 @@
+"""How the dashboard says things: stages, numbers, spans of time and sizes in words that fit a terminal."""
+
+from __future__ import annotations
+
+import math
+
+THIN = "\u202f"  # narrow no-break space
+DASH = "–"
+
+_STAGE_WORDS = {
+    "pretrain-teacher": "teacher, pretraining",
+    "teacher": "teacher, finetuning",
+    "pretrain-student": "student, pretraining",
+    "baseline": "baseline, finetuning",
+    "student": "student, distilling",
+}
+_SHORT_STAGE_WORDS = {"pretrain-teacher": "pretrain", "pretrain-student": "pretrain"}
+_LOSS_WORDS = {"pseudo_train": "pseudo on train", "pseudo_random": "pseudo on random"}
+_SHORT_LOSS_WORDS = {"original": "orig", "pseudo_train": "train", "pseudo_random": "rand"}
+_RELATION_WORDS = {"contraindication": "contra", "indication": "indic", "off-label use": "off-label"}
+
+
+def stage_words(stage: str) -> str:
+    """A stage as a person says it."""
+    return _STAGE_WORDS.get(stage, stage)
+
+
+def short_stage(stage: str) -> str:
+    """A stage in one word."""
+    return _SHORT_STAGE_WORDS.get(stage, stage)
+
+
+def loss_words(name: str) -> str:
+    """A loss source as the legend names it."""
+    return _LOSS_WORDS.get(name, name.replace("_", " "))
+
+
+def short_loss(name: str) -> str:
+    """A loss source in at most five letters, for the end of its curve."""
+    return _SHORT_LOSS_WORDS.get(name, name[:5])
+
+
+def short_relation(name: str) -> str:
+    """A relation in at most eight letters, for the head of a column."""
+    return _RELATION_WORDS.get(name, name if len(name) <= 8 else name[:7] + "…")
+
+
+def grouped(number: float) -> str:
+    """1204 as 1 204, with narrow spaces."""
+    return f"{number:,.0f}".replace(",", THIN)
+
+
+def per_cent(fraction: float | None, digits: int = 2) -> str:
+    """0.7864 as 78.64."""
+    if fraction is None or not math.isfinite(fraction):
+        return DASH
+    return f"{100 * fraction:.{digits}f}"
+
+
+def signed(number: float | None, digits: int = 2) -> str:
+    """1.16 as +1.16, with a real minus sign."""
+    if number is None or not math.isfinite(number):
+        return DASH
+    return f"{number:+.{digits}f}".replace("-", "−")
+
+
+def span(seconds: float | None) -> str:
+    """190 as 3 m 10 s: two units at most."""
+    if seconds is None or not math.isfinite(seconds):
+        return DASH
+    whole = max(0, round(seconds))
+    days, rest = divmod(whole, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, rest = divmod(rest, 60)
+    if days:
+        return f"{grouped(days)} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02d} m"
+    if minutes:
+        return f"{minutes} m {rest:02d} s"
+    return f"{rest} s"
+
+
+def rate(per_second: float | None) -> str:
+    """Epochs a second with about three digits; below one, seconds an epoch."""
+    if per_second is None or not math.isfinite(per_second) or per_second <= 0:
+        return DASH
+    if per_second >= 100:
+        return f"{grouped(per_second)} it/s"
+    if per_second >= 10:
+        return f"{per_second:.1f} it/s"
+    if per_second >= 1:
+        return f"{per_second:.2f} it/s"
+    return f"{1 / per_second:.3g} s/it"
+
+
+def size(count: float | None) -> str:
+    """Bytes as MiB or GiB."""
+    if count is None:
+        return DASH
+    gib = count / 2**30
+    if gib >= 100:
+        return f"{gib:.0f} GiB"
+    if gib >= 1:
+        return f"{gib:.2f} GiB"
+    return f"{count / 2**20:.0f} MiB"
+
+
+def loss(value: float, digits: int = 3) -> str:
+    """A loss or a weight, short enough for a legend."""
+    if not math.isfinite(value):
+        return DASH
+    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e4):
+        return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e+")
+    return f"{value:.{digits}f}"
+
+
+def clipped(text: str, width: int) -> str:
+    """The text, or its beginning and an ellipsis where it is too long."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"

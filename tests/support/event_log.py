@@ -1,0 +1,273 @@
+"""Writes run directories with realistic event logs of any size and state, without training anything.
+
+Losses fall and jitter, validation AUPRC climbs to about the paper's values, the curriculum switches as in the paper,
+times advance by a plausible cost of each epoch. Everything follows from `seeds`; the clock begins at `START`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flykd_console.profile import Curriculum
+from flykd_console.runs import events as ev
+from flykd_console.runs.directory import RunDirectory
+
+START = 1_790_000_000.0
+STAGES = ("pretrain-teacher", "teacher", "pretrain-student", "baseline", "student")
+_FINAL = {  # macro AUPRC of the paper's seeds; other seeds repeat them
+    "teacher": (0.8033, 0.7366, 0.7629, 0.8419, 0.7991),
+    "baseline": (0.7864, 0.7197, 0.7444, 0.8274, 0.7787),
+    "student": (0.7993, 0.7322, 0.7541, 0.8367, 0.7948),
+}
+_SECONDS = {"pretrain-teacher": 0.05, "pretrain-student": 0.04, "teacher": 0.055, "baseline": 0.018, "student": 0.025}
+_PRETRAIN_STEPS = 24
+
+
+@dataclass(frozen=True)
+class LogSpec:
+    """What the log tells.
+
+    Attributes:
+        state: running, paused, finished, failed (an error), user-error, stopped, died (no last word), starting (only
+            `run.started`), reading (and log lines).
+        stop_at: (seed index, stage, epoch) where an unfinished log ends; by default in the second seed's student.
+        reuse: Stages that are reused instead of trained, for every seed.
+    """
+
+    name: str = "flykd"
+    seeds: tuple[int, ...] = (45, 46, 47, 48, 49)
+    epochs: int = 2_000
+    validate_every: int = 20
+    log_every: int = 1
+    state: str = "running"
+    stop_at: tuple[int, str, int] | None = None
+    gpu: bool = False
+    device: str = "cpu"
+    device_name: str = ""
+    method: str = "flykd"
+    targets: tuple[str, ...] = ("contraindication", "indication")
+    reuse: tuple[str, ...] = ()
+    reused_from: str = "flykd-20260919-100000"
+    not_finite: tuple[int, ...] = ()
+    pretrain: bool = True
+    start: float = START
+    pid: int = 999_999
+    extra_log: tuple[tuple[str, str], ...] = field(default=())
+
+
+def events(spec: LogSpec) -> Iterator[ev.AnyEvent]:
+    """The records of the log, in order."""
+    writer = _Writer(spec)
+    yield from writer.run()
+
+
+def write_run(root: Path, spec: LogSpec | None = None, folder: str | None = None) -> RunDirectory:
+    """Make `<root>/<folder>` with profile, event log, control folder and worker log.
+
+    Returns:
+        The run directory. Its lock is free: tell the dashboard itself whether a worker is alive.
+    """
+    spec = spec or LogSpec()
+    run = RunDirectory((root / (folder or f"{spec.name}-20260921-131320")).absolute())
+    (run.path / "control").mkdir(parents=True)
+    run.profile.write_text(f'[run]\nname = "{spec.name}"\nseeds = {list(spec.seeds)}\n')
+    with open(run.events, "wb") as file:
+        file.writelines(map(ev.encode, events(spec)))
+    if spec.state == "paused":
+        run.order("pause")
+    run.worker_log.write_text("RuntimeError: the loss is not finite\n" if spec.state == "failed" else "")
+    if spec.state == "finished":
+        run.results.write_text(json.dumps({"schema": 1, "run": run.name, "method": spec.method, "seeds": {}}))
+    return run
+
+
+class _Writer:
+    def __init__(self, spec: LogSpec) -> None:
+        self.spec = spec
+        self.t = spec.start
+        self.next_sample = spec.start + 1.0
+        self.random = random.Random(7)
+        stages = STAGES if spec.pretrain else ("teacher", "baseline", "student")
+        self.plan = [
+            ev.PlannedStage(seed=s, stage=k, epochs=1 if k.startswith("pretrain") else spec.epochs)
+            for s in spec.seeds
+            for k in stages
+        ]
+        self.prepared = [
+            ev.PlannedStage(
+                seed=p.seed, stage=p.stage, epochs=_PRETRAIN_STEPS if p.stage.startswith("pretrain") else p.epochs
+            )
+            for p in self.plan
+        ]
+        default = (min(1, len(spec.seeds) - 1), "student", round(0.6 * spec.epochs))
+        self.stop = None if spec.state == "finished" else (spec.stop_at or default)
+
+    def run(self) -> Iterator[ev.AnyEvent]:
+        spec = self.spec
+        yield ev.RunStarted(
+            t=self.t, run=f"{spec.name}-20260921-131320", name=spec.name, method=spec.method, seeds=list(spec.seeds),
+            stages=self.plan, device=spec.device, device_name=spec.device_name, teacher_dim=130, student_dim=80,
+            pid=spec.pid,
+            graph=ev.GraphFacts(source="embedded", targets=list(spec.targets)),
+        )  # fmt: skip
+        if spec.state == "starting":
+            return
+        yield self.log("Reading the graph: embedded, 2 414 nodes, 42 108 edges")
+        self.t += 0.4
+        yield ev.RunPrepared(
+            t=self.t, stages=self.prepared, device=spec.device, device_name=spec.device_name,
+            seconds=self.t - spec.start,
+            graph=ev.GraphFacts(
+                source="embedded", fingerprint="9f8c", nodes=2_414, edges=42_108, targets=list(spec.targets)
+            ),
+        )  # fmt: skip
+        yield self.log("Split complex_disease: 29 of 412 diseases are held out for the test")
+        self.t += 0.3
+        if spec.state == "reading":
+            return
+        for seed_index, seed in enumerate(spec.seeds):
+            for plan in self.plan:
+                if plan.seed != seed:
+                    continue
+                ended = yield from self.stage(seed_index, seed, plan.stage)
+                if ended:
+                    yield from self.last_word()
+                    return
+        yield self.log(f"{len(spec.seeds)} seeds done; results.json written")
+        yield ev.RunFinished(t=self.t, outcome="finished", seconds=self.t - spec.start)
+
+    def last_word(self) -> Iterator[ev.AnyEvent]:
+        state = self.spec.state
+        for level, message in self.spec.extra_log:
+            yield ev.Log(t=self.t, level=level, message=message)
+        if state == "paused":
+            yield ev.Control(t=self.t, action="pause", state="paused")
+        elif state == "stopped":
+            yield ev.Control(t=self.t, action="stop", state="stopping")
+            yield ev.RunFinished(t=self.t, outcome="stopped", seconds=self.t - self.spec.start)
+        elif state == "failed":
+            trace = 'Traceback (most recent call last):\n  File "distill.py", line 88\nRuntimeError: CUDA out of memory'
+            yield ev.RunFailed(t=self.t, error="RuntimeError: CUDA out of memory, 2.0 GiB wanted", traceback=trace)
+        elif state == "user-error":
+            yield ev.RunFailed(t=self.t, error="kg.csv: the column x_id is missing. Give a file in PrimeKG's form.")
+
+    def log(self, message: str, level: str = "info") -> ev.Log:
+        return ev.Log(t=self.t, level=level, message=message)
+
+    def stage(self, seed_index: int, seed: int, stage: str) -> Generator[ev.AnyEvent, None, bool]:
+        """The records of one stage; returns whether the log ends inside it."""
+        spec = self.spec
+        pretraining = stage.startswith("pretrain")
+        epochs = _PRETRAIN_STEPS if pretraining else spec.epochs
+        model = "teacher" if "teacher" in stage else "student"
+        ends_here = self.stop is not None and (seed_index, stage) == self.stop[:2]
+        last = min(epochs, self.stop[2]) if ends_here and self.stop else epochs
+        schedule = _schedule(spec.epochs) if stage == "student" else None
+        began = self.t
+        yield ev.StageStarted(
+            t=self.t, seed=seed, stage=stage, epochs=epochs, dim=130 if model == "teacher" else 80,
+            parameters=1_709_500 if model == "teacher" else 652_000, schedule=schedule,
+        )  # fmt: skip
+        if stage in spec.reuse:
+            if not pretraining:
+                yield self.evaluation(seed_index, seed, stage, spec.epochs, "test")
+            yield ev.StageFinished(
+                t=self.t, seed=seed, stage=stage, epochs=epochs, seconds=41.0, reused_from=spec.reused_from
+            )
+            return False
+        for epoch in range(1, last + 1):
+            seconds = _SECONDS[stage] * self.random.uniform(0.9, 1.15)
+            self.t += seconds
+            if epoch % spec.log_every == 0 or epoch == last:
+                yield self.epoch(seed_index, seed, stage, epoch, epochs, seconds)
+            if self.t >= self.next_sample:
+                self.next_sample = self.t + 1.0
+                yield self.sample()
+            if not pretraining and epoch % spec.validate_every == 0:
+                self.t += 0.01
+                yield self.evaluation(seed_index, seed, stage, epoch, "validation")
+            if not pretraining and epoch % 200 == 0 and epoch < last:
+                yield ev.Checkpoint(t=self.t, seed=seed, stage=stage, epoch=epoch, file=f"seed-{seed}/{stage}.state")
+        if ends_here:
+            return True
+        if not pretraining:
+            self.t += 0.05
+            test = self.evaluation(seed_index, seed, stage, epochs, "test")
+            yield test
+            yield self.log(f"Seed {seed}: {stage} done, test AUPRC {100 * test.macro_auprc:.2f}")
+        yield ev.StageFinished(
+            t=self.t, seed=seed, stage=stage, epochs=epochs, seconds=self.t - began, peak_rss=1_230_000_000
+        )
+        return False
+
+    def epoch(self, seed_index: int, seed: int, stage: str, epoch: int, epochs: int, seconds: float) -> ev.Epoch:
+        x = epoch / epochs
+        original = 0.21 + 0.48 * math.exp(-6 * x) + 0.01 * seed_index + self.random.gauss(0.0, 0.006)
+        losses: dict[str, float | None] = {"original": original, "total": original}
+        weights: dict[str, float] | None = None
+        if stage == "student":
+            weights = _weights(x)
+            parts = {
+                "original": original + 0.10 * min(1.0, max(0.0, (x - 0.3) * 3)),
+                "pseudo_train": 0.40 + 0.28 * math.exp(-4 * x) + self.random.gauss(0.0, 0.005),
+                "pseudo_random": 0.49 + 0.2 * math.exp(-3 * x) + self.random.gauss(0.0, 0.003),
+            }
+            losses = dict(parts)
+            losses["total"] = sum(weights[name] * value for name, value in parts.items())
+        if epoch in self.spec.not_finite:
+            losses = dict.fromkeys(losses)
+        lr = 5e-4 * 0.8 ** max(0, math.floor((x - 0.8) * 20)) if x > 0.8 else 5e-4
+        if stage.startswith("pretrain"):
+            lr = 1e-3
+        return ev.Epoch(
+            t=self.t, seed=seed, stage=stage, epoch=epoch, epochs=epochs, losses=losses, weights=weights, lr=lr,
+            seconds=seconds,
+        )  # fmt: skip
+
+    def evaluation(self, seed_index: int, seed: int, stage: str, epoch: int, split: str) -> ev.Evaluation:
+        goal = _FINAL[stage][seed_index % 5]
+        x = epoch / self.spec.epochs
+        macro = goal if split == "test" else goal - 0.012 - 0.24 * math.exp(-7 * x) + self.random.gauss(0.0, 0.003)
+        offsets = [0.018 * (1 if i % 2 == 0 else -1) for i in range(len(self.spec.targets))]
+        relations = {
+            name: ev.RelationScore(auprc=macro + offset, auroc=macro + offset + 0.01, positives=512, negatives=512)
+            for name, offset in zip(self.spec.targets, offsets, strict=True)
+        }
+        return ev.Evaluation(
+            t=self.t, seed=seed, stage=stage, epoch=epoch, split=split, macro_auprc=macro, macro_auroc=macro + 0.01,
+            relations=relations,
+        )  # fmt: skip
+
+    def sample(self) -> ev.Resources:
+        gpu: dict[str, float | int] = {}
+        if self.spec.gpu:
+            gpu = {
+                "gpu_utilisation": min(100.0, max(0.0, self.random.gauss(71, 6))), "gpu_memory": 3_340_000_000,
+                "gpu_memory_total": 150_754_820_096, "gpu_temperature": 54.0, "gpu_power": self.random.gauss(310, 12),
+            }  # fmt: skip
+        rss = 1_150_000_000 + int(90_000_000 * self.random.random())
+        return ev.Resources(
+            t=self.t,
+            cpu=min(200.0, self.random.gauss(186, 8)),
+            rss=rss,
+            memory_total=8_201_000_000,
+            **gpu,  # type: ignore[arg-type]
+        )
+
+
+def _weights(fraction: float) -> dict[str, float]:
+    curriculum = Curriculum()
+    raw = {name: curriculum.weight(name, fraction) for name in ("original", "pseudo_train", "pseudo_random")}
+    total = sum(raw.values())
+    return {name: value / total for name, value in raw.items()}
+
+
+def _schedule(epochs: int) -> dict[str, list[tuple[float, float]]]:
+    points = [round(epochs * i / 100) for i in range(101)]
+    rows = [_weights(point / epochs) for point in points]
+    return {name: [(float(p), row[name]) for p, row in zip(points, rows, strict=True)] for name in rows[0]}
