@@ -147,14 +147,16 @@ def _show(console: Console, summary: GraphSummary) -> None:
     )
     console.print(Text(f"fingerprint {summary.fingerprint}"), style="dim", soft_wrap=True)
     nodes = _table(
-        "Node types", ("type", "most connected"), "nodes", "without edges", "mean degree", "median", "largest"
+        console, "Node types and degrees", ("type", "most connected"), "nodes", "isolated", "mean", "largest"
     )
     for node in summary.node_types:
-        degrees = f"{node.mean_degree:.1f}", f"{node.median_degree:.0f}", _number(node.max_degree)
+        degrees = f"{node.mean_degree:.1f}", _number(node.max_degree)
         nodes.add_row(Text(node.type), Text(node.most_connected), _number(node.nodes), _number(node.isolated), *degrees)
     # The means are left out where they would squeeze the names.
     means = ("per head", "per tail") if console.width >= 100 else ()
-    relations = _table("Relations, each edge once", ("relation", "head → tail"), "edges", "heads", "tails", *means)
+    relations = _table(
+        console, "Relations, each edge once", ("relation", "head → tail"), "edges", "heads", "tails", *means
+    )
     for row in summary.relations:
         cells = [
             _number(row.edges),
@@ -169,25 +171,26 @@ def _show(console: Console, summary: GraphSummary) -> None:
     console.print(nodes, relations)
     for label in summary.labels:
         several = f", {_number(label.in_several)} of them in several" if label.in_several else ""
-        console.print(
-            Text(
-                f"{', '.join(label.relations)}: {_number(label.pairs)} pairs of "
-                f"{_number(label.heads)} {label.head_type} and {_number(label.tails)} {label.tail_type} nodes{several}; {_number(label.components)} connected "
-                f"component{'' if label.components == 1 else 's'}, the largest with {_number(label.largest)} nodes."
-            )
+        parts = f"{_number(label.components)} connected component{'' if label.components == 1 else 's'}"
+        line = (
+            f"{', '.join(label.relations)}: {_number(label.pairs)} pairs{several}, of {_number(label.heads)} "
+            f"{label.head_type} and {_number(label.tails)} {label.tail_type} nodes; {parts}, the largest with "
+            f"{_number(label.largest)} nodes."
         )
+        console.print(Text(line))
 
 
-def _table(title: str, texts: tuple[str, ...], *numbers: str) -> Table:
-    """Names may wrap on a narrow terminal; numbers never do."""
+def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) -> Table:
+    """A narrow terminal cuts the second column; numbers stand whole."""
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in texts:
-        table.add_column(name, overflow="fold")
+    table.add_column(texts[0], no_wrap=True)
+    rest = console.width - 28 - 11 * len(numbers)
+    table.add_column(texts[1], no_wrap=True, overflow="ellipsis", max_width=min(max(rest, 8), 44))
     for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=9)
     return table
 
 

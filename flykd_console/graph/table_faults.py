@@ -37,6 +37,12 @@ def check_file(path: Path, formats: Mapping[str, str]) -> str:
         raise UserError("cannot be read", str(path), "Check its permissions.")
     if path.stat().st_size == 0:
         raise UserError("is empty", str(path), COPY_AGAIN)
+    if formats[ending] and not ending.endswith(".gz"):
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            # What a crash of the machine leaves of a file that was being written.
+            if file.read(1) == b"\0":
+                raise UserError("ends in zero bytes: it was not written whole", str(path), COPY_AGAIN)
     return formats[ending]
 
 
@@ -83,7 +89,7 @@ def blank_field(path: Path, separator: str, needed: tuple[str, ...]) -> UserErro
         if not any(field.strip() for field in fields):
             continue
         if len(fields) != len(header):
-            return _ragged(path, number, len(fields), len(header))
+            return _ragged(path, number, fields, len(header))
         for column in needed:
             if not fields[header.index(column)].strip():
                 return UserError(f"line {number} has no {column}", str(path), hint)
@@ -103,25 +109,19 @@ def explain(path: Path, separator: str, error: Exception) -> UserError:
         return damage
     if isinstance(error, OSError) and error.errno is not None:
         return UserError(f"cannot be read: {error.strerror}", str(path))
-    try:
-        header, lines = _rows(path, separator)
-        for number, fields in lines:
-            if len(fields) > len(header):
-                return _ragged(path, number, len(fields), len(header))
-    except csv.Error as fault:
-        return UserError(
-            f"has a row that cannot be read: {fault}", str(path), "Look for a quotation mark that is not closed."
-        )
-    return UserError(
-        "is not a table that can be read",
-        str(path),
-        f"Look for a quotation mark that is not closed. The reader said: {_first_line(error)}",
-    )
+    header, lines = _rows(path, separator)
+    for number, fields in lines:
+        if len(fields) != len(header):
+            return _ragged(path, number, fields, len(header))
+    hint = f"Look for a quotation mark that is not closed. The reader said: {_first_line(error)}"
+    return UserError("is not a table that can be read", str(path), hint)
 
 
-def _ragged(path: Path, line: int, found: int, expected: int) -> UserError:
+def _ragged(path: Path, line: int, fields: list[str], expected: int) -> UserError:
+    if any(field.count("\n") > 1 for field in fields):
+        return UserError(f"a quotation mark is opened on line {line} and not closed", str(path), "Close it there.")
     hint = "Names that hold the separator must stand in quotation marks, and each mark must be closed."
-    return UserError(f"line {line} has {found} fields where the header has {expected}", str(path), hint)
+    return UserError(f"line {line} has {len(fields)} fields where the header has {expected}", str(path), hint)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -158,7 +158,7 @@ def _bad_encoding(path: Path) -> UserError | None:
 
 def _rows(path: Path, separator: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """The header, and each further row with the number of the line on which it begins."""
-    csv.field_size_limit(1 << 24)
+    csv.field_size_limit(1 << 30)  # an open quotation mark swallows the rest of the file
 
     def lines() -> Iterator[str]:
         with _open(path) as file:
@@ -169,10 +169,13 @@ def _rows(path: Path, separator: str) -> tuple[list[str], Iterator[tuple[int, li
 
     def rows() -> Iterator[tuple[int, list[str]]]:
         begin = reader.line_num + 1
-        for fields in reader:
-            if fields:
-                yield begin, fields
-            begin = reader.line_num + 1
+        try:
+            for fields in reader:
+                if fields:
+                    yield begin, fields
+                begin = reader.line_num + 1
+        except csv.Error as fault:
+            raise UserError(f"line {begin} cannot be read: {fault}", str(path), COPY_AGAIN) from fault
 
     return header, rows()
 
