@@ -5,6 +5,7 @@ Reading a TOML file, `--set` overrides and writing the resolved profile live in 
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -135,9 +136,23 @@ class Curriculum(Section):
     def _ascending(cls, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
         if not points:
             raise ValueError("needs at least one break point")
-        if any(b[0] < a[0] for a, b in zip(points, points[1:], strict=False)):
+        if any(b[0] < a[0] for a, b in itertools.pairwise(points)):
             raise ValueError("break points must ascend")
         return points
+
+    def weight(self, source: Source, fraction: float) -> float:
+        """λ of a source before normalisation at a fraction of the epochs; constant outside the break points."""
+        points: list[tuple[float, float]] = getattr(self, source)
+        if self.shape == "none":
+            return points[-1][1]
+        following = next((i for i, (start, _) in enumerate(points) if fraction < start), len(points))
+        if self.shape == "stepwise":
+            # Each weight holds until the next one would begin to fade in, at the break point before it.
+            return points[min(following, len(points) - 1)][1]
+        if following in (0, len(points)):
+            return points[max(0, following - 1)][1]
+        (f0, w0), (f1, w1) = points[following - 1], points[following]
+        return w0 + (w1 - w0) * (fraction - f0) / (f1 - f0)
 
 
 class Distill(Section):
@@ -182,19 +197,9 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _some_weight_everywhere(self) -> Profile:
-        points = self.distill.curriculum
-        fractions = sorted({0.0, 1.0} | {f for s in self.distill.sources for f, _ in getattr(points, s)})
+        curriculum, sources = self.distill.curriculum, self.distill.sources
+        fractions = sorted({0.0, 1.0} | {f for s in sources for f, _ in getattr(curriculum, s)})
         for fraction in fractions:
-            if sum(interpolate(getattr(points, s), fraction) for s in self.distill.sources) <= 0.0:
+            if sum(curriculum.weight(s, fraction) for s in sources) <= 0.0:
                 raise ValueError(f"distill.curriculum: at {fraction:.0%} of the epochs every loss weight is 0")
         return self
-
-
-def interpolate(points: list[tuple[float, float]], fraction: float) -> float:
-    """The weight at `fraction` of the epochs: linear between break points, constant outside them."""
-    if fraction <= points[0][0]:
-        return points[0][1]
-    for (f0, w0), (f1, w1) in zip(points, points[1:], strict=False):
-        if fraction <= f1:
-            return w1 if f1 == f0 else w0 + (w1 - w0) * (fraction - f0) / (f1 - f0)
-    return points[-1][1]

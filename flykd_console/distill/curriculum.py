@@ -15,24 +15,12 @@ class Curriculum:
     """Weights of the chosen label sources over a number of epochs."""
 
     settings: profile.Curriculum
-    sources: tuple[str, ...]
+    sources: tuple[profile.Source, ...]
     epochs: int
 
-    def raw(self, source: str, epoch: float) -> float:
-        """λ of a source before normalisation; `epoch` counts from 0 and may be fractional."""
-        points: list[tuple[float, float]] = getattr(self.settings, source)
-        fraction = epoch / self.epochs
-        if self.settings.shape == "none":
-            return points[-1][1]
-        if self.settings.shape == "stepwise":
-            # Each weight holds until the next one would begin to fade in: the break point before it.
-            reached = [i for i, (start, _) in enumerate(points) if fraction >= start]
-            return points[min(reached[-1] + 1, len(points) - 1)][1] if reached else points[0][1]
-        return profile.interpolate(points, fraction)
-
     def weights(self, epoch: float) -> dict[str, float]:
-        """Weights that sum to 1, by source."""
-        raw = {source: self.raw(source, epoch) for source in self.sources}
+        """Weights that sum to 1, by source; `epoch` counts from 0 and may be fractional."""
+        raw: dict[str, float] = {source: self.settings.weight(source, epoch / self.epochs) for source in self.sources}
         total = sum(raw.values())
         return {source: weight / total for source, weight in raw.items()}
 

@@ -72,7 +72,8 @@ class Negatives:
 
 
 def _true_pairs(pairs: RelationPairs) -> Tensor:
-    return torch.unique(pairs.positives())
+    unique: Tensor = torch.unique(pairs.positives())
+    return unique
 
 
 class Original:

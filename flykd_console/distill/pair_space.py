@@ -1,8 +1,8 @@
-"""Where training pairs live: per relation the heads and tails with a training edge, and the score of every pair of them.
+"""Where training pairs live: per relation the heads and tails with a training edge, and every pair's score.
 
 Positives, their negatives and the random graphs of FlyKD all draw from this support, so a pair is one flat index
-`head * tails + tail` and its logit one entry of a small matrix: one matrix product scores every pair that an epoch could
-draw, and its gradient is two more. Where the matrix would be too large, pairs are scored one by one from gathered rows.
+`head * tails + tail` and its logit one entry of a small matrix: one matrix product scores every pair that an epoch
+could draw, and its gradient is two more. Where the matrix would be too large, pairs are scored one by one.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class PairSpace:
 
 
 class SoftLabels:
-    """The frozen teacher's probabilities of pairs: computed once where the support's matrix fits, per pair otherwise."""
+    """The frozen teacher's probabilities of pairs: computed once where the matrix fits, per pair otherwise."""
 
     def __init__(self, space: PairSpace, teacher: Encoded) -> None:
         self._space = space

@@ -1,8 +1,8 @@
 """Degree-aware random graphs (FlyKD, Algorithm 1): the pairs that the teacher labels on the fly.
 
 For each relation k heads are drawn with probability proportional to their training degree, k tails likewise and
-independently, and paired up; duplicates stay. A node drawn by degree is an end of a uniformly drawn edge, so a draw costs
-O(1), on the device, without a table. With another power of the degree it is a draw from the powered distribution.
+independently, and paired up; duplicates stay. A node drawn by degree is an end of a uniformly drawn edge, so a draw
+costs O(1), on the device, without a table. With another power of the degree it is a draw from the powered distribution.
 """
 
 from __future__ import annotations

@@ -95,10 +95,14 @@ class KnowledgeGraph:
             found.append(matches[0])
         if len({(e.head, e.tail) for e in found}) > 1:
             kinds = ", ".join(f"{e.relation} ({e.head} → {e.tail})" for e in found)
-            raise UserError(f"the relations join different node types: {kinds}", "graph.targets", "Choose one pair of types.")
+            raise UserError(
+                f"the relations join different node types: {kinds}", "graph.targets", "Choose one pair of types."
+            )
         if found[0].head == found[0].tail:
             raise UserError(
-                f"{found[0].relation!r} joins {found[0].head!r} with itself", "graph.targets", "Choose a relation between two node types."
+                f"{found[0].relation!r} joins {found[0].head!r} with itself",
+                "graph.targets",
+                "Choose a relation between two node types.",
             )
         return found
 
@@ -106,7 +110,7 @@ class KnowledgeGraph:
 def with_reverses(edges: Mapping[EdgeType, Pairs]) -> dict[EdgeType, Pairs]:
     """Both directions of every edge, by edge type in sorted order.
 
-    Different types gain `rev_<relation>`; equal types get the flipped rows under the same name, a self loop once more too.
+    Different types gain `rev_<relation>`; equal types get the flipped rows under the same name, a self loop twice.
     """
     both: dict[EdgeType, Pairs] = {}
     for edge_type, (heads, tails) in edges.items():

@@ -1,5 +1,5 @@
-"""Negatives for evaluation: one per positive, drawn once per part and stored with the run, so that every model and every
-program is measured on the same pairs. (Training draws fresh ones each epoch, on the device: `distill.pairs`.)
+"""Negatives for evaluation: one per positive, drawn once per part and stored with the run, so that every model and
+program is measured on the same pairs. (Training draws fresh ones each epoch, on the device: `distill.objectives`.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class EvaluationPairs:
 def evaluation_pairs(
     graph: KnowledgeGraph, split: EdgeSplit, part: str, seed: int, filter_true: bool = False
 ) -> list[EvaluationPairs]:
-    """Positives of a part and 1:1 negatives: the head stays, the tail is uniform over the part's own tails of the relation.
+    """Positives of a part and 1:1 negatives: the head stays, the tail is uniform over the part's tails of the relation.
 
     Args:
         filter_true: Draw again where the negative is a true pair of the relation anywhere in the graph; a pair that is

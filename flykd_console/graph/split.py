@@ -1,7 +1,7 @@
 """Splits: which edges train, validate and test (FlyKD section 4; TxGNN's complex_disease and random splits).
 
-`complex_disease` cuts the targets by tail node: a test disease has no edge to any drug in training (zero-shot), whatever
-the relation. Everything else is cut at random, relation by relation, with the same fractions.
+`complex_disease` cuts the targets by tail node: a test disease has no edge to any drug in training (zero-shot),
+whatever the relation. Everything else is cut at random, relation by relation, with the same fractions.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: profil
         for name in PARTS:
             if len(parts[name][target][0]) == 0:
                 raise UserError(
-                    f"the {settings.kind} split with seed {seed} leaves the relation {target.relation!r} without {name} edges "
-                    f"(it has {len(graph.edges[target][0])} edges in all)",
+                    f"the {settings.kind} split with seed {seed} leaves the relation {target.relation!r} without "
+                    f"{name} edges (it has {len(graph.edges[target][0])} edges in all)",
                     "split",
                     "Take a larger graph, other split.fractions, another split.kind or other graph.targets.",
                 )

@@ -1,7 +1,8 @@
 """Similar-disease pooling (TxGNN): a tail with few training edges borrows from its most similar tails that have some.
 
 It depends on the training graph alone, so per relation it is one fixed sparse map K over the tail nodes:
-`h_i <- (1 - g_i) h_i + g_i p_i` is row i of `K h`, with at most `neighbours + 1` entries a row. Gradients flow through both terms.
+`h_i <- (1 - g_i) h_i + g_i p_i` is row i of `K h`, with at most `neighbours + 1` entries a row.
+Gradients flow through both terms.
 """
 
 from __future__ import annotations

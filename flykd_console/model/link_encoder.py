@@ -1,7 +1,7 @@
 """From a model to what the decoder scores: head embeddings, and per relation pooled tail embeddings.
 
-The heads and tails are chosen once (the training support, the evaluation pairs, or all nodes); propagation and pooling are
-prepared for exactly those.
+The heads and tails are chosen once (the training support, the evaluation pairs, or all nodes); propagation and pooling
+are prepared for exactly those.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ Inputs and training graph never change, so with A_r the row-normalised adjacency
     layer 1   Z_v = sum_r m_{r,v} (P_r W_r + b_r)_v       P_r = A_r X is a constant: dense work only
     layer 2   O_v = sum_r m_{r,v} (Q_r W_r + b_r)_v       Q = A H is one sparse product; its gradient is A^T dQ
 
-Only wanted nodes get an output, so only relations into them take part in layer 2, and layer 1 is computed only for nodes
-with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`model.row_groups`), so that
-the dense products meet no zeros. This is exact algebra; property tests hold values and gradients against the oracle.
+Only wanted nodes get an output, so only relations into them take part in layer 2, and layer 1 is computed only for
+nodes with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`model.row_groups`),
+so that the dense products meet no zeros. This is exact algebra; property tests hold it against the oracle.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class PlannedPropagation:
         self._message_gradient = torch.empty(self._layer2.message_count, model.dim, device=device)
 
     def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
-        stacked = _TwoLayers.apply(model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias, self)
+        stacked: Tensor = _TwoLayers.apply(  # type: ignore[no-untyped-call]
+            model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias, self
+        )
         outputs = {}
         start = 0
         for node_type, (count, order) in self._scatter.items():
@@ -168,7 +170,7 @@ def _bias_gradients(layout: _Layout, gradient: Tensor, out: Tensor) -> None:
 
 
 def _mean_matrices(graph: MessageGraph, wanted: Wanted) -> dict[EdgeType, sp.csr_array]:
-    """Per edge type the mean over its messages, float32 [wanted of the tail type, N_head]; edge types without any left out."""
+    """Per edge type the mean over its messages, float32 [wanted tails, N_head]; edge types without any are left out."""
     matrices = {}
     for edge_type, (sources, targets) in graph.edges.items():
         if edge_type.tail not in wanted or len(sources) == 0:

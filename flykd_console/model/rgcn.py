@@ -22,7 +22,7 @@ NEGATIVE_SLOPE = 0.01
 
 
 class RelationalLinear(nn.Module):
-    """One linear map with bias per edge type: weight [R, d_in, d_out], bias [R, d_out], torch's Linear initialisation."""
+    """One linear map with bias per edge type: weight [R, d, d], bias [R, d], torch's Linear initialisation."""
 
     def __init__(self, relations: int, dim: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class HeteroRGCN(nn.Module):
 
     @torch.no_grad()
     def reset_decoder(self, generator: torch.Generator, gain: float = 1.0) -> None:
-        """Draw the DistMult vectors anew: Xavier-uniform over the [R, d] matrix (gain sqrt 2 for pretraining, then 1)."""
+        """Draw the DistMult vectors anew: Xavier-uniform over [R, d] (gain sqrt 2 for pretraining, then 1)."""
         bound = gain * math.sqrt(6.0 / (self.relation.shape[0] + self.dim))
         fresh = torch.empty(self.relation.shape).uniform_(-bound, bound, generator=generator)
         self.relation.copy_(fresh)

@@ -1,7 +1,7 @@
 """Which rows share a dense block: nodes grouped by the relations that reach them.
 
 A node v of type t sums blocks `m_{r,v} W_r` over the relations r that reach it. Nodes reached by the same set S of
-relations form one dense block [n, |S| d] that meets the stacked weights of S in one matrix product, with no zeros in it.
+relations form one dense block [n, |S| d] that meets the stacked weights of S in one matrix product, without zeros.
 Small groups are merged into others where the zeros cost less than another call.
 """
 

@@ -59,7 +59,7 @@ class FixedSparse:
 
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Matrix @ dense [n, k], float32 [m, k], differentiable in `dense`."""
-        product: Tensor = _Product.apply(dense, self)
+        product: Tensor = _Product.apply(dense, self)  # type: ignore[no-untyped-call]
         return product
 
 

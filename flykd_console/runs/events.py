@@ -44,7 +44,10 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
-    """First record of a run, and again after each resume (`resumed` is then true); pretraining's length and most of `graph` follow in `run.prepared`."""
+    """First record of a run, and again after each resume (`resumed` is then true).
+
+    Pretraining's length and most of `graph` follow in `run.prepared`.
+    """
 
     run: str
     name: str
@@ -61,7 +64,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
 
 
 class RunPrepared(Event, frozen=True, kw_only=True, tag="run.prepared"):
-    """The graph is read, the stages and the device are known; `seconds` since the trainer began. Follows each `run.started`."""
+    """The graph is read, the stages and the device are known; `seconds` since the trainer began."""
 
     graph: GraphFacts
     stages: list[PlannedStage]
@@ -83,7 +86,7 @@ class StageStarted(Event, frozen=True, kw_only=True, tag="stage.started"):
 
 
 class Epoch(Event, frozen=True, kw_only=True, tag="epoch"):
-    """`epoch` counts from 1 to `epochs` (finished epochs; for pretraining: optimiser steps); `seconds` excludes evaluation."""
+    """`epoch` counts from 1 to `epochs` (pretraining: optimiser steps); `seconds` excludes evaluation."""
 
     seed: int
     stage: str
@@ -117,7 +120,7 @@ class Evaluation(Event, frozen=True, kw_only=True, tag="evaluation"):
 
 
 class Resources(Event, frozen=True, kw_only=True, tag="resources"):
-    """At most once a second. CPU in per cent of one core, memory in bytes, power in watts, temperature in °C; None where absent."""
+    """At most once a second. CPU in per cent of one core, memory in bytes, power in watts; None where absent."""
 
     cpu: float
     rss: int

@@ -1,4 +1,4 @@
-"""What a trained model leaves in the run for those who must not import torch: embeddings, probes, scores, labels, nodes."""
+"""What a trained model leaves in the run for those who must not import torch: embeddings, scores, labels, nodes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def save_embeddings(task: Task, directory: RunDirectory, name: str, encoded: Enc
 
 
 def save_test_scores(task: Task, directory: RunDirectory, scored: Mapping[str, Mapping[str, Scored]]) -> None:
-    """Write `test-scores.parquet`: the stored test pairs and every model's logits, so that each figure can be recomputed."""
+    """Write `test-scores.parquet`: the stored test pairs and every model's logits, to recompute each figure."""
     frames = []
     for pairs in task.evaluation("test"):
         head_ids, tail_ids = _ids(task.graph, task.targets[0])

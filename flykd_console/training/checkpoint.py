@@ -1,4 +1,4 @@
-"""Tensors on disk: weights of finished stages and resumable states of unfinished ones; safetensors only, written atomically."""
+"""Tensors on disk: weights of finished stages and states of unfinished ones; safetensors only, written atomically."""
 
 from __future__ import annotations
 

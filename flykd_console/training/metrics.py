@@ -1,4 +1,4 @@
-"""Metrics of link prediction: AUPRC and AUROC per relation against stored 1:1 negatives, macro means and pooled micro values.
+"""Metrics of link prediction: AUPRC and AUROC per relation against stored negatives, macro means, pooled micro values.
 
 AUPRC is scikit-learn's average precision, which the paper reports; its base rate here is 0.5.
 """

@@ -1,8 +1,9 @@
-"""What training uses, sampled by a thread off its path: CPU and memory by psutil, an NVIDIA GPU by NVML where there is one."""
+"""What training uses, sampled by a thread off its path: CPU and memory by psutil, an NVIDIA GPU by NVML."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -58,7 +59,7 @@ def _open_gpu(index: int) -> Any | None:
 def _read_gpu(handle: Any) -> dict[str, Any]:
     import pynvml
 
-    readings = {
+    readings: dict[str, Callable[[], float]] = {
         "gpu_utilisation": lambda: float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu),
         "gpu_memory": lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).used),
         "gpu_memory_total": lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),

@@ -1,4 +1,4 @@
-"""Finished stages are trained once: what a stage depends on is hashed into a key, and a run that has it lends its weights."""
+"""Finished stages are trained once: what a stage depends on is hashed into a key, and a run that has it lends them."""
 
 from __future__ import annotations
 

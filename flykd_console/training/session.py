@@ -199,13 +199,15 @@ class StageSession:
                     else "no state was saved yet"
                 )
                 raise TrainingDivergedError(
-                    f"seed {self.seed}, {self.stage}: the loss {bad[0]!r} is {losses[bad[0]]} at epoch {entry.epoch}; {kept}"
+                    f"seed {self.seed}, {self.stage}: the loss {bad[0]!r} is {losses[bad[0]]} at epoch {entry.epoch};"
+                    f" {kept}"
                 )
 
 
 def evaluation_event(seed: int, stage: str, epoch: int, split: str, scores: Scores) -> Evaluation:
     """The event of a part's scores."""
-    assert scores.macro_auprc is not None and scores.macro_auroc is not None
+    assert scores.macro_auprc is not None
+    assert scores.macro_auroc is not None
     return Evaluation(
         seed=seed,
         stage=stage,

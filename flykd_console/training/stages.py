@@ -1,6 +1,6 @@
-"""The stages of one seed, in order: teacher (pretrained, finetuned), baseline and student (pretrained once, then each its way).
+"""The stages of one seed, in order: teacher (pretrained, finetuned), baseline and student (pretrained once).
 
-A finished stage of this run or another one is loaded instead of trained again; an unfinished one goes on where it stood.
+A finished stage of this run or another one is loaded instead of trained again; an unfinished one goes on.
 """
 
 from __future__ import annotations

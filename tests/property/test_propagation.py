@@ -34,11 +34,15 @@ def graphs(draw: st.DrawFn) -> tuple[MessageGraph, dict[str, np.ndarray]]:
     return MessageGraph.of(edges, counts), wanted
 
 
-def _run(kind: str, graph: MessageGraph, wanted: dict[str, np.ndarray], model: HeteroRGCN) -> tuple[dict, list]:
+def _run(
+    kind: str, graph: MessageGraph, wanted: dict[str, np.ndarray], model: HeteroRGCN
+) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
     model.zero_grad()
     output = propagation(kind, graph, model, wanted)(model)
     # Weights that differ by entry, so that a transposed or permuted gradient cannot pass.
-    loss = sum(((1.0 + torch.arange(x.numel()).view_as(x)) * x.square()).sum() + x.sum() for x in output.values())
+    loss = torch.stack(
+        [((1.0 + torch.arange(x.numel()).view_as(x)) * x.square()).sum() + x.sum() for x in output.values()]
+    ).sum()
     if loss.requires_grad:
         loss.backward()
     layers = [model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias]

@@ -43,7 +43,7 @@ def write_kg_csv(graph: KnowledgeGraph, path: Path) -> Path:
     """The graph in PrimeKG's twelve-column form, both directions."""
     frames = []
     for edge_type, (heads, tails) in graph.edges.items():
-        ends = {}
+        ends: dict[str, object] = {}
         for side, node_type, index in (("x", edge_type.head, heads), ("y", edge_type.tail, tails)):
             table = graph.nodes[node_type]
             ends |= {
