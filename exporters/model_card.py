@@ -129,6 +129,8 @@ def _metrics(run: TrainedRun) -> str:
     )
     text += f"\n\nMacro AUROC of this model on the test pairs: {_percent(run.result.test.macro_auroc)}; "
     text += f"macro AUPRC on validation pairs: {_percent(run.result.validation.macro_auprc)}."
+    if len(run.results.seeds) < 2:
+        return text
     summary = run.results.summary
     lines = [
         f"- {title}: macro AUPRC {_spread(summary[m].macro_auprc, 100)}" for m, title in _TITLES.items() if m in summary

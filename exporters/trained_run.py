@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -108,10 +108,11 @@ class TrainedRun:
 
     @property
     def graph(self) -> dict[str, Any]:
-        """`source`, `fingerprint` and counts of the graph, as the run wrote them."""
-        graph = self.environment.get("graph")
-        stated = {"source": self.results.graph.source, "fingerprint": self.results.graph.fingerprint}
-        return {**(graph if isinstance(graph, dict) else {}), **stated}
+        """`source` (of a file the name alone, since bundles are handed on), `fingerprint`, and counts where known."""
+        found = self.environment.get("graph")
+        counts = {key: found[key] for key in ("nodes", "edges") if key in found} if isinstance(found, dict) else {}
+        source = PurePath(self.results.graph.source).name
+        return {"source": source, "fingerprint": self.results.graph.fingerprint, **counts}
 
     def vectors(self) -> Floats:
         """The relation vectors, float32 [R, d], in the order of `relations`."""

@@ -135,6 +135,17 @@ def test_a_run_without_environment_or_validation_figures_still_exports(tmp_path:
     assert manifest.split_sha256 == ""
 
 
+def test_a_graph_file_is_named_without_its_folder(tmp_path: Path) -> None:
+    run = make_finished_run(tmp_path, RunSpec(seeds=(45,), probe=8))
+    results = json.loads(run.results.read_text())
+    results["graph"]["source"] = "/home/someone/data/kg.csv.gz"
+    run.results.write_text(json.dumps(results))
+    made = export_run(run)
+    assert made.manifest.graph["source"] == "kg.csv.gz"
+    assert not [path.name for path in made.path.iterdir() if b"someone" in path.read_bytes()]
+    assert "The graph is made up" not in (made.path / "README.md").read_text()
+
+
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     run = make_finished_run(tmp_path, RunSpec(seeds=(45,), probe=8))
     (tmp_path / "file").write_text("")
