@@ -50,12 +50,15 @@ def load_profile(path: str | Path, overrides: Iterable[str | Override] = ()) -> 
         UserError: The file is missing or no TOML; a key is unknown; a value has the wrong type or is out of range.
     """
     file = find_profile(path)
+    text = ""
     try:
-        data = tomllib.loads(file.read_bytes().decode())
+        text = file.read_bytes().decode()
+        data = tomllib.loads(text)
     except UnicodeDecodeError:
         raise UserError("not a text file; a profile is TOML in UTF-8", str(path)) from None
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"not valid TOML: {_lower(str(error))}", str(path), "Mend the line, then try again.") from None
+        said = str(error).replace("at end of document", f"at the end of line {len(text.splitlines())}, the last")
+        raise UserError(f"not valid TOML: {_lower(said)}", str(path), "Mend the line, then try again.") from None
     except OSError as error:
         raise UserError(f"the profile cannot be read ({error.strerror})", str(path)) from None
 
@@ -257,9 +260,10 @@ def _suggest_key(dotted: str) -> str:
     tables = sorted({key[:cut] for key in known for cut in range(len(key)) if key[cut] == "."})
     table, _, last = dotted.rpartition(".")
     siblings = [key for key in known + tables if key.rpartition(".")[0] == table]
-    near = difflib.get_close_matches(dotted, siblings, n=1, cutoff=0.75)
+    lasts = {key.rpartition(".")[2]: key for key in siblings}
+    near = [lasts[match] for match in difflib.get_close_matches(last, lasts, n=1)]
     near = near or [key for key in known if key.rpartition(".")[2] == last]
-    near = near or difflib.get_close_matches(dotted, known + tables, n=1, cutoff=0.6)
+    near = near or [key for key in known if not siblings and difflib.get_close_matches(dotted, [key], n=1)]
     if near:
         return f"Did you mean {' or '.join(near[:3])}?"
     return f"Known here: {', '.join(key.rpartition('.')[2] for key in siblings)}." if siblings else ""

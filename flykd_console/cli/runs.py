@@ -114,7 +114,9 @@ def rm(
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("nobody is there to ask", f"runs rm {directory.name}", "Add --yes to remove it unasked.")
-        typer.confirm(f"Remove {directory.path} ({size(_bytes_in(directory))})?", abort=True)
+        if not typer.confirm(f"Remove {directory.path} ({size(_bytes_in(directory))})?"):
+            typer.echo("Nothing was removed.")
+            return
     try:
         shutil.rmtree(directory.path)
     except OSError as error:

@@ -1,0 +1,55 @@
+# The README's commands. Nothing is needed but make and Python 3.11 (or 3.12); everything else goes into .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+DEV     := $(VENV)/.installed-dev
+PROFILE ?= profiles/flykd.toml
+ARGS    ?=
+# Where the CPU build of torch comes from; `make install TORCH_INDEX=` takes PyPI's own build, which brings CUDA.
+TORCH_INDEX ?= auto
+
+.PHONY: help install run watch export test lint format clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+install: $(STAMP) ## make .venv and install the pinned dependencies
+
+run: $(STAMP) ## train on the embedded graph (PROFILE=..., ARGS=...)
+	@$(BIN)/flykd-console run $(PROFILE) $(ARGS)
+
+watch: $(STAMP) ## open the dashboard on the newest run
+	@$(BIN)/flykd-console watch $(ARGS)
+
+export: $(STAMP) ## write and verify the bundle of the newest finished run
+	@$(BIN)/flykd-console export $(ARGS)
+
+test: $(DEV) ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## check style, types and import boundaries
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(DEV) ## put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove .venv and what tools left; runs stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt scripts/install
+	@scripts/install $(VENV) '$(TORCH_INDEX)' .
+	@touch $@
+
+$(DEV): $(STAMP)
+	@scripts/install $(VENV) '$(TORCH_INDEX)' '.[dev]'
+	@touch $@

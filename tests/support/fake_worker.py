@@ -1,0 +1,94 @@
+"""Stands in for the training process: the same arguments, lock, events and exit codes, and nothing trained.
+
+What it plays is the environment variable `FAKE_WORKER`: finish, stop (waits to be told), deaf (never listens),
+user-error, late-user-error, crash, die, mute (dies before its first word).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from flykd_console.profile_io import load_profile
+from flykd_console.runs import events as ev
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.log import EventWriter
+from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
+
+_DIM = {"teacher": 130, "baseline": 80, "student": 80}
+_AUPRC = {"teacher": 0.8033, "baseline": 0.7864, "student": 0.7993}
+
+
+def main(path: str, *flags: str) -> int:
+    """Play the part; returns the exit code."""
+    part = os.environ["FAKE_WORKER"]
+    if part == "mute":
+        print("Fatal: nothing works")
+        return 1
+    directory = RunDirectory(Path(path))
+    profile = load_profile(directory.profile)
+    if part == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with directory.locked():
+        log = EventWriter(directory.events)
+        plan = [ev.PlannedStage(seed=seed, stage=model, epochs=4) for seed in profile.run.seeds for model in ev.MODELS]
+        log.write(
+            ev.RunStarted(
+                run=directory.name, name=profile.run.name, method="flykd", seeds=profile.run.seeds, stages=plan,
+                device="cpu", graph=ev.GraphFacts(source=profile.graph.source), teacher_dim=130, student_dim=80,
+                pid=os.getpid(), resumed="--fresh" in flags,
+            )
+        )  # fmt: skip
+        if part == "user-error":
+            log.write(ev.RunFailed(error="kg.csv: the column x_id is missing. Give a file in PrimeKG's form."))
+            return 2
+        seeds: dict[int, dict[str, ModelResult]] = {}
+        for planned in plan:
+            log.write(
+                ev.StageStarted(seed=planned.seed, stage=planned.stage, epochs=4, dim=_DIM[planned.stage], parameters=7)
+            )
+            for epoch in range(1, 5):
+                log.write(
+                    ev.Epoch(
+                        seed=planned.seed, stage=planned.stage, epoch=epoch, epochs=4, losses={"total": 0.5}, lr=1e-3,
+                        seconds=0.01,
+                    )
+                )  # fmt: skip
+                if part == "late-user-error":
+                    log.write(ev.RunFailed(error="the disk is full. Make room."))
+                    return 2
+                if part == "crash":
+                    log.write(ev.RunFailed(error="ValueError: a bug", traceback="Traceback ...\nValueError: a bug"))
+                    return 1
+                if part == "die":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                while part in ("stop", "deaf"):
+                    if part == "stop" and directory.order_file("stop").exists():
+                        directory.withdraw("stop")
+                        log.write(ev.Control(action="stop", state="stopping"))
+                        log.write(ev.RunFinished(outcome="stopped", seconds=1.0))
+                        return 0
+                    time.sleep(0.02)
+            score = ev.RelationScore(auprc=_AUPRC[planned.stage], auroc=0.8, positives=5, negatives=5)
+            log.write(
+                ev.Evaluation(
+                    seed=planned.seed, stage=planned.stage, epoch=4, split="test", macro_auprc=_AUPRC[planned.stage],
+                    macro_auroc=0.8, relations={"indication": score},
+                )
+            )  # fmt: skip
+            log.write(ev.StageFinished(seed=planned.seed, stage=planned.stage, epochs=4, seconds=0.04))
+            test = Scores(macro_auprc=_AUPRC[planned.stage], macro_auroc=0.8, relations={"indication": score})
+            seeds.setdefault(planned.seed, {})[planned.stage] = ModelResult(
+                dim=_DIM[planned.stage], parameters=7, epochs=4, seconds=0.04, test=test
+            )
+        graph = Source(source=profile.graph.source)
+        write_results(directory, build_results(directory.name, "flykd", graph, seeds))
+        log.write(ev.RunFinished(outcome="finished", seconds=0.2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

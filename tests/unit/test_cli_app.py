@@ -1,0 +1,274 @@
+"""The command line as a whole: help, errors, exit codes; and `runs`, `profiles`, `doctor`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flykd_console import __version__
+from flykd_console.cli import app as cli
+from flykd_console.cli.app import ENTRIES, main
+from flykd_console.errors import UserError
+from flykd_console.profile_io import load_profile
+from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
+from tests.support.event_log import LogSpec, write_run
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    code = left.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def test_help_lists_every_command_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--help") == 0
+    out = capsys.readouterr().out
+    assert all(f" {name} " in out for name in ENTRIES)
+    assert out.index("Train and watch") < out.index("Use a trained student") < out.index("Look around")
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call() == 0
+    assert "Train and watch" in capsys.readouterr().out
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"flykd-console {__version__}\n"
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_command_can_be_asked_for_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(name, "--help") == 0
+    captured = capsys.readouterr()
+    assert f"flykd-console {name}" in captured.out
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["rum"], "flykd-console: No such command 'rum'. Did you mean 'run'? See: flykd-console --help"),
+        (["--colour"], "flykd-console: No such option: --colour"),
+        (["run", "flykd", "--sedes", "3"], "flykd-console run: No such option: --sedes"),
+        (["run", "flykd", "twice"], "flykd-console run: Got unexpected extra argument"),
+        (["profiles", "show"], "flykd-console profiles show: Missing argument"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(line)
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_a_command_that_cannot_be_imported_breaks_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(ENTRIES, "watch", cli.Entry("no_such_module", "Look around", "Broken."))
+    assert call("watch") == 2
+    assert capsys.readouterr().err.startswith("flykd-console watch: cannot start: No module named")
+    assert call("--help") == 0
+    assert call("profiles", "list") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("wrong", "file.toml, key", "Mend it."), 2, "file.toml, key: wrong. Mend it.\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_errors_become_one_line_and_an_exit_code(
+    error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raising(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("flykd_console.profile_io.shipped_profiles", raising)
+    assert call("profiles", "list") == code
+    assert capsys.readouterr().err == line
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
+    command = f"{sys.executable} -m flykd_console profiles show flykd | true; exit ${{PIPESTATUS[0]}}"
+    for _ in range(3):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+        assert done.stderr == ""
+        assert done.returncode in (0, 1, 141)
+
+
+def test_the_module_runs_as_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flykd_console", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"flykd-console {__version__}\n"
+
+
+# runs
+
+
+@pytest.fixture
+def two_runs(runs: Path) -> Path:
+    finished = write_run(runs, LogSpec(state="finished", seeds=(45,), epochs=20), folder="done-1")
+    scores = {
+        name: Scores(macro_auprc=value, macro_auroc=0.8) for name, value in (("baseline", 0.7864), ("student", 0.7993))
+    }
+    models = {
+        name: ModelResult(dim=80, parameters=1, epochs=20, seconds=1.0, test=test) for name, test in scores.items()
+    }
+    write_results(finished, build_results("done-1", "flykd", Source(source="embedded"), {45: models}))
+    stopped = write_run(runs, LogSpec(state="stopped", seeds=(45, 46), epochs=20), folder="half-1")
+    os.utime(finished.profile, (1, 1))
+    os.utime(stopped.profile, (2, 2))
+    return runs
+
+
+def test_runs_are_listed_with_state_progress_and_gain(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("runs") == 0
+    _, _, half, done = capsys.readouterr().out.splitlines()
+    assert half.split()[:2] == ["half-1", "stopped"]
+    assert done.split()[:8] == ["done-1", "finished", "flykd", "embedded", "1/1", "100", "%", "79.93"]
+    assert "+1.29" in done
+
+
+def test_runs_as_json_hold_fractions_and_paths(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("runs", "--json") == 0
+    half, done = json.loads(capsys.readouterr().out)
+    assert done["student_auprc"] == pytest.approx(0.7993)
+    assert done["gain_points"] == pytest.approx(1.29)
+    assert (half["state"], half["seed"], half["stage"], half["progress"] < 1) == ("stopped", 46, "student", True)
+    assert done["path"] == str(two_runs / "done-1")
+
+
+def test_no_runs_say_how_to_get_one(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("runs") == 0
+    assert "flykd-console run flykd" in capsys.readouterr().out
+    assert call("runs", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_damaged_run_does_not_hide_the_others(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (two_runs / "half-1" / "events.jsonl").write_bytes(b"\x00garbage\n\xff")
+    (two_runs / "done-1" / "results.json").write_text("{")
+    newer = two_runs / "newer-1"
+    newer.mkdir()
+    (newer / "profile.toml").write_text("")
+    (newer / "events.jsonl").write_text('{"kind":"run.started","v":9}\n')
+    assert call("runs") == 0
+    out = capsys.readouterr().out
+    assert "unreadable" in out
+    assert "half-1" in out
+    assert "done-1" in out
+
+
+def test_show_tells_one_run_and_its_table(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("runs", "show", "done") == 0
+    out = capsys.readouterr().out
+    assert "flykd on embedded" in out
+    assert "79.93" in out
+
+
+def test_rm_asks_unless_told_and_spares_what_is_running(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flykd_console.runs.directory import RunDirectory
+
+    assert call("runs", "rm", "half-1") == 2
+    assert "--yes" in capsys.readouterr().err
+    with RunDirectory(two_runs / "half-1").locked():
+        assert call("runs", "rm", "half-1", "--yes") == 2
+    assert "is being trained" in capsys.readouterr().err
+    assert call("runs", "rm", "half-1", "--yes") == 0
+    assert [path.name for path in two_runs.iterdir()] == ["done-1"]
+
+
+def test_stop_orders_a_stop_and_lets_a_pause_go(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flykd_console.runs.directory import RunDirectory
+
+    directory = RunDirectory(two_runs / "half-1")
+    assert call("runs", "stop", "half-1") == 2
+    directory.order("pause")
+    with directory.locked():
+        assert call("runs", "stop", "half-1") == 0
+    assert directory.order_file("stop").exists()
+    assert not directory.order_file("pause").exists()
+    assert "--resume half-1" in capsys.readouterr().out
+
+
+# profiles
+
+
+def test_profiles_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("profiles", "list") == 0
+    out = capsys.readouterr().out
+    assert "primekg/flykd" in out
+    assert "2000" in out
+
+
+def test_show_prints_toml_that_resolves_to_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("profiles", "show", "flykd", "--set", "distill.epochs=7") == 0
+    path = tmp_path / "shown.toml"
+    path.write_text(capsys.readouterr().out)
+    assert load_profile(path) == load_profile("flykd", ["distill.epochs=7"])
+
+
+def test_copy_keeps_the_comments_and_spares_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "mine.toml"
+    assert call("profiles", "copy", "flykd", str(target)) == 0
+    assert target.read_text().startswith("# FlyKD on the embedded graph")
+    target.write_text("")
+    assert call("profiles", "copy", "flykd", str(target)) == 2
+    assert target.read_text() == ""
+    assert call("profiles", "copy", "flykd", str(target), "--force") == 0
+    assert load_profile(target) == load_profile("flykd")
+    assert call("profiles", "copy", "flykd", str(tmp_path / "no" / "where.toml")) == 2
+
+
+def test_check_says_sound_or_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("profiles", "check", "flykd") == 0
+    assert "flykd is sound" in capsys.readouterr().out
+    (tmp_path / "bad.toml").write_text("[run]\nseeds = 3\n")
+    assert call("profiles", "check", str(tmp_path / "bad.toml")) == 2
+    assert "run.seeds: must be a list" in capsys.readouterr().err
+
+
+# doctor
+
+
+def test_doctor_finds_this_machine_fit(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("doctor", "--json") == 0
+    findings = {finding["subject"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert {"python", "cores", "memory", "libraries", "torch", "dgl", "runs", "graphs", "cache"} <= set(findings)
+    assert findings["libraries"]["level"] == findings["torch"]["level"] == "ok"
+
+
+def test_doctor_ends_with_2_and_a_remedy_where_something_needed_is_missing(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from importlib import metadata
+
+    from flykd_console.cli import doctor
+
+    version = metadata.version
+
+    def without_polars(name: str) -> str:
+        if name == "polars":
+            raise metadata.PackageNotFoundError(name)
+        return "0.1" if name == "onnx" else version(name)
+
+    monkeypatch.setattr(metadata, "version", without_polars)
+    monkeypatch.setattr(doctor, "_dgl", lambda: doctor.Finding("ok", "dgl", "2.1.0"))
+    assert call("doctor") == 2
+    out = capsys.readouterr().out
+    assert "polars is missing" in out
+    assert "onnx 0.1 (wants >=" in out
+    assert "make install" in out
