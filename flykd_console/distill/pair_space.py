@@ -110,6 +110,7 @@ class SoftLabels:
             head=teacher.head.detach(),
             tails={r: x.detach() for r, x in teacher.tails.items()},
             relation={r: x.detach() for r, x in teacher.relation.items()},
+            tail=teacher.tail.detach(),
         )
         self._tables: list[Tensor | None] = [
             all_logits(

@@ -30,11 +30,13 @@ class Encoded:
         head: float32 [m, d], rows as the encoder's `heads`.
         tails: Per relation float32 [n_r, d], rows as the encoder's `tails[relation]`.
         relation: Per relation its DistMult vector, float32 [d].
+        tail: Tail embeddings before pooling, of the tails that pooling draws on, ascending, float32 [n, d].
     """
 
     head: Tensor
     tails: dict[str, Tensor]
     relation: dict[str, Tensor]
+    tail: Tensor
 
 
 class LinkEncoder:
@@ -79,4 +81,5 @@ class LinkEncoder:
             head=output[self._head_type],
             tails={relation: matrix @ output[self._tail_type] for relation, matrix in self._maps.items()},
             relation={relation: model.relation[number] for relation, number in self._numbers.items()},
+            tail=output[self._tail_type],
         )

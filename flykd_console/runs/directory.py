@@ -75,7 +75,7 @@ class RunDirectory:
         return self.seed(seed) / f"{stage}.state"
 
     def embeddings(self, seed: int, model: str) -> Path:
-        """`head.embedding`, `tail.embedding/<relation>`, `relation/<relation>`, `probe/<relation>/head` etc."""
+        """Tables `head.embedding`, `tail.embedding` (before pooling) and, per relation, pooled tails, vector and probe."""
         return self.seed(seed) / f"{model}.embeddings.safetensors"
 
     def test_scores(self, seed: int) -> Path:

@@ -36,6 +36,7 @@ def encode_all(task: Task, model: HeteroRGCN) -> Encoded:
         head=encoded.head.cpu(),
         tails={relation: x.cpu() for relation, x in encoded.tails.items()},
         relation={relation: x.detach().cpu().clone() for relation, x in encoded.relation.items()},
+        tail=encoded.tail.cpu(),
     )
 
 
@@ -58,7 +59,7 @@ def save_embeddings(task: Task, directory: RunDirectory, name: str, encoded: Enc
     import json
 
     target = task.targets[0]
-    tensors: dict[str, Tensor] = {"head.embedding": encoded.head}
+    tensors: dict[str, Tensor] = {"head.embedding": encoded.head, "tail.embedding": encoded.tail}
     for relation, tails in encoded.tails.items():
         rng = numpy_rng(task.seed, f"probe/{relation}")
         heads_of, tails_of = (

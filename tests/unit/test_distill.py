@@ -36,6 +36,7 @@ def _encoded(space: PairSpace, seed: int, dim: int = 4) -> Encoded:
         head=torch.randn(len(space.heads), dim, generator=rng, requires_grad=True),
         tails={r: torch.randn(len(t), dim, generator=rng, requires_grad=True) for r, t in space.tails.items()},
         relation={r: torch.randn(dim, generator=rng, requires_grad=True) for r in space.tails},
+        tail=torch.empty(0, dim),
     )
 
 

@@ -1,0 +1,62 @@
+"""Timing, peak memory and tables for the benchmarks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(width=None if sys.stdout.isatty() else 110)
+
+
+def median_seconds(work: Callable[[], object], repeats: int, warmup: int = 2) -> float:
+    """Median wall-clock seconds of one call."""
+    for _ in range(warmup):
+        work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def peak_gib() -> float:
+    """Peak resident memory of this process so far, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def machine() -> str:
+    """The machine in words."""
+    with open("/proc/cpuinfo") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{len(os.sched_getaffinity(0))} cores of {model}, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table; the first column is text, the others figures."""
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def restart_as_trainer() -> None:
+    """Run this script again under the environment that the trainer is started with (threads, glibc's thresholds)."""
+    from flykd_console.runs.spawn import worker_environment
+
+    if os.environ.get("FLYKD_BENCHMARK") == "1":
+        return
+    environment = worker_environment() | {"FLYKD_BENCHMARK": "1"}
+    sys.exit(subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode)
