@@ -171,10 +171,10 @@ def _show_results(directory: RunDirectory) -> None:
     console.print()
     relations = [name for summary in results.summary.values() for name in summary.relations]
     relation = "indication" if "indication" in relations else next(iter(relations), "RELATION")
-    bundle = os.path.relpath(directory.export)
+    bundle = shlex.quote(os.path.relpath(directory.export))
     steps = {
         f"flykd-console export {directory.name}": "write and verify the bundle (HDF5 and ONNX)",
-        f"flykd-console score {shlex.quote(bundle)} --disease NAME --relation {shlex.quote(relation)}": "rank drugs with it",
+        f"flykd-console score {bundle} --disease NAME --relation {shlex.quote(relation)}": "rank drugs with it",
         f"flykd-console watch {directory.name}": "look at the curves again",
     }
     console.print("Next")
