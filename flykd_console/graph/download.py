@@ -26,7 +26,6 @@ import tenacity
 
 from flykd_console.errors import UserError
 
-_BLOCK = 1 << 18
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _ALGORITHMS = {
     "md5": "md5",
@@ -148,7 +147,7 @@ def download(
             retries = tenacity.Retrying(
                 retry=tenacity.retry_if_exception_type(_PassingError),
                 stop=lambda _: state.fruitless >= patience.attempts,
-                wait=tenacity.wait_exponential_jitter(initial=patience.first_wait, max=patience.longest_wait),
+                wait=tenacity.wait_random_exponential(multiplier=patience.first_wait, max=patience.longest_wait),
                 before_sleep=lambda call: log(f"{_reason(call)}; trying again."),
                 reraise=True,
             )
@@ -210,13 +209,15 @@ def _attempt(
             _room(file, (state.total or offset) - offset)
             note.write_text(json.dumps({"url": url, "validator": _strong(answer)}), "utf-8")
             report(offset, state.total)
-            for block in answer.iter_bytes(_BLOCK):
+            for block in answer.iter_bytes():  # as they arrive: a larger unit is lost when it breaks off
                 file.write(block)
                 offset += len(block)
                 report(offset, state.total)
             file.flush()
     except httpx.TransportError as error:
         file.flush()
+        if offset and offset == expected.size:
+            return  # all of it is there, whatever length the server had announced
         raise _count(state, offset, f"{_network(error)}{f' after {offset:,} bytes' if offset else ''}") from error
     except _PassingError:
         state.fruitless += 1
@@ -252,9 +253,7 @@ def _begin(answer: httpx.Response, file: BufferedRandom, offset: int, state: _St
     size = int(length) if length.isdigit() and not encoded else None
     if answer.status_code == 206:
         first, total = _content_range(answer.headers.get("Content-Range", ""))
-        if first != offset or (
-            state.total is not None and total is not None and total != state.total and expected.size is None
-        ):
+        if first != offset:
             _restart(file)
             raise _StartOverError("the server sent another part than was asked for")
         state.total = expected.size if expected.size is not None else total
@@ -354,7 +353,11 @@ def _locked(part: Path) -> Iterator[BufferedRandom]:
             raise UserError(
                 "another download of this file is running", str(part), "Wait for it, or stop it."
             ) from error
-        yield file
+        try:
+            yield file
+        finally:
+            if part.exists() and part.stat().st_size == 0:
+                part.unlink()
 
 
 @contextmanager

@@ -84,9 +84,9 @@ def primekg_size(scale: float) -> Size:
         )
     nodes = {name: max(8, round(kind.size * scale)) for name, kind in NODE_TYPES.items()}
     edges = {name: max(4, round(relation.size * scale)) for name, relation in RELATIONS.items()}
-    return Size(
-        nodes, edges, labelled_drugs=max(6, round(2_200 * scale)), labelled_diseases=max(6, round(2_000 * scale))
-    )
+    # Fewer ends would leave too few matching pairs in a small graph, where a label's share of all pairs is larger.
+    ends = scale**0.8
+    return Size(nodes, edges, labelled_drugs=round(2_200 * ends), labelled_diseases=round(2_000 * ends))
 
 
 def generate(
@@ -180,8 +180,8 @@ class World:
         disease_share, drug_share = COVERAGE[name]
         diseases, drugs = _end(self._diseases, disease_share), _end(self._drugs, drug_share)
         # Popularity among labels follows the visible popularity loosely: a well-studied disease has more drugs too.
-        disease_pool = self.members["disease"].subset(diseases, popularity(rng, len(diseases)) ** 0.3, shared=1.0)
-        drug_pool = self.members["drug"].subset(drugs, popularity(rng, len(drugs)), shared=0.4)
+        disease_pool = self.members["disease"].subset(diseases, popularity(rng, len(diseases)) ** 0.5, shared=1.1)
+        drug_pool = self.members["drug"].subset(drugs, popularity(rng, len(drugs)) ** 1.3, shared=0.5)
         class_pool = replace(
             drug_pool, primary=self.drug_class[drug_pool.primary], secondary=self.drug_class[drug_pool.secondary]
         )

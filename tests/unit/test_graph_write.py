@@ -1,0 +1,78 @@
+"""Writing a graph and reading it back."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flykd_console.errors import UserError
+from flykd_console.graph import write
+from flykd_console.graph.knowledge_graph import KnowledgeGraph
+from flykd_console.graph.synthetic import generate, primekg_size
+from flykd_console.graph.table import read_table
+from tests.support.graph_files import HEADER
+
+
+@pytest.fixture(scope="module")
+def graph() -> KnowledgeGraph:
+    return generate(primekg_size(0.01), seed=5)
+
+
+@pytest.mark.parametrize("ending", write.ENDINGS)
+def test_reading_back_gives_the_same_graph(
+    tmp_path: Path, graph: KnowledgeGraph, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "CHUNK", 1000)
+    seen: list[int] = []
+    path = tmp_path / f"kg{ending}"
+    rows = write.write_table(graph, path, seen.append)
+    again = read_table(path)
+    assert rows == sum(seen) == 2 * graph.edge_count
+    assert again.fingerprint == graph.fingerprint
+    assert all(again.nodes[name].equals(graph.nodes[name]) for name in graph.nodes)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_the_twelve_columns_and_the_node_numbers_of_primekg(tmp_path: Path, graph: KnowledgeGraph) -> None:
+    write.write_table(graph, tmp_path / "kg.csv")
+    table = pl.read_csv(tmp_path / "kg.csv", schema_overrides={"x_id": pl.String, "y_id": pl.String})
+    assert table.columns == HEADER
+    nodes = table.select("x_index", "x_type", "x_id").unique()
+    assert nodes.height == nodes["x_index"].n_unique() == graph.node_count
+    assert nodes["x_index"].max() == graph.node_count - 1
+    assert set(table.filter(pl.col("relation") == "protein_protein")["display_relation"]) == {"ppi"}
+    assert table["x_source"].null_count() == 0
+
+
+def test_equal_graphs_give_equal_bytes(tmp_path: Path, graph: KnowledgeGraph) -> None:
+    for name in ("a.csv.gz", "b.csv.gz"):
+        write.write_table(graph, tmp_path / name)
+    assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, graph: KnowledgeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kg.csv"
+    path.write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("flykd_console.graph.write.os.replace", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        write.write_table(graph, path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["kg.csv"]
+
+
+def test_targets_that_are_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "kg.csv").touch()
+    for name, said in {"kg.xlsx": "should end in", "none/kg.csv": "no such folder", "kg.csv": "--force"}.items():
+        with pytest.raises(UserError, match=said):
+            write.check_target(tmp_path / name, force=False)
+    write.check_target(tmp_path / "kg.csv", force=True)
