@@ -133,10 +133,10 @@ def main() -> None:
         rows.append(
             [name, f"{1e3 * plain_times[name]:.0f} ms", f"{1e3 * mine:.1f} ms", f"{plain_times[name] / mine:.1f}x"]
         )
+    edge_count = sum(len(heads) for heads, _ in task.messages.edges.values())
     console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     console.print(
-        f"{graph.source}: {graph.node_count:,} nodes, {sum(len(h) for h, _ in task.messages.edges.values()):,} training "
-        f"edges with reverses; teacher {profile.teacher.dim}, student {profile.student.dim}, k = {options.labels:,}"
+        f"{graph.source}: {graph.node_count:,} nodes, {edge_count:,} training edges with reverses; teacher {profile.teacher.dim}, student {profile.student.dim}, k = {options.labels:,}"
     )
     show("Seconds per epoch", ["epoch", "plain DGL", "planned", "faster"], rows)
     show(

@@ -75,7 +75,7 @@ class RunDirectory:
         return self.seed(seed) / f"{stage}.state"
 
     def embeddings(self, seed: int, model: str) -> Path:
-        """Tables `head.embedding`, `tail.embedding` (before pooling) and, per relation, pooled tails, vector and probe."""
+        """Tables of heads and (unpooled) tails; per relation pooled tails, its vector and a probe of logits."""
         return self.seed(seed) / f"{model}.embeddings.safetensors"
 
     def test_scores(self, seed: int) -> Path:
