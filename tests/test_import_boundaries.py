@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -42,6 +46,40 @@ def called(*arguments: str) -> str:
         f"try:\n    main({list(arguments)!r})\n"
         "except SystemExit as left:\n    assert left.code == 0, left.code"
     )
+
+
+def imported(folder: str) -> set[str]:
+    """Top-level modules that the files below `folder` import anywhere."""
+    found: set[str] = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_every_library_that_is_imported_is_declared_and_pinned() -> None:
+    own = {"flykd_console", "exporters", "tests", "benchmarks"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = {
+        line.partition("==")[0].replace("_", "-").lower()
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    }
+    homes = metadata.packages_distributions()
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[^\w-]", text)[0].replace("_", "-").lower() for text in requirements}
+
+    runtime = names(project["dependencies"])
+    development = runtime | names(project["optional-dependencies"]["dev"])
+    for folders, declared in ((("flykd_console", "exporters"), runtime), (("tests", "benchmarks"), development)):
+        for module in sorted(set().union(*map(imported, folders)) - own - sys.stdlib_module_names):
+            candidates = {name.replace("_", "-").lower() for name in homes.get(module, [module])}
+            assert candidates & declared, f"{module} is imported in {folders} but not declared in pyproject.toml"
+            assert candidates & pinned, f"{module} is not pinned in constraints.txt"
 
 
 def test_the_contracts_of_the_project_hold() -> None:
