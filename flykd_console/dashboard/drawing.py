@@ -389,7 +389,7 @@ def _message(words: str, width: int, height: int, look: Look) -> list[Row]:
     top = (height - len(lines)) // 2
     rows: list[Row] = []
     for i in range(height):
-        text = lines[i - top].center(width) if 0 <= i - top < len(lines) else " " * width
+        text = lines[i - top][:width].center(width) if 0 <= i - top < len(lines) else " " * width
         rows.append([(text, Ink(look.muted))])
     return rows
 

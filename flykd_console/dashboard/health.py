@@ -79,12 +79,21 @@ def phase_of(state: DashboardState, source: Source, orders: Orders, alive: bool)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the banner says: a heading, the rest, and how serious it is (good, bad, warn, plain)."""
+    """What the banner says.
+
+    Attributes:
+        tone: How serious it is: good, bad, warn or plain.
+        heading: In a word.
+        text: In a sentence or two.
+        command: What to type next, kept on one line so that it can be copied.
+        keys: What to press next, each a key and words.
+    """
 
     tone: str
     heading: str
     text: str
-    commands: tuple[str, ...] = ()
+    command: str = ""
+    keys: tuple[str, ...] = ()
 
 
 def notice(
@@ -100,18 +109,18 @@ def notice(
         if state.exports:
             bundle = state.exports[-1].bundle
             return Notice(
-                "good", "Exported", f"Score with it: flykd-console score {bundle} --disease NAME", ("r results",)
+                "good", "Exported", "Score with it:", f"flykd-console score {bundle} --disease NAME", ("r results",)
             )
         took = f" in {span(state.ended.seconds)}."
-        return Notice("good", "Finished", f"{took.lstrip()} {gain}".rstrip(), ("e export", "r results"))
+        return Notice("good", "Finished", f"{took.lstrip()} {gain}".rstrip(), keys=("e export", "r results"))
     if phase is Phase.STOPPED:
-        return Notice("warn", "Stopped", f"{_where(state)}A checkpoint was written. Go on: {resume}")
+        return Notice("warn", "Stopped", f"{_where(state)}A checkpoint was written. Go on:", resume)
     if phase is Phase.FAILED:
         assert isinstance(state.ended, ev.RunFailed)
-        more = f" The traceback is in {log}" if state.ended.traceback else ""
-        return Notice("bad", "Failed", f"{state.ended.error.splitlines()[0].rstrip('.')}.{more} Go on: {resume}")
+        more = f" The traceback is in {log}." if state.ended.traceback else ""
+        return Notice("bad", "Failed", f"{state.ended.error.splitlines()[0].rstrip('.')}.{more} Go on:", resume)
     if phase is Phase.DIED:
-        return Notice("bad", "Died", f"The worker ended without a last word; {log} may say why. Go on: {resume}")
+        return Notice("bad", "Died", f"The worker ended without a last word; {log} may say why. Go on:", resume)
     if phase in (Phase.RUNNING, Phase.STARTING) and source.quiet_for() > QUIET_AFTER:
         return Notice("warn", "Quiet", f"No news for {span(source.quiet_for())}; the worker is still there.")
     if source.skipped and phase is not Phase.REPLAY:

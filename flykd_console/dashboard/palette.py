@@ -10,7 +10,7 @@ DARK = "flykd-dark"
 LIGHT = "flykd-light"
 
 _CURVES_DARK = ("#56b4e9", "#e69f00", "#2fc49a", "#d991b9", "#f0e442", "#f2794b", "#8fa8ff", "#b9c2cb")
-_CURVES_LIGHT = ("#0072b2", "#b85c00", "#00785a", "#a03f7f", "#7d6a00", "#c23b00", "#4a55c8", "#59636e")
+_CURVES_LIGHT = ("#0072b2", "#b05700", "#00785a", "#a03f7f", "#7d6a00", "#c23b00", "#4a55c8", "#59636e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,14 @@ LIGHT_LOOK = Look(
 THEMES = (
     Theme(
         name=DARK, dark=True, primary="#7cc4f2", secondary="#8b98a5", accent="#e69f00", warning="#f0b541",
-        error="#ff7a6b", success="#2fc49a", foreground="#dfe5ea", background="#11161c", surface="#161c23", panel="#1d252e",
+        error="#ff7a6b", success="#2fc49a", foreground="#dfe5ea", background="#11161c", surface="#161c23",
+        panel="#1d252e",
         variables={"edge": "#36424e", "muted": "#8b98a5", "faint": "#2c3640", "block-cursor-background": "#27455c",
                    "block-cursor-foreground": "#ffffff", "block-cursor-blurred-background": "#11161c",
                    "block-cursor-blurred-foreground": "#dfe5ea", "bar-rest": "#2c3640", "key": "#f0b541"},
     ),
     Theme(
-        name=LIGHT, dark=False, primary="#0b63a5", secondary="#65717d", accent="#b85c00", warning="#8f5b00",
+        name=LIGHT, dark=False, primary="#0b63a5", secondary="#65717d", accent="#b05700", warning="#8f5b00",
         error="#b3261e", success="#00785a", foreground="#1d2329", background="#fcfcfa", surface="#f4f5f4",
         panel="#eceeed",
         variables={"edge": "#bfc7ce", "muted": "#65717d", "faint": "#d9dee2", "block-cursor-background": "#cfe3f2",

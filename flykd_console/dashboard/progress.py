@@ -19,7 +19,7 @@ class Progress:
 
     Attributes:
         fraction: Done, 0 to 1, by expected time.
-        remaining: Seconds to go, None before anything was measured.
+        remaining: Seconds to go, None while the cost of some stage ahead cannot even be guessed.
         rough: Some kind of stage still ahead was never measured; its cost is a guess by the nearest kind.
     """
 
@@ -33,19 +33,18 @@ def progress(state: DashboardState) -> Progress:
     ahead = [stage for stage in state.stages.values() if not stage.over]
     if state.stages and not ahead:
         return Progress(1.0, 0.0, False)
-    remaining, spent, rough, measured = 0.0, 0.0, False, False
+    remaining, spent, rough, known = 0.0, 0.0, False, True
     for stage in state.stages.values():
         if stage.status is not Status.REUSED:
             spent += stage.wall
     for stage in ahead:
         cost, guessed = _cost_ahead(state, stage)
         if cost is None:
-            rough = True
-            continue
-        measured = True
+            known = False
+            break
         rough = rough or guessed
         remaining += cost
-    if not measured:
+    if not known:
         done = sum(stage.fraction for stage in state.stages.values())
         return Progress(done / max(1, len(state.stages)), None, True)
     total = spent + remaining

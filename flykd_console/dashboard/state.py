@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,11 +17,15 @@ from typing import Any
 import msgspec
 
 from flykd_console.dashboard.series import Series
+from flykd_console.dashboard.wording import grouped, per_cent, span
 from flykd_console.runs import events as ev
 
 MODELS = ev.MODELS
 LOG_LINES = 5_000
 _RATE_WINDOW = 40
+# A library may have coloured its warning; an escape code must not reach the screen.
+_CONTROL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL_WORDS = {"pause": "Training is paused", "resume": "Training goes on", "stop": "Stopping, with a checkpoint"}
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -244,6 +249,7 @@ class DashboardState:
     def _run_started(self, event: ev.RunStarted) -> None:
         if self.started is not None:
             self.resumes += 1
+            self._say(event.t, "info", "Resumed")
             for kind, cost in self.costs.items():
                 if cost.epochs:
                     self.earlier_costs[kind] = cost
@@ -271,6 +277,9 @@ class DashboardState:
 
     def _run_prepared(self, event: ev.RunPrepared) -> None:
         self._plan(event.stages)
+        graph = event.graph
+        size = f"{grouped(graph.nodes)} nodes, {grouped(graph.edges)} edges"
+        self._say(event.t, "info", f"Graph {graph.source}: {size}; ready after {span(event.seconds)}")
         if self.started is not None:
             self.started = msgspec.structs.replace(
                 self.started, graph=event.graph, device=event.device, device_name=event.device_name
@@ -348,10 +357,13 @@ class DashboardState:
 
     def _checkpoint(self, event: ev.Checkpoint) -> None:
         self._key(event.seed, event.stage).checkpoint_epoch = event.epoch
+        self._say(event.t, "info", f"Seed {event.seed}: {event.stage}, checkpoint at epoch {grouped(event.epoch)}")
 
     def _control(self, event: ev.Control) -> None:
         self.control_count[event.action] = self.control_count.get(event.action, 0) + 1
         was, self.control = self.control, event.state
+        if event.action in _CONTROL_WORDS:
+            self._say(event.t, "info", _CONTROL_WORDS[event.action])
         if was == "paused" or event.state == "paused":
             # A pause is no time of training: the clock starts anew when it ends.
             stage = self.stage
@@ -364,7 +376,7 @@ class DashboardState:
 
     def _say(self, t: float, level: str, message: str) -> None:
         for line in message.splitlines() or [""]:
-            self.log.append(LogLine(t, level, line))
+            self.log.append(LogLine(t, level, _CONTROL_CODES.sub("", line)))
             self.log_total += 1
         self.warnings += level == "warning"
         self.errors += level == "error"
@@ -382,6 +394,9 @@ class DashboardState:
             if self._first_epoch_here == 0:
                 self.costs.setdefault(event.stage, Cost()).whole.append(self._wall_here)
         self._recent.clear()
+        how = f"reused from {event.reused_from}" if event.reused_from is not None else f"done in {span(event.seconds)}"
+        score = f", test AUPRC {per_cent(stage.test.macro_auprc)}" if stage.test is not None else ""
+        self._say(event.t, "info", f"Seed {event.seed}: {event.stage} {how}{score}")
 
     def _export_finished(self, event: ev.ExportFinished) -> None:
         self.exports.append(event)
@@ -395,6 +410,8 @@ class DashboardState:
             stage.status = Status.INTERRUPTED
         if isinstance(event, ev.RunFailed):
             self._say(event.t, "error", event.error)
+        else:
+            self._say(event.t, "info", f"Run {event.outcome} after {span(event.seconds)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class _Writer:
         )  # fmt: skip
         if spec.state == "starting":
             return
-        yield self.log("Reading the graph: embedded, 2 414 nodes, 42 108 edges")
+        yield self.log("Reading the graph")
         self.t += 0.4
         yield ev.RunPrepared(
             t=self.t, stages=self.prepared, device=spec.device, device_name=spec.device_name,
@@ -138,7 +138,6 @@ class _Writer:
                 if ended:
                     yield from self.last_word()
                     return
-        yield self.log(f"{len(spec.seeds)} seeds done; results.json written")
         yield ev.RunFinished(t=self.t, outcome="finished", seconds=self.t - spec.start)
 
     def last_word(self) -> Iterator[ev.AnyEvent]:
@@ -197,9 +196,7 @@ class _Writer:
             return True
         if not pretraining:
             self.t += 0.05
-            test = self.evaluation(seed_index, seed, stage, epochs, "test")
-            yield test
-            yield self.log(f"Seed {seed}: {stage} done, test AUPRC {100 * test.macro_auprc:.2f}")
+            yield self.evaluation(seed_index, seed, stage, epochs, "test")
         yield ev.StageFinished(
             t=self.t, seed=seed, stage=stage, epochs=epochs, seconds=self.t - began, peak_rss=1_230_000_000
         )

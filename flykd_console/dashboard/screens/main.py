@@ -153,7 +153,7 @@ class MainScreen(Screen[None]):
         """Write header, banner, progress and footer."""
         width = self.app.size.width
         self.query_one(HeaderBar).show(state, phase, name, width)
-        self.query_one(Banner).show(notice)
+        self.query_one(Banner).show(notice, width)
         self.query_one(ProgressBar).show(state, run, phase, width)
         self.query_one(FooterBar).show(labels, width)
 

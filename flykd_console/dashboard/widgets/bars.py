@@ -85,7 +85,7 @@ def _facts(state: DashboardState, phase: Phase) -> list[tuple[int, str, str]]:
 class Banner(Line):
     """What the user must be told; hidden while training simply goes on."""
 
-    def show(self, notice: Notice | None) -> None:
+    def show(self, notice: Notice | None, width: int) -> None:
         """Say it, or hide."""
         self.display = notice is not None
         if notice is None:
@@ -96,7 +96,10 @@ class Banner(Line):
             (f"{mark} {notice.heading} ", f"bold {colour}"),
             (notice.text, "$foreground"),
         ]
-        for command in notice.commands:
+        if notice.command:
+            used = len(notice.heading) + len(notice.text) + len(notice.command) + 6
+            parts += [" " if used <= width else "\n  ", (notice.command, "bold $foreground")]
+        for command in notice.keys:
             key, _, words = command.partition(" ")
             parts += ["   ", (key, "bold $key"), (f" {words}", "$foreground")]
         self.set_classes(f"tone-{notice.tone}")

@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flykd_console.dashboard.palette import Look, look
+from flykd_console.dashboard.wording import short_stage
 
 if TYPE_CHECKING:
     from flykd_console.dashboard.charts import View
@@ -86,9 +87,10 @@ class ChartPanel(Widget, can_focus=True):
             if found is not None and (stage is None or stage.stage != "student" or stage.seed != found[0]):
                 remarks.append(f"seed {found[0]}'s schedule")
         if self.recipe == "losses" and self._state is not None and self._state.stage is not None:
-            remarks.append(f"seed {self._state.stage.seed} {self._state.stage.stage}")
+            stage = self._state.stage
+            remarks.append(f"seed {stage.seed} {short_stage(stage.stage)}")
         remarks += ["log"] if self.log_y else []
-        remarks += [f"smoothed {self.smoothing:g}"] if self.smoothing else []
+        remarks += [f"smooth {self.smoothing:g}"] if self.smoothing else []
         remarks += ["mean ± std"] if self.band else []
         remarks += ["zoomed"] if self.zoom else []
         return self.title + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "")

@@ -1,0 +1,500 @@
+"""Every action of the registry, pressed as a user presses it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from flykd_console.dashboard.app import DashboardApp, DashboardOutcome
+from flykd_console.dashboard.health import Phase
+from flykd_console.dashboard.keymap import ACTIONS
+from flykd_console.dashboard.palette import DARK, LIGHT
+from flykd_console.dashboard.screens.confirm import ConfirmScreen
+from flykd_console.dashboard.screens.export import ExportScreen
+from flykd_console.dashboard.screens.help import HelpScreen, help_text
+from flykd_console.dashboard.screens.results import ResultsScreen
+from flykd_console.dashboard.widgets.chart import ChartPanel
+from flykd_console.dashboard.widgets.log import LogPanel, LogView
+from flykd_console.dashboard.widgets.seeds import SeedsPanel
+from flykd_console.runs import events as ev
+from tests.dashboard.conftest import AppMaker, append, settle
+
+NORMAL = (120, 36)
+
+
+def chart(app: DashboardApp, name: str) -> ChartPanel:
+    return app.main.query_one(f"#{name}", ChartPanel)
+
+
+def footer_text(app: DashboardApp) -> str:
+    return str(app.main.query_one("#footer").render())
+
+
+def header_text(app: DashboardApp) -> str:
+    return str(app.main.query_one("#header").render())
+
+
+def banner_text(app: DashboardApp) -> str:
+    banner = app.main.query_one("#banner")
+    return str(banner.render()) if banner.display else ""
+
+
+def notes(app: DashboardApp) -> str:
+    return " | ".join(note.message for note in app._notifications)
+
+
+async def test_pause_is_claimed_only_once_the_trainer_says_so(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("p")
+        assert app.directory.order_file("pause").exists()
+        assert app.phase is Phase.PAUSING
+        assert "pausing…" in header_text(app)
+        append(app.directory, ev.Control(action="pause", state="paused"))
+        await settle(pilot)
+        assert app.phase is Phase.PAUSED
+        assert "continue" in footer_text(app)
+
+
+async def test_continue_withdraws_the_order_and_waits_for_the_trainer(make_app: AppMaker) -> None:
+    app = make_app("paused")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        assert app.phase is Phase.PAUSED
+        await pilot.press("p")
+        assert not app.directory.order_file("pause").exists()
+        assert app.phase is Phase.CONTINUING
+        append(app.directory, ev.Control(action="resume", state="running"))
+        await settle(pilot)
+        assert app.phase is Phase.RUNNING
+
+
+async def test_stop_asks_and_no_means_no(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("s")
+        assert isinstance(app.screen, ConfirmScreen)
+        await pilot.press("n")
+        assert app.screen is app.main
+        assert not app.directory.order_file("stop").exists()
+
+
+@pytest.mark.parametrize("answer", ["y", "enter"])
+async def test_stop_orders_after_yes(make_app: AppMaker, answer: str) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("s", answer)
+        assert app.directory.order_file("stop").exists()
+        assert app.phase is Phase.STOPPING
+        append(app.directory, ev.RunFinished(outcome="stopped", seconds=12.0))
+        app.directory.withdraw("stop")
+        await settle(pilot)
+        assert app.phase is Phase.STOPPED
+        assert f"flykd-console run --resume {app.directory.name}" in banner_text(app)
+        assert app.outcome is DashboardOutcome.STOPPED
+
+
+async def test_checkpoint_is_ordered_and_acknowledged(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("c")
+        assert app.directory.order_file("checkpoint").exists()
+        assert "Checkpoint written" not in notes(app)
+        append(app.directory, ev.Control(action="checkpoint", state="running"))
+        await settle(pilot)
+        assert "Checkpoint written" in notes(app)
+
+
+async def test_evaluate_is_ordered_while_training(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("e")
+        assert app.directory.order_file("evaluate").exists()
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "Exported and verified"), (2, "Not exported")])
+async def test_export_runs_the_command_and_shows_its_lines(make_app: AppMaker, code: int, said: str) -> None:
+    app = make_app("finished")
+    app.export_command = [sys.executable, "-c", f"print('names: ok'); raise SystemExit({code})"]
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        assert "export" in footer_text(app)
+        await pilot.press("e")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert isinstance(app.screen, ExportScreen)
+        assert said in str(app.screen.query_one("#export-state").render())
+        assert "names: ok" in "".join(str(line.text) for line in app.screen.query_one("#export-log").lines)  # type: ignore[attr-defined]
+        await pilot.press("escape")
+        assert app.screen is app.main
+
+
+async def test_orders_to_a_run_that_is_over_are_refused_in_words(make_app: AppMaker) -> None:
+    app = make_app("stopped")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        for key in ("p", "s", "c", "e"):
+            await pilot.press(key)
+        assert app.screen is app.main
+        assert not any(
+            app.directory.order_file(order).exists() for order in ("pause", "stop", "checkpoint", "evaluate")
+        )
+        assert "the run is stopped" in notes(app)
+        assert "pause" not in footer_text(app)
+
+
+async def test_log_and_smoothing_change_the_focused_chart_alone(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        losses, weights = chart(app, "losses"), chart(app, "weights")
+        assert losses.log_y
+        await pilot.press("l")
+        assert not losses.log_y
+        assert not weights.log_y
+        assert losses.smoothing == 0.9
+        seen = []
+        for _ in range(3):
+            await pilot.press("g")
+            seen.append(losses.smoothing)
+        assert seen == [0.98, 0.0, 0.9]
+
+
+async def test_zoom_pan_and_reset(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        losses = chart(app, "losses")
+        whole = (losses.spec.x_low, losses.spec.x_high) if losses.spec else None
+        await pilot.press("right")
+        assert losses.zoom is None
+        await pilot.press("z", "z")
+        assert losses.zoom is not None
+        low, high = losses.zoom
+        assert high - low == pytest.approx(100)
+        await pilot.press("left")
+        assert losses.zoom[0] == pytest.approx(low - 25)
+        for _ in range(20):
+            await pilot.press("left")
+        assert losses.zoom[0] == 0.0
+        await pilot.press("0")
+        await pilot.pause()
+        assert losses.zoom is None
+        assert losses.spec is not None
+        assert (losses.spec.x_low, losses.spec.x_high) == whole
+
+
+async def test_reading_line_moves_and_says_values(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        losses = chart(app, "losses")
+        await pilot.press("i")
+        assert losses.cursor == 240
+        await pilot.press("left")
+        assert losses.cursor is not None
+        assert losses.cursor < 240
+        legend = "".join(text for text, _ in losses.rows(100, 20, True)[0])
+        assert legend.startswith(f"{losses.cursor:.0f}:")
+        assert "original 0.3" in legend
+        await pilot.press("escape")
+        assert losses.cursor is None
+
+
+async def test_mouse_reads_zooms_and_leaves(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        losses = chart(app, "losses")
+        await pilot.hover("#losses", offset=(30, 8))
+        assert losses.cursor is not None
+        await pilot.hover("#header")
+        assert losses.cursor is None
+        await pilot.click("#weights")
+        assert app.main.focused_panel == "weights"
+
+
+async def test_model_goes_round_and_band_is_mean_and_deviation(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        auprc = chart(app, "auprc")
+        titles = []
+        for _ in range(4):
+            await pilot.press("m")
+            titles.append(str(auprc.border_title))
+        assert ["teacher" in titles[0], "baseline" in titles[1], "student" in titles[2]] == [True] * 3
+        assert auprc.model is None
+        await pilot.press("b")
+        await pilot.pause()
+        assert auprc.spec is not None
+        assert auprc.spec.band is not None
+        assert "mean ± std" in str(auprc.border_title)
+
+
+async def test_tab_goes_through_all_panels_and_back(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        seen = []
+        for _ in range(6):
+            await pilot.press("tab")
+            seen.append(app.main.focused_panel)
+        assert seen == ["resources", "auprc", "seeds", "log", "weights", "losses"]
+        await pilot.press("shift+tab")
+        assert app.main.focused_panel == "weights"
+
+
+async def test_tab_reaches_panels_behind_other_tabs(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert not app.main.query_one("#seeds").display
+        await pilot.press("tab")
+        assert app.main.query_one("#auprc").display
+        assert not app.main.query_one("#losses").display
+        await pilot.press("3")
+        assert app.main.focused_panel == "log"
+        assert isinstance(app.focused, LogView)
+        await pilot.click("#tabs", offset=(4, 0))
+        assert app.main.query_one("#losses").display
+
+
+@pytest.mark.parametrize("panel", ["losses", "seeds", "log", "resources"])
+async def test_enter_fills_the_screen_and_escape_returns(make_app: AppMaker, panel: str) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        app.main.focus_panel(panel)
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        widget = app.main.query_one(f"#{panel}")
+        assert widget.size.width > 110
+        assert [p.id for p in app.main.query(".panel") if p.display] == [panel]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert widget.size.width < 80
+
+
+async def test_full_screen_goes_through_every_panel(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        seen = set()
+        for _ in range(8):
+            await pilot.press("tab")
+            seen |= {p.id for p in app.main.query(".panel") if p.display}
+        assert seen == {"weights", "losses", "rate", "speed", "resources", "auprc", "seeds", "log"}
+
+
+async def test_filter_narrows_the_log_and_escape_clears_it(make_app: AppMaker) -> None:
+    app = make_app("running", extra_log=(("warning", "the GPU is hot"),))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        append(app.directory, ev.Log(level="warning", message="the disk is nearly full"))
+        await settle(pilot)
+        view = app.main.query_one(LogView)
+        everything = view.matched
+        await pilot.press("slash", *"!warning")
+        await pilot.pause()
+        assert view.matched == 2
+        await pilot.press("space", *"disk")
+        await pilot.pause()
+        assert view.matched == 1
+        assert "1 of" in str(app.main.query_one(LogPanel).border_title)
+        await pilot.press("enter")
+        assert isinstance(app.focused, LogView)
+        assert view.matched == 1
+        await pilot.press("escape")
+        await pilot.pause()
+        assert view.matched == everything
+
+
+async def test_keys_typed_into_the_filter_give_no_orders(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("slash", "p", "c", "e", "q")
+        await pilot.pause()
+        assert app.is_running
+        assert not app.directory.order_file("pause").exists()
+
+
+async def test_theme_switches_and_every_panel_follows(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        assert app.theme == DARK
+        await pilot.press("t")
+        await pilot.pause()
+        assert app.theme == LIGHT
+        assert chart(app, "losses")._drawn_for is not None
+        assert chart(app, "losses")._drawn_for[2] is False  # type: ignore[index]
+
+
+async def test_saved_chart_is_a_picture_with_its_values(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("x")
+        folder = app.directory.path / "charts"
+        assert (folder / "losses.svg").read_text().startswith("<svg")
+        rows = list(csv.DictReader((folder / "losses.csv").open()))
+        assert {row["curve"] for row in rows} == {"original", "pseudo on train", "pseudo on random", "total"}
+        assert len(rows) == 4 * 240
+        assert float(rows[0]["value"]) > 0
+
+
+async def test_help_names_every_action(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        text = str(help_text(*{action.group for action in ACTIONS}))
+        assert all(action.help in text and action.shown in text for action in ACTIONS)
+        await pilot.press("escape")
+        assert app.screen is app.main
+
+
+async def test_palette_offers_the_same_actions(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert titles == [f"{a.help} ({a.shown})" for a in ACTIONS if a.palette]
+        await pilot.press("ctrl+p")
+        await pilot.press(*"light")
+        await pilot.pause()
+
+
+def test_every_action_has_its_method_and_no_key_serves_two() -> None:
+    assert all(hasattr(DashboardApp, f"action_{action.id}") for action in ACTIONS)
+    keys = [key for action in ACTIONS for key in action.keys.split(",")]
+    assert len(keys) == len(set(keys))
+
+
+async def test_results_show_every_model_and_the_next_command(make_app: AppMaker) -> None:
+    app = make_app("finished")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("r")
+        assert isinstance(app.screen, ResultsScreen)
+        table: Any = app.screen.query_one("#results-table")
+        assert table.row_count == 9
+        assert "flykd-console export" in str(app.screen.query_one("#results-next").render())
+
+
+async def test_quit_detaches_and_leaves_the_run_alone(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("q")
+    assert app.outcome is DashboardOutcome.DETACHED
+    assert not list((app.directory.path / "control").iterdir())
+
+
+@pytest.mark.parametrize(("state", "outcome"), [("finished", "finished"), ("failed", "failed"), ("stopped", "stopped")])
+async def test_outcome_says_what_became_of_the_run(make_app: AppMaker, state: str, outcome: str) -> None:
+    app = make_app(state)
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("q")
+    assert app.outcome == outcome
+
+
+async def test_first_interrupt_orders_a_stop_and_the_second_forces(
+    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app("running", pid=4_000_000)
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+c")
+        assert app.directory.order_file("stop").exists()
+        assert killed == []
+        with app.directory.locked():
+            await pilot.press("ctrl+c")
+        assert killed == [(4_000_000, signal.SIGTERM)]
+        assert app.is_running
+
+
+async def test_a_worker_on_another_machine_is_never_signalled(
+    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app("running", pid=4_000_000)
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+c", "ctrl+c")
+        assert killed == []
+        assert "does not run on this machine" in notes(app)
+
+
+async def test_row_under_the_cursor_brings_out_its_curve(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        app.main.focus_panel("seeds")
+        await pilot.pause()
+        await pilot.press("down")
+        await pilot.pause()
+        auprc = chart(app, "auprc")
+        assert app.main.query_one(SeedsPanel).seed == 46
+        assert auprc.spec is not None
+        assert {curve.name: curve.faded for curve in auprc.spec.curves} == {"45": True, "46": False}
+
+
+async def test_an_empty_chart_cannot_be_saved_and_says_so(make_app: AppMaker) -> None:
+    app = make_app("starting")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("x")
+        assert "nothing to save" in notes(app)
+        assert not (app.directory.path / "charts").exists()
+
+
+async def test_resizing_goes_through_every_arrangement(make_app: AppMaker) -> None:
+    app = make_app("running")
+
+    async def shown(pilot: Pilot[None], width: int, height: int) -> set[str | None]:
+        await pilot.resize_terminal(width, height)
+        await pilot.pause()
+        return {p.id for p in app.main.query(".panel") if p.display}
+
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        assert len(await shown(pilot, 200, 60)) == 8
+        assert len(await shown(pilot, 120, 36)) == 6
+        assert await shown(pilot, 80, 24) == {"weights", "losses"}
+        assert await shown(pilot, 60, 18) == {"losses"}
+        assert await shown(pilot, 50, 10) == set()
+        assert app.main.query_one("#tiny").display
+        assert len(await shown(pilot, 120, 36)) == 6
+
+
+def test_picture_program_writes_an_svg(make_app: AppMaker, tmp_path: Path) -> None:
+    import asyncio
+
+    from flykd_console.dashboard.screenshot import take
+
+    app = make_app("finished")
+    svg = asyncio.run(take(app.directory, 100, 30, light=True))
+    assert svg.startswith("<svg")
+    assert "SEEDS" in svg
