@@ -56,7 +56,7 @@ def cached(key: str, source: str, make: Callable[[], KnowledgeGraph], log: Log) 
         graph = _read(entry, source)
         _touch(entry)
         return graph
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         pass
     except (
         OSError,

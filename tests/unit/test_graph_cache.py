@@ -202,7 +202,7 @@ def test_a_cache_that_cannot_be_made_does_not_break_the_run(
     monkeypatch.setenv("FLYKD_CACHE", str(blocked))
     graph, said = load(file)
     assert graph.edge_count == 50
-    assert any("going on without it" in line or "damaged" in line for line in said)
+    assert said == [f"Reading {file}.", "The graph cache cannot be written (Not a directory); going on without it."]
 
 
 def test_a_full_disk_does_not_break_the_run_and_leaves_nothing(
