@@ -136,7 +136,8 @@ def main() -> None:
     edge_count = sum(len(heads) for heads, _ in task.messages.edges.values())
     console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     console.print(
-        f"{graph.source}: {graph.node_count:,} nodes, {edge_count:,} training edges with reverses; teacher {profile.teacher.dim}, student {profile.student.dim}, k = {options.labels:,}"
+        f"{graph.source}: {graph.node_count:,} nodes, {edge_count:,} training edges with reverses; "
+        f"teacher {profile.teacher.dim}, student {profile.student.dim}, k = {options.labels:,}"
     )
     show("Seconds per epoch", ["epoch", "plain DGL", "planned", "faster"], rows)
     show(

@@ -44,7 +44,17 @@ class _Block:
 
     rows: slice
     relations: Tensor  # int64 [k]
+    numbers: list[int]  # the same, for the host
     messages: slice  # of the stacked message rows, n k of them
+
+    def weights(self, weight: Tensor) -> Tensor:
+        """The stacked weights of the block's relations, [k d, d]."""
+        return weight.index_select(0, self.relations).view(-1, weight.shape[2])
+
+    def add_gradient(self, total: Tensor, stacked: Tensor) -> None:
+        """Add the stacked weights' gradient [k d, d] to `total` [R, d, d]; one by one is far faster than a scatter."""
+        for number, part in zip(self.numbers, stacked.view(len(self.numbers), *total.shape[1:]), strict=True):
+            total[number].add_(part)
 
 
 @dataclass
@@ -90,12 +100,12 @@ class PlannedPropagation:
         stacked: Tensor = _TwoLayers.apply(  # type: ignore[no-untyped-call]
             model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias, self
         )
-        outputs = {}
-        start = 0
-        for node_type, (count, order) in self._scatter.items():
-            rows = stacked[start : start + len(order)]
-            start += len(order)
-            outputs[node_type] = rows.new_zeros(count, self._dim).index_copy(0, order, rows)
+        # split, not slices: the gradient of a slice is a zero-filled copy of the whole.
+        parts = stacked.split([len(order) for _, order in self._scatter.values()])
+        outputs = {
+            node_type: rows.new_zeros(count, self._dim).index_copy(0, order, rows)
+            for (node_type, (count, order)), rows in zip(self._scatter.items(), parts, strict=True)
+        }
         for node_type in self._absent:
             outputs[node_type] = stacked.new_zeros(self._absent_counts[node_type], self._dim)
         return outputs
@@ -117,15 +127,15 @@ class _TwoLayers(torch.autograd.Function):
         hidden = plan._hidden
         _biases(plan._layer1, bias1, hidden)
         for block, constant in zip(plan._layer1.blocks, plan._constants, strict=True):
-            hidden[block.rows].addmm_(constant, weight1[block.relations].view(-1, dim))
+            hidden[block.rows].addmm_(constant, block.weights(weight1))
         torch.nn.functional.leaky_relu_(hidden, NEGATIVE_SLOPE)
 
         messages = plan._adjacency.product(hidden)
         output = hidden.new_empty(plan._layer2.row_count, dim)
         _biases(plan._layer2, bias2, output)
         for block in plan._layer2.blocks:
-            rows = messages[block.messages].view(-1, len(block.relations) * dim)
-            output[block.rows].addmm_(rows, weight2[block.relations].view(-1, dim))
+            rows = messages[block.messages].view(-1, len(block.numbers) * dim)
+            output[block.rows].addmm_(rows, block.weights(weight2))
         ctx.plan = plan
         ctx.save_for_backward(weight2, messages)
         return output
@@ -142,26 +152,24 @@ class _TwoLayers(torch.autograd.Function):
         d_messages = plan._message_gradient
         _bias_gradients(plan._layer2, d_output, d_bias2)
         for block in plan._layer2.blocks:
-            k = len(block.relations)
+            k = len(block.numbers)
             rows = messages[block.messages].view(-1, k * dim)
             d_rows = d_output[block.rows]
-            d_weight2.index_add_(0, block.relations, (rows.T @ d_rows).view(k, dim, dim))
-            stacked = weight2[block.relations].view(-1, dim)
-            torch.mm(d_rows, stacked.T, out=d_messages[block.messages].view(-1, k * dim))
+            block.add_gradient(d_weight2, rows.T @ d_rows)
+            torch.mm(d_rows, block.weights(weight2).T, out=d_messages[block.messages].view(-1, k * dim))
 
         d_hidden = plan._adjacency.transposed_product(d_messages)
         # The hidden layer is leaky ReLU's result, whose sign is that of its argument.
         d_hidden = torch.ops.aten.leaky_relu_backward(d_hidden, plan._hidden, NEGATIVE_SLOPE, True)
         _bias_gradients(plan._layer1, d_hidden, d_bias1)
         for block, constant in zip(plan._layer1.blocks, plan._constants, strict=True):
-            k = len(block.relations)
-            d_weight1.index_add_(0, block.relations, (constant.T @ d_hidden[block.rows]).view(k, dim, dim))
+            block.add_gradient(d_weight1, constant.T @ d_hidden[block.rows])
         return d_weight1, d_bias1, d_weight2, d_bias2, None
 
 
 def _biases(layout: _Layout, bias: Tensor, out: Tensor) -> None:
     for part in layout.types:
-        torch.mm(part.reached, bias[part.relations], out=out[part.rows])
+        torch.mm(part.reached, bias.index_select(0, part.relations), out=out[part.rows])
 
 
 def _bias_gradients(layout: _Layout, gradient: Tensor, out: Tensor) -> None:
@@ -225,8 +233,15 @@ def _layout(
         for group in groups:
             rows = slice(row, row + len(group.nodes))
             size = len(group.nodes) * len(group.relations)
-            relations = torch.from_numpy(relation_of_column[group.relations]).to(device)
-            blocks.append(_Block(rows=rows, relations=relations, messages=slice(message, message + size)))
+            numbers_of = relation_of_column[group.relations]
+            blocks.append(
+                _Block(
+                    rows=rows,
+                    relations=torch.from_numpy(numbers_of).to(device),
+                    numbers=numbers_of.tolist(),
+                    messages=slice(message, message + size),
+                )
+            )
             row, message = rows.stop, message + size
         order[node_type] = np.concatenate([group.nodes for group in groups])
         types.append(
@@ -245,14 +260,13 @@ def _positions(layout: _Layout, numbers: Mapping[EdgeType, int]) -> dict[EdgeTyp
     where: dict[EdgeType, NDArray[np.int64]] = {}
     starts = {t: part.rows.start for t, part in zip(layout.nodes, layout.types, strict=True)}
     for block in layout.blocks:
-        relations = block.relations.cpu().numpy()
-        for column, number in enumerate(relations):
-            edge_type = edge_type_of[int(number)]
+        for column, number in enumerate(block.numbers):
+            edge_type = edge_type_of[number]
             order = layout.nodes[edge_type.tail]
             table = where.setdefault(edge_type, np.full(int(order.max()) + 1, -1, dtype=np.int64))
             start = starts[edge_type.tail]
             members = order[block.rows.start - start : block.rows.stop - start]
-            table[members] = block.messages.start + np.arange(len(members)) * len(relations) + column
+            table[members] = block.messages.start + np.arange(len(members)) * len(block.numbers) + column
     return where
 
 
@@ -262,7 +276,7 @@ def _constant_messages(
     """P_r = A_r X for every block of layer 1, float32 [n, k d] each."""
     device, dim = model.relation.device, model.dim
     constants = [
-        torch.zeros(block.rows.stop - block.rows.start, len(block.relations) * dim, device=device)
+        torch.zeros(block.rows.stop - block.rows.start, len(block.numbers) * dim, device=device)
         for block in layout.blocks
     ]
     starts = {t: part.rows.start for t, part in zip(layout.nodes, layout.types, strict=True)}
@@ -273,10 +287,9 @@ def _constant_messages(
         means = FixedSparse(stacked, device).product(model.inputs[edge_type.head])
         start, number = starts[edge_type.tail], numbers[edge_type]
         for block, constant in zip(layout.blocks, constants, strict=True):
-            column = (block.relations == number).nonzero()
-            inside = start <= block.rows.start < start + len(stacked.indptr) - 1
-            if inside and len(column):
-                at = int(column[0]) * dim
+            inside = start <= block.rows.start < start + stacked.shape[0]
+            if inside and number in block.numbers:
+                at = block.numbers.index(number) * dim
                 constant[:, at : at + dim] = means[block.rows.start - start : block.rows.stop - start]
     return constants
 

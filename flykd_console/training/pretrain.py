@@ -10,7 +10,6 @@ import torch
 from torch.nn import functional
 
 from flykd_console import profile
-from flykd_console.model.distmult import pair_logits
 from flykd_console.model.propagation import propagation
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.training.session import StageSession
@@ -83,10 +82,11 @@ def pretrain(task: Task, model: HeteroRGCN, settings: profile.Pretrain, session:
         batch = shuffle.batch(step)
         output = encode(model)
         nodes = torch.cat([output[node_type] for node_type in edges.wanted])
-        heads, relation = nodes.index_select(0, edges.heads[batch]), model.relation[edges.relations[batch]]
-        tails = nodes.index_select(0, edges.tails[batch])
-        negatives = nodes.index_select(0, edges.negative_tails(batch, draw))
-        logits = torch.cat([pair_logits(heads, relation, tails), pair_logits(heads, relation, negatives)])
+        # One gather for all ends: its gradient is one scatter into the nodes, which would otherwise be three.
+        ends = torch.cat([edges.heads[batch], edges.tails[batch], edges.negative_tails(batch, draw)])
+        heads, tails, negatives = nodes.index_select(0, ends).chunk(3)
+        scaled = heads * model.relation.index_select(0, edges.relations[batch])
+        logits = torch.cat([(scaled * tails).sum(dim=1), (scaled * negatives).sum(dim=1)])
         labels = torch.cat([torch.ones_like(logits[: len(batch)]), torch.zeros_like(logits[len(batch) :])])
         loss = functional.binary_cross_entropy_with_logits(logits, labels)
         optimizer.zero_grad(set_to_none=True)
