@@ -52,9 +52,9 @@ def fetch(
         )
         return
     check = f"verified by {result.verified_by}" if result.verified_by else "the server gave none to check it against"
-    resumed = f", resumed at {result.resumed_from:,}" if result.resumed_from else ""
+    resumed = f", resumed at {_number(result.resumed_from)}" if result.resumed_from else ""
     out.print(
-        f"{result.path}: {result.size:,} bytes{resumed}",
+        f"{result.path}: {_number(result.size)} bytes{resumed}",
         highlight=False,
         markup=False,
         soft_wrap=True,

@@ -177,6 +177,11 @@ def digest(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def grouped(number: int) -> str:
+    """A number with thin spaces between its thousands."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def _attempt(
     client: httpx.Client,
     url: str,
@@ -218,7 +223,9 @@ def _attempt(
         file.flush()
         if offset and offset == expected.size:
             return  # all of it is there, whatever length the server had announced
-        raise _count(state, offset, f"{_network(error)}{f' after {offset:,} bytes' if offset else ''}") from error
+        raise _count(
+            state, offset, f"{_network(error)}{f' after {grouped(offset)} bytes' if offset else ''}"
+        ) from error
     except _PassingError:
         state.fruitless += 1
         raise
@@ -227,7 +234,9 @@ def _attempt(
     if state.total is not None and offset != state.total:
         if offset > state.total:
             _restart(file)
-        raise _count(state, min(offset, state.total - 1), f"the server sent {offset:,} of {state.total:,} bytes")
+        raise _count(
+            state, min(offset, state.total - 1), f"the server sent {grouped(offset)} of {grouped(state.total)} bytes"
+        )
 
 
 def _begin(answer: httpx.Response, file: BufferedRandom, offset: int, state: _State, expected: Expected) -> int:
@@ -337,7 +346,7 @@ def _room(file: BufferedRandom, needed: int) -> None:
     free = shutil.disk_usage(os.path.dirname(file.name)).free
     if needed > free:
         raise UserError(
-            f"the disk has {free:,} bytes free, but {needed:,} are still to come",
+            f"the disk has {grouped(free)} bytes free, but {grouped(needed)} are still to come",
             str(file.name),
             "Make room, or take --dir.",
         )
@@ -390,7 +399,7 @@ def _reason(call: tenacity.RetryCallState) -> str:
 
 def _hint(file: BufferedRandom, failure: Exception) -> str:
     there = file.seek(0, os.SEEK_END)
-    kept = f" The {there:,} bytes that came are kept: run it again to go on." if there else ""
+    kept = f" The {grouped(there)} bytes that came are kept: run it again to go on." if there else ""
     return (
         f"Check the network.{kept}"
         if "connection" in str(failure) or "silent" in str(failure)

@@ -80,7 +80,7 @@ def test_a_connection_that_breaks_off_goes_on_where_it_was(tmp_path: Path) -> No
         result = fetched(server, tmp_path, log=said.append)
     assert server.asked == ["", "bytes=1000000-", "bytes=1500000-"]
     assert result.resumed_from == 1_500_000
-    assert said[0] == "The connection broke off after 1,000,000 bytes; trying again."
+    assert said[0] == "The connection broke off after 1\u202f000\u202f000 bytes; trying again."
 
 
 def test_more_breaks_than_attempts_are_fine_while_each_brings_something(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_silent_connection_is_left_and_taken_up_again(tmp_path: Path) -> None:
     with serving(Dataverse(CONTENT, stalls={0: 262_144})) as server:
         fetched(server, tmp_path, log=said.append)
     assert server.asked == ["", "bytes=262144-"]
-    assert said == ["The server went silent after 262,144 bytes; trying again."]
+    assert said == ["The server went silent after 262\u202f144 bytes; trying again."]
 
 
 def test_a_server_that_ignores_range_starts_over(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_server_that_ignores_range_starts_over(tmp_path: Path) -> None:
 def test_a_server_that_ignores_range_and_always_breaks_off_is_given_up(tmp_path: Path) -> None:
     with serving(Dataverse(CONTENT, ranges=False, breaks=dict.fromkeys(range(50), 1_000_000))) as server:
         error = refused(server, tmp_path)
-    assert "broke off after 1,000,000 bytes" in error.title
+    assert "broke off after 1\u202f000\u202f000 bytes" in error.title
     assert len(server.asked) <= QUICK.attempts + 1
 
 
@@ -157,7 +157,7 @@ def test_a_part_of_another_file_is_noticed_and_fetched_afresh(tmp_path: Path) ->
 def test_a_later_call_goes_on_with_what_an_earlier_one_left(tmp_path: Path) -> None:
     with serving(Dataverse(CONTENT, breaks={0: 900_000}, statuses={1: 503, 2: 503, 3: 503})) as server:
         error = refused(server, tmp_path)
-        assert "900,000 bytes that came are kept" in error.hint
+        assert "900\u202f000 bytes that came are kept" in error.hint
         assert fetched(server, tmp_path).resumed_from == 900_000
 
 
@@ -198,7 +198,7 @@ def test_a_length_that_is_too_long_without_metadata(tmp_path: Path) -> None:
 def test_a_length_that_is_too_short_is_found_out_by_the_size_that_dataverse_tells(tmp_path: Path) -> None:
     with serving(Dataverse(CONTENT, length_off=-1000)) as server:
         error = refused(server, tmp_path)
-    assert f"of {len(CONTENT):,} bytes" in error.title
+    assert f"of {download.grouped(len(CONTENT))} bytes" in error.title
 
 
 def test_without_metadata_the_servers_own_checksum_is_used(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr("flykd_console.graph.download.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     with serving(Dataverse(CONTENT)) as server:
-        assert "the disk has 1,000 bytes free" in refused(server, tmp_path).title
+        assert "the disk has 1\u202f000 bytes free" in refused(server, tmp_path).title
 
 
 def test_a_disk_that_fills_up_keeps_what_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
