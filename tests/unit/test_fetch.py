@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from flykd_console.cli.graph import app
 from flykd_console.errors import UserError
-from flykd_console.graph import primekg
+from flykd_console.graph import download, primekg
 from flykd_console.graph.download import Checksum, Downloaded, Patience
 from tests.support.dataverse import Dataverse, serving
 from tests.support.graph_files import HEADER, write_rows
