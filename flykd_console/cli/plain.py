@@ -47,6 +47,7 @@ def follow_plain(
     until_done: bool = True,
     offset: int = 0,
     leave: Callable[[], bool] = lambda: False,
+    tell_failure: bool = True,
 ) -> Outcome:
     """Follow a run's event log to its end.
 
@@ -61,12 +62,13 @@ def follow_plain(
         until_done: False: tell what is logged by now, then return.
         offset: Byte of the log to begin at.
         leave: Asked between reads; True ends the following, not the run.
+        tell_failure: False where the caller says itself what a run failed of.
 
     Raises:
         NewerSchemaError: The log was written by a newer program.
     """
     follower = EventFollower(directory.events, offset)
-    narrator = _Narrator(stream, directory.name)
+    narrator = _Narrator(stream, directory.name, tell_failure)
     outcome: Outcome = "going"
     ended_before = False
     begun = time.monotonic()
@@ -116,9 +118,10 @@ def _fold(outcome: Outcome, event: AnyEvent) -> Outcome:
 class _Narrator:
     """Turns events into lines: epochs at most once a second, and more seldom the longer a run takes."""
 
-    def __init__(self, stream: TextIO, run: str) -> None:
+    def __init__(self, stream: TextIO, run: str, tell_failure: bool) -> None:
         self._stream = stream
         self._run = run
+        self._tell_failure = tell_failure
         self._state = DashboardState()
         self._seeds: list[int] = []
         self._stage_width = len("student")
@@ -161,7 +164,7 @@ class _Narrator:
                 self._line("", f"exported to {bundle}")
             case RunFinished(outcome=outcome, seconds=seconds):
                 self._line("", f"{outcome} after {span(seconds)}")
-            case RunFailed(error=error):
+            case RunFailed(error=error) if self._tell_failure:
                 self._line("", f"failed: {error}")
             case _:
                 pass

@@ -75,7 +75,13 @@ def _follow(directory: RunDirectory, worker: subprocess.Popen[bytes], json: bool
     with _interrupts(directory) as presses:
         try:
             follow_plain(
-                directory, sys.stdout, worker=worker, json=json, offset=offset, leave=lambda: presses.count > 1
+                directory,
+                sys.stdout,
+                worker=worker,
+                json=json,
+                offset=offset,
+                leave=lambda: presses.count > 1,
+                tell_failure=False,
             )
         except BrokenPipeError:
             print(f"Nobody reads on; training goes on. Watch it: flykd-console watch {directory.name}", file=sys.stderr)
