@@ -49,7 +49,7 @@ def command(
         raise UserError("this run is being trained", directory.name, "Only a run that is over can be replayed.")
     if web:
         _serve(directory, host, port, allow_remote, replay)
-    elif plain or json or not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+    elif plain or json or not _can_show():
         if speed is not None:
             raise UserError("a replay needs a terminal", "--replay")
         from flykd_console.cli.plain import follow_plain
@@ -59,8 +59,15 @@ def command(
         from flykd_console.dashboard.app import DashboardOutcome, run_dashboard
 
         outcome = run_dashboard(directory, replay=speed)
-        if outcome is DashboardOutcome.DETACHED and directory.is_running():
+        if "TEXTUAL_DRIVER" not in os.environ and outcome is DashboardOutcome.DETACHED and directory.is_running():
             print(f"Training goes on. Come back: flykd-console watch {directory.name}")
+
+
+def _can_show() -> bool:
+    """Whether a dashboard can be drawn: on a terminal, or for a browser, whose pipes the web driver speaks over."""
+    if "TEXTUAL_DRIVER" in os.environ:
+        return True
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def parse_speed(text: str) -> float:
@@ -78,29 +85,16 @@ def parse_speed(text: str) -> float:
     return speed
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address can only be reached from this machine."""
-    import ipaddress
-
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def _serve(directory: RunDirectory, host: str, port: int, allow_remote: bool, replay: str | None) -> None:
+    from flykd_console.dashboard.web import DashboardServer, is_loopback
+
     if not is_loopback(host) and not allow_remote:
         raise UserError(
             f"{host} can be reached from other machines, and whoever reaches it can stop the run",
             "--host",
             "Leave it at localhost, or add --allow-remote.",
         )
-    import shlex
     import socket
-
-    from textual_serve.server import Server
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -113,4 +107,4 @@ def _serve(directory: RunDirectory, host: str, port: int, allow_remote: bool, re
             ) from None
     parts = [sys.executable, "-m", "flykd_console", "watch", str(directory.path)]
     parts += ["--replay", replay] if replay is not None else []
-    Server(shlex.join(parts), host=host, port=port, title=f"flykd-console · {directory.name}").serve()
+    DashboardServer(parts, host, port, f"flykd-console · {directory.name}", allow_remote).serve()

@@ -1,7 +1,8 @@
 """The dashboard as a Textual program: follows a run's event log, draws the folded state, passes orders to the trainer.
 
 The process only reads the run directory, writes orders into `control/`, and never imports torch. The log is read in
-time-boxed batches between frames; charts are drawn at most twice a second unless a key asks for more.
+time-boxed batches between frames; panels are drawn once a second and bars twice, unless a key asks for more: training
+is not to feel it.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from flykd_console.dashboard.widgets.log import LogPanel
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFailed
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
 READ_SECONDS = 0.05
-PANEL_SECONDS = 0.5
-BAR_SECONDS = 0.25
+PANEL_SECONDS = 1.0
+REPLAY_SECONDS = 0.2
+BAR_SECONDS = 0.5
 
 
 class DashboardOutcome(StrEnum):
@@ -93,6 +95,8 @@ class DashboardApp(App[None]):
         self._poll_seconds = poll_seconds
         self._timer: Timer | None = None
         self._stale = True
+        self._loading = True
+        self._reading_on = False
         self._panels_at = self._bars_at = 0.0
         self._seen_controls: dict[str, int] = {}
         self._interrupts = 0
@@ -133,11 +137,22 @@ class DashboardApp(App[None]):
         if events:
             self.state.fold(events)
             self._stale = True
+        caught_up = self.source.behind == 0
         now = time.monotonic()
         if now - self._bars_at >= BAR_SECONDS:
             self._draw_bars()
-        if self._stale and now - self._panels_at >= PANEL_SECONDS:
+        wait = REPLAY_SECONDS if self.source.replaying else PANEL_SECONDS
+        if self._stale and (now - self._panels_at >= wait or (caught_up and self._loading)):
             self._draw_panels()
+        self._loading = self._loading and not caught_up
+        if not caught_up and not self._reading_on:
+            # A long log is read without waiting for the next turn of the clock, but keys come in between.
+            self._reading_on = True
+            self.set_timer(0.001, self._read_on)
+
+    def _read_on(self) -> None:
+        self._reading_on = False
+        self.poll()
 
     def catch_up(self) -> None:
         """Read everything that is there, and draw it; for pictures and tests."""
@@ -184,10 +199,8 @@ class DashboardApp(App[None]):
         """Say what the trainer has done since the last look; the past of a log that was just opened is no news."""
         counts = dict(self.state.control_count)
         if self.source.behind == 0:
-            said = {
-                "checkpoint": "Checkpoint written", "evaluate": "Evaluated", "pause": "Training is paused",
-                "resume": "Training goes on", "stop": "The trainer is stopping with a checkpoint",
-            }  # fmt: skip
+            # Pausing and stopping show in the header; these two would leave no trace there.
+            said = {"checkpoint": "Checkpoint written", "evaluate": "Evaluated"}
             for action, words in said.items():
                 if self._seen_controls and counts.get(action, 0) > self._seen_controls.get(action, 0):
                     self.notify(words, timeout=4)
@@ -260,7 +273,7 @@ class DashboardApp(App[None]):
 
     def action_checkpoint(self) -> None:
         if self._can_order("save") and self._order("checkpoint"):
-            self.notify("Checkpoint ordered; the trainer writes it after this epoch", timeout=3)
+            self.notify("Checkpoint ordered", timeout=2)
 
     def action_evaluate_or_export(self) -> None:
         if self.phase is Phase.FINISHED:
@@ -268,7 +281,7 @@ class DashboardApp(App[None]):
 
             self.push_screen(ExportScreen(self.directory, self.export_command))
         elif self._can_order("evaluate") and self._order("evaluate"):
-            self.notify("Evaluation ordered; it comes after this epoch", timeout=3)
+            self.notify("Evaluation ordered", timeout=2)
 
     export_command: list[str] | None = None
 

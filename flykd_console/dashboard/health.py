@@ -101,13 +101,13 @@ def notice(
 ) -> Notice | None:
     """What the user must be told, None while training simply goes on."""
     resume = f"flykd-console run --resume {directory.name}"
-    log = _near(directory.worker_log)
+    log = near(directory.worker_log)
     if phase is Phase.UNREADABLE:
         return _unreadable(source.problem, directory)
     if phase is Phase.FINISHED:
         assert isinstance(state.ended, ev.RunFinished)
         if state.exports:
-            bundle = state.exports[-1].bundle
+            bundle = near(state.exports[-1].bundle)
             return Notice(
                 "good", "Exported", "Score with it:", f"flykd-console score {bundle} --disease NAME", ("r results",)
             )
@@ -129,10 +129,10 @@ def notice(
     return None
 
 
-def _near(path: Path) -> str:
+def near(path: Path | str) -> str:
     """The path from here, where it lies below the current folder."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return str(Path(path).relative_to(Path.cwd()))
     except (ValueError, OSError):
         return str(path)
 

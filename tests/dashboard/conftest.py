@@ -36,7 +36,7 @@ def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppMaker:
     monkeypatch.chdir(tmp_path)
 
     def make(state: str = "running", *, alive: bool | None = None, theme: str = DARK, **spec: object) -> DashboardApp:
-        settings: dict[str, object] = {"epochs": 400, "seeds": (45, 46, 47), **spec}
+        settings: dict[str, object] = {"epochs": 200, "seeds": (45, 46, 47), **spec}
         run = write_run(tmp_path / "runs", LogSpec(state=state, **settings))  # type: ignore[arg-type]
         lives = state in ("running", "paused", "starting", "reading") if alive is None else alive
         return app_on(run, alive=lives, theme=theme)

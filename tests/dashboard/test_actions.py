@@ -183,9 +183,9 @@ async def test_zoom_pan_and_reset(make_app: AppMaker) -> None:
         await pilot.press("z", "z")
         assert losses.zoom is not None
         low, high = losses.zoom
-        assert high - low == pytest.approx(100)
+        assert high - low == pytest.approx(50)
         await pilot.press("left")
-        assert losses.zoom[0] == pytest.approx(low - 25)
+        assert losses.zoom[0] == pytest.approx(low - 12.5)
         for _ in range(20):
             await pilot.press("left")
         assert losses.zoom[0] == 0.0
@@ -202,10 +202,10 @@ async def test_reading_line_moves_and_says_values(make_app: AppMaker) -> None:
         await settle(pilot)
         losses = chart(app, "losses")
         await pilot.press("i")
-        assert losses.cursor == 240
+        assert losses.cursor == 120
         await pilot.press("left")
         assert losses.cursor is not None
-        assert losses.cursor < 240
+        assert losses.cursor < 120
         legend = "".join(text for text, _ in losses.rows(100, 20, True)[0])
         assert legend.startswith(f"{losses.cursor:.0f}:")
         assert "original 0.3" in legend
@@ -272,7 +272,7 @@ async def test_tab_reaches_panels_behind_other_tabs(make_app: AppMaker) -> None:
         assert app.main.query_one("#losses").display
 
 
-@pytest.mark.parametrize("panel", ["losses", "seeds", "log", "resources"])
+@pytest.mark.parametrize("panel", ["losses", "seeds", "log"])
 async def test_enter_fills_the_screen_and_escape_returns(make_app: AppMaker, panel: str) -> None:
     app = make_app("running")
     async with app.run_test(size=NORMAL) as pilot:
@@ -355,7 +355,7 @@ async def test_saved_chart_is_a_picture_with_its_values(make_app: AppMaker) -> N
         assert (folder / "losses.svg").read_text().startswith("<svg")
         rows = list(csv.DictReader((folder / "losses.csv").open()))
         assert {row["curve"] for row in rows} == {"original", "pseudo on train", "pseudo on random", "total"}
-        assert len(rows) == 4 * 240
+        assert len(rows) == 4 * 120
         assert float(rows[0]["value"]) > 0
 
 

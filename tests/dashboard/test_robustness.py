@@ -31,7 +31,7 @@ async def test_torn_line_and_garbage_are_left_out_and_counted(make_app: AppMaker
         assert app.phase is Phase.RUNNING
         assert "2 lines of the event log could not be read" in banner_text(app)
         assert app.state.stage is not None
-        assert app.state.stage.epoch == 240
+        assert app.state.stage.epoch == 120
 
 
 async def test_newer_schema_is_told(make_app: AppMaker) -> None:
@@ -129,13 +129,13 @@ async def test_resumed_run_goes_on_where_it_was(make_app: AppMaker) -> None:
                 run=started.run, name=started.name, method=started.method, seeds=started.seeds, stages=started.stages,
                 device="cpu", graph=started.graph, teacher_dim=130, student_dim=80, pid=1, resumed=True,
             ),
-            ev.StageStarted(seed=46, stage="student", epochs=400, first_epoch=200, dim=80, parameters=652_000),
+            ev.StageStarted(seed=46, stage="student", epochs=200, first_epoch=100, dim=80, parameters=652_000),
         )  # fmt: skip
         await settle(pilot)
         assert app.state.ended is None
         stage = app.state.stage
         assert stage is not None
-        assert (stage.epoch, stage.losses["total"].x[-1]) == (200, 200.0)
+        assert (stage.epoch, stage.losses["total"].x[-1]) == (100, 100.0)
 
 
 async def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:

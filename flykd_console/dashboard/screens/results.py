@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
-from flykd_console.dashboard.health import Phase
+from flykd_console.dashboard.health import Phase, near
 from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.dashboard.table import spread_words, summary
 from flykd_console.dashboard.wording import grouped, per_cent, short_relation, signed, span
@@ -112,8 +112,10 @@ def next_steps(state: DashboardState, phase: Phase, run: str) -> Content:
     if phase is not Phase.FINISHED:
         return Content.assemble(("\nTest scores come when a model is done; the table fills as they do.", "$muted"))
     if state.exports:
+        bundle = near(state.exports[-1].bundle)
         return Content.assemble(
-            ("\nNext  ", "bold $primary"), f"flykd-console score {state.exports[-1].bundle} --disease NAME --top 20"
+            ("\nNext  ", "bold $primary"),
+            f"flykd-console score {bundle} --disease NAME --top 20",
         )
     return Content.assemble(
         ("\nNext  ", "bold $primary"), ("e", "bold $key"), " writes and verifies the bundle, as does  ",

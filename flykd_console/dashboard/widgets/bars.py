@@ -10,6 +10,7 @@ from flykd_console.dashboard.keymap import ACTIONS, Action
 from flykd_console.dashboard.progress import Progress
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.wording import grouped, rate, span, stage_words
+from flykd_console.runs.events import RunFinished
 
 _LOUD = {
     Phase.PAUSED: "bold $warning", Phase.PAUSING: "$warning", Phase.CONTINUING: "$warning", Phase.STOPPING: "$warning",
@@ -26,6 +27,13 @@ class Line(Static):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self.auto_links = False
+        self._said: Content | None = None
+
+    def say(self, content: Content, layout: bool = False) -> None:
+        """Write the line anew, if it has changed; `layout`: its height may have changed too."""
+        if self._said is None or self._said != content or self._said.spans != content.spans:
+            self._said = content
+            self.update(content, layout=layout)
 
 
 class HeaderBar(Line):
@@ -33,7 +41,7 @@ class HeaderBar(Line):
 
     def show(self, state: DashboardState, phase: Phase, name: str, width: int) -> None:
         """Write the line anew."""
-        self.update(header(state, phase, name, width))
+        self.say(header(state, phase, name, width))
 
 
 def header(state: DashboardState, phase: Phase, name: str, width: int) -> Content:
@@ -96,14 +104,16 @@ class Banner(Line):
             (f"{mark} {notice.heading} ", f"bold {colour}"),
             (notice.text, "$foreground"),
         ]
-        if notice.command:
-            used = len(notice.heading) + len(notice.text) + len(notice.command) + 6
-            parts += [" " if used <= width else "\n  ", (notice.command, "bold $foreground")]
+        used = len(notice.heading) + len(notice.text) + len(notice.command) + 5 + sum(len(k) + 3 for k in notice.keys)
+        one_line = used <= width - 2
+        if notice.command and one_line:
+            parts.append((f" {notice.command}", "bold $foreground"))
         for command in notice.keys:
             key, _, words = command.partition(" ")
             parts += ["   ", (key, "bold $key"), (f" {words}", "$foreground")]
-        self.set_classes(f"tone-{notice.tone}")
-        self.update(Content.assemble(*parts))
+        if notice.command and not one_line:
+            parts.append((f"\n  {notice.command}", "bold $foreground"))
+        self.say(Content.assemble(*parts), layout=True)
 
 
 class TabBar(Line):
@@ -118,7 +128,7 @@ class TabBar(Line):
             style = "bold reverse $primary" if i == chosen else "$muted"
             parts.append(Content.assemble((text, style)).stylize(f"@click=app.tab({i})"))
             parts.append(" ")
-        self.update(Content.assemble(*parts))
+        self.say(Content.assemble(*parts))
 
 
 class ProgressBar(Line):
@@ -126,7 +136,7 @@ class ProgressBar(Line):
 
     def show(self, state: DashboardState, run: Progress, phase: Phase, width: int) -> None:
         """Write the line anew."""
-        self.update(progress_line(state, run, phase, width))
+        self.say(progress_line(state, run, phase, width))
 
 
 def bar(fraction: float, width: int, style: str) -> Content:
@@ -154,6 +164,8 @@ def progress_line(state: DashboardState, run: Progress, phase: Phase, width: int
         right_end += f"  {done} of {len(seeds)} seeds"
     if phase in (Phase.FINISHED, Phase.STOPPED, Phase.FAILED, Phase.DIED):
         took = state.last_t - state.first_t if state.last_t and state.first_t else None
+        if isinstance(state.ended, RunFinished):
+            took = state.ended.seconds
         end = f"took {span(took)}" if state.resumes == 0 else ""
     elif phase in (Phase.PAUSED, Phase.CONTINUING):
         end = f"{span(run.remaining)} to go" if run.remaining is not None else ""
@@ -174,7 +186,7 @@ class FooterBar(Line):
 
     def show(self, labels: dict[str, str], width: int) -> None:
         """Write the line anew. `labels`: by action id, only those that apply now."""
-        self.update(footer(labels, width))
+        self.say(footer(labels, width))
 
 
 def footer(labels: dict[str, str], width: int) -> Content:

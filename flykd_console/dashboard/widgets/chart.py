@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -64,9 +65,19 @@ class ChartPanel(Widget, can_focus=True):
         self._drawn_for: tuple[int, int, bool] | None = None
 
     def show(self, state: DashboardState) -> None:
-        """Draw this state from now on."""
-        self._state = state
-        self.redraw()
+        """Draw this state from now on; the screen is only touched where the picture has changed."""
+        known, self._state = self._state, state
+        if known is None or self._rows is None or self._drawn_for is None:
+            self.redraw()
+            return
+        title = self._title()
+        if title != self.border_title:
+            self.border_title = title
+        before, self._rows = self._rows, self.rows(*self._drawn_for)
+        changed = [y for y, (old, new) in enumerate(zip(before, self._rows, strict=True)) if old != new]
+        if changed:
+            top, left = self.gutter.top, self.gutter.left
+            self.refresh(Region(left, top + changed[0], self.size.width, changed[-1] - changed[0] + 1))
 
     def redraw(self) -> None:
         """Draw again: the state or the view has changed."""

@@ -47,6 +47,7 @@ class LogView(ScrollView, can_focus=True):
         self._seen = 0
         self._lines: list[tuple[str, str, str]] = []
         self._width = 0
+        self._follow = True
         self.matched = 0
 
     def show(self, state: DashboardState) -> None:
@@ -62,6 +63,10 @@ class LogView(ScrollView, can_focus=True):
         self._wanted = wanted
         self._rebuild()
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._follow = new_value >= self.max_scroll_y - 1
+
     def on_resize(self) -> None:
         if self.scrollable_content_region.width != self._width:
             self._rebuild()
@@ -73,10 +78,12 @@ class LogView(ScrollView, can_focus=True):
 
     def _catch_up(self, to_end: bool = False) -> None:
         state = self._state
-        self._width = self.scrollable_content_region.width
+        width = self.scrollable_content_region.width
+        if width != self._width:
+            self._width, self._seen, self.matched = width, 0, 0
+            self._lines.clear()
         if state is None or self._width < 20:
             return
-        at_end = to_end or self.scroll_offset.y >= self.max_scroll_y - 1
         fresh = min(state.log_total - self._seen, len(state.log))
         if len(self._lines) > 4 * LOG_LINES:
             self._lines, fresh, self.matched = [], len(state.log), 0
@@ -87,8 +94,11 @@ class LogView(ScrollView, can_focus=True):
                 self._wrap(line)
         self._seen = state.log_total
         self.virtual_size = Size(self._width, len(self._lines))
-        if at_end:
-            self.scroll_end(animate=False, immediate=True)
+        if to_end:
+            self._follow = True
+        if self._follow and fresh:
+            # Only after the layout is the end where it belongs.
+            self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
         if fresh or to_end:
             self.refresh()
 

@@ -65,12 +65,14 @@ class ResourcesPanel(Static, can_focus=True):
         super().__init__(id="resources", classes="panel")
         self.border_title = "RESOURCES"
         self._state: DashboardState | None = None
+        self._count = 0
 
     def show(self, state: DashboardState) -> None:
         """Write the lines anew."""
         self._state = state
-        width = self.content_size.width or 40
-        self.update(Content("\n").join(resource_lines(state, width)))
+        lines = resource_lines(state, self.content_size.width or 40)
+        self.update(Content("\n").join(lines), layout=len(lines) != self._count)
+        self._count = len(lines)
 
     def on_resize(self) -> None:
         if self._state is not None:
