@@ -46,10 +46,10 @@ clean: ## remove .venv and what tools left; runs stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt scripts/install
-	@scripts/install $(VENV) '$(TORCH_INDEX)' .
+$(STAMP): pyproject.toml constraints.txt .ci/install
+	@.ci/install $(VENV) '$(TORCH_INDEX)' .
 	@touch $@
 
 $(DEV): $(STAMP)
-	@scripts/install $(VENV) '$(TORCH_INDEX)' '.[dev]'
+	@.ci/install $(VENV) '$(TORCH_INDEX)' '.[dev]'
 	@touch $@

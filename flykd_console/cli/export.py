@@ -38,7 +38,8 @@ def command(
     Every file is read back and checked against what training left in the run before it gets its name; a failed check
     leaves nothing behind and exits with 1. An older bundle is replaced only by a verified one.
 
-    Examples:  [bold]flykd-console export[/bold]  ·  [bold]flykd-console export flykd-2026 --seed 46 --out bundle[/bold]
+    - flykd-console export
+    - flykd-console export flykd-2026 --seed 46 --out bundle
     """
     from rich.console import Console
 

@@ -57,8 +57,8 @@ def command(
     A node is named by its id, its name, or the beginning of its name. Known pairs of the graph are marked with their
     part. With both --disease and --drug that one pair is scored.
 
-    Examples:  [bold]flykd-console score runs/flykd-20260101-120000 --disease asthma --relation indication[/bold]  ·
-    [bold]flykd-console score bundle --pairs pairs.csv --csv > scores.csv[/bold]
+    - flykd-console score runs/flykd-20260101-120000 --disease asthma --relation indication
+    - flykd-console score bundle --pairs pairs.csv --csv > scores.csv
     """
     if json and csv:
         raise UserError("both --json and --csv are given", "flykd-console score", "Choose one.")

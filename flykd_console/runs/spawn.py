@@ -6,6 +6,7 @@ what a running process cannot change: how glibc returns memory, and how many thr
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -73,5 +74,6 @@ def spawn_worker(directory: RunDirectory, *, threads: int = 0, fresh: bool = Fal
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=worker_environment(threads),
+            # The trainer's own arguments say nothing of what the user asked for.
+            env=worker_environment(threads) | {"FLYKD_COMMAND": json.dumps(sys.argv)},
         )

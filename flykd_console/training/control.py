@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from flykd_console.runs.directory import RunDirectory
@@ -29,10 +31,15 @@ class ControlDesk:
         for order in ("stop", "checkpoint", "evaluate"):
             directory.withdraw(order)
 
-    def catch_signals(self) -> None:
-        """Turn SIGINT and SIGTERM into an order to stop."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
+    @contextmanager
+    def catching_signals(self) -> Iterator[None]:
+        """Turn SIGINT and SIGTERM into an order to stop, for the time being."""
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stop:

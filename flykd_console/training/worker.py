@@ -13,6 +13,8 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +50,12 @@ def _run(directory: RunDirectory, fresh: bool) -> int:
     began = time.time()
     resumed = directory.events.exists() and directory.events.stat().st_size > 0
     events = EventWriter(directory.events)
-    _forward_warnings(events)
     control = ControlDesk(directory, events)
-    control.catch_signals()
     try:
-        profile = load_profile(directory.profile)
-        events.write(_first_event(directory, profile, resumed))
-        _train(directory, profile, events, control, fresh, began)
+        with control.catching_signals(), _forwarded_warnings(events):
+            profile = load_profile(directory.profile)
+            events.write(_first_event(directory, profile, resumed))
+            _train(directory, profile, events, control, fresh, began)
     except StopRequestedError:
         events.write(RunFinished(outcome="stopped", seconds=time.time() - began))
     except UserError as error:
@@ -172,7 +173,8 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _forward_warnings(events: EventWriter) -> None:
+@contextmanager
+def _forwarded_warnings(events: EventWriter) -> Iterator[None]:
     """Library warnings become lines of the run's log."""
 
     class ToEvents(logging.Handler):
@@ -180,8 +182,14 @@ def _forward_warnings(events: EventWriter) -> None:
             lines = record.getMessage().strip().splitlines()
             events.write(Log(level="warning", message=lines[0] if lines else ""))
 
+    handler = ToEvents(level=logging.WARNING)
     logging.captureWarnings(True)
-    logging.getLogger().addHandler(ToEvents(level=logging.WARNING))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        logging.captureWarnings(False)
 
 
 if __name__ == "__main__":
