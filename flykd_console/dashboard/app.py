@@ -20,7 +20,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.timer import Timer
 
-from flykd_console.dashboard.health import Orders, Phase, notice, pending_orders, phase_of
+from flykd_console.dashboard.health import DEAD_AFTER, KNOWN_DEAD_AFTER, Orders, Phase, notice, pending_orders, phase_of
 from flykd_console.dashboard.keymap import ACTIONS, bindings
 from flykd_console.dashboard.palette import DARK, LIGHT, THEMES
 from flykd_console.dashboard.progress import progress
@@ -171,7 +171,14 @@ class DashboardApp(App[None]):
             return
         if not self.source.replaying:
             self.orders = pending_orders(self.directory)
-        self.phase = phase_of(self.state, self.source, self.orders, self._alive())
+        self.phase = phase_of(
+            self.state,
+            self.source,
+            self.orders,
+            self._alive(),
+            # A process of ours that has ended is dead at once; its last words may still be on their way.
+            DEAD_AFTER if self._worker is None else KNOWN_DEAD_AFTER,
+        )
         self._acknowledge()
         gain = ""
         if self.phase is Phase.FINISHED:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from flykd_console.dashboard.source import Source
 from flykd_console.dashboard.state import DashboardState
-from flykd_console.dashboard.wording import grouped, span
+from flykd_console.dashboard.wording import clipped, grouped, span
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 
 DEAD_AFTER = 10.0
+KNOWN_DEAD_AFTER = 1.0
 QUIET_AFTER = 30.0
 
 
@@ -54,8 +55,18 @@ def pending_orders(directory: RunDirectory) -> Orders:
     return Orders(**{name: directory.order_file(name).exists() for name in names})
 
 
-def phase_of(state: DashboardState, source: Source, orders: Orders, alive: bool) -> Phase:
-    """The phase. `alive`: a worker holds the lock here, or its process is known to run."""
+def phase_of(
+    state: DashboardState, source: Source, orders: Orders, alive: bool, dead_after: float = DEAD_AFTER
+) -> Phase:
+    """The phase.
+
+    Args:
+        state: What the log says.
+        source: Where it comes from.
+        orders: What lies in the control folder.
+        alive: A worker holds the lock here, or its process is known to run.
+        dead_after: Seconds of silence after which a run without a worker here is dead; it may train on another machine.
+    """
     if source.problem and not (source.problem.endswith("vanished") and state.ended is not None):
         return Phase.UNREADABLE
     if state.finished:
@@ -66,7 +77,7 @@ def phase_of(state: DashboardState, source: Source, orders: Orders, alive: bool)
         return Phase.FAILED
     if source.replaying:
         return Phase.REPLAY
-    if not alive and source.behind == 0 and source.quiet_for() > DEAD_AFTER:
+    if not alive and source.behind == 0 and source.quiet_for() > dead_after:
         return Phase.DIED
     if orders.stop or state.control == "stopping":
         return Phase.STOPPING
@@ -120,7 +131,12 @@ def notice(
         more = f" The traceback is in {log}." if state.ended.traceback else ""
         return Notice("bad", "Failed", f"{state.ended.error.splitlines()[0].rstrip('.')}.{more} Go on:", resume)
     if phase is Phase.DIED:
-        return Notice("bad", "Died", f"The worker ended without a last word; {log} may say why. Go on:", resume)
+        return Notice(
+            "bad",
+            "Died",
+            f"The worker ended without a last word.{_last_line(directory)} Its output: {log}. Go on:",
+            resume,
+        )
     if phase in (Phase.RUNNING, Phase.STARTING) and source.quiet_for() > QUIET_AFTER:
         return Notice("warn", "Quiet", f"No news for {span(source.quiet_for())}; the worker is still there.")
     if source.skipped and phase is not Phase.REPLAY:
@@ -135,6 +151,18 @@ def near(path: Path | str) -> str:
         return str(Path(path).relative_to(Path.cwd()))
     except (ValueError, OSError):
         return str(path)
+
+
+def _last_line(directory: RunDirectory) -> str:
+    """What the worker printed last, in quotation marks after a space; empty where it printed nothing."""
+    try:
+        with open(directory.worker_log, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 4096))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    said = [" ".join(line.split()) for line in lines if line.strip() and line.isprintable()]
+    return f" It printed: “{clipped(said[-1], 100)}”." if said else ""
 
 
 def _where(state: DashboardState) -> str:

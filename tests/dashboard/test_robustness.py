@@ -78,6 +78,20 @@ async def test_worker_that_died_without_a_last_word(make_app: AppMaker) -> None:
         assert "worker.log" in banner_text(app)
 
 
+async def test_worker_that_never_said_a_word_is_quoted_from_its_output(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "fresh")
+    run.path.mkdir()
+    run.worker_log.write_text("Traceback (most recent call last):\nImportError: no module named dgl\n\n")
+    worker = subprocess.Popen([sys.executable, "-c", ""])
+    worker.wait()
+    app = DashboardApp(run, worker=worker, poll_seconds=None)
+    app.source._clock = lambda: time.time() + 2.0  # type: ignore[union-attr]
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        assert app.phase is Phase.DIED
+        assert "It printed: “ImportError: no module named dgl”." in banner_text(app)
+
+
 async def test_silent_log_of_a_living_worker_is_only_quiet(make_app: AppMaker) -> None:
     app = make_app("running")
     app.source._clock = lambda: START + 60.0  # type: ignore[union-attr]
