@@ -134,7 +134,7 @@ def notice(
         return Notice(
             "bad",
             "Died",
-            f"The worker ended without a last word.{_last_line(directory)} Its output: {log}. Go on:",
+            words,
             resume,
         )
     if phase in (Phase.RUNNING, Phase.STARTING) and source.quiet_for() > QUIET_AFTER:
