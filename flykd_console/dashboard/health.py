@@ -129,14 +129,11 @@ def notice(
     if phase is Phase.FAILED:
         assert isinstance(state.ended, ev.RunFailed)
         more = f" The traceback is in {log}." if state.ended.traceback else ""
-        return Notice("bad", "Failed", f"{state.ended.error.splitlines()[0].rstrip('.')}.{more} Go on:", resume)
+        error = (state.ended.error.strip() or "no reason given").splitlines()[0].rstrip(".")
+        return Notice("bad", "Failed", f"{error}.{more} Go on:", resume)
     if phase is Phase.DIED:
-        return Notice(
-            "bad",
-            "Died",
-            words,
-            resume,
-        )
+        words = f"The worker ended without a last word.{_last_line(directory)} Its output: {log}. Go on:"
+        return Notice("bad", "Died", words, resume)
     if phase in (Phase.RUNNING, Phase.STARTING) and source.quiet_for() > QUIET_AFTER:
         return Notice("warn", "Quiet", f"No news for {span(source.quiet_for())}; the worker is still there.")
     if source.skipped and phase is not Phase.REPLAY:
