@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import select
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from flykd_console.cli.app import main
@@ -99,9 +101,18 @@ def test_only_its_own_pages_may_talk_to_a_served_dashboard(
     assert may_enter(host, origin, remote) is enters
 
 
-async def test_served_dashboard_shows_the_run_in_a_socket_and_refuses_strangers(runs: Path) -> None:
-    import aiohttp
+async def status_once_it_listens(session: aiohttp.ClientSession, url: str) -> int:
+    """The server says where it is a moment before it listens."""
+    for _ in range(100):
+        try:
+            async with session.get(url) as page:
+                return page.status
+        except aiohttp.ClientConnectorError:
+            await asyncio.sleep(0.05)
+    raise AssertionError("nobody listens")
 
+
+async def test_served_dashboard_shows_the_run_in_a_socket_and_refuses_strangers(runs: Path) -> None:
     run = write_run(runs, LogSpec(state="finished", epochs=40, seeds=(45,)))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -125,8 +136,7 @@ async def test_served_dashboard_shows_the_run_in_a_socket_and_refuses_strangers(
         assert f"127.0.0.1:{port}" in process.stdout.readline()
         base = f"http://127.0.0.1:{port}"
         async with aiohttp.ClientSession() as session:
-            async with session.get(base) as page:
-                assert page.status == 200
+            assert await status_once_it_listens(session, base) == 200
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(f"{base}/ws", headers={"Origin": "https://elsewhere.example"})
             assert refused.value.status == 403
