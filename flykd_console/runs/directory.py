@@ -82,6 +82,10 @@ class RunDirectory:
         """Parquet: `relation, head_id, tail_id, label, teacher, baseline, student` (logits)."""
         return self.seed(seed) / "test-scores.parquet"
 
+    def evaluation_pairs(self, seed: int) -> Path:
+        """Parquet: `part, relation, head_id, tail_id, label`: validation and test pairs with their stored negatives."""
+        return self.seed(seed) / "evaluation-pairs.parquet"
+
     def labels(self, seed: int) -> Path:
         """Parquet: `relation, head_id, tail_id, part` (train, validation, test): every true pair of the targets."""
         return self.seed(seed) / "labels.parquet"

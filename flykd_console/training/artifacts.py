@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -56,8 +59,6 @@ def _logits(encoded: Encoded, relation: str, heads: NDArray[np.int64], tails: ND
 
 def save_embeddings(task: Task, directory: RunDirectory, name: str, encoded: Encoded) -> None:
     """Write `<model>.embeddings.safetensors`, with the logits of random pairs as a probe for exporters."""
-    import json
-
     target = task.targets[0]
     tensors: dict[str, Tensor] = {"head.embedding": encoded.head, "tail.embedding": encoded.tail}
     for relation, tails in encoded.tails.items():
@@ -104,6 +105,23 @@ def save_test_scores(task: Task, directory: RunDirectory, scored: Mapping[str, M
     _write_parquet(pl.concat(frames), directory.test_scores(task.seed))
 
 
+def save_evaluation_pairs(task: Task, directory: RunDirectory) -> None:
+    """Write `evaluation-pairs.parquet`: the validation and test pairs with their stored negatives."""
+    head_ids, tail_ids = _ids(task.graph, task.targets[0])
+    frames = [
+        pl.DataFrame(
+            {
+                "head_id": head_ids.gather(pairs.heads),
+                "tail_id": tail_ids.gather(pairs.tails),
+                "label": pairs.labels.astype(np.int8),
+            }
+        ).select(pl.lit(part).alias("part"), pl.lit(pairs.relation).alias("relation"), "head_id", "tail_id", "label")
+        for part in ("validation", "test")
+        for pairs in task.evaluation(part)
+    ]
+    _write_parquet(pl.concat(frames), directory.evaluation_pairs(task.seed))
+
+
 def save_labels(task: Task, directory: RunDirectory) -> None:
     """Write `labels.parquet`: every true pair of the targets and the part it belongs to."""
     frames = []
@@ -137,12 +155,8 @@ def _ids(graph: KnowledgeGraph, target: EdgeType) -> tuple[pl.Series, pl.Series]
     return graph.nodes[target.head]["id"].cast(pl.String), graph.nodes[target.tail]["id"].cast(pl.String)
 
 
-def _write_parquet(frame: pl.DataFrame, path: object) -> None:
-    import io
-    from pathlib import Path
-
+def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
-    assert isinstance(path, Path)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, buffer.getvalue())

@@ -46,6 +46,7 @@ class SeedStages:
         task = self.task
         self._say_pooling()
         artifacts.save_labels(task, self.directory)
+        artifacts.save_evaluation_pairs(task, self.directory)
 
         def finetuned(model: HeteroRGCN, session: StageSession) -> None:
             finetune(task, model, task.profile.finetune, session)

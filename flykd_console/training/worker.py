@@ -111,7 +111,7 @@ def _train(
     if profile.engine.threads:
         torch.set_num_threads(profile.engine.threads)
     device = resolve_device(profile.run.device)
-    device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    device_name = _device_name(device)
     sampler = ResourceSampler(events, (device.index or 0) if device.type == "cuda" else None)
     sampler.start()
     try:
@@ -171,6 +171,15 @@ def resolve_device(name: str) -> torch.device:
             "Use auto or cpu, or install a torch build for your GPU.",
         )
     return device
+
+
+def _device_name(device: torch.device) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' if count > 1 else ''}"
 
 
 @contextmanager

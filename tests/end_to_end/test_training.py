@@ -120,6 +120,21 @@ def test_embeddings_reproduce_the_stored_test_logits(tmp_path: Path) -> None:
     assert torch.allclose((h * table["relation/indication"] * t).sum(1), probe, atol=1e-5)
 
 
+def test_evaluation_pairs_are_stored_and_are_the_ones_that_test_scores_used(tmp_path: Path) -> None:
+    directory = _trained(tmp_path / "runs")
+    stored = pl.read_parquet(directory.evaluation_pairs(45))
+    scored = pl.read_parquet(directory.test_scores(45)).select("relation", "head_id", "tail_id", "label")
+    assert stored.filter(pl.col("part") == "test").drop("part").equals(scored)
+    labels = pl.read_parquet(directory.labels(45))
+    for part in ("validation", "test"):
+        positives = stored.filter((pl.col("part") == part) & (pl.col("label") == 1)).select(
+            "relation", "head_id", "tail_id"
+        )
+        true = labels.filter(pl.col("part") == part).select("relation", "head_id", "tail_id")
+        assert positives.sort(pl.all()).equals(true.sort(pl.all()))
+        assert stored.filter(pl.col("part") == part)["label"].mean() == 0.5
+
+
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
     first, second = (_trained(tmp_path / "runs", fresh=True) for _ in range(2))
     assert all(_same(first, second, stage) for stage in ev.STAGES)
