@@ -152,7 +152,8 @@ def _prepare(profile: str, overrides: list[str | Override]) -> RunDirectory:
     from flykd_console.runs.files import replace_file
 
     loaded = load_profile(profile, overrides)
-    typed = any((item if isinstance(item, str) else item.key).startswith("graph.source") for item in overrides)
+    keys = [(item.partition("=")[0] if isinstance(item, str) else item.key).strip() for item in overrides]
+    typed = any(key in ("graph", "graph.source") for key in keys)
     loaded = _with_absolute_source(loaded, Path() if typed else find_profile(profile).parent, profile)
     directory = create_run(loaded.run.name)
     note = f"# Every setting of the run {directory.name}. Train it again: flykd-console run {directory.profile}\n\n"
@@ -173,6 +174,16 @@ def _with_absolute_source(profile: Profile, base: Path, file: str) -> Profile:
     return profile.model_copy(update={"graph": profile.graph.model_copy(update={"source": str(path)})})
 
 
+def _has_results(directory: RunDirectory) -> bool:
+    from flykd_console.runs.results import read_results
+
+    try:
+        read_results(directory.results)
+    except UserError:
+        return False
+    return True
+
+
 def _resumable(name: str) -> RunDirectory:
     from flykd_console.runs.directory import ORDERS, find_run
     from flykd_console.runs.status import status_of
@@ -182,7 +193,7 @@ def _resumable(name: str) -> RunDirectory:
         raise UserError(
             "this run is being trained already", directory.name, f"Watch it: flykd-console watch {directory.name}"
         )
-    if status_of(directory).state == "finished":
+    if status_of(directory).state == "finished" and _has_results(directory):
         raise UserError("this run is finished", directory.name, f"Look at it: flykd-console runs show {directory.name}")
     for order in ORDERS:  # what was ordered of the process that is gone
         directory.withdraw(order)

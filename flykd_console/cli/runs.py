@@ -109,6 +109,10 @@ def rm(
         raise UserError(
             "this run is being trained", directory.name, f"Stop it first: flykd-console runs stop {directory.name}"
         )
+    if not (directory.events.exists() or directory.lock.exists()):
+        raise UserError(
+            "this folder has a profile.toml but is no run", str(directory.path), "Remove it by hand if you mean it."
+        )
     if directory.path.is_symlink():
         raise UserError("this is a link; remove the link or what it points to", str(directory.path))
     if not yes:

@@ -49,11 +49,19 @@ def train(directory: RunDirectory, *, new: bool, fresh: bool, headless: bool, js
     worker = spawn_worker(directory, threads=threads, fresh=fresh)
     if headless or not _on_terminal() or not _dashboard(directory, worker):
         _follow(directory, worker, json, told)
+    if not _has_begun(directory, told):
+        # What the log says is of an earlier start, and nothing about this one.
+        return _conclude(directory, worker, RunStatus(state="died", updated=0.0), new=new, quiet=json)
     status = status_of(directory)
     if status.state in ("finished", "stopped", "failed"):
         with suppress(subprocess.TimeoutExpired):
             worker.wait(_LAST_WORDS_SECONDS)
     return _conclude(directory, worker, status, new=new, quiet=json)
+
+
+def _has_begun(directory: RunDirectory, told: int) -> bool:
+    """Whether the log has grown past what it held before the worker was started."""
+    return directory.events.exists() and directory.events.stat().st_size > told
 
 
 def _on_terminal() -> bool:

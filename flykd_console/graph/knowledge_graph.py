@@ -111,12 +111,21 @@ def with_reverses(edges: Mapping[EdgeType, Pairs]) -> dict[EdgeType, Pairs]:
     """Both directions of every edge, by edge type in sorted order.
 
     Different types gain `rev_<relation>`; equal types get the flipped rows under the same name, a self loop twice.
+
+    Raises:
+        UserError: A relation already bears the name of another one's reverse.
     """
     both: dict[EdgeType, Pairs] = {}
     for edge_type, (heads, tails) in edges.items():
         if edge_type.head == edge_type.tail:
             both[edge_type] = (np.concatenate([heads, tails]), np.concatenate([tails, heads]))
         else:
+            if edge_type.reverse() in edges:
+                raise UserError(
+                    f"the relation {edge_type.reverse().relation!r} bears the name of {edge_type.relation!r}'s reverse",
+                    "graph",
+                    "Leave it out of the file: reverse edges are added by the program.",
+                )
             both[edge_type] = (heads, tails)
             both[edge_type.reverse()] = (tails, heads)
     return dict(sorted(both.items()))

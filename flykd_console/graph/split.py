@@ -60,6 +60,9 @@ def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: profil
 
     parts: dict[str, dict[EdgeType, Pairs]] = {name: {} for name in PARTS}
     for edge_type, (heads, tails) in sorted(graph.edges.items()):
+        if edge_type in targets:
+            # A pair that stands twice must not be learnt in one part and asked in another.
+            heads, tails = _distinct(heads, tails)
         if parts_of_tail is not None and {edge_type.head, edge_type.tail} == {head_type, tail_type}:
             membership = parts_of_tail[tails if edge_type.tail == tail_type else heads]
         else:
@@ -78,6 +81,13 @@ def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: profil
                     "Take a larger graph, other split.fractions, another split.kind or other graph.targets.",
                 )
     return EdgeSplit(targets=targets, train=parts["train"], validation=parts["validation"], test=parts["test"])
+
+
+def _distinct(heads: NDArray[np.int64], tails: NDArray[np.int64]) -> Pairs:
+    """Pairs without repetitions, in order of their first appearance."""
+    _, first = np.unique(np.stack([heads, tails]), axis=1, return_index=True)
+    kept = np.sort(first)
+    return heads[kept], tails[kept]
 
 
 def _random_membership(count: int, fractions: tuple[float, float, float], seed: int, purpose: str) -> NDArray[np.int8]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs, with_reverses
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
 
@@ -66,11 +67,22 @@ class DglPropagation:
     def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted) -> None:
         from flykd_console.graph.dgl_graph import import_dgl, to_dgl
 
-        self._functions = import_dgl().function
         device = model.relation.device
+        try:
+            self._functions = import_dgl().function
+        except ImportError as error:
+            raise UserError(f"dgl cannot be used ({error})", "engine.propagation", "Use planned.") from None
         # Without edges a relation sends nothing, and DGL need not hear of it.
         edges = {edge_type: pairs for edge_type, pairs in graph.edges.items() if len(pairs[0])}
-        self._graph = to_dgl(edges, graph.node_counts).to(device) if edges else None
+        try:
+            self._graph = to_dgl(edges, graph.node_counts).to(device) if edges else None
+        except Exception as error:
+            # dgl's own error class is not importable without dgl; a CPU-only build is the one cause seen.
+            raise UserError(
+                f"this build of dgl does not run on {device} ({str(error).splitlines()[0]})",
+                "engine.propagation",
+                "Use planned, or run on the CPU: --device cpu.",
+            ) from None
         self._counts = graph.node_counts
         self._wanted = {t: torch.from_numpy(np.asarray(rows)).to(device) for t, rows in wanted.items()}
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,17 +131,29 @@ class RunDirectory:
         """
         handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked_within(handle, seconds=1.0):
                 raise UserError(
                     "this run is being trained already", self.name, f"Watch it: flykd-console watch {self.name}"
-                ) from None
+                )
             os.ftruncate(handle, 0)
             os.write(handle, f"{os.getpid()}\n".encode())
             yield
         finally:
             os.close(handle)
+
+
+def _locked_within(handle: int, seconds: float) -> bool:
+    """Take the lock; those who only look at a run hold it for an instant, which is waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def create_run(name: str, root: Path | None = None) -> RunDirectory:
@@ -164,9 +176,22 @@ def create_run(name: str, root: Path | None = None) -> RunDirectory:
 def list_runs(root: Path | None = None) -> list[RunDirectory]:
     """Every run below the root, newest first (by the time that `profile.toml` was written)."""
     root = root or runs_root()
-    found = [p for p in root.iterdir() if (p / "profile.toml").is_file()] if root.is_dir() else []
-    found.sort(key=lambda p: ((p / "profile.toml").stat().st_mtime_ns, p.name), reverse=True)
-    return [RunDirectory(p.absolute()) for p in found]
+    found = []
+    for path in root.iterdir() if root.is_dir() else ():
+        # A run may be removed while we look.
+        with suppress(OSError):
+            found.append(((path / "profile.toml").stat().st_mtime_ns, path.name, path))
+    return [RunDirectory(path.absolute()) for _, _, path in sorted(found, reverse=True)]
+
+
+def _is_finished(run: RunDirectory) -> bool:
+    from flykd_console.runs.events import NewerSchemaError
+    from flykd_console.runs.status import status_of
+
+    try:
+        return run.results.is_file() and status_of(run).state == "finished"
+    except NewerSchemaError:
+        return False
 
 
 def find_run(run: str | None, root: Path | None = None, finished: bool = False) -> RunDirectory:
@@ -189,7 +214,7 @@ def find_run(run: str | None, root: Path | None = None, finished: bool = False) 
             names = ", ".join(r.name for r in matches[:5])
             raise UserError(f"{len(matches)} runs begin with {run!r}: {names}", str(root), "Give more of the name.")
         raise UserError(f"there is no run {run!r}", str(root), "List them: flykd-console runs")
-    runs = [r for r in list_runs(root) if not finished or r.results.is_file()]
+    runs = [r for r in list_runs(root) if not finished or _is_finished(r)]
     if not runs:
         what = "finished run" if finished else "run"
         raise UserError(f"there is no {what} yet", str(root), "Train one: flykd-console run profiles/flykd.toml")

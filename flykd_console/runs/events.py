@@ -160,7 +160,7 @@ class Log(Event, frozen=True, kw_only=True, tag="log"):
 
 
 class StageFinished(Event, frozen=True, kw_only=True, tag="stage.finished"):
-    """`reused_from` names the run whose finished stage was loaded instead of training again."""
+    """`peak_rss`: most resident memory during the stage, bytes. `reused_from`: the run that it was taken over from."""
 
     seed: int
     stage: str

@@ -28,8 +28,6 @@ class ControlDesk:
         self._events = events
         self._last_poll = 0.0
         self._stop = False
-        for order in ("stop", "checkpoint", "evaluate"):
-            directory.withdraw(order)
 
     @contextmanager
     def catching_signals(self) -> Iterator[None]:
@@ -46,20 +44,19 @@ class ControlDesk:
             os._exit(130)
         self._stop = True
 
-    def poll(self, seed: int, stage: str) -> set[str]:
-        """Orders to carry out now, of `checkpoint`, `evaluate` and `stop`; holds here while the run is paused."""
+    def poll(self) -> set[str]:
+        """Orders to carry out now, of `pause`, `checkpoint`, `evaluate` and `stop`; a stop stays until obeyed."""
         now = time.monotonic()
         if not self._stop and now - self._last_poll < _POLL_SECONDS:
             return set()
         self._last_poll = now
-        if self._given("pause") and not self._stop:
-            self._hold(seed, stage)
         orders = {order for order in ("checkpoint", "evaluate", "stop") if self._given(order)}
         for order in orders:
             self._directory.withdraw(order)
+        self._stop = self._stop or "stop" in orders
         if self._stop:
-            orders.add("stop")
-        return orders
+            return orders | {"stop"}
+        return orders | {"pause"} if self._given("pause") else orders
 
     def acknowledge(self, action: str, state: str, seed: int, stage: str) -> None:
         """Write the `control` event that lets a screen claim the action."""
@@ -68,7 +65,8 @@ class ControlDesk:
     def _given(self, order: str) -> bool:
         return self._directory.order_file(order).exists()
 
-    def _hold(self, seed: int, stage: str) -> None:
+    def hold(self, seed: int, stage: str) -> None:
+        """Wait here while the run is paused."""
         self.acknowledge("pause", "paused", seed, stage)
         while self._given("pause") and not self._given("stop") and not self._stop:
             time.sleep(_POLL_SECONDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flykd_console.profile import Profile
 from flykd_console.runs.events import PlannedStage
 
@@ -18,7 +20,10 @@ def stage_epochs(profile: Profile, pretrain_steps: int) -> dict[str, int]:
     return {stage: count for stage, count in epochs.items() if count > 0}
 
 
-def planned_stages(profile: Profile, pretrain_steps: int) -> list[PlannedStage]:
-    """Every stage of every seed, in order."""
-    epochs = stage_epochs(profile, pretrain_steps)
-    return [PlannedStage(seed=seed, stage=s, epochs=n) for seed in profile.run.seeds for s, n in epochs.items()]
+def planned_stages(profile: Profile, pretrain_steps: Mapping[int, int]) -> list[PlannedStage]:
+    """Every stage of every seed, in order; `pretrain_steps` by seed."""
+    return [
+        PlannedStage(seed=seed, stage=stage, epochs=epochs)
+        for seed in profile.run.seeds
+        for stage, epochs in stage_epochs(profile, pretrain_steps[seed]).items()
+    ]

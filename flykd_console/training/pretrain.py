@@ -63,8 +63,8 @@ class AllEdges:
 
 
 def steps_of(task: Task, settings: profile.Pretrain) -> int:
-    """Number of optimiser steps of the stage."""
-    edges = sum(len(heads) for heads, _ in task.messages.edges.values())
+    """Number of optimiser steps of the stage: every training edge counts in both directions."""
+    edges = 2 * sum(len(heads) for heads, _ in task.split.train.values())
     return settings.epochs * -(-edges // settings.batch_size)
 
 
@@ -73,9 +73,10 @@ def pretrain(task: Task, model: HeteroRGCN, settings: profile.Pretrain, session:
     edges = AllEdges(task, model)
     encode = propagation(task.profile.engine.propagation, task.messages, model, edges.wanted)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    shuffle = Shuffle(len(edges), settings.batch_size, task.generator(f"{session.stage}/order"))
-    draw = task.generator(f"{session.stage}/negatives")
-    session.optimizer, session.generators, session.resumables = optimizer, {"negatives": draw}, [shuffle]
+    order, draw = (task.generator(f"{session.stage}/{purpose}") for purpose in ("order", "negatives"))
+    shuffle = Shuffle(len(edges), settings.batch_size, order)
+    session.optimizer, session.resumables = optimizer, [shuffle]
+    session.generators = {"order": order, "negatives": draw}
     session.resume()
 
     for step in session.epochs():
@@ -111,12 +112,10 @@ class Shuffle:
         return self._order[at * self._size : (at + 1) * self._size]
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The order in force and the generator, for a checkpoint."""
-        order = {} if self._order is None else {"shuffle/order": self._order}
-        return order | {"shuffle/generator": self._generator.get_state()}
+        """The order in force, for a checkpoint."""
+        return {} if self._order is None else {"shuffle/order": self._order}
 
     def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take over what `state` returned."""
-        self._generator.set_state(tensors["shuffle/generator"])
         if "shuffle/order" in tensors:
             self._order = tensors["shuffle/order"].to(self._generator.device)

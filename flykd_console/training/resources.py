@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -13,15 +15,15 @@ from flykd_console.runs.log import EventWriter
 
 
 class ResourceSampler:
-    """Writes a `resources` event every `interval` seconds between `start` and `stop`."""
+    """Writes a `resources` event every `interval` seconds between `start` and `stop`; `gpu` is NVML's UUID."""
 
-    def __init__(self, events: EventWriter, gpu_index: int | None, interval: float = 1.0) -> None:
+    def __init__(self, events: EventWriter, gpu: str | None, interval: float = 1.0) -> None:
         self._events = events
         self._interval = max(1.0, interval)
         self._process = psutil.Process()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="resources", daemon=True)
-        self._gpu = None if gpu_index is None else _open_gpu(gpu_index)
+        self._gpu = None if gpu is None else _open_gpu(gpu)
 
     def start(self) -> None:
         self._process.cpu_percent()
@@ -46,12 +48,27 @@ class ResourceSampler:
         )
 
 
-def _open_gpu(index: int) -> Any | None:
+def reset_peak() -> None:
+    """Begin a new peak of resident memory, where the kernel allows it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes() -> int | None:
+    """Peak resident memory since `reset_peak`, in bytes; None where the kernel does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def _open_gpu(uuid: str) -> Any | None:
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetHandleByIndex(index)
+        return pynvml.nvmlDeviceGetHandleByUUID(uuid)
     except pynvml.NVMLError:
         return None
 

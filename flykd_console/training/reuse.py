@@ -20,7 +20,7 @@ REVISION = 1
 
 
 def stage_key(task: Task, stage: str) -> str:
-    """SHA-256 over everything that determines a stage's weights: graph, split, seed and the settings it uses.
+    """SHA-256 over everything that determines a stage's weights: graph, split, seed, device and settings.
 
     How the arithmetic is carried out (`engine`) and how often it is looked at (`validate_every`) are left out.
     """
@@ -31,6 +31,8 @@ def stage_key(task: Task, stage: str) -> str:
         "graph": task.graph.fingerprint,
         "split": task.split.fingerprint,
         "seed": task.seed,
+        # CPU and CUDA draw other random numbers from the same seed.
+        "device": task.device.type,
         "size": size,
         "dim": profile.teacher.dim if size == "teacher" else profile.student.dim,
         "pretrain": profile.pretrain.model_dump(),

@@ -98,8 +98,12 @@ class StageSession:
         tensors, metadata = checkpoint.load_tensors(self.directory.state(self.seed, self.stage))
         self.model.load_tensors(tensors)
         checkpoint.load_optimizer(self.optimizer, tensors, metadata["lr"])
-        for name, generator in self.generators.items():
-            generator.set_state(tensors[f"generator/{name}"])
+        if metadata["device"] == self._device:
+            for name, generator in self.generators.items():
+                generator.set_state(tensors[f"generator/{name}"])
+        else:
+            was, now = metadata["device"], self._device
+            self.log(f"begun on {was} and resumed on {now}, whose random numbers differ: draws begin anew", "warning")
         for resumable in self.resumables:
             resumable.load_state(tensors)
         self.load_scalars(metadata["scalars"])
@@ -122,7 +126,13 @@ class StageSession:
         done = epoch + 1
         detached = {name: loss.detach() for name, loss in losses.items()}
         self._pending.append(_Pending(done, detached, dict(weights) if weights else None, lr))
-        orders = self.control.poll(self.seed, self.stage)
+        orders = self.control.poll()
+        if "pause" in orders:
+            # What is done is told first, and the wait is no epoch's time.
+            self._flush()
+            self.control.hold(self.seed, self.stage)
+            self._since = time.perf_counter()
+            orders = (orders | self.control.poll()) - {"pause"}
         last = done == self.epochs_total
         evaluate = self.evaluate is not None and (done % self.validate_every == 0 or last or "evaluate" in orders)
         save = not last and (done % self.checkpoint_every == 0 or orders & {"checkpoint", "stop"})
@@ -133,6 +143,8 @@ class StageSession:
             self.evaluate_now(done)
         if save:
             self.save_state(done)
+        if "evaluate" in orders and self.evaluate is None:
+            self.log("there is nothing to evaluate while pretraining", "warning")
         for order in sorted(orders):
             self.control.acknowledge(order, "stopping" if order == "stop" else "running", self.seed, self.stage)
         if "stop" in orders and not last:
@@ -155,6 +167,7 @@ class StageSession:
         path = self.directory.state(self.seed, self.stage)
         metadata = {
             "key": self.key,
+            "device": self._device,
             "epoch": epoch,
             "lr": self.optimizer.param_groups[0]["lr"],
             "scalars": self.scalars(),
@@ -163,6 +176,10 @@ class StageSession:
         checkpoint.save_tensors(path, tensors, metadata)
         self._checkpointed = epoch
         self.events.write(Checkpoint(seed=self.seed, stage=self.stage, epoch=epoch, file=path.name))
+
+    @property
+    def _device(self) -> str:
+        return self.model.relation.device.type
 
     def log(self, message: str, level: str = "info") -> None:
         """A line of the run's log."""

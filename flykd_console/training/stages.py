@@ -5,7 +5,6 @@ A finished stage of this run or another one is loaded instead of trained again; 
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +21,7 @@ from flykd_console.training.finetune import finetune
 from flykd_console.training.metrics import Scored, score
 from flykd_console.training.plan import stage_epochs
 from flykd_console.training.pretrain import pretrain, steps_of
+from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.session import StageSession, evaluation_event
 from flykd_console.training.task import Evaluator, Task
@@ -144,6 +144,7 @@ class SeedStages:
         self._log(f"{stage}: trained before {where} under the same graph, split, seed and settings; not trained again")
 
     def _start_event(self, stage: str, model: HeteroRGCN, epochs: int, first_epoch: int) -> None:
+        reset_peak()
         schedule = curriculum_of(self.task.profile).schedule() if stage == "student" else None
         self.events.write(
             StageStarted(
@@ -165,7 +166,7 @@ class SeedStages:
                 stage=stage,
                 epochs=finished.epochs,
                 seconds=finished.seconds,
-                peak_rss=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                peak_rss=peak_bytes(),
                 reused_from=None if finished.run == self.directory.name else finished.run,
             )
         )

@@ -79,7 +79,7 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         method=profile.distill.method,
         seeds=profile.run.seeds,
         # How many steps pretraining takes depends on the graph: `run.prepared` tells.
-        stages=planned_stages(profile, pretrain_steps=min(1, profile.pretrain.epochs)),
+        stages=planned_stages(profile, dict.fromkeys(profile.run.seeds, min(1, profile.pretrain.epochs))),
         device=profile.run.device,
         graph=GraphFacts(source=profile.graph.source, targets=profile.graph.targets),
         teacher_dim=profile.teacher.dim,
@@ -100,6 +100,7 @@ def _train(
     import torch
 
     from flykd_console.graph.load import load_graph
+    from flykd_console.graph.orientation import orient_targets
     from flykd_console.runs.results import Source, build_results, write_results
     from flykd_console.training import artifacts, environment
     from flykd_console.training.pretrain import steps_of
@@ -112,17 +113,30 @@ def _train(
         torch.set_num_threads(profile.engine.threads)
     device = resolve_device(profile.run.device)
     device_name = _device_name(device)
-    sampler = ResourceSampler(events, (device.index or 0) if device.type == "cuda" else None)
+    sampler = ResourceSampler(events, _gpu_uuid(device))
     sampler.start()
     try:
-        graph = load_graph(profile.graph, log=lambda message: events.write(Log(level="info", message=message)))
+
+        def log(message: str) -> None:
+            events.write(Log(level="info", message=message))
+
+        graph = load_graph(profile.graph, log=log)
+        graph = orient_targets(graph, profile.graph.targets, profile.graph.pooling.relations, log)
         targets = graph.targets(profile.graph.targets)
         facts = environment.describe(graph, str(device), device_name, torch.get_num_threads())
         environment.write(directory, facts)
         artifacts.save_nodes(graph, targets, directory)
-        tasks = [Task(profile, graph, targets, seed, device) for seed in profile.run.seeds]
-        # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
-        facts["splits"] = {str(task.seed): task.split.fingerprint for task in tasks}
+
+        def task_of(seed: int) -> Task:
+            # Made anew for each use: a seed's prepared state is large.
+            return Task(profile, graph, targets, seed, device)
+
+        steps = {}
+        for seed in profile.run.seeds:
+            # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
+            task = task_of(seed)
+            facts["splits"][str(seed)] = task.split.fingerprint
+            steps[seed] = steps_of(task, profile.pretrain)
         environment.write(directory, facts)
         events.write(
             RunPrepared(
@@ -133,20 +147,19 @@ def _train(
                     edges=graph.edge_count,
                     targets=profile.graph.targets,
                 ),
-                stages=planned_stages(profile, steps_of(tasks[0], profile.pretrain)),
+                stages=planned_stages(profile, steps),
                 device=str(device),
                 device_name=device_name,
                 seconds=time.time() - began,
             )
         )
         results = {}
-        for i, task in enumerate(tasks):
-            stages = SeedStages(task, directory, events, control, StageStore(directory, fresh))
-            results[task.seed] = stages.run()
-            # A seed's prepared state is large; the next one makes its own.
-            tasks[i] = Task(profile, graph, targets, task.seed, device)
         source = Source(source=graph.source, fingerprint=graph.fingerprint)
-        write_results(directory, build_results(directory.name, profile.distill.method, source, results))
+        for seed in profile.run.seeds:
+            stages = SeedStages(task_of(seed), directory, events, control, StageStore(directory, fresh))
+            results[seed] = stages.run()
+            # After each seed, so that a run that ends early leaves what it has measured.
+            write_results(directory, build_results(directory.name, profile.distill.method, source, results))
         events.write(RunFinished(outcome="finished", seconds=time.time() - began))
     finally:
         sampler.stop()
@@ -171,6 +184,13 @@ def resolve_device(name: str) -> torch.device:
             "Use auto or cpu, or install a torch build for your GPU.",
         )
     return device
+
+
+def _gpu_uuid(device: torch.device) -> str | None:
+    """How NVML knows the device; its own numbers heed no CUDA_VISIBLE_DEVICES."""
+    import torch
+
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
 
 
 def _device_name(device: torch.device) -> str:

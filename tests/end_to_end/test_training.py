@@ -16,11 +16,13 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
-from flykd_console.training.control import ControlDesk
+from flykd_console.training.checkpoint import load_tensors, save_tensors
+from flykd_console.training.session import StageSession
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph, write_kg_csv
 from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
 
@@ -142,20 +144,27 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> Non
     assert not _same(first, other, "student")
 
 
+def _order_at(patched: pytest.MonkeyPatch, stage: str, epoch: int, order: str) -> None:
+    """Have an order found at an epoch of a stage, counted from 1."""
+    record = StageSession.record
+
+    def ordered(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
+        if (self.stage, at + 1) == (stage, epoch):
+            self.directory.order(order)
+            patched.setattr("flykd_console.training.control._POLL_SECONDS", 0.0)
+        record(self, at, *arguments, **keywords)
+
+    patched.setattr(StageSession, "record", ordered)
+
+
 @pytest.mark.parametrize(("stage", "after"), [("pretrain-teacher", 1), ("teacher", 9), ("baseline", 3), ("student", 7)])
 def test_a_stopped_run_resumed_ends_like_one_that_was_never_stopped(
     stage: str, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = _trained(tmp_path / "whole")
     directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
-    seen = {"count": 0}
-
-    def poll(self: ControlDesk, seed: int, current: str) -> set[str]:
-        seen["count"] += current == stage
-        return {"stop"} if current == stage and seen["count"] == after else set()
-
     with monkeypatch.context() as patched:
-        patched.setattr(ControlDesk, "poll", poll)
+        _order_at(patched, stage, after, "stop")
         assert worker.main([str(directory.path)]) == 0
     assert events_of(directory)[-1].outcome == "stopped"  # type: ignore[union-attr]
     assert directory.state(45, stage).is_file()
@@ -167,6 +176,68 @@ def test_a_stopped_run_resumed_ends_like_one_that_was_never_stopped(
     assert not directory.state(45, stage).exists()
     assert all(_same(whole, directory, s) for s in ev.STAGES)
     assert pl.read_parquet(directory.test_scores(45)).equals(pl.read_parquet(whole.test_scores(45)))
+
+
+def test_a_stop_in_a_stages_last_epoch_ends_the_run_in_the_next_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
+    _order_at(monkeypatch, "teacher", 10, "stop")
+    assert worker.main([str(directory.path)]) == 0
+    events = events_of(directory)
+    assert [e.outcome for e in events if isinstance(e, ev.RunFinished)] == ["stopped"]
+    assert [e.stage for e in events if isinstance(e, ev.StageFinished)][-1] == "teacher"
+    assert "student" not in {e.stage for e in events if isinstance(e, ev.StageStarted)}
+
+
+def test_a_stop_ordered_before_the_trainer_is_up_is_obeyed(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
+    directory.order("stop")
+    assert worker.main([str(directory.path)]) == 0
+    assert [e.outcome for e in events_of(directory) if isinstance(e, ev.RunFinished)] == ["stopped"]
+
+
+def test_a_pause_is_no_training_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
+    _order_at(monkeypatch, "teacher", 3, "pause")
+    release = threading.Timer(3.0, directory.withdraw, ["pause"])
+    release.start()
+    assert worker.main([str(directory.path)]) == 0
+    release.join()
+    (teacher,) = [e for e in events_of(directory) if isinstance(e, ev.StageFinished) and e.stage == "teacher"]
+    said = [e for e in events_of(directory) if isinstance(e, ev.Control)]
+    assert [e.action for e in said] == ["pause", "resume"]
+    assert said[1].t - said[0].t > 0.5
+    assert teacher.seconds < said[1].t - said[0].t
+
+
+def test_a_state_of_another_device_is_resumed_with_new_draws_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
+    with monkeypatch.context() as patched:
+        _order_at(patched, "teacher", 5, "stop")
+        assert worker.main([str(directory.path)]) == 0
+    path = directory.state(45, "teacher")
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, tensors, metadata | {"device": "cuda"})
+    assert worker.main([str(directory.path)]) == 0
+    assert any("begun on cuda and resumed on cpu" in e.message for e in events_of(directory) if isinstance(e, ev.Log))
+    assert directory.results.is_file()
+
+
+def test_targets_written_tail_first_train_like_those_written_head_first(tmp_path: Path) -> None:
+    plain = _trained(tmp_path / "runs")
+    graph = small_graph()
+    turned = {e: p for e, p in graph.edges.items() if e != INDICATION}
+    turned[EdgeType("disease", "indication", "drug")] = graph.edges[INDICATION][::-1]
+    path = write_kg_csv(KnowledgeGraph(graph.nodes, turned, "turned"), tmp_path / "turned.csv")
+    directory = make_run(tmp_path / "runs", tiny_profile(path))
+    assert worker.main([str(directory.path)]) == 0
+    assert any("the other way round" in e.message for e in events_of(directory) if isinstance(e, ev.Log))
+    columns = ["relation", "head_id", "tail_id", "part"]
+    first, second = (pl.read_parquet(d.labels(45)).sort(columns) for d in (plain, directory))
+    assert first.equals(second)
 
 
 def test_finished_stages_are_reused_and_fresh_trains_anew(tmp_path: Path) -> None:
@@ -208,8 +279,6 @@ def test_dgl_and_planned_end_with_the_same_scores(tmp_path: Path) -> None:
 
 
 def test_other_names_and_no_profile_relations_train_without_pooling_and_say_so(tmp_path: Path) -> None:
-    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
-
     graph = small_graph()
     kept = {
         EdgeType("compound", "treats", "illness"): graph.edges[INDICATION],

@@ -9,6 +9,7 @@ from flykd_console import profile
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, with_reverses
 from flykd_console.graph.negatives import evaluation_pairs
+from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split import PARTS, split_graph
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -67,6 +68,42 @@ def test_targets_that_are_not_there_name_what_is() -> None:
         small_graph().targets(["indication", "drug_protein"])
     with pytest.raises(UserError, match="with itself"):
         small_graph().targets(["protein_protein"])
+
+
+def test_a_target_pair_that_stands_twice_is_kept_once() -> None:
+    graph = small_graph()
+    heads, tails = graph.edges[INDICATION]
+    twice = dict(graph.edges) | {INDICATION: (np.tile(heads, 2), np.tile(tails, 2))}
+    split = split_graph(KnowledgeGraph(graph.nodes, twice, "g"), TARGETS, profile.Split(kind="random"), 45)
+    pairs = [pair for name in PARTS for pair in zip(*split.part(name)[INDICATION], strict=True)]
+    assert len(pairs) == len(set(pairs)) == len(heads)
+
+
+def test_a_relation_named_like_another_ones_reverse_is_refused() -> None:
+    graph = small_graph()
+    edges = dict(graph.edges) | {EdgeType("disease", "rev_indication", "drug"): graph.edges[INDICATION][::-1]}
+    with pytest.raises(UserError, match="'rev_indication' bears the name of 'indication's reverse"):
+        with_reverses(edges)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_targets_are_turned_so_that_the_tail_is_what_pooling_touches(both: bool) -> None:
+    graph = small_graph()
+    turned = {EdgeType("disease", "indication", "drug"): graph.edges[INDICATION][::-1]}
+    if both:
+        turned[EdgeType("disease", "contraindication", "drug")] = graph.edges[CONTRAINDICATION][::-1]
+    kept = {e: p for e, p in graph.edges.items() if e.relation not in {t.relation for t in turned}}
+    said: list[str] = []
+    found = orient_targets(
+        KnowledgeGraph(graph.nodes, kept | turned, "g"),
+        ["contraindication", "indication"],
+        ["disease_disease"],
+        said.append,
+    )
+    assert found.targets(["contraindication", "indication"]) == TARGETS
+    assert np.array_equal(found.edges[INDICATION][0], graph.edges[INDICATION][0])
+    assert len(said) == 1
+    assert orient_targets(graph, ["contraindication", "indication"], ["disease_disease"]) is graph
 
 
 def test_evaluation_negatives_keep_the_head_and_draw_from_the_parts_own_tails() -> None:
