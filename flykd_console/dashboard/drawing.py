@@ -161,6 +161,10 @@ def plot_width(spec: ChartSpec, width: int) -> int:
     return width - GUTTER - margin
 
 
+# Below float32's smallest normal number a logarithmic axis has no ticks to offer.
+_LEAST_ON_LOG = 1e-37
+
+
 @dataclass
 class _Piece:
     """A curve as far as it is in the picture, thinned."""
@@ -189,9 +193,9 @@ def _y_axis(spec: ChartSpec, pieces: list[_Piece]) -> tuple[Axis, float | None]:
         values += [spec.band[1], spec.band[2]]
     everything = np.concatenate([*values, *raw]) if values or raw else np.empty(0)
     everything = everything[np.isfinite(everything)]
-    log = spec.log_y and bool((everything > 0).any())
+    log = spec.log_y and bool((everything >= _LEAST_ON_LOG).any())
     if log:
-        everything = everything[everything > 0]
+        everything = everything[everything >= _LEAST_ON_LOG]
     if not len(everything):
         return Axis(0.0, 1.0), None
     low, high = float(everything.min()), float(everything.max())

@@ -122,7 +122,8 @@ def with_reverses(edges: Mapping[EdgeType, Pairs]) -> dict[EdgeType, Pairs]:
         else:
             if edge_type.reverse() in edges:
                 raise UserError(
-                    f"the relation {edge_type.reverse().relation!r} bears the name of {edge_type.relation!r}'s reverse",
+                    f"the relation {edge_type.reverse().relation!r} bears the name of the reverse of "
+                    f"{edge_type.relation!r}",
                     "graph",
                     "Leave it out of the file: reverse edges are added by the program.",
                 )

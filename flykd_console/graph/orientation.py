@@ -19,7 +19,7 @@ def orient_targets(
 ) -> KnowledgeGraph:
     """The graph with its target relations all pointing the same way.
 
-    The tail is the type that the pooling relations touch; where they touch both or neither, the tail of the first target.
+    The tail is the type that the pooling relations touch; where they touch both or neither, the first target's.
     Targets that are missing, ambiguous or join other types are left as they are; `KnowledgeGraph.targets` refuses them.
     """
     targets = [edge_type for relation in relations for edge_type in graph.edges if edge_type.relation == relation]

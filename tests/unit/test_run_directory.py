@@ -20,6 +20,19 @@ def make(root: Path, name: str, finished: bool = False) -> RunDirectory:
     directory.profile.write_text("")
     if finished:
         directory.results.write_text("{}")
+        begun = ev.RunStarted(
+            run=name,
+            name=name,
+            method="flykd",
+            seeds=[45],
+            stages=[],
+            device="cpu",
+            graph=ev.GraphFacts(source="embedded"),
+            teacher_dim=130,
+            student_dim=80,
+            pid=1,
+        )
+        directory.events.write_bytes(ev.encode(begun) + ev.encode(ev.RunFinished(outcome="finished", seconds=1.0)))
     return directory
 
 
@@ -43,6 +56,7 @@ def test_runs_are_found_by_name_beginning_path_and_age(runs: Path) -> None:
     first = make(runs, "alpha-1", finished=True)
     time.sleep(0.01)
     second = make(runs, "beta-1")
+    second.results.write_text("{}")  # what the first of several seeds leaves
     (runs / "no-run").mkdir()
     assert [run.name for run in list_runs()] == ["beta-1", "alpha-1"]
     assert find_run("alpha-1").path == first.path

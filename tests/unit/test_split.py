@@ -82,7 +82,7 @@ def test_a_target_pair_that_stands_twice_is_kept_once() -> None:
 def test_a_relation_named_like_another_ones_reverse_is_refused() -> None:
     graph = small_graph()
     edges = dict(graph.edges) | {EdgeType("disease", "rev_indication", "drug"): graph.edges[INDICATION][::-1]}
-    with pytest.raises(UserError, match="'rev_indication' bears the name of 'indication's reverse"):
+    with pytest.raises(UserError, match="'rev_indication' bears the name of the reverse of 'indication'"):
         with_reverses(edges)
 
 
