@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from flykd_console.runs.events import RelationScore
 from flykd_console.runs.results import Scores
@@ -19,6 +18,9 @@ Scored = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 def score_relation(labels: NDArray[np.float32], logits: NDArray[np.float32]) -> RelationScore:
     """AUPRC and AUROC of one relation; labels 0 or 1, both float32 [n], both classes present."""
+    # Here and not above: the import takes a second, which the first epochs need not wait for.
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     positives = int(labels.sum())
     return RelationScore(
         auprc=float(average_precision_score(labels, logits)),
