@@ -118,7 +118,7 @@ class RandomGraph(Section):
     """Algorithm 1: random pairs that the teacher labels."""
 
     labels_per_relation: int = Field(100_000, ge=1)
-    sampler: Literal["pairs"] = "pairs"
+    sampler: Literal["pairs", "blocks", "exact"] = "pairs"
     degree_power: float = Field(1.0, ge=0.0)
     refresh_every: int = Field(1, ge=0, description="0: drawn once")
 

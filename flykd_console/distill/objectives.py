@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from flykd_console.distill.label_blocks import block_loss
 from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
-from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
 from flykd_console.model.link_encoder import Encoded
 
 
@@ -38,12 +39,25 @@ class LabelBatch:
     constant: tuple[Tensor, int] | None = None
 
 
-class LabelSource(Protocol):
-    """Gives the pairs and labels of an epoch."""
+@runtime_checkable
+class PairSource(Protocol):
+    """Gives the pairs and labels of an epoch, to be scored together with those of other sources."""
 
     def batch(self, epoch: int) -> LabelBatch:
         """The batch of an epoch, counted from 0."""
         ...
+
+
+@runtime_checkable
+class BlockSource(Protocol):
+    """Computes its loss itself, for labels too many to be listed."""
+
+    def loss(self, encoded: Encoded, epoch: int) -> Tensor:
+        """The mean loss of an epoch, counted from 0; differentiable."""
+        ...
+
+
+LabelSource = PairSource | BlockSource
 
 
 class Negatives:
@@ -127,8 +141,48 @@ class PseudoRandom:
         self._soft = soft
 
     def batch(self, epoch: int) -> LabelBatch:
-        pairs = self._graphs.pairs(epoch)
+        pairs = self._graphs.current(epoch)
         return LabelBatch(pairs=pairs, labels=self._soft.probabilities(pairs))
+
+
+class PseudoBlocks:
+    """`L_pr` on blocks: m heads with n tails drawn anew, or (`blocks` None) its expectation over all random graphs.
+
+    The expectation weighs every pair of the support by the chance that a draw is that pair: p_head q_tail, each
+    proportional to degree^power. It is the limit of infinitely many labels, without sampling noise.
+    """
+
+    def __init__(self, space: PairSpace, soft: SoftLabels, blocks: RandomBlocks | None, degree_power: float) -> None:
+        self._space = space
+        self._blocks = blocks
+        teacher = soft.teacher
+        self._teacher = [
+            (
+                teacher.head.index_select(0, pairs.heads) * teacher.relation[pairs.relation],
+                teacher.tails[pairs.relation],
+            )
+            for pairs in space.relations
+        ]
+        self._weights = [
+            (p.float(), q.float()) for p, q in (degree_weights(pairs, degree_power) for pairs in space.relations)
+        ]
+
+    def loss(self, encoded: Encoded, epoch: int) -> Tensor:
+        total = []
+        drawn = None if self._blocks is None else self._blocks.current(epoch)
+        for i, pairs in enumerate(self._space.relations):
+            heads = encoded.head.index_select(0, pairs.heads) * encoded.relation[pairs.relation]
+            tails = encoded.tails[pairs.relation]
+            teacher_heads, teacher_tails = self._teacher[i]
+            p, q = self._weights[i]
+            if drawn is not None:
+                rows, columns = drawn[2 * i], drawn[2 * i + 1]
+                heads, teacher_heads = heads.index_select(0, rows), teacher_heads.index_select(0, rows)
+                tails, teacher_tails = tails.index_select(0, columns), teacher_tails.index_select(0, columns)
+                p, q = (p.new_full((len(drawn_ends),), 1 / len(drawn_ends)) for drawn_ends in (rows, columns))
+            total.append(block_loss(heads, tails, teacher_heads, teacher_tails, p, q))
+        # Every relation has the same number of labels, so the mean over labels is the mean over relations.
+        return torch.stack(total).mean()
 
 
 def losses(
@@ -138,7 +192,17 @@ def losses(
 
     Every source's pairs are scored together, so the score matrix is formed and differentiated once.
     """
-    batches = {name: source.batch(epoch) for name, source in sources.items() if weights[name] > 0.0}
+    active = {name: source for name, source in sources.items() if weights[name] > 0.0}
+    batches = {name: source.batch(epoch) for name, source in active.items() if isinstance(source, PairSource)}
+    result: dict[str, Tensor] = {}
+    if batches:
+        result |= _pair_losses(space, encoded, batches)
+    result |= {name: source.loss(encoded, epoch) for name, source in active.items() if isinstance(source, BlockSource)}
+    result["total"] = torch.stack([weights[name] * loss for name, loss in result.items()]).sum()
+    return result
+
+
+def _pair_losses(space: PairSpace, encoded: Encoded, batches: Mapping[str, LabelBatch]) -> dict[str, Tensor]:
     everything = [torch.cat(parts) for parts in zip(*(batch.pairs for batch in batches.values()), strict=True)]
     logits = space.logits(encoded, everything)
     pieces = [
@@ -153,5 +217,4 @@ def losses(
         if batch.constant is not None:
             summed, count = summed + batch.constant[0], count + batch.constant[1]
         result[name] = summed / count
-    result["total"] = torch.stack([weights[name] * loss for name, loss in result.items()]).sum()
     return result

@@ -102,11 +102,15 @@ class PairSpace:
 
 
 class SoftLabels:
-    """The frozen teacher's probabilities of pairs: computed once where the matrix fits, per pair otherwise."""
+    """The frozen teacher's probabilities of pairs: computed once where the matrix fits, per pair otherwise.
+
+    Attributes:
+        teacher: What the teacher encoded, without gradients.
+    """
 
     def __init__(self, space: PairSpace, teacher: Encoded) -> None:
         self._space = space
-        self._teacher = Encoded(
+        self.teacher = Encoded(
             head=teacher.head.detach(),
             tails={r: x.detach() for r, x in teacher.tails.items()},
             relation={r: x.detach() for r, x in teacher.relation.items()},
@@ -114,9 +118,9 @@ class SoftLabels:
         )
         self._tables: list[Tensor | None] = [
             all_logits(
-                self._teacher.head.index_select(0, pairs.heads),
-                self._teacher.relation[pairs.relation],
-                self._teacher.tails[pairs.relation],
+                self.teacher.head.index_select(0, pairs.heads),
+                self.teacher.relation[pairs.relation],
+                self.teacher.tails[pairs.relation],
             ).view(-1)
             if pairs.area <= space._dense_limit
             else None
@@ -130,7 +134,7 @@ class SoftLabels:
             return [
                 table.index_select(0, i) for table, i in zip(self._tables, indices, strict=True) if table is not None
             ]
-        return self._space.logits(self._teacher, indices)
+        return self._space.logits(self.teacher, indices)
 
     def probabilities(self, indices: list[Tensor]) -> list[Tensor]:
         """Soft labels y = sigmoid(teacher logit), per relation [n_r]."""

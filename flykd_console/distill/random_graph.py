@@ -3,9 +3,13 @@
 For each relation k heads are drawn with probability proportional to their training degree, k tails likewise and
 independently, and paired up; duplicates stay. A node drawn by degree is an end of a uniformly drawn edge, so a draw
 costs O(1), on the device, without a table. With another power of the degree it is a draw from the powered distribution.
+
+`RandomGraphs` draws pairs, as the paper does. `RandomBlocks` draws m heads and n tails, whose pairs are all labelled.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -14,51 +18,71 @@ from flykd_console import profile
 from flykd_console.distill.pair_space import PairSpace, RelationPairs
 
 
-class RandomGraphs:
-    """A stream of random graphs; drawn anew every `refresh_every` epochs (0: once)."""
+class Redrawn:
+    """A stream of draws, made anew every `refresh_every` epochs (0: once), that a checkpoint can keep."""
 
     def __init__(self, space: PairSpace, settings: profile.RandomGraph, generator: torch.Generator) -> None:
         self._space = space
         self._settings = settings
         self._generator = generator
-        self._current: list[Tensor] | None = None
-        self._weights = [
-            None if settings.degree_power == 1.0 else _powered(pairs, settings.degree_power)
-            for pairs in space.relations
-        ]
+        self._current: list[Tensor] = []
 
-    def pairs(self, epoch: int) -> list[Tensor]:
-        """The random graph of an epoch: per relation flat indices, int64 [labels_per_relation]."""
+    def draw(self) -> list[Tensor]:
+        """A fresh draw, the same number of int64 tensors each time."""
+        raise NotImplementedError
+
+    def current(self, epoch: int) -> list[Tensor]:
+        """The draw of an epoch, counted from 0."""
         every = self._settings.refresh_every
-        if self._current is None or (every > 0 and epoch % every == 0):
-            self._current = [
-                self._draw(pairs, weights) for pairs, weights in zip(self._space.relations, self._weights, strict=True)
-            ]
+        if not self._current or (every > 0 and epoch % every == 0):
+            self._current = self.draw()
         return self._current
 
-    def _draw(self, pairs: RelationPairs, weights: tuple[Tensor, Tensor] | None) -> Tensor:
-        count, device = self._settings.labels_per_relation, pairs.edge_heads.device
-        if weights is None:
-            first, second = torch.randint(
-                pairs.edge_count, (2, count), generator=self._generator, device=device
-            ).unbind()
-            return pairs.flat(pairs.edge_heads[first], pairs.edge_tails[second])
-        heads, tails = (torch.multinomial(w, count, replacement=True, generator=self._generator) for w in weights)
-        return pairs.flat(heads, tails)
-
     def state(self) -> dict[str, Tensor]:
-        """The graph in force, for a checkpoint; empty before the first draw."""
-        return {f"random_graph/{i}": pairs for i, pairs in enumerate(self._current or [])}
+        """The draw in force, for a checkpoint; empty before the first."""
+        return {f"random_graph/{i}": drawn for i, drawn in enumerate(self._current)}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `state` returned."""
-        found = [tensors.get(f"random_graph/{i}") for i in range(len(self._space.relations))]
-        present = [pairs.to(self._space.relations[0].edge_heads.device) for pairs in found if pairs is not None]
-        self._current = present if len(present) == len(found) else None
+        device = self._space.relations[0].edge_heads.device
+        kept = sorted((int(name.split("/")[1]), x) for name, x in tensors.items() if name.startswith("random_graph/"))
+        self._current = [drawn.to(device) for _, drawn in kept]
+
+    def _ends(self, pairs: RelationPairs, heads: int, tails: int) -> tuple[Tensor, Tensor]:
+        """Heads and tails by degree, independently, int64 [heads] and [tails]."""
+        device = pairs.edge_heads.device
+        if self._settings.degree_power == 1.0:
+            first = torch.randint(pairs.edge_count, (heads,), generator=self._generator, device=device)
+            second = torch.randint(pairs.edge_count, (tails,), generator=self._generator, device=device)
+            return pairs.edge_heads[first], pairs.edge_tails[second]
+        weights = degree_weights(pairs, self._settings.degree_power)
+        first, second = (
+            torch.multinomial(w, count, replacement=True, generator=self._generator)
+            for w, count in zip(weights, (heads, tails), strict=True)
+        )
+        return first, second
 
 
-def _powered(pairs: RelationPairs, power: float) -> tuple[Tensor, Tensor]:
-    """degree^power of heads and tails, float64; normalisation is the draw's."""
+class RandomGraphs(Redrawn):
+    """Pairs, per relation flat indices int64 [labels_per_relation]."""
+
+    def draw(self) -> list[Tensor]:
+        count = self._settings.labels_per_relation
+        return [pairs.flat(*self._ends(pairs, count, count)) for pairs in self._space.relations]
+
+
+class RandomBlocks(Redrawn):
+    """Heads and tails whose every pair is labelled: per relation int64 [m] and [n], m n about `labels_per_relation`."""
+
+    def draw(self) -> list[Tensor]:
+        labels = self._settings.labels_per_relation
+        heads = max(1, math.isqrt(labels))
+        tails = -(-labels // heads)
+        return [end for pairs in self._space.relations for end in self._ends(pairs, heads, tails)]
+
+
+def degree_weights(pairs: RelationPairs, power: float) -> tuple[Tensor, Tensor]:
+    """Probability of each head and each tail, proportional to degree^power, float64 [m] and [n]."""
     heads = torch.bincount(pairs.edge_heads, minlength=len(pairs.heads)).double().pow(power)
     tails = torch.bincount(pairs.edge_tails, minlength=pairs.tail_count).double().pow(power)
-    return heads, tails
+    return heads / heads.sum(), tails / tails.sum()

@@ -9,9 +9,17 @@ from __future__ import annotations
 import torch
 
 from flykd_console.distill.curriculum import Curriculum
-from flykd_console.distill.objectives import LabelSource, Negatives, Original, PseudoRandom, PseudoTrain, losses
+from flykd_console.distill.objectives import (
+    LabelSource,
+    Negatives,
+    Original,
+    PseudoBlocks,
+    PseudoRandom,
+    PseudoTrain,
+    losses,
+)
 from flykd_console.distill.pair_space import SoftLabels
-from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redrawn
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import Profile
 from flykd_console.training.schedule import LatePlateau
@@ -32,7 +40,8 @@ def distill(task: Task, teacher: HeteroRGCN, student: HeteroRGCN, session: Stage
         soft = SoftLabels(task.space, task.training_encoder(teacher)(teacher))
     purposes = ("negatives", "pseudo_negatives", "random_graph")
     draw = {purpose: task.generator(f"{session.stage}/{purpose}") for purpose in purposes}
-    graphs = RandomGraphs(task.space, profile.distill.random_graph, draw["random_graph"])
+    random = profile.distill.random_graph
+    graphs = (RandomGraphs if random.sampler == "pairs" else RandomBlocks)(task.space, random, draw["random_graph"])
     sources = label_sources(task, soft, graphs, draw)
     curriculum = curriculum_of(profile)
     optimizer = torch.optim.Adam(student.parameters(), lr=profile.finetune.lr, fused=True)
@@ -53,7 +62,7 @@ def distill(task: Task, teacher: HeteroRGCN, student: HeteroRGCN, session: Stage
 
 
 def label_sources(
-    task: Task, soft: SoftLabels, graphs: RandomGraphs, draw: dict[str, torch.Generator]
+    task: Task, soft: SoftLabels, graphs: Redrawn, draw: dict[str, torch.Generator]
 ) -> dict[str, LabelSource]:
     """The sources that the profile names, in its order."""
     space, settings, filtered = task.space, task.profile.distill, task.profile.split.filter_negatives
@@ -62,6 +71,14 @@ def label_sources(
         "pseudo_train": PseudoTrain(
             space, Negatives(space, draw["pseudo_negatives"], filtered), soft, settings.pseudo_negatives
         ),
-        "pseudo_random": PseudoRandom(graphs, soft),
+        "pseudo_random": _pseudo_random(task, soft, graphs),
     }
     return {name: known[name] for name in settings.sources}
+
+
+def _pseudo_random(task: Task, soft: SoftLabels, graphs: Redrawn) -> LabelSource:
+    settings = task.profile.distill.random_graph
+    if isinstance(graphs, RandomGraphs):
+        return PseudoRandom(graphs, soft)
+    blocks = graphs if isinstance(graphs, RandomBlocks) and settings.sampler == "blocks" else None
+    return PseudoBlocks(task.space, soft, blocks, settings.degree_power)

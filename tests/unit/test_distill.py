@@ -78,7 +78,7 @@ def test_break_points_scale_with_the_epochs_and_the_schedule_shows_both_sides_of
 def test_random_graph_nodes_come_in_proportion_to_their_degree_independently() -> None:
     space = _space()
     settings = profile.RandomGraph(labels_per_relation=200_000)
-    drawn = RandomGraphs(space, settings, torch_rng(0, "x")).pairs(0)
+    drawn = RandomGraphs(space, settings, torch_rng(0, "x")).current(0)
     for pairs, flat in zip(space.relations, drawn, strict=True):
         heads, tails = flat // pairs.tail_count, flat % pairs.tail_count
         for found, edges, count in (
@@ -96,7 +96,7 @@ def test_random_graph_nodes_come_in_proportion_to_their_degree_independently() -
 def test_random_graphs_follow_another_power_of_the_degree() -> None:
     space = _space()
     settings = profile.RandomGraph(labels_per_relation=200_000, degree_power=2.0)
-    flat = RandomGraphs(space, settings, torch_rng(0, "x")).pairs(0)[0]
+    flat = RandomGraphs(space, settings, torch_rng(0, "x")).current(0)[0]
     pairs = space.relations[0]
     degree = torch.bincount(pairs.edge_heads, minlength=len(pairs.heads)).double() ** 2
     share = torch.bincount(flat // pairs.tail_count, minlength=len(pairs.heads)) / len(flat)
@@ -107,7 +107,7 @@ def test_random_graphs_follow_another_power_of_the_degree() -> None:
 def test_random_graphs_are_drawn_anew_as_often_as_asked(every: int, changes: list[bool]) -> None:
     settings = profile.RandomGraph(labels_per_relation=50, refresh_every=every)
     graphs = RandomGraphs(_space(), settings, torch_rng(0, "x"))
-    drawn = [graphs.pairs(epoch)[0] for epoch in range(4)]
+    drawn = [graphs.current(epoch)[0] for epoch in range(4)]
     assert [not torch.equal(a, b) for a, b in itertools.pairwise(drawn)] == changes
 
 
@@ -165,7 +165,7 @@ def test_losses_and_gradients_equal_a_plain_computation(scored_by: str) -> None:
     expected["pseudo_train"] = bce(
         torch.cat([logits(student, positives), scored]), torch.cat([soft_positives, torch.zeros(len(scored))])
     )
-    drawn = RandomGraphs(space, settings, torch_rng(0, "c")).pairs(0)
+    drawn = RandomGraphs(space, settings, torch_rng(0, "c")).current(0)
     expected["pseudo_random"] = bce(logits(student, drawn), torch.sigmoid(logits(teacher, drawn)).detach())
     total = torch.stack([weights[name] * loss for name, loss in expected.items()]).sum()
     for name, loss in expected.items():
@@ -176,7 +176,7 @@ def test_losses_and_gradients_equal_a_plain_computation(scored_by: str) -> None:
 
 def test_pairs_scored_one_by_one_equal_those_of_the_matrix() -> None:
     dense, gathered = _space(), _space(dense_limit=0)
-    drawn = RandomGraphs(dense, profile.RandomGraph(labels_per_relation=90), torch_rng(0, "c")).pairs(0)
+    drawn = RandomGraphs(dense, profile.RandomGraph(labels_per_relation=90), torch_rng(0, "c")).current(0)
     encoded = _encoded(dense, 3)
     for mine, theirs in zip(dense.logits(encoded, drawn), gathered.logits(encoded, drawn), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-5)

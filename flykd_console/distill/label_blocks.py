@@ -1,0 +1,66 @@
+"""Blocks of soft labels at constant memory: every head of a block with every tail, weighted, in one pass.
+
+With heads and tails drawn independently, m heads and n tails make m n labels for the price of a few matrix products.
+The weighted mean of the binary cross-entropy and its gradient are computed together, some rows of heads at a time, so
+memory does not grow with the number of labels:
+
+    L = sum_ij p_i q_j BCE(s_ij, sigmoid(t_ij)),   dL/ds_ij = p_i q_j (sigmoid(s_ij) - sigmoid(t_ij))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Labels in work at a time, 4 bytes each in a handful of buffers.
+CHUNK_LABELS = 4_000_000
+
+
+def block_loss(
+    heads: Tensor,
+    tails: Tensor,
+    teacher_heads: Tensor,
+    teacher_tails: Tensor,
+    head_weights: Tensor,
+    tail_weights: Tensor,
+) -> Tensor:
+    """The weighted cross-entropy of a block; differentiable in the student's `heads` and `tails`.
+
+    Args:
+        heads: The student's heads times its relation vector, float32 [m, d]; logits are `heads @ tails.T`.
+        tails: float32 [n, d].
+        teacher_heads, teacher_tails: The same of the frozen teacher, [m, D] and [n, D].
+        head_weights, tail_weights: p [m] and q [n], float32; they sum to 1 for a mean.
+    """
+    loss: Tensor = _BlockLoss.apply(heads, tails, teacher_heads, teacher_tails, head_weights, tail_weights)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _BlockLoss(torch.autograd.Function):
+    """The gradient is known as soon as the logits are, so it is taken in the forward pass and kept."""
+
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, tails: Tensor, *rest: Tensor) -> Tensor:
+        teacher_heads, teacher_tails, p, q = rest
+        rows = max(1, CHUNK_LABELS // max(1, len(tails)))
+        loss = heads.new_zeros(())
+        d_heads, d_tails = torch.empty_like(heads), torch.zeros_like(tails)
+        for start in range(0, len(heads), rows):
+            chunk = slice(start, start + rows)
+            logits = heads[chunk] @ tails.T
+            soft = torch.sigmoid_(teacher_heads[chunk] @ teacher_tails.T)
+            # BCE with logits: softplus(s) - y s.
+            loss += p[chunk] @ ((functional.softplus(logits).sub_(soft * logits)) @ q)
+            gradient = torch.sigmoid_(logits).sub_(soft).mul_(p[chunk, None]).mul_(q)
+            torch.mm(gradient, tails, out=d_heads[chunk])
+            d_tails.addmm_(gradient.T, heads[chunk])
+        ctx.save_for_backward(d_heads, d_tails)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        d_heads, d_tails = ctx.saved_tensors
+        return gradients[0] * d_heads, gradients[0] * d_tails, None, None, None, None
