@@ -52,9 +52,8 @@ class Redrawn:
         """Heads and tails by degree, independently, int64 [heads] and [tails]."""
         device = pairs.edge_heads.device
         if self._settings.degree_power == 1.0:
-            first = torch.randint(pairs.edge_count, (heads,), generator=self._generator, device=device)
-            second = torch.randint(pairs.edge_count, (tails,), generator=self._generator, device=device)
-            return pairs.edge_heads[first], pairs.edge_tails[second]
+            drawn = torch.randint(pairs.edge_count, (heads + tails,), generator=self._generator, device=device)
+            return pairs.edge_heads[drawn[:heads]], pairs.edge_tails[drawn[heads:]]
         weights = degree_weights(pairs, self._settings.degree_power)
         first, second = (
             torch.multinomial(w, count, replacement=True, generator=self._generator)
