@@ -111,6 +111,7 @@ class Scorer:
         self._places = {(side, name): self._place(side, name) for name in self.relations for side in ("head", "tail")}
         self._tables: dict[str, Floats] = {}
         self._known: dict[str, Mapping[tuple[int, int], str]] = {}
+        self._silent: dict[str, frozenset[int]] = {}
 
     def __enter__(self) -> Scorer:
         return self
@@ -235,16 +236,26 @@ class Scorer:
         nodes, others = (self.heads, self.tails) if side == "head" else (self.tails, self.heads)
         other_side = "tail" if side == "head" else "head"
         row = self._row(nodes, node)
+        query, silent = self._table(side, name)[row], self.unembedded(other_side, name)
+        if not query.any():
+            raise UserError(
+                f"the model knows nothing of the {nodes.node_type} {nodes.names[row]!r}: no training edge leads to it, "
+                "and every score would be 0",
+                str(self.path),
+                f"Ask for another {nodes.node_type}.",
+            )
         place = 0 if side == "head" else 1
         known = {pair[1 - place]: part for pair, part in self._pairs(name).items() if pair[place] == row}
         feed = {
-            "query": self._table(side, name)[row],
+            "query": query,
             "relation": np.array(self.relations.index(name), dtype=np.int64),
             "candidates": self._table(other_side, name),
-            "k": np.array([top + len(known) if exclude_known else top], dtype=np.int64),
+            "k": np.array([top + len(silent) + (len(known) if exclude_known else 0)], dtype=np.int64),
         }
         index, logit, probability = self._ranking.run(["index", "logit", "probability"], feed)
-        kept = [n for n, other in enumerate(index.tolist()) if not (exclude_known and other in known)][:top]
+        # A node without an embedding scores 0 with everything, which would stand above every negative logit.
+        left_out = silent | known.keys() if exclude_known else silent
+        kept = [n for n, other in enumerate(index.tolist()) if other not in left_out][:top]
         return [
             Ranked(
                 relation=name,
@@ -258,6 +269,14 @@ class Scorer:
             )
             for rank, n in enumerate(kept, start=1)
         ]
+
+    def unembedded(self, side: str, relation: str | None = None) -> frozenset[int]:
+        """Rows of the `head` or `tail` nodes that no training edge led to: all zeros, and left out of rankings."""
+        place = self._places[side, self.relation(relation)]
+        if place not in self._silent:
+            table = self._table(side, self.relation(relation))
+            self._silent[place] = frozenset(np.flatnonzero(~table.any(axis=1)).tolist())
+        return self._silent[place]
 
     def _row(self, nodes: NodeIndex, node: str | int) -> int:
         if isinstance(node, str):

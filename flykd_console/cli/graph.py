@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -187,7 +189,7 @@ def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) 
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(texts[0], no_wrap=True)
-    rest = console.width - 28 - 11 * len(numbers)
+    rest = console.width - 32 - 11 * len(numbers)
     table.add_column(texts[1], no_wrap=True, overflow="ellipsis", max_width=min(max(rest, 8), 44))
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True, min_width=9)
@@ -203,7 +205,8 @@ def _consoles() -> tuple[Console, Console]:
     """Results on standard output, progress and notes on standard error."""
     from rich.console import Console
 
-    return Console(), Console(stderr=True)
+    # In a pipe nothing is cut to the width of a screen.
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160), Console(stderr=True)
 
 
 def _transfer(console: Console) -> Progress:

@@ -198,9 +198,10 @@ class _Narrator:
 
     def _finish(self, event: StageFinished) -> None:
         done = f"reused from {event.reused_from}" if event.reused_from else f"done in {span(event.seconds)}"
-        if self._test is not None:
-            relations = ", ".join(f"{name} {per_cent(score.auprc)}" for name, score in self._test.relations.items())
-            done += f"  test AUPRC {per_cent(self._test.macro_auprc)}" + (f" ({relations})" if relations else "")
+        test, self._test = self._test, None
+        if test is not None:
+            relations = ", ".join(f"{name} {per_cent(score.auprc)}" for name, score in test.relations.items())
+            done += f"  test AUPRC {per_cent(test.macro_auprc)}" + (f" ({relations})" if relations else "")
         self._line(self._place(event), done)
         self._last_line = event.t
 

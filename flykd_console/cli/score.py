@@ -177,6 +177,11 @@ def _print_rankings(scorer: Scorer, side: str, node: str, relations: Sequence[st
             table.add_row(*map(Text, cells))
         console.print()
         console.print(table if found else Text(f"{relation}: nothing is left to rank"))
+    silent = max(len(scorer.unembedded("tail" if side == "head" else "head", relation)) for relation in relations)
+    if silent:
+        console.print(
+            Text(f"{silent} {ranked.node_type} nodes that no training edge leads to are left out.", style="dim")
+        )
 
 
 def _print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:

@@ -26,6 +26,9 @@ from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.session import StageSession, evaluation_event
 from flykd_console.training.task import Evaluator, Task
 
+# A relation with fewer true test pairs has an AUPRC that one of them can move by points.
+_FEW_PAIRS = 20
+
 Train = Callable[[HeteroRGCN, StageSession], None]
 
 
@@ -45,6 +48,7 @@ class SeedStages:
         """Train (or load) teacher, baseline and student; results by model."""
         task = self.task
         self._say_pooling()
+        self._say_small_tests()
         artifacts.save_labels(task, self.directory)
         artifacts.save_evaluation_pairs(task, self.directory)
 
@@ -58,7 +62,6 @@ class SeedStages:
         _, baseline_result = self._model("baseline", "student", finetuned)
         _, student_result = self._model("student", "student", distilled)
         artifacts.save_test_scores(task, self.directory, self._scored)
-        self._tell_of_unneeded()
         return {"teacher": teacher_result, "baseline": baseline_result, "student": student_result}
 
     def _model(self, stage: str, size: str, train: Train) -> tuple[HeteroRGCN, ModelResult]:
@@ -66,6 +69,9 @@ class SeedStages:
         model = self.task.new_model(size)
         finished = self.store.load(self.task, stage, model)
         if finished is not None:
+            if stage != "baseline":
+                # The last model that could have needed this pretraining is there already.
+                self._tell_unneeded(f"pretrain-{size}", finished)
             self._tell_reuse(stage, model, finished)
             result = self._assess(stage, model, finished)
         else:
@@ -159,7 +165,7 @@ class SeedStages:
         )
         self._told.add(stage)
 
-    def _tell_end(self, stage: str, finished: FinishedStage) -> None:
+    def _tell_end(self, stage: str, finished: FinishedStage, reused: bool = False) -> None:
         self.events.write(
             StageFinished(
                 seed=self.task.seed,
@@ -167,24 +173,27 @@ class SeedStages:
                 epochs=finished.epochs,
                 seconds=finished.seconds,
                 peak_rss=peak_bytes(),
-                reused_from=None if finished.run == self.directory.name else finished.run,
+                reused_from=finished.run if reused or finished.run != self.directory.name else None,
             )
         )
 
-    def _tell_of_unneeded(self) -> None:
-        """Close planned stages that nobody needed: the pretraining of a model that was loaded whole."""
-        for stage, epochs in stage_epochs(self.task.profile, steps_of(self.task, self.task.profile.pretrain)).items():
-            if stage not in self._told:
-                self.events.write(
-                    StageFinished(
-                        seed=self.task.seed, stage=stage, epochs=epochs, seconds=0.0, reused_from=self.directory.name
-                    )
-                )
+    def _tell_unneeded(self, stage: str, because: FinishedStage) -> None:
+        """Close a planned pretraining that nobody needs, since the model that would begin from it is loaded whole."""
+        epochs = stage_epochs(self.task.profile, steps_of(self.task, self.task.profile.pretrain)).get(stage, 0)
+        if epochs and stage not in self._told:
+            self._told.add(stage)
+            self._tell_end(stage, FinishedStage(epochs=epochs, seconds=0.0, run=because.run), reused=True)
 
     def _say_pooling(self) -> None:
         if self.task.pooling is None and self.task.profile.graph.pooling.enabled:
             names = ", ".join(self.task.profile.graph.pooling.relations)
             self._log(f"disease pooling is off: the graph has no training edges of {names}", "warning")
+
+    def _say_small_tests(self) -> None:
+        for pairs in self.task.evaluation("test"):
+            positives = len(pairs.heads) // 2
+            if positives < _FEW_PAIRS:
+                self._log(f"{pairs.relation} has {positives} test pairs: its AUPRC says little", "warning")
 
     def _log(self, message: str, level: str = "info") -> None:
         self.events.write(Log(level=level, message=message, seed=self.task.seed))

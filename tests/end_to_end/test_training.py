@@ -247,6 +247,9 @@ def test_finished_stages_are_reused_and_fresh_trains_anew(tmp_path: Path) -> Non
     assert reused["teacher"] == reused["baseline"] == reused["pretrain-student"] == first.name
     assert reused["student"] is None
     assert any("not trained again" in e.message for e in events_of(second) if isinstance(e, ev.Log))
+    ends = [(e.stage, e.reused_from) for e in events_of(second) if isinstance(e, ev.StageFinished)]
+    assert ends[0] == ("pretrain-teacher", first.name)
+    assert ends[-1] == ("student", None)
     a, b = read_results(first.results).seeds["45"], read_results(second.results).seeds["45"]
     assert b["teacher"].reused_from == first.name
     assert a["teacher"].test == b["teacher"].test

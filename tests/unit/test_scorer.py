@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import shutil
@@ -497,3 +498,20 @@ def test_help_needs_none_of_the_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ})
     assert done.returncode == 0, done.stderr
+
+
+def test_nodes_without_an_embedding_are_left_out_of_rankings_and_refused_as_queries(run: RunDirectory) -> None:
+    with Scorer(run.export) as scorer:
+        # As in a run where no training edge leads to them; their logit of 0 would stand above every negative one.
+        scorer._table("head", "indication")[3] = 0.0
+        scorer._table("tail", "indication")[2] = 0.0
+        assert scorer.unembedded("head", "indication") == {3}
+        everything = scorer.rank_heads(1, "indication", top=1000)
+        assert len(everything) == len(scorer.heads) - 1
+        assert 3 not in {one.index for one in everything}
+        assert [one.rank for one in everything] == list(range(1, len(everything) + 1))
+        assert all(a.logit >= b.logit for a, b in itertools.pairwise(everything))
+        with pytest.raises(UserError, match="knows nothing of the disease"):
+            scorer.rank_heads(2, "indication")
+        with pytest.raises(UserError, match="knows nothing of the drug"):
+            scorer.rank_tails(3, "indication")
