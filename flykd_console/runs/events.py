@@ -178,7 +178,7 @@ class ExportFinished(Event, frozen=True, kw_only=True, tag="export.finished"):
 
 
 class RunFinished(Event, frozen=True, kw_only=True, tag="run.finished"):
-    """`outcome`: finished (every stage done) or stopped (by order, with a checkpoint)."""
+    """`outcome`: finished (every stage done) or stopped (by order, with a state); `seconds` over all its starts."""
 
     outcome: Literal["finished", "stopped"]
     seconds: float

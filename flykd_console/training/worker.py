@@ -23,7 +23,7 @@ from flykd_console.profile import Profile
 from flykd_console.profile_io import load_profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunPrepared, RunStarted
-from flykd_console.runs.log import EventWriter
+from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.training.control import ControlDesk, StopRequestedError
 from flykd_console.training.plan import planned_stages
 
@@ -47,8 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(directory: RunDirectory, fresh: bool) -> int:
-    began = time.time()
     resumed = directory.events.exists() and directory.events.stat().st_size > 0
+    # The run's own clock: what earlier starts took counts too.
+    began = time.time() - _seconds_before(directory)
     events = EventWriter(directory.events)
     control = ControlDesk(directory, events)
     try:
@@ -69,6 +70,21 @@ def _run(directory: RunDirectory, fresh: bool) -> int:
     finally:
         events.close()
     return 0
+
+
+def _seconds_before(directory: RunDirectory) -> float:
+    """Seconds between the first and the last word of every earlier start of the run, together."""
+    total = started = last = 0.0
+    try:
+        follower = EventFollower(directory.events)
+        while events := follower.read(seconds=1.0):
+            for event in events:
+                if isinstance(event, RunStarted):
+                    total, started = total + last - started, event.t
+                last = event.t
+    except FileNotFoundError:
+        return 0.0
+    return total + last - started
 
 
 def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> RunStarted:
@@ -97,6 +113,7 @@ def _train(
     fresh: bool,
     began: float,
 ) -> None:
+    now = time.time()
     import torch
 
     from flykd_console.graph.load import load_graph
@@ -150,7 +167,7 @@ def _train(
                 stages=planned_stages(profile, steps),
                 device=str(device),
                 device_name=device_name,
-                seconds=time.time() - began,
+                seconds=time.time() - now,
             )
         )
         results = {}

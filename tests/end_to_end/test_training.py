@@ -171,6 +171,8 @@ def test_a_stopped_run_resumed_ends_like_one_that_was_never_stopped(
     assert not directory.results.exists()
 
     assert worker.main([str(directory.path)]) == 0
+    stopped, finished = (e.seconds for e in events_of(directory) if isinstance(e, ev.RunFinished))
+    assert finished > stopped
     resumed = [e for e in events_of(directory) if isinstance(e, ev.StageStarted) and e.stage == stage]
     assert resumed[-1].first_epoch == after
     assert not directory.state(45, stage).exists()
