@@ -1,4 +1,4 @@
-"""The profile as data: pydantic models of every section; every default is the paper's (FLYKD_SPEC sections 2 to 7).
+"""The profile as data: pydantic models of every section; every default is the paper's.
 
 Reading a TOML file, `--set` overrides and writing the resolved profile live in `flykd_console.profile_io`.
 """
@@ -36,7 +36,7 @@ class Run(Section):
 
 
 class Pooling(Section):
-    """Similar-disease pooling (FLYKD_SPEC section 3): which relations make a tail's profile, and its constants."""
+    """Similar-disease pooling (TxGNN): which relations make a tail's profile, and its constants."""
 
     enabled: bool = True
     relations: list[str] = ["disease_disease", "disease_protein"]

@@ -1,6 +1,6 @@
 """The knowledge graph in memory: node tables and one edge list per (head type, relation, tail type).
 
-One direction of every edge is kept (FLYKD_SPEC section 1); reverses are added per part of a split by `with_reverses`.
+One direction of every edge is kept (as TxGNN does); reverses are added per part of a split by `with_reverses`.
 """
 
 from __future__ import annotations

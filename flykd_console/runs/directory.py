@@ -1,4 +1,4 @@
-"""The run directory: names, layout, lock and state of one run, and the list of all (DESIGN section 3)."""
+"""The run directory: names, layout, lock and state of one run, and the list of all."""
 
 from __future__ import annotations
 

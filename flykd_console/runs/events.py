@@ -1,4 +1,4 @@
-"""The event log's records: one frozen struct per kind, written as one JSON object per line (DESIGN section 3).
+"""The event log's records: one frozen struct per kind, written as one JSON object per line.
 
 Field names are a promise to other programs. Readers skip what they cannot decode: a torn line, an unknown kind.
 Losses, weights and rates are plain floats; a value that is not finite is written as null and read as NaN.
