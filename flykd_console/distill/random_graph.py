@@ -26,6 +26,8 @@ class Redrawn:
         self._settings = settings
         self._generator = generator
         self._current: list[Tensor] = []
+        power = settings.degree_power
+        self._weights = None if power == 1.0 else {p.relation: degree_weights(p, power) for p in space.relations}
 
     def draw(self) -> list[Tensor]:
         """A fresh draw, the same number of int64 tensors each time."""
@@ -51,13 +53,12 @@ class Redrawn:
     def _ends(self, pairs: RelationPairs, heads: int, tails: int) -> tuple[Tensor, Tensor]:
         """Heads and tails by degree, independently, int64 [heads] and [tails]."""
         device = pairs.edge_heads.device
-        if self._settings.degree_power == 1.0:
+        if self._weights is None:
             drawn = torch.randint(pairs.edge_count, (heads + tails,), generator=self._generator, device=device)
             return pairs.edge_heads[drawn[:heads]], pairs.edge_tails[drawn[heads:]]
-        weights = degree_weights(pairs, self._settings.degree_power)
         first, second = (
             torch.multinomial(w, count, replacement=True, generator=self._generator)
-            for w, count in zip(weights, (heads, tails), strict=True)
+            for w, count in zip(self._weights[pairs.relation], (heads, tails), strict=True)
         )
         return first, second
 

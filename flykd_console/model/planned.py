@@ -91,8 +91,7 @@ class PlannedPropagation:
             node_type: (len(wanted[node_type]), torch.from_numpy(order).to(device))
             for node_type, order in self._layer2.nodes.items()
         }
-        self._absent = [t for t in wanted if t not in self._scatter]
-        self._absent_counts = {t: len(wanted[t]) for t in self._absent}
+        self._absent = {t: len(nodes) for t, nodes in wanted.items() if t not in self._scatter}
         self._hidden = torch.empty(self._layer1.row_count, model.dim, device=device)
         self._message_gradient = torch.empty(self._layer2.message_count, model.dim, device=device)
 
@@ -106,8 +105,8 @@ class PlannedPropagation:
             node_type: rows.new_zeros(count, self._dim).index_copy(0, order, rows)
             for (node_type, (count, order)), rows in zip(self._scatter.items(), parts, strict=True)
         }
-        for node_type in self._absent:
-            outputs[node_type] = stacked.new_zeros(self._absent_counts[node_type], self._dim)
+        for node_type, count in self._absent.items():
+            outputs[node_type] = stacked.new_zeros(count, self._dim)
         return outputs
 
     @property
