@@ -20,7 +20,7 @@ REVISION = 1
 
 
 def stage_key(task: Task, stage: str) -> str:
-    """SHA-256 over everything that determines a stage's weights: graph, split, seed, device and settings.
+    """SHA-256 over everything that determines a stage's weights: graph, split, seed and settings.
 
     How the arithmetic is carried out (`engine`) and how often it is looked at (`validate_every`) are left out.
     """
@@ -31,8 +31,6 @@ def stage_key(task: Task, stage: str) -> str:
         "graph": task.graph.fingerprint,
         "split": task.split.fingerprint,
         "seed": task.seed,
-        # CPU and CUDA draw other random numbers from the same seed.
-        "device": task.device.type,
         "size": size,
         "dim": profile.teacher.dim if size == "teacher" else profile.student.dim,
         "pretrain": profile.pretrain.model_dump(),
@@ -85,6 +83,9 @@ class StageStore:
             metadata = load_metadata(path)
             if metadata is None or metadata.get("key") != key:
                 continue
+            # CPU and CUDA draw other random numbers from the same seed; this run's own stages stay its own.
+            if path != own and metadata.get("device") != task.device.type:
+                continue
             try:
                 tensors, metadata = load_tensors(path)
                 model.load_tensors(tensors)
@@ -97,7 +98,8 @@ class StageStore:
 
     def save(self, task: Task, stage: str, model: HeteroRGCN, finished: FinishedStage) -> None:
         """Leave a finished stage's weights and drop its resumable state."""
-        metadata = {"key": stage_key(task, stage), "stage": stage, "seed": task.seed} | asdict(finished)
+        metadata = {"key": stage_key(task, stage), "stage": stage, "seed": task.seed}
+        metadata |= {"device": task.device.type} | asdict(finished)
         save_tensors(self.directory.weights(task.seed, stage), model.tensors(), metadata)
         self.directory.state(task.seed, stage).unlink(missing_ok=True)
 

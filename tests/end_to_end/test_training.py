@@ -266,6 +266,18 @@ def test_finished_stages_are_reused_and_fresh_trains_anew(tmp_path: Path) -> Non
     assert reused["baseline"] is not None
 
 
+def test_another_runs_stages_are_reused_on_the_same_kind_of_device_only(tmp_path: Path) -> None:
+    first = _trained(tmp_path / "runs")
+    path = first.weights(45, "teacher")
+    tensors, metadata = load_tensors(path)
+    assert metadata["device"] == "cpu"
+    save_tensors(path, tensors, metadata | {"device": "cuda"})
+    second = _trained(tmp_path / "runs")
+    reused = {e.stage: e.reused_from for e in events_of(second) if isinstance(e, ev.StageFinished)}
+    assert reused["teacher"] is None
+    assert reused["baseline"] == first.name
+
+
 def test_a_damaged_weights_file_is_trained_again(tmp_path: Path) -> None:
     first = _trained(tmp_path / "runs")
     path = first.weights(45, "teacher")
