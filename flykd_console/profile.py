@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Source = Literal["original", "pseudo_train", "pseudo_random"]
+SOURCES: tuple[Source, ...] = ("original", "pseudo_train", "pseudo_random")
+LayerKind = Literal["rgcn", "rgat"]
 BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
 
 
@@ -64,9 +66,20 @@ class Graph(Section):
 class Split(Section):
     """How edges are divided into train, validation and test."""
 
-    kind: Literal["complex_disease", "random"] = "complex_disease"
+    kind: Literal["complex_disease", "random", "disease_area", "disease", "full_graph", "files"] = "complex_disease"
     fractions: tuple[float, float, float] = (0.83125, 0.11875, 0.05)
     filter_negatives: bool = Field(False, description="never draw a true pair as a negative")
+    validation_seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**31,
+        description="seed that cuts train from validation in relations that are no target; none: the run's",
+    )
+    area: str | None = Field(None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases")
+    diseases: list[str] = Field([], description="disease: ids or names whose drug edges are the test")
+    train: str | None = Field(None, min_length=1, description="files: kg-form CSV of the training edges")
+    validation: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
+    test: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
 
     @field_validator("fractions")
     @classmethod
@@ -75,17 +88,33 @@ class Split(Section):
             raise ValueError("train, validation and test must each be above 0 and sum to 1")
         return fractions
 
+    @model_validator(mode="after")
+    def _what_the_kind_needs(self) -> Split:
+        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": ("train", "validation", "test")}
+        for kind, keys in needed.items():
+            for key in keys:
+                given = bool(getattr(self, key))
+                if self.kind == kind and not given:
+                    raise ValueError(f"kind = {kind!r} needs split.{key}")
+                if self.kind != kind and given:
+                    raise ValueError(f"split.{key} belongs to kind = {kind!r}, but the kind is {self.kind!r}")
+        return self
+
 
 class Teacher(Section):
     """The large model."""
 
     dim: int = Field(130, ge=2, le=4096)
+    layers: int = Field(2, ge=1, le=4)
+    kind: LayerKind = "rgcn"
 
 
 class Student(Section):
     """The small model, and the baseline trained without a teacher."""
 
     dim: int = Field(80, ge=2, le=4096)
+    layers: int = Field(2, ge=1, le=4)
+    kind: LayerKind = "rgcn"
 
 
 class Pretrain(Section):
@@ -94,11 +123,11 @@ class Pretrain(Section):
     epochs: int = Field(1, ge=0)
     batch_size: int = Field(1024, ge=1)
     lr: float = Field(1e-3, gt=0.0)
-    weight_decay: float = Field(0.01, ge=0.0)
+    weight_decay: float = Field(0.0, ge=0.0, description="decoupled (AdamW); the published code uses 0.01")
 
 
 class Plateau(Section):
-    """ReduceLROnPlateau on the training loss, in the last epochs only (the paper's text)."""
+    """ReduceLROnPlateau on the training loss, in the last epochs only (the paper's text); 0 epochs: never."""
 
     factor: float = Field(0.8, gt=0.0, lt=1.0)
     patience: int = Field(10, ge=0)
@@ -112,6 +141,8 @@ class Finetune(Section):
     lr: float = Field(5e-4, gt=0.0)
     plateau: Plateau = Plateau()
     validate_every: int = Field(20, ge=1)
+    select: Literal["last", "best"] = Field("last", description="which epoch's weights stay; best by validation AUPRC")
+    patience: int = Field(0, ge=0, description="validations without a better AUPRC that end a stage; 0: never")
 
 
 class RandomGraph(Section):
@@ -121,6 +152,7 @@ class RandomGraph(Section):
     sampler: Literal["pairs", "blocks", "exact"] = "pairs"
     degree_power: float = Field(1.0, ge=0.0)
     refresh_every: int = Field(1, ge=0, description="0: drawn once")
+    min_logit: float | None = Field(None, description="keep only pairs that the teacher scores above this logit")
 
 
 class Curriculum(Section):
@@ -155,15 +187,54 @@ class Curriculum(Section):
         return w0 + (w1 - w0) * (fraction - f0) / (f1 - f0)
 
 
+class LocalStructure(Section):
+    """LSP (Yang et al. 2020): the student keeps the teacher's similarities to neighbours; weight 0: left out."""
+
+    weight: float = Field(0.0, ge=0.0, description="the paper: 500")
+    layers: list[Annotated[int, Field(ge=1)]] = Field([2], min_length=1)
+    kernel: Literal["rbf", "cosine", "l2", "polynomial"] = "rbf"
+    sigma: list[Annotated[float, Field(gt=0.0)]] = Field([3.0], description="rbf: one for each of the layers")
+    neighbourhood: Literal["partial", "full"] = Field("partial", description="partial: the pooling relations only")
+
+
+class Hidden(Section):
+    """Feature distillation: the teacher's hidden layers through a learned map; weight 0 leaves it out."""
+
+    weight: float = Field(0.0, ge=0.0)
+    layers: list[tuple[int, int]] = Field([(1, 1), (2, 2)], min_length=1, description="[teacher layer, student layer]")
+    loss: Literal["mse", "cosine"] = "mse"
+    per_type: bool = Field(True, description="a map and a mean of its own for every node type")
+    attention: Literal["none", "degree", "neighbourhood"] = Field(
+        "none", description="which nodes count more: all alike, by degree, or matched after averaging over neighbours"
+    )
+
+
+class Anchor(Section):
+    """Linkless Link Prediction (Guo et al. 2023): ranks and distributions around anchor nodes; weights 0: left out."""
+
+    rank_weight: float = Field(0.0, ge=0.0)
+    distribution_weight: float = Field(0.0, ge=0.0)
+    anchors: int = Field(512, ge=1, description="anchor heads drawn per relation and epoch")
+    contexts: int = Field(64, ge=2, description="tails drawn around each anchor")
+    margin: float = Field(0.1, ge=0.0)
+    temperature: float = Field(1.0, gt=0.0)
+
+
 class Distill(Section):
-    """How the student learns from the teacher: label sources, random graphs, curriculum."""
+    """How the student learns from the teacher: label sources, random graphs, curriculum, structure losses."""
 
     method: str = Field("flykd", min_length=1)
-    epochs: int = Field(2000, ge=1)
+    epochs: int = Field(2000, ge=0, description="0: no student, teacher and baseline only")
+    teachers: int = Field(1, ge=1, le=16, description="teachers of different initialisation whose logits are averaged")
     sources: list[Source] = Field(["original", "pseudo_train", "pseudo_random"], min_length=1)
     pseudo_negatives: Literal["student", "teacher", "none"] = "student"
+    temperature: float = Field(1.0, gt=0.0, description="of the soft labels; their loss is multiplied by its square")
+    plateau: Plateau | None = Field(None, description="the student's own; none: as finetune.plateau")
     random_graph: RandomGraph = RandomGraph()
     curriculum: Curriculum = Curriculum()
+    lsp: LocalStructure = LocalStructure()
+    hidden: Hidden = Hidden()
+    anchor: Anchor = Anchor()
 
     @field_validator("sources")
     @classmethod
@@ -178,6 +249,8 @@ class Engine(Section):
 
     propagation: Literal["planned", "dgl"] = "planned"
     threads: int = Field(0, ge=0, description="CPU threads; 0: all the process may use")
+    precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of the large matrix products")
+    cuda_graphs: bool = Field(True, description="replay an epoch as one CUDA graph where the device is a GPU")
     log_every: int = Field(1, ge=1, description="epochs between two epoch events")
     checkpoint_every: int = Field(200, ge=1, description="epochs between two checkpoints")
 
@@ -203,3 +276,32 @@ class Profile(Section):
             if sum(curriculum.weight(s, fraction) for s in sources) <= 0.0:
                 raise ValueError(f"distill.curriculum: at {fraction:.0%} of the epochs every loss weight is 0")
         return self
+
+    @model_validator(mode="after")
+    def _composition_fits(self) -> Profile:
+        distill = self.distill
+        for source in SOURCES:
+            if source in distill.curriculum.model_fields_set and source not in distill.sources:
+                raise ValueError(f"distill.curriculum.{source} is set, but {source} is not among distill.sources")
+        if distill.random_graph.min_logit is not None:
+            if "pseudo_random" not in distill.sources:
+                raise ValueError(
+                    "distill.random_graph.min_logit is set, but pseudo_random is not among distill.sources"
+                )
+        if distill.lsp.weight > 0.0:
+            self._layers_exist("distill.lsp.layers", distill.lsp.layers, distill.lsp.layers)
+            if distill.lsp.kernel == "rbf" and len(distill.lsp.sigma) != len(distill.lsp.layers):
+                raise ValueError("distill.lsp.sigma needs one value for each of distill.lsp.layers")
+        if distill.hidden.weight > 0.0:
+            pairs = distill.hidden.layers
+            self._layers_exist("distill.hidden.layers", [t for t, _ in pairs], [s for _, s in pairs])
+        return self
+
+    def _layers_exist(self, key: str, teacher: list[int], student: list[int]) -> None:
+        for size, layers, depth in (
+            ("teacher", teacher, self.teacher.layers),
+            ("student", student, self.student.layers),
+        ):
+            for layer in layers:
+                if not 1 <= layer <= depth:
+                    raise ValueError(f"{key} names layer {layer}, but the {size} has {depth}")
