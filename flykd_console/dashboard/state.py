@@ -6,19 +6,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from flykd_console.dashboard.series import Series
+from flykd_console.dashboard.stages import Cost, LogLine, StageState, Status
 from flykd_console.dashboard.wording import grouped, per_cent, span
 from flykd_console.runs import events as ev
+
+__all__ = ["LOG_LINES", "MODELS", "Cost", "DashboardState", "Key", "LogLine", "StageState", "Status"]
 
 MODELS = ev.MODELS
 LOG_LINES = 5_000
@@ -27,86 +27,6 @@ _RATE_WINDOW = 40
 _CONTROL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_WORDS = {"pause": "Training is paused", "resume": "Training goes on", "stop": "Stopping, with a checkpoint"}
 _LEVELS = ("debug", "info", "warning", "error")
-
-
-class Status(StrEnum):
-    """Where a stage stands."""
-
-    PENDING = "queued"
-    RUNNING = "running"
-    INTERRUPTED = "interrupted"
-    DONE = "done"
-    REUSED = "reused"
-
-
-@dataclass(slots=True)
-class LogLine:
-    """One line of the log pane."""
-
-    t: float
-    level: str
-    message: str
-
-
-@dataclass
-class StageState:
-    """One stage of one seed: its curves and how far it is."""
-
-    seed: int
-    stage: str
-    epochs: int
-    status: Status = Status.PENDING
-    dim: int | None = None
-    parameters: int | None = None
-    epoch: int = 0
-    losses: dict[str, Series] = field(default_factory=dict)
-    weights: dict[str, Series] = field(default_factory=dict)
-    lr: Series = field(default_factory=Series)
-    rate: Series = field(default_factory=Series)
-    validation: Series = field(default_factory=Series)
-    evaluations: dict[str, ev.Evaluation] = field(default_factory=dict)
-    schedule: dict[str, list[tuple[float, float]]] | None = None
-    reused_from: str | None = None
-    checkpoint_epoch: int | None = None
-    peak_rss: int | None = None
-    wall: float = 0.0
-    """Seconds of training and evaluation together, over all sessions, pauses left out."""
-    seconds: float | None = None
-    """Seconds as the trainer counted them, once the stage is over."""
-
-    @property
-    def over(self) -> bool:
-        return self.status in (Status.DONE, Status.REUSED)
-
-    @property
-    def fraction(self) -> float:
-        """How much of the stage is done, 0 to 1."""
-        if self.over:
-            return 1.0
-        return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
-
-    @property
-    def test(self) -> ev.Evaluation | None:
-        return self.evaluations.get("test")
-
-    def rewind(self, epoch: int) -> None:
-        """Forget everything beyond `epoch`."""
-        self.epoch = min(self.epoch, epoch)
-        for series in (*self.losses.values(), *self.weights.values(), self.lr, self.rate, self.validation):
-            series.cut_after(epoch)
-        if self.validation.last != self.validation.last:
-            self.evaluations.pop("validation", None)
-
-
-@dataclass
-class Cost:
-    """What a kind of stage was measured to cost in one session."""
-
-    seconds: float = 0.0
-    epochs: int = 0
-    whole: list[float] = field(default_factory=list)
-    """Wall seconds of stages that this session trained from their first epoch to their last."""
-
 
 Key = tuple[int, str]
 
@@ -412,37 +332,3 @@ class DashboardState:
             self._say(event.t, "error", event.error)
         else:
             self._say(event.t, "info", f"Run {event.outcome} after {span(event.seconds)}")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelScore:
-    """A model's macro AUPRC as the table shows it: on test once there, on validation until then (fractions)."""
-
-    macro: float
-    relations: dict[str, float]
-    on_test: bool
-
-
-def model_score(state: DashboardState, seed: int, model: str) -> ModelScore | None:
-    """The best-founded score of a model so far, None before its first evaluation."""
-    stage = state.get(seed, model)
-    if stage is None:
-        return None
-    evaluation = stage.evaluations.get("test") or stage.evaluations.get("validation")
-    if evaluation is None or not math.isfinite(evaluation.macro_auprc):
-        return None
-    relations = {name: score.auprc for name, score in evaluation.relations.items()}
-    return ModelScore(evaluation.macro_auprc, relations, evaluation.split == "test")
-
-
-def seed_words(state: DashboardState, seed: int) -> str:
-    """What a seed is doing, in one or two words."""
-    stages = [stage for (s, _), stage in state.stages.items() if s == seed]
-    if stages and all(stage.over for stage in stages):
-        return "reused" if all(stage.status is Status.REUSED for stage in stages) else "done"
-    for stage in stages:
-        if stage.status is Status.RUNNING:
-            return f"{stage.stage.removeprefix('pretrain-')} {100 * stage.fraction:.0f} %"
-    if any(stage.status is Status.INTERRUPTED for stage in stages):
-        return "stopped"
-    return "begun" if any(stage.over for stage in stages) else "queued"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flykd_console.dashboard.state import MODELS, DashboardState, ModelScore, model_score, seed_words
+from flykd_console.dashboard.scores import ModelScore, model_score, seed_words
+from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.dashboard.wording import per_cent, signed
 from flykd_console.runs.results import Gain, ModelResult, ModelSummary, Scores, Spread, gain, summarise
 

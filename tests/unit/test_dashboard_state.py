@@ -17,8 +17,9 @@ from flykd_console.dashboard.charts import View
 from flykd_console.dashboard.drawing import ChartSpec, Curve, draw
 from flykd_console.dashboard.palette import DARK_LOOK, LIGHT_LOOK
 from flykd_console.dashboard.progress import progress
+from flykd_console.dashboard.scores import model_score, seed_words
 from flykd_console.dashboard.series import LIMIT, Series, Smoothed
-from flykd_console.dashboard.state import DashboardState, Status, model_score, seed_words
+from flykd_console.dashboard.state import DashboardState, Status
 from flykd_console.dashboard.table import gain_sentence, seed_rows, summary
 from flykd_console.dashboard.wording import grouped, per_cent, rate, signed, size, span
 from flykd_console.runs import events as ev

@@ -1,0 +1,81 @@
+"""How the focused chart is looked at: zoom, scale, smoothing, reading line; and saving it."""
+
+from __future__ import annotations
+
+from flykd_console.dashboard.following import FollowingApp
+from flykd_console.dashboard.state import MODELS
+
+
+class ChartActions(FollowingApp):
+    """Keys of the focused chart."""
+
+    def _chart_action(self, what: str) -> None:
+        chart = self.main.chart
+        if chart is None:
+            self.notify("Focus a chart first (tab)", timeout=3)
+            return
+        match what:
+            case "log":
+                chart.toggle_log()
+            case "smooth":
+                chart.next_smoothing()
+            case "zoom":
+                chart.zoom_by(0.5)
+            case "reset":
+                chart.reset()
+            case "inspect":
+                chart.toggle_cursor()
+            case "left":
+                chart.move(-1)
+            case "right":
+                chart.move(1)
+
+    def action_log_y(self) -> None:
+        self._chart_action("log")
+
+    def action_smooth(self) -> None:
+        self._chart_action("smooth")
+
+    def action_zoom(self) -> None:
+        self._chart_action("zoom")
+
+    def action_zoom_reset(self) -> None:
+        self._chart_action("reset")
+
+    def action_inspect(self) -> None:
+        self._chart_action("inspect")
+
+    def action_pan_left(self) -> None:
+        self._chart_action("left")
+
+    def action_pan_right(self) -> None:
+        self._chart_action("right")
+
+    def action_model(self) -> None:
+        from flykd_console.dashboard.widgets.chart import ChartPanel
+
+        chart = self.main.query_one("#auprc", ChartPanel)
+        order = (None, *MODELS)
+        chart.model = order[(order.index(chart.model) + 1) % len(order)]
+        chart.redraw()
+
+    def action_band(self) -> None:
+        from flykd_console.dashboard.widgets.chart import ChartPanel
+
+        chart = self.main.query_one("#auprc", ChartPanel)
+        chart.band = not chart.band
+        chart.redraw()
+
+    def action_save_chart(self) -> None:
+        chart = self.main.chart
+        if chart is None:
+            self.notify("Focus a chart first (tab)", timeout=3)
+            return
+        from flykd_console.dashboard.picture import save_chart
+
+        try:
+            path = save_chart(chart, self.directory, self.current_theme.dark)
+        except OSError as error:
+            self.notify(f"The chart could not be saved: {error.strerror}", severity="error")
+            return
+        self.notify(f"{path} and its values beside it" if path is not None else "There is nothing to save yet")

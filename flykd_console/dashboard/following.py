@@ -1,0 +1,210 @@
+"""The part of the dashboard that follows a run: reads its log in time-boxed batches, draws the folded state.
+
+Panels are drawn once a second and bars twice, unless a key asks for more: training is not to feel it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from textual.app import App
+from textual.screen import Screen
+from textual.timer import Timer
+
+from flykd_console.dashboard.health import DEAD_AFTER, KNOWN_DEAD_AFTER, Orders, Phase, notice, pending_orders, phase_of
+from flykd_console.dashboard.palette import DARK, THEMES
+from flykd_console.dashboard.progress import progress
+from flykd_console.dashboard.screens.main import MainScreen
+from flykd_console.dashboard.source import LiveSource, ReplaySource
+from flykd_console.dashboard.state import DashboardState
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import RunFailed
+
+POLL_SECONDS = 0.2
+READ_SECONDS = 0.05
+PANEL_SECONDS = 1.0
+REPLAY_SECONDS = 0.2
+BAR_SECONDS = 0.5
+
+
+class DashboardOutcome(StrEnum):
+    """How the dashboard was left."""
+
+    DETACHED = "detached"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class FollowingApp(App[None]):
+    """An app on one run, without keys.
+
+    Args:
+        directory: The run.
+        worker: The training process, where this process started it; only asked whether it lives, never waited for.
+        replay: Replay the log at so many times its speed instead of following it.
+        alive: Says whether a worker trains; by default its lock and its process are asked.
+        clock: Unix seconds, for silence.
+        poll_seconds: Between two looks at the log; None: only when `catch_up` is called.
+        theme: Name of the first theme.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        *,
+        worker: subprocess.Popen[bytes] | None = None,
+        replay: float | None = None,
+        alive: Callable[[], bool] | None = None,
+        clock: Callable[[], float] = time.time,
+        poll_seconds: float | None = POLL_SECONDS,
+        theme: str | None = None,
+    ) -> None:
+        super().__init__()
+        for known in THEMES:
+            self.register_theme(known)
+        self.theme = theme or os.environ.get("FLYKD_THEME", DARK)
+        self.directory = directory
+        self.state = DashboardState()
+        self.source = LiveSource(directory, clock) if replay is None else ReplaySource(directory.events, replay)
+        self.main = MainScreen()
+        self.phase = Phase.STARTING
+        self.orders = Orders()
+        self.outcome = DashboardOutcome.DETACHED
+        self.worker = worker
+        self._alive = alive or self._is_alive
+        self._poll_seconds = poll_seconds
+        self._timer: Timer | None = None
+        self._stale = True
+        self._loading = True
+        self._reading_on = False
+        self._panels_at = self._bars_at = 0.0
+        self._seen_controls: dict[str, int] = {}
+        self.interrupts = 0
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.main
+
+    def on_mount(self) -> None:
+        self._draw_bars()
+        if self._poll_seconds is not None:
+            # The empty frame first, the log after it.
+            self.call_after_refresh(self._begin)
+        if not self.is_headless:
+            self._catch_signals()
+
+    def _begin(self) -> None:
+        self._timer = self.set_interval(self._poll_seconds or POLL_SECONDS, self.poll)
+        self.poll()
+
+    def _catch_signals(self) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self.action_interrupt)
+        loop.add_signal_handler(signal.SIGTERM, self.exit)
+        loop.add_signal_handler(signal.SIGHUP, self.exit)
+
+    def _is_alive(self) -> bool:
+        if self.worker is not None:
+            return self.worker.poll() is None
+        return self.directory.is_running()
+
+    # Reading and drawing.
+
+    def poll(self) -> None:
+        """Read what is new for a moment, and draw if it is time."""
+        events = self.source.read(READ_SECONDS)
+        if events:
+            self.state.fold(events)
+            self._stale = True
+        caught_up = self.source.behind == 0
+        now = time.monotonic()
+        if now - self._bars_at >= BAR_SECONDS:
+            self._draw_bars()
+        wait = REPLAY_SECONDS if self.source.replaying else PANEL_SECONDS
+        if self._stale and (now - self._panels_at >= wait or (caught_up and self._loading)):
+            self._draw_panels()
+        self._loading = self._loading and not caught_up
+        if not caught_up and not self._reading_on:
+            # A long log is read without waiting for the next turn of the clock, but keys come in between.
+            self._reading_on = True
+            self.set_timer(0.001, self._read_on)
+
+    def _read_on(self) -> None:
+        self._reading_on = False
+        self.poll()
+
+    def catch_up(self) -> None:
+        """Read everything that is there, and draw it; for pictures and tests."""
+        while events := self.source.read(READ_SECONDS):
+            self.state.fold(events)
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw everything now."""
+        self._draw_bars()
+        self._draw_panels()
+
+    def _draw_bars(self) -> None:
+        self._bars_at = time.monotonic()
+        if not self.main.is_mounted:
+            return
+        if not self.source.replaying:
+            self.orders = pending_orders(self.directory)
+        self.phase = phase_of(
+            self.state,
+            self.source,
+            self.orders,
+            self._alive(),
+            # A process of ours that has ended is dead at once; its last words may still be on their way.
+            DEAD_AFTER if self.worker is None else KNOWN_DEAD_AFTER,
+        )
+        self._acknowledge()
+        gain = ""
+        if self.phase is Phase.FINISHED:
+            from flykd_console.dashboard.table import gain_sentence
+
+            gain = gain_sentence(self.state)
+        if self.worker is not None and self.phase is Phase.FAILED and self._mistake():
+            # Nothing to look at: the caller says it in one line.
+            self.exit()
+        told = notice(self.phase, self.state, self.source, self.directory, gain)
+        self.main.show_bars(self.state, self.phase, progress(self.state), told, self.labels(), self.directory.name)
+
+    def _mistake(self) -> bool:
+        """The run failed of a mistake of the user's before anything was trained."""
+        ended = self.state.ended
+        return isinstance(ended, RunFailed) and not ended.traceback and self.state.current is None
+
+    def _draw_panels(self) -> None:
+        self._panels_at = time.monotonic()
+        self._stale = False
+        if self.main.is_mounted:
+            self.main.show_panels(self.state)
+
+    def _acknowledge(self) -> None:
+        """Say what the trainer has done since the last look; the past of a log that was just opened is no news."""
+        counts = dict(self.state.control_count)
+        if self.source.behind == 0:
+            # Pausing and stopping show in the header; these two would leave no trace there.
+            said = {"checkpoint": "Checkpoint written", "evaluate": "Evaluated"}
+            for action, words in said.items():
+                if self._seen_controls and counts.get(action, 0) > self._seen_controls.get(action, 0):
+                    self.notify(words, timeout=4)
+            self._seen_controls = counts | {"": 1}
+        ended = self.phase in (Phase.FINISHED, Phase.STOPPED, Phase.FAILED)
+        self.outcome = DashboardOutcome(self.phase.value) if ended else DashboardOutcome.DETACHED
+
+    def labels(self) -> dict[str, str]:
+        """What the footer says for each action that applies now."""
+        raise NotImplementedError
+
+    def action_interrupt(self) -> None:
+        """What Ctrl-C and SIGINT do."""
+        raise NotImplementedError

@@ -1,0 +1,76 @@
+"""The legend above a chart: names, and the newest values or those under the reading line, as many as fit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve, Ink, Row
+from flykd_console.dashboard.palette import Look
+from flykd_console.dashboard.wording import grouped, loss
+
+
+def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, look: Look) -> list[Row]:
+    """Names and values, as much of them as fits; the note stands at the right end of the first row."""
+    head = f"{grouped(spec.cursor)}:" if spec.cursor is not None else ""
+    note = f"  {spec.note}" if spec.note else ""
+    forms = ((True, 3, most_rows), (False, 3, 1), (False, 2, 1), (False, 3, most_rows), (True, 0, 1), (False, 0, 1))
+    rows: list[Row] = []
+    for long_names, digits, most in forms:
+        indent = GUTTER if long_names or not digits else 1
+        start: Row = [(f"{head:<{indent}}" + (" " if len(head) >= indent else ""), Ink(look.foreground, bold=True))]
+        rows = [list(start)]
+        fits = True
+        for curve in curves:
+            item = _legend_item(curve, spec, long_names, digits, look)
+            if len(rows[-1]) > 1:
+                if _length(rows[-1]) + _length(item) + 2 + (len(note) if len(rows) == 1 else 0) <= width:
+                    item = [("  ", item[0][1]), *item]
+                else:
+                    rows.append([(" " * len(start[0][0]), start[0][1])])
+            rows[-1] += item
+            fits = fits and _length(rows[-1]) <= width
+        if fits and len(rows) <= most:
+            break
+    if note:
+        rows[0].append((f"{note:>{max(0, width - _length(rows[0]))}}", Ink(look.muted)))
+    return [_fit(row, width) for row in rows[:most_rows]]
+
+
+def _legend_item(curve: Curve, spec: ChartSpec, long_name: bool, digits: int, look: Look) -> Row:
+    colour = look.blend(curve.colour, 0.6) if curve.faded else curve.colour
+    item: Row = [("━ ", Ink(colour)), (curve.name if long_name else curve.label or curve.name, Ink(look.foreground))]
+    words = _value_words(curve, spec, digits) if digits else ""
+    return [*item, (f" {words}", Ink(look.muted))] if words else item
+
+
+def _value_words(curve: Curve, spec: ChartSpec, digits: int) -> str:
+    if spec.cursor is not None:
+        index = int(np.searchsorted(curve.x, spec.cursor, side="right")) - 1
+        value = float(curve.y[index]) if index >= 0 else math.nan
+    elif curve.value is not None:
+        return curve.value
+    else:
+        solid = curve.y[np.isfinite(curve.y)]
+        value = float(solid[-1]) if len(solid) else math.nan
+    if spec.per_cent:
+        return f"{value:.2f}" if math.isfinite(value) else "–"
+    return loss(value, digits)
+
+
+def _length(row: Row) -> int:
+    return sum(len(text) for text, _ in row)
+
+
+def _fit(row: Row, width: int) -> Row:
+    """The row cut or filled to exactly `width` cells."""
+    out: Row = []
+    left = width
+    for text, ink in row:
+        out.append((text[:left], ink))
+        left -= len(out[-1][0])
+        if left <= 0:
+            return out
+    out.append((" " * left, row[-1][1] if row else Ink("#808080")))
+    return out

@@ -1,0 +1,83 @@
+"""The plot area of a chart with its right margin: braille below, words and markers on top."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flykd_console.dashboard.canvas import EMPTY, Axis, Canvas, Cells, runs_of
+from flykd_console.dashboard.chart_spec import Ink, Row
+from flykd_console.dashboard.palette import Look
+from flykd_console.dashboard.scales import Piece, column_of, row_of
+
+
+class Page:
+    """The plot area and its right margin: braille below, text on top."""
+
+    def __init__(self, canvas: Canvas, inks: list[Ink], width: int) -> None:
+        self.canvas, self.inks, self.width = canvas, list(inks), width
+        self.codes: Cells = np.full((canvas.height, width), 0x20, dtype=np.int32)
+        self.codes[:, : canvas.width] = canvas.codes()
+        self.style: Cells = np.full((canvas.height, width), EMPTY, dtype=np.int32)
+        self.style[:, : canvas.width] = canvas.owner
+        self.taken = np.zeros((canvas.height, width), dtype=np.bool_)
+
+    def grid(self, row: int, ink: Ink) -> None:
+        self.inks.append(ink)
+        free = self.codes[row, : self.canvas.width] == 0x20
+        self.codes[row, : self.canvas.width][free] = ord("┈")
+        self.style[row, : self.canvas.width][free] = len(self.inks) - 1
+
+    def vertical(self, column: int, mark: str, word: str, ink: Ink) -> None:
+        self.inks.append(ink)
+        free = (self.codes[:, column] == 0x20) | (self.codes[:, column] == ord("┈"))
+        self.codes[free, column] = ord(mark)
+        self.style[free, column] = len(self.inks) - 1
+        if word:
+            start = column + 1 if column + 1 + len(word) <= self.canvas.width else column - len(word)
+            blank = np.isin(self.codes[:, start : start + len(word)], (0x20, ord("┈"))).all(axis=1)
+            rows = np.flatnonzero(blank)
+            if len(rows):
+                self.write(int(rows[0]), start, word, ink)
+
+    def write(self, row: int, column: int, word: str, ink: Ink) -> bool:
+        """Put a word on top; returns whether it fitted and nothing written was there."""
+        end = column + len(word)
+        if not (0 <= row < self.canvas.height and column >= 0 and end <= self.width):
+            return False
+        if self.taken[row, column:end].any():
+            return False
+        self.inks.append(ink)
+        self.codes[row, column:end] = [ord(c) for c in word]
+        self.style[row, column:end] = len(self.inks) - 1
+        self.taken[row, column:end] = True
+        return True
+
+    def row(self, row: int, look: Look) -> Row:
+        style = self.style[row].copy()
+        shaded = np.zeros(self.width, dtype=np.bool_)
+        shaded[: self.canvas.width] = self.canvas.shade[row]
+        # A shaded cell is another style of the same ink: the even numbers are plain, the odd ones tinted.
+        pairs = 2 * (style + 1) + shaded
+        out: Row = []
+        for text, pair in runs_of(self.codes[row], pairs.astype(np.int32)):
+            ink = self.inks[pair // 2 - 1] if pair >= 2 else Ink(look.foreground)
+            out.append((text, ink._replace(background=look.shade) if pair % 2 else ink))
+        return out
+
+
+def end_labels(page: Page, pieces: list[Piece], x_axis: Axis, y_axis: Axis, look: Look) -> None:
+    height, width = page.canvas.height, page.canvas.width
+    ends = []
+    for piece in pieces:
+        inside = np.isfinite(y_axis.position(piece.y)) & (piece.x <= x_axis.high) & (piece.x >= x_axis.low)
+        if inside.any():
+            last = np.flatnonzero(inside)[-1]
+            ends.append(
+                (row_of(y_axis, float(piece.y[last]), height), column_of(x_axis, float(piece.x[last]), width), piece)
+            )
+    for row, column, piece in sorted(ends, key=lambda end: end[0]):
+        ink = Ink(look.blend(piece.colour, 0.6) if piece.faded else piece.colour, bold=not piece.faded)
+        start = min(column + 2 if column < width - 1 else width + 1, page.width - len(piece.label))
+        for shift in (0, 1, -1, 2, -2, 3, -3):
+            if page.write(row + shift, start, piece.label, ink):
+                break

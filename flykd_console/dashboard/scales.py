@@ -1,0 +1,81 @@
+"""Places values on a chart: what of a curve is visible, the y axis that holds it, rows and columns of values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from flykd_console.dashboard.canvas import Axis, Floats, decimate
+from flykd_console.dashboard.chart_spec import ChartSpec, Curve
+
+# Below float32's smallest normal number a logarithmic axis has no ticks to offer.
+_LEAST_ON_LOG = 1e-37
+
+
+@dataclass
+class Piece:
+    """A curve as far as it is in the picture, thinned."""
+
+    x: Floats
+    y: Floats
+    raw_x: Floats
+    raw: Floats | None
+    label: str
+    colour: str
+    faded: bool
+
+
+def visible(curve: Curve, spec: ChartSpec, columns: int) -> Piece:
+    x, y = decimate(curve.x, curve.y, spec.x_low, spec.x_high, columns)
+    return Piece(x, y, curve.x, curve.raw, curve.label, curve.colour, curve.faded)
+
+
+def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]:
+    """The y axis that holds what is visible, and the height above which points were cut off."""
+    values = [p.y[(p.x >= spec.x_low) & (p.x <= spec.x_high)] for p in pieces]
+    raw = [
+        decimate(p.raw_x, p.raw, spec.x_low, spec.x_high, 256)[1] for p in pieces if p.raw is not None and not p.faded
+    ]
+    if spec.band is not None:
+        values += [spec.band[1], spec.band[2]]
+    everything = np.concatenate([*values, *raw]) if values or raw else np.empty(0)
+    everything = everything[np.isfinite(everything)]
+    log = spec.log_y and bool((everything >= _LEAST_ON_LOG).any())
+    if log:
+        everything = everything[everything >= _LEAST_ON_LOG]
+    if not len(everything):
+        return Axis(0.0, 1.0), None
+    low, high = float(everything.min()), float(everything.max())
+    cut = None
+    if spec.clip and len(everything) > 50:
+        usual = float(np.quantile(everything, 0.98))
+        if high - usual > 2.0 * (usual - low):
+            high = cut = usual + 0.15 * (usual - low)
+    if spec.y_low is not None and spec.y_high is not None and not log:
+        return Axis(spec.y_low, spec.y_high), None
+    if log:
+        pad = max(1.02, (high / low) ** 0.04)
+        return Axis(low / pad, high * pad, log=True), cut
+    low, high = min(low, spec.y_low if spec.y_low is not None else low), max(high, spec.y_high or high)
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
+    return Axis(low - pad if low - pad >= 0 or low < 0 else 0.0, high + pad), cut
+
+
+def columns_above(pieces: list[Piece], cut: float | None, axis: Axis, width: int) -> list[int]:
+    if cut is None:
+        return []
+    return sorted(
+        {column_of(axis, float(x), width) for p in pieces for x in p.x[p.y > cut] if axis.low <= x <= axis.high}
+    )
+
+
+def row_of(axis: Axis, value: float, height: int) -> int:
+    position = float(axis.position(np.array([value]))[0])
+    return int(min(height - 1, max(0, math.floor(((1.0 - position) * (4 * height - 1) + 0.5) / 4))))
+
+
+def column_of(axis: Axis, value: float, width: int) -> int:
+    position = float(axis.position(np.array([value]))[0])
+    return int(min(width - 1, max(0, math.floor((position * (2 * width - 1) + 0.5) / 2))))

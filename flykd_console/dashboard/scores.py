@@ -1,0 +1,43 @@
+"""A model's score as tables show it, and what a seed is doing, in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from flykd_console.dashboard.stages import Status
+from flykd_console.dashboard.state import DashboardState
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScore:
+    """A model's macro AUPRC as the table shows it: on test once there, on validation until then (fractions)."""
+
+    macro: float
+    relations: dict[str, float]
+    on_test: bool
+
+
+def model_score(state: DashboardState, seed: int, model: str) -> ModelScore | None:
+    """The best-founded score of a model so far, None before its first evaluation."""
+    stage = state.get(seed, model)
+    if stage is None:
+        return None
+    evaluation = stage.evaluations.get("test") or stage.evaluations.get("validation")
+    if evaluation is None or not math.isfinite(evaluation.macro_auprc):
+        return None
+    relations = {name: score.auprc for name, score in evaluation.relations.items()}
+    return ModelScore(evaluation.macro_auprc, relations, evaluation.split == "test")
+
+
+def seed_words(state: DashboardState, seed: int) -> str:
+    """What a seed is doing, in one or two words."""
+    stages = [stage for (s, _), stage in state.stages.items() if s == seed]
+    if stages and all(stage.over for stage in stages):
+        return "reused" if all(stage.status is Status.REUSED for stage in stages) else "done"
+    for stage in stages:
+        if stage.status is Status.RUNNING:
+            return f"{stage.stage.removeprefix('pretrain-')} {100 * stage.fraction:.0f} %"
+    if any(stage.status is Status.INTERRUPTED for stage in stages):
+        return "stopped"
+    return "begun" if any(stage.over for stage in stages) else "queued"

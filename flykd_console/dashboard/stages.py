@@ -1,0 +1,88 @@
+"""What is known of one stage of one seed: its curves, its scores, how far it is, and what its epochs cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flykd_console.dashboard.series import Series
+from flykd_console.runs import events as ev
+
+
+class Status(StrEnum):
+    """Where a stage stands."""
+
+    PENDING = "queued"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+    REUSED = "reused"
+
+
+@dataclass(slots=True)
+class LogLine:
+    """One line of the log pane."""
+
+    t: float
+    level: str
+    message: str
+
+
+@dataclass
+class StageState:
+    """One stage of one seed: its curves and how far it is."""
+
+    seed: int
+    stage: str
+    epochs: int
+    status: Status = Status.PENDING
+    dim: int | None = None
+    parameters: int | None = None
+    epoch: int = 0
+    losses: dict[str, Series] = field(default_factory=dict)
+    weights: dict[str, Series] = field(default_factory=dict)
+    lr: Series = field(default_factory=Series)
+    rate: Series = field(default_factory=Series)
+    validation: Series = field(default_factory=Series)
+    evaluations: dict[str, ev.Evaluation] = field(default_factory=dict)
+    schedule: dict[str, list[tuple[float, float]]] | None = None
+    reused_from: str | None = None
+    checkpoint_epoch: int | None = None
+    peak_rss: int | None = None
+    wall: float = 0.0
+    """Seconds of training and evaluation together, over all sessions, pauses left out."""
+    seconds: float | None = None
+    """Seconds as the trainer counted them, once the stage is over."""
+
+    @property
+    def over(self) -> bool:
+        return self.status in (Status.DONE, Status.REUSED)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the stage is done, 0 to 1."""
+        if self.over:
+            return 1.0
+        return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
+
+    @property
+    def test(self) -> ev.Evaluation | None:
+        return self.evaluations.get("test")
+
+    def rewind(self, epoch: int) -> None:
+        """Forget everything beyond `epoch`."""
+        self.epoch = min(self.epoch, epoch)
+        for series in (*self.losses.values(), *self.weights.values(), self.lr, self.rate, self.validation):
+            series.cut_after(epoch)
+        if self.validation.last != self.validation.last:
+            self.evaluations.pop("validation", None)
+
+
+@dataclass
+class Cost:
+    """What a kind of stage was measured to cost in one session."""
+
+    seconds: float = 0.0
+    epochs: int = 0
+    whole: list[float] = field(default_factory=list)
+    """Wall seconds of stages that this session trained from their first epoch to their last."""
