@@ -1,17 +1,26 @@
-"""HeteroRGCN: the parameters of a two-layer relational graph network with a DistMult decoder.
+"""HeteroRGCN: the parameters of a relational graph network with a DistMult decoder.
 
-    z_v = sum_r mean_{u in N_r(v)} (W_r x_u + b_r)      leaky ReLU (0.01) after layer 1, nothing after layer 2
+    m_{v,r} = mean_{u in N_r(v)} (W_r h_u + b_r)        the mean message of relation r, for relations that reach v
+    rgcn    z_v = sum_r m_{v,r}
+    rgat    z_v = k_v sum_r a_{v,r} m_{v,r}             a_v = softmax_r(q_r . tanh(m_{v,r})), k_v relations reach v
     s(h, r, t) = sum_i h_i w_{r,i} t_i
 
-(Schlichtkrull et al. 2018 as TxGNN and FlyKD use it: no self loop, no normalisation beyond the mean, a node without
-r-neighbours gets nothing from r.) How messages are carried is `model.propagation`'s matter; this module only owns the
-parameters, stacked over the edge types, and the fixed random inputs.
+Leaky ReLU (0.01) after every layer but the last; no self loop, no normalisation beyond the mean; a node without
+r-neighbours gets nothing from r. `rgcn` is Schlichtkrull et al. 2018 as TxGNN and FlyKD use it, with two layers. `rgat`
+is HAN's semantic attention (Wang et al. 2019, equations 7 to 9) over relations instead of meta-paths, with two changes:
+each node weighs its relations itself, where HAN averages the scores over all nodes, and the vector q is the relation's
+own, since W_r already maps each relation's messages. The factor k_v makes even attention the plain sum (q = 0 is rgcn),
+so both kinds have outputs of one magnitude and share learning rates.
+
+How messages are carried is `model.propagation`'s matter; this module only owns the parameters, stacked over the edge
+types, and the fixed random inputs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +28,8 @@ from torch import Tensor, nn
 from flykd_console.graph.knowledge_graph import EdgeType
 
 NEGATIVE_SLOPE = 0.01
+
+Kind = Literal["rgcn", "rgat"]
 
 
 class RelationalLinear(nn.Module):
@@ -29,6 +40,16 @@ class RelationalLinear(nn.Module):
         bound = 1.0 / math.sqrt(dim)
         self.weight = nn.Parameter(torch.empty(relations, dim, dim).uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(torch.empty(relations, dim).uniform_(-bound, bound, generator=generator))
+        self.query: nn.Parameter | None = None
+
+
+class RelationalAttention(RelationalLinear):
+    """A linear map with bias and an attention vector q_r per edge type: query [R, d], drawn like the bias."""
+
+    def __init__(self, relations: int, dim: int, generator: torch.Generator) -> None:
+        super().__init__(relations, dim, generator)
+        bound = 1.0 / math.sqrt(dim)
+        self.query = nn.Parameter(torch.empty(relations, dim).uniform_(-bound, bound, generator=generator))
 
 
 class HeteroRGCN(nn.Module):
@@ -36,20 +57,34 @@ class HeteroRGCN(nn.Module):
 
     Attributes:
         edge_types: Every edge type of the message graph (reverses included), sorted; relation index = position.
-        dim: Width d of inputs, hidden layer and output.
-        layer1, layer2: `RelationalLinear`.
+        dim: Width d of inputs, hidden layers and output.
+        kind: What a layer does with the messages of several relations: `rgcn` adds, `rgat` attends.
+        layers: Number of layers L.
+        layer1 ... layerL: `RelationalLinear` or `RelationalAttention`; as a list: `stack`.
         relation: DistMult vectors, float32 [R, d].
         inputs: Per node type a fixed random table, float32 [N_type, d], Xavier-uniform, never trained.
     """
 
+    layer1: RelationalLinear
+    layer2: RelationalLinear
+
     def __init__(
-        self, node_counts: Mapping[str, int], edge_types: list[EdgeType], dim: int, generator: torch.Generator
+        self,
+        node_counts: Mapping[str, int],
+        edge_types: list[EdgeType],
+        dim: int,
+        generator: torch.Generator,
+        layers: int = 2,
+        kind: Kind = "rgcn",
     ) -> None:
         super().__init__()
         self.edge_types = sorted(edge_types)
         self.dim = dim
-        self.layer1 = RelationalLinear(len(edge_types), dim, generator)
-        self.layer2 = RelationalLinear(len(edge_types), dim, generator)
+        self.kind = kind
+        self.layers = layers
+        layer = RelationalLinear if kind == "rgcn" else RelationalAttention
+        for number in range(1, layers + 1):
+            self.add_module(f"layer{number}", layer(len(edge_types), dim, generator))
         self.relation = nn.Parameter(torch.empty(len(edge_types), dim))
         self.reset_decoder(generator, gain=math.sqrt(2.0))
         self.inputs: dict[str, Tensor] = {}
@@ -66,8 +101,14 @@ class HeteroRGCN(nn.Module):
         self.relation.copy_(fresh)
 
     @property
+    def stack(self) -> list[RelationalLinear]:
+        """The layers in order, layer 1 first."""
+        layers: list[RelationalLinear] = [getattr(self, f"layer{number}") for number in range(1, self.layers + 1)]
+        return layers
+
+    @property
     def parameter_count(self) -> int:
-        """2 R (d² + d) + R d."""
+        """L R (d² + d) + R d; with attention L R d more."""
         return sum(p.numel() for p in self.parameters())
 
     def index(self, edge_type: EdgeType) -> int:
@@ -82,7 +123,7 @@ class HeteroRGCN(nn.Module):
 
     @torch.no_grad()
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over what `tensors` returned, from a model of the same graph and width.
+        """Take over what `tensors` returned, from a model of the same graph, width, depth and kind.
 
         Raises:
             ValueError: A tensor is missing or has another shape.

@@ -1,0 +1,55 @@
+"""Which nodes a layer must know, and how it averages: the rows of the adjacency that an output depends on.
+
+A layer gives outputs for some nodes and reads those that send them messages; going back layer by layer from the wanted
+nodes gives the receptive field, and nothing outside it is ever computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.model.propagation import MessageGraph, Wanted
+
+
+def mean_matrices(graph: MessageGraph, wanted: Wanted) -> dict[EdgeType, sp.csr_array]:
+    """Per edge type the mean over its messages, float32 [wanted tails, N_head]; edge types without any are left out."""
+    matrices = {}
+    for edge_type, (sources, targets) in graph.edges.items():
+        if edge_type.tail not in wanted or len(sources) == 0:
+            continue
+        rows = wanted[edge_type.tail]
+        position = np.full(graph.node_counts[edge_type.tail], -1, dtype=np.int64)
+        position[rows] = np.arange(len(rows))
+        at = position[targets]
+        kept = at >= 0
+        if not kept.any():
+            continue
+        at, columns = at[kept], sources[kept]
+        degree = np.bincount(at, minlength=len(rows))
+        matrix = sp.csr_array(
+            ((1.0 / degree[at]).astype(np.float32), (at, columns)),
+            shape=(len(rows), graph.node_counts[edge_type.head]),
+        )
+        matrix.sum_duplicates()
+        matrices[edge_type] = matrix
+    return matrices
+
+
+def source_nodes(matrices: Mapping[EdgeType, sp.csr_array]) -> dict[str, NDArray[np.int64]]:
+    """Per node type the nodes that send any message, ascending."""
+    sending: dict[str, NDArray[np.bool_]] = {}
+    for edge_type, matrix in matrices.items():
+        mask = sending.setdefault(edge_type.head, np.zeros(matrix.shape[1], dtype=bool))
+        mask[matrix.indices] = True
+    return {node_type: np.flatnonzero(mask) for node_type, mask in sorted(sending.items())}
+
+
+def joined(*parts: Wanted) -> dict[str, NDArray[np.int64]]:
+    """Per node type the nodes of all parts, ascending and each once."""
+    types = sorted({node_type for part in parts for node_type in part})
+    return {t: np.unique(np.concatenate([np.asarray(p[t], np.int64) for p in parts if t in p])) for t in types}
