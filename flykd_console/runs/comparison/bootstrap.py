@@ -1,0 +1,98 @@
+"""Paired bootstrap within a seed: what a difference is worth against the choice of what is tested.
+
+Either the test pairs are resampled with replacement, the positives and negatives of each relation among themselves
+(stratified), or the tails with all their pairs: pairs of one tail share its embedding and rise and fall together, so the
+first takes the tested tails as given and the second asks about other tails. Every model is scored on the same resample, so
+that what they share cancels (Efron and Tibshirani 1993, percentile interval; Field and Welsh 2007 for clusters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flykd_console.runs.comparison.average_precision import Counts, Floats, Ranking
+
+RESAMPLES = 2000
+LEVEL = 0.95
+_CHUNK = 250  # columns at a time, so that a relation's counts stay near the processor
+
+Unit = Literal["pairs", "tails"]
+Model = TypeVar("Model", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class RelationScores:
+    """One relation's test pairs.
+
+    Attributes:
+        labels: 0 or 1, int8 [n].
+        tails: Which tail each pair has, numbered alike in all relations, int64 [n].
+        logits: Every model's, float32 [n].
+    """
+
+    labels: NDArray[np.int8]
+    tails: NDArray[np.int64]
+    logits: Mapping[Any, NDArray[np.float32]]
+
+
+def macro_resamples(
+    relations: Mapping[str, RelationScores],
+    models: Sequence[Model],
+    resamples: int,
+    seed: int,
+    unit: Unit = "pairs",
+) -> dict[Model, Floats]:
+    """Macro AUPRC of every model in every resample, float64 [resamples]; resample i is the same for all models.
+
+    NaN in a resample that drew no positive of a relation, which happens with few tails alone.
+
+    Args:
+        relations: Each with at least one positive and one negative.
+        models: Keys of `logits`.
+        resamples: How many.
+        seed: Of the resampling; equal inputs give equal figures.
+        unit: What is drawn.
+    """
+    rng = np.random.default_rng(seed)
+    macro: dict[Model, Floats] = {model: np.zeros(resamples) for model in models}
+    positive = {name: scores.labels == 1 for name, scores in relations.items()}
+    rankings = {
+        name: {model: Ranking(s.logits[model][positive[name]], s.logits[model][~positive[name]]) for model in models}
+        for name, s in relations.items()
+    }
+    tails = 1 + max(int(scores.tails.max()) for scores in relations.values())
+    present = np.unique(np.concatenate([scores.tails for scores in relations.values()]))
+    for start in range(0, resamples, _CHUNK):
+        columns = slice(start, min(start + _CHUNK, resamples))
+        width = columns.stop - start
+        of_tail = np.zeros((tails, width), dtype=np.int32)
+        if unit == "tails":
+            of_tail[present] = _counts(rng, len(present), width)
+        for name, scores in relations.items():
+            true = positive[name]
+            if unit == "tails":
+                drawn = of_tail[scores.tails[true]], of_tail[scores.tails[~true]]
+            else:
+                drawn = _counts(rng, int(true.sum()), width), _counts(rng, int((~true).sum()), width)
+            for model, ranking in rankings[name].items():
+                macro[model][columns] += ranking.average_precision(*drawn) / len(relations)
+    return macro
+
+
+def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """The central share `level` of the resampled values, NaN left out."""
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _counts(rng: np.random.Generator, things: int, resamples: int) -> Counts:
+    """How often each thing is drawn when as many are drawn as there are, int32 [things, resamples]."""
+    drawn = rng.integers(things, size=(things, resamples), dtype=np.int64)
+    flat = drawn * resamples + np.arange(resamples)
+    counts = np.bincount(flat.ravel(), minlength=things * resamples)
+    return counts.reshape(things, resamples).astype(np.int32)

@@ -1,0 +1,185 @@
+"""Runs in, figures out: blocks of comparable runs, each model's AUPRC per seed, gains, and what a difference is worth.
+
+A gain is taken per seed against that seed's baseline and then averaged. Two intervals answer two questions: had
+other test pairs been drawn, these trained models given (paired bootstrap), and had other seeds been drawn (paired t).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from flykd_console.errors import UserError
+from flykd_console.runs.comparison.average_precision import Floats, average_precision
+from flykd_console.runs.comparison.bootstrap import (
+    LEVEL,
+    RESAMPLES,
+    RelationScores,
+    macro_resamples,
+    percentile_interval,
+)
+from flykd_console.runs.comparison.comparable import blocks_of, common_seeds, restricted
+from flykd_console.runs.comparison.describe import describe_runs, notes_of, paper_figure, ranking_of
+from flykd_console.runs.comparison.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
+from flykd_console.runs.comparison.loading import LoadedRun
+from flykd_console.runs.comparison.models import Contender, contenders_of
+from flykd_console.runs.comparison.over_seeds import sign_flip_p, t_interval
+from flykd_console.runs.comparison.paper import method_row
+from flykd_console.runs.results import Spread, spread
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """Test pairs of these tails alone; `name` is what the tables call them."""
+
+    name: str
+    ids: frozenset[str]
+
+
+def compare(
+    runs: Sequence[LoadedRun],
+    *,
+    anyway: bool = False,
+    only: Restriction | None = None,
+    against: LoadedRun | None = None,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare runs.
+
+    Args:
+        runs: At least one.
+        anyway: Runs that are not comparable go into blocks of their own.
+        only: Leave out test pairs of other tails.
+        against: A run of `runs` whose student every other model is compared with as well.
+        resamples: Of the bootstrap.
+
+    Raises:
+        UserError: The runs are not comparable; a relation has no test pairs left; `against` has no student.
+    """
+    if against is not None and "student" not in against.models:
+        raise UserError("this run has no student to compare with", against.name)
+    blocks = [_block(block, only, against, resamples) for block in blocks_of(runs, anyway)]
+    return Comparison(level=LEVEL, resamples=resamples, only=only.name if only else None, blocks=blocks)
+
+
+def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int) -> Block:
+    seeds = common_seeds(runs)
+    contenders = contenders_of(runs, seeds)
+    pairs = {seed: _pairs(runs, contenders, seed, only) for seed in seeds}
+    scores = {seed: _score(pairs[seed], contenders) for seed in seeds}
+    drawn = {seed: macro_resamples(pairs[seed], contenders, resamples, seed) for seed in seeds}
+    rival = next((c for c in contenders if c.model == "student" and c.runs[0] is against), None)
+    targets = sorted(pairs[seeds[0]])
+    rows = []
+    for one in contenders:
+        baseline = next(c for c in contenders if c.model == "baseline" and one.runs[0] in c.runs)
+        row = method_row(one.runs[0].profile) if one.model == "student" else None
+        gain = None
+        if one is not baseline:
+            gain = _gain(one, baseline, scores, drawn, row.gain if row else None)
+        rows.append(
+            Row(
+                label=one.label,
+                model=one.model,
+                runs=[run.name for run in one.runs],
+                dim=one.dim,
+                seeds={seed: scores[seed][one] for seed in seeds},
+                auprc=_spread([scores[seed][one].macro_auprc for seed in seeds]),
+                relations={r: _spread([scores[seed][one].relations[r] for seed in seeds]) for r in targets},
+                ranking=ranking_of(one, seeds) if only is None else {},
+                seconds=statistics.fmean(one.result(seed).seconds for seed in seeds),
+                paper=paper_figure(one),
+                gain=gain,
+                rival=_gain(one, rival, scores, drawn, None) if rival and one not in (rival, baseline) else None,
+            )
+        )  # fmt: skip
+    first = runs[0]
+    return Block(
+        graph=first.results.graph.source,
+        fingerprint=first.fingerprint,
+        split=str(first.profile.get("split", {}).get("kind", "complex_disease")),
+        targets=targets,
+        seeds=seeds,
+        pairs={
+            seed: {r: (int((s.labels == 1).sum()), int((s.labels == 0).sum())) for r, s in sorted(found.items())}
+            for seed, found in pairs.items()
+        },
+        runs=describe_runs(runs, contenders, seeds),
+        rows=rows,
+        notes=notes_of(runs, seeds, scores if only is None else {}),
+    )
+
+
+def _pairs(
+    runs: Sequence[LoadedRun], contenders: Sequence[Contender], seed: int, only: Restriction | None
+) -> dict[str, RelationScores]:
+    """Per relation the labels and every contender's logits, in one order for all."""
+    columns = {one: one.runs[0].scores[seed][one.model].alias(str(i)) for i, one in enumerate(contenders)}
+    frame = runs[0].scores[seed].select("relation", "tail_id", "label").with_columns(*columns.values())
+    frame = restricted(frame, only.ids if only else None)
+    found = {}
+    for relation in sorted(runs[0].targets):
+        part = frame.filter(pl.col("relation") == relation)
+        labels = part["label"].to_numpy()
+        for kind, value in (("positive", 1), ("negative", 0)):
+            if not (labels == value).any():
+                where = f" of the ids in {only.name}" if only else ""
+                raise UserError(
+                    f"{relation} has no {kind} test pair{where} in seed {seed}", runs[0].name,
+                    "Leave the seed out, or name more ids." if only else "",
+                )  # fmt: skip
+        logits = {one: part[column.name].to_numpy() for one, column in columns.items()}
+        found[relation] = RelationScores(labels, logits)
+    return found
+
+
+def _score(relations: dict[str, RelationScores], contenders: Sequence[Contender]) -> dict[Contender, SeedScore]:
+    found = {}
+    for one in contenders:
+        auprc = {
+            relation: average_precision(scores.logits[one][scores.labels == 1], scores.logits[one][scores.labels == 0])
+            for relation, scores in relations.items()
+        }
+        found[one] = SeedScore(macro_auprc=statistics.fmean(auprc.values()), relations=auprc)
+    return found
+
+
+def _gain(
+    one: Contender,
+    other: Contender,
+    scores: dict[int, dict[Contender, SeedScore]],
+    drawn: dict[int, dict[Contender, Floats]],
+    paper: tuple[float, float] | None,
+) -> Gain:
+    resampled = {seed: 100.0 * (found[one] - found[other]) for seed, found in drawn.items()}
+    seeds = {}
+    for seed, found in scores.items():
+        ours, theirs = found[one].macro_auprc, found[other].macro_auprc
+        seeds[seed] = SeedGain(
+            points=100.0 * (ours - theirs),
+            percent=100.0 * (ours / theirs - 1.0),
+            interval=Interval(*percentile_interval(resampled[seed])),
+        )
+    points = [gain.points for gain in seeds.values()]
+    over_seeds = t_interval(points)
+    # Seeds are resampled apart from one another, so the mean of the i-th resamples is one draw of the mean.
+    return Gain(
+        over=other.label,
+        seeds=seeds,
+        points=_spread(points),
+        percent=_spread([gain.percent for gain in seeds.values()]),
+        over_pairs=Interval(*percentile_interval(np.mean(list(resampled.values()), axis=0))),
+        over_seeds=Interval(*over_seeds) if over_seeds else None,
+        sign_flip_p=sign_flip_p(points),
+        paper=paper,
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    found = spread(values)
+    assert found is not None
+    return found

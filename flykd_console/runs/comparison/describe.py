@@ -1,0 +1,130 @@
+"""The words around the figures: which settings differ, what was left out, which figures of the paper stand beside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from flykd_console.runs.comparison.figures import PaperFigure, RunFacts, SeedScore
+from flykd_console.runs.comparison.loading import LoadedRun, settings
+from flykd_console.runs.comparison.models import Contender
+from flykd_console.runs.comparison.paper import method_row, model_row, paper
+from flykd_console.runs.results import Spread, spread
+
+# How a run is called and carried out, and what the method itself is, is not a difference of training.
+_NOT_TRAINING = ("run.", "engine.", "distill.", "finetune.validate_every")
+_TOLERANCE = 1e-6
+
+
+def paper_figure(one: Contender) -> PaperFigure | None:
+    """The row of the paper beside a model; None where it has none."""
+    if one.model == "student":
+        method = method_row(one.runs[0].profile)
+        return PaperFigure(name=method.name, table=method.table) if method else None
+    row = model_row(one.model, one.dim)
+    if row is None:
+        return None
+    seeds = {seed: auprc / 100 for seed, auprc in zip(paper().seeds, row.auprc, strict=True)}
+    return PaperFigure(name=row.name, table=row.table, seeds=seeds, mean=row.mean / 100, std=row.std / 100)
+
+
+def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spread]]:
+    """Per relation and metric the spread over the seeds of the ranking figures in the run's results."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for seed in seeds:
+        for relation, figures in (msgspec.to_builtins(getattr(one.result(seed).test, "ranking", None)) or {}).items():
+            for metric, value in _numbers(figures):
+                found.setdefault(relation, {}).setdefault(metric, []).append(value)
+    return {
+        relation: {metric: known for metric, values in metrics.items() if (known := spread(values)) is not None}
+        for relation, metrics in found.items()
+    }
+
+
+def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], seeds: Sequence[int]) -> list[RunFacts]:
+    """Each run of a block; `differs` holds the training settings in which the runs are not all alike."""
+    values = [dict(settings(run.profile)) for run in runs]
+    keys = sorted(key for key in set().union(*values) if not key.startswith(_NOT_TRAINING))
+    # An older run's file lacks newer keys; what is not written is at its default, and no difference to tell of.
+    keys = [key for key in keys if all(key in v for v in values) and any(v[key] != values[0][key] for v in values)]
+    facts = []
+    for run, known in zip(runs, values, strict=True):
+        student = next((c.label for c in contenders if c.model == "student" and c.runs[0] is run), "no student")
+        row = method_row(run.profile) if "student" in run.models else None
+        facts.append(
+            RunFacts(
+                name=run.name,
+                path=str(run.directory.path),
+                label=student,
+                method=run.results.method,
+                paper_row=f"{row.name} (Table {row.table})" if row else None,
+                seeds_left_out=sorted(set(run.seeds) - set(seeds)),
+                differs={key: known[key] for key in keys},
+            )
+        )
+    return facts
+
+
+def notes_of(
+    runs: Sequence[LoadedRun], seeds: Sequence[int], scores: Mapping[int, Mapping[Contender, SeedScore]]
+) -> list[str]:
+    """What a reader must know before believing the tables, a sentence each."""
+    notes = []
+    for run in runs:
+        left = sorted(set(run.seeds) - set(seeds))
+        if left:
+            notes.append(f"{run.name} has also {_seeds(left)}, which another run lacks: left out.")
+        unfinished = sorted(set(map(int, run.results.seeds)) - set(run.seeds))
+        if unfinished:
+            notes.append(f"{run.name}: {_seeds(unfinished)} not finished, left out.")
+    if len(seeds) == 1:
+        notes.append(f"One seed ({seeds[0]}): no deviation, and nothing is known about other seeds.")
+    students = [run for run in runs if "student" in run.models]
+    unmatched = [run.name for run in students if method_row(run.profile) is None]
+    if unmatched:
+        notes.append(f"No row of the paper is made like {_listed(unmatched)}.")
+    if len(unmatched) < len(students):
+        first = runs[0]
+        kind = first.profile.get("split", {}).get("kind", "complex_disease")
+        if first.results.graph.source != "primekg" or kind != "complex_disease":
+            notes.append(
+                "The paper's figures are of full PrimeKG under the complex_disease split: "
+                "look at signs and order, not values."
+            )
+        notes.append("The paper does not say whether its gains are points or per cent.")
+    differing = sorted({key for facts in describe_runs(runs, [], seeds) for key in facts.differs})
+    if differing:
+        notes.append(f"The runs are not trained alike in: {', '.join(differing)}.")
+    notes += _disagreements(scores)
+    return notes
+
+
+def _disagreements(scores: Mapping[int, Mapping[Contender, SeedScore]]) -> list[str]:
+    """Where a run's `results.json` says something else than its test scores give."""
+    return [
+        f"{run.name}, seed {seed}: results.json gives the {one.model} {stored:.6f}, its scores {score.macro_auprc:.6f}."
+        for seed, found in scores.items()
+        for one, score in found.items()
+        for run in one.runs
+        if (stored := run.results.seeds[str(seed)][one.model].test.macro_auprc) is not None
+        and abs(stored - score.macro_auprc) > _TOLERANCE
+    ]
+
+
+def _numbers(value: Any, prefix: str = "") -> list[tuple[str, float]]:
+    if isinstance(value, dict):
+        return [item for key, inner in value.items() for item in _numbers(inner, f"{prefix} {key}".strip())]
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return [(prefix, float(value))]
+    return []
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {_listed(list(map(str, seeds)))}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,135 @@
+"""What a comparison finds, as plain frozen records: blocks of comparable runs, a row for each model, its gains.
+
+AUPRC and AUROC are fractions in [0, 1]; gains and their intervals are in points (100 times a difference of macro AUPRC)
+unless they say per cent. The field names are a promise to programs that read `--json`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flykd_console.runs.results import Spread
+
+SCHEMA = 1
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """From `low` to `high`."""
+
+    low: float
+    high: float
+
+
+class SeedScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One model in one seed."""
+
+    macro_auprc: float
+    relations: dict[str, float]
+
+
+class SeedGain(msgspec.Struct, frozen=True, kw_only=True):
+    """A gain in one seed; `interval` in points, by paired bootstrap over the test pairs."""
+
+    points: float
+    percent: float
+    interval: Interval
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model wins over another, `over`, seed by seed.
+
+    Attributes:
+        seeds: By seed.
+        points: Mean and sample deviation over the seeds.
+        percent: The same in per cent of the other's AUPRC.
+        over_pairs: 95 % interval of the mean, these seeds given: paired bootstrap over test pairs.
+        over_seeds: 95 % interval of the mean over further seeds: paired t; None for one seed.
+        sign_flip_p: Two-sided, exact; None for one seed.
+        paper: Mean and deviation that the paper gives, points or per cent; None where it has no such row.
+    """
+
+    over: str
+    seeds: dict[int, SeedGain]
+    points: Spread
+    percent: Spread
+    over_pairs: Interval
+    over_seeds: Interval | None
+    sign_flip_p: float | None
+    paper: tuple[float, float] | None = None
+
+
+class PaperFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of the paper that a model repeats; `auprc` (fractions by seed, mean, deviation) for Table 1 alone."""
+
+    name: str
+    table: str
+    seeds: dict[int, float] = {}
+    mean: float | None = None
+    std: float | None = None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of a block.
+
+    Attributes:
+        label: As the tables name it, unique in the block.
+        model: teacher, baseline or student.
+        runs: Names of the runs that it stands for; several where all have the same teacher or baseline.
+        auprc: Macro AUPRC over the seeds.
+        relations: AUPRC over the seeds by relation.
+        ranking: Per-tail ranking metrics over the seeds by relation and metric, where the runs measured them.
+        seconds: Mean training time a seed.
+        gain: Over the run's own baseline; None for baselines.
+        rival: Over the model that the caller named; None without one and for that model itself.
+    """
+
+    label: str
+    model: str
+    runs: list[str]
+    dim: int
+    seeds: dict[int, SeedScore]
+    auprc: Spread
+    relations: dict[str, Spread]
+    ranking: dict[str, dict[str, Spread]] = {}
+    seconds: float
+    paper: PaperFigure | None = None
+    gain: Gain | None = None
+    rival: Gain | None = None
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a block: its student's label, the seeds of its own that were left out, settings in which it differs."""
+
+    name: str
+    path: str
+    label: str
+    method: str
+    paper_row: str | None
+    seeds_left_out: list[int]
+    differs: dict[str, Any]
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs that are compared pair by pair. `pairs`: (positives, negatives) by seed and relation."""
+
+    graph: str
+    fingerprint: str
+    split: str
+    targets: list[str]
+    seeds: list[int]
+    pairs: dict[int, dict[str, tuple[int, int]]]
+    runs: list[RunFacts]
+    rows: list[Row]
+    notes: list[str]
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole. More than one block: they must not be compared with one another."""
+
+    schema: int = SCHEMA
+    level: float
+    resamples: int
+    only: str | None
+    blocks: list[Block]

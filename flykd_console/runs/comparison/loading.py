@@ -1,0 +1,169 @@
+"""A finished run as comparing needs it: results, settings, provenance, and the scored test pairs of every seed."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flykd_console.errors import UserError
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import MODELS
+from flykd_console.runs.results import Results, read_results
+
+KEYS = ("relation", "head_id", "tail_id", "label")
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """One run's files, read.
+
+    Attributes:
+        seeds: Seeds with test scores of every model that the run trains, ascending.
+        models: Those models, of teacher, baseline, student.
+    """
+
+    directory: RunDirectory
+    results: Results
+    profile: dict[str, Any]
+    environment: dict[str, Any]
+    seeds: tuple[int, ...]
+    models: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def fingerprint(self) -> str:
+        return self.results.graph.fingerprint
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """The relations that were scored, as the results name them."""
+        seed, model = str(self.seeds[0]), self.models[0]
+        return frozenset(self.results.seeds[seed][model].test.relations)
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """SHA-256 of the split by seed; empty where the run does not say."""
+        return dict(self.environment.get("splits") or {})
+
+    @cached_property
+    def scores(self) -> dict[int, pl.DataFrame]:
+        """Per seed the test pairs, sorted by `KEYS`, and one float32 column of logits for each model."""
+        return {seed: self._read_scores(seed) for seed in self.seeds}
+
+    def _read_scores(self, seed: int) -> pl.DataFrame:
+        path = self.directory.test_scores(seed)
+        try:
+            frame = pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise _unreadable(path, str(error)) from None
+        missing = [column for column in (*KEYS, *self.models) if column not in frame.columns]
+        if missing:
+            raise UserError(f"has no column {missing[0]!r}", str(path), "Resuming the run writes it anew.")
+        frame = frame.select(*KEYS, *self.models).sort(KEYS, maintain_order=True)
+        for model in self.models:
+            if not frame[model].is_finite().all():
+                raise UserError(f"the {model}'s logits are not all finite numbers", str(path))
+        return frame
+
+
+def load_run(directory: RunDirectory) -> LoadedRun:
+    """Read a run.
+
+    Raises:
+        UserError: It has no results, or none of its seeds is finished, or a file is damaged.
+    """
+    if not directory.results.is_file():
+        raise UserError("this run has no results yet", directory.name, f"See: flykd-console runs show {directory.name}")
+    results = read_results(directory.results)
+    profile = _read_toml(directory.profile)
+    trained = {model for models in results.seeds.values() for model in models}
+    # A run of 0 distilling epochs has no student; a seed in work lacks the models that are not done.
+    models = tuple(model for model in MODELS if model in trained)
+    if "baseline" not in models:
+        raise UserError("no seed of this run has a finished baseline", directory.name, "Let it train on, or resume it.")
+    done = sorted(
+        int(seed)
+        for seed, found in results.seeds.items()
+        if set(models) <= set(found) and directory.test_scores(int(seed)).is_file()
+    )
+    if not done:
+        raise UserError("no seed of this run is finished", directory.name, "Let it train on, or resume it.")
+    return LoadedRun(directory, results, profile, _read_json(directory.environment), tuple(done), models)
+
+
+def load_runs(directories: Sequence[RunDirectory]) -> list[LoadedRun]:
+    """Read several runs, each once.
+
+    Raises:
+        UserError: As `load_run`, or a run is given twice.
+    """
+    seen: dict[Path, RunDirectory] = {}
+    for directory in directories:
+        if seen.setdefault(directory.path.resolve(), directory) is not directory:
+            raise UserError("this run is given twice", directory.name, "Name each run once.")
+    return [load_run(directory) for directory in directories]
+
+
+def read_ids(path: Path) -> frozenset[str]:
+    """Node ids from a CSV: its column `tail_id`, `disease_id`, `node_id` or `id`, or its only column (with or without
+    a heading).
+
+    Raises:
+        UserError: The file cannot be read, has no such column, or holds no id.
+    """
+    try:
+        frame = pl.read_csv(path, infer_schema=False, has_header=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _unreadable(path, str(error)) from None
+    names = ("tail_id", "disease_id", "node_id", "id")
+    heading = [str(cell).strip().lower() for cell in frame.row(0)] if frame.height else []
+    column = next((heading.index(name) for name in names if name in heading), None)
+    if column is None and frame.width != 1:
+        raise UserError(
+            "has several columns, and none is called tail_id, disease_id, node_id or id", str(path), "Name one so."
+        )
+    cells = frame.to_series(column or 0)[1 if column is not None else 0 :]
+    ids = frozenset(cell.strip() for cell in cells if cell and cell.strip())
+    if not ids:
+        raise UserError("holds no id", str(path))
+    return ids
+
+
+def settings(profile: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Every dotted key of a profile with its value."""
+    for key, value in profile.items():
+        if isinstance(value, dict):
+            yield from settings(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _unreadable(path, str(error)) from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise _unreadable(path, str(error)) from None
+    return found if isinstance(found, dict) else {}
+
+
+def _unreadable(path: Path, reason: str) -> UserError:
+    return UserError(f"cannot be read ({' '.join(reason.split())[:120].rstrip('.')})", str(path))
