@@ -1,7 +1,7 @@
 """Runs in, figures out: blocks of comparable runs, each model's AUPRC per seed, gains, and what a difference is worth.
 
 A gain is taken per seed against that seed's baseline and then averaged. Two intervals answer two questions: had
-other test pairs been drawn, these trained models given (paired bootstrap), and had other seeds been drawn (paired t).
+other pairs or tails been tested, these trained models given (paired bootstrap), and had other seeds been drawn (paired t).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from flykd_console.runs.comparison.bootstrap import (
     LEVEL,
     RESAMPLES,
     RelationScores,
+    Unit,
     macro_resamples,
     percentile_interval,
 )
@@ -47,6 +48,7 @@ def compare(
     only: Restriction | None = None,
     against: LoadedRun | None = None,
     resamples: int = RESAMPLES,
+    unit: Unit = "pairs",
 ) -> Comparison:
     """Compare runs.
 
@@ -56,22 +58,25 @@ def compare(
         only: Leave out test pairs of other tails.
         against: A run of `runs` whose student every other model is compared with as well.
         resamples: Of the bootstrap.
+        unit: What the bootstrap draws: test pairs, or tails with all their pairs.
 
     Raises:
         UserError: The runs are not comparable; a relation has no test pairs left; `against` has no student.
     """
     if against is not None and "student" not in against.models:
         raise UserError("this run has no student to compare with", against.name)
-    blocks = [_block(block, only, against, resamples) for block in blocks_of(runs, anyway)]
-    return Comparison(level=LEVEL, resamples=resamples, only=only.name if only else None, blocks=blocks)
+    blocks = [_block(block, only, against, resamples, unit) for block in blocks_of(runs, anyway)]
+    return Comparison(level=LEVEL, resamples=resamples, unit=unit, only=only.name if only else None, blocks=blocks)
 
 
-def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int) -> Block:
+def _block(
+    runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int, unit: Unit
+) -> Block:
     seeds = common_seeds(runs)
     contenders = contenders_of(runs, seeds)
     pairs = {seed: _pairs(runs, contenders, seed, only) for seed in seeds}
     scores = {seed: _score(pairs[seed], contenders) for seed in seeds}
-    drawn = {seed: macro_resamples(pairs[seed], contenders, resamples, seed) for seed in seeds}
+    drawn = {seed: macro_resamples(pairs[seed], contenders, resamples, seed, unit) for seed in seeds}
     rival = next((c for c in contenders if c.model == "student" and c.runs[0] is against), None)
     targets = sorted(pairs[seeds[0]])
     rows = []
@@ -120,6 +125,7 @@ def _pairs(
     """Per relation the labels and every contender's logits, in one order for all."""
     columns = {one: one.runs[0].scores[seed][one.model].alias(str(i)) for i, one in enumerate(contenders)}
     frame = runs[0].scores[seed].select("relation", "tail_id", "label").with_columns(*columns.values())
+    frame = frame.with_columns(pl.col("tail_id").rank("dense").cast(pl.Int64).alias("tail") - 1)
     frame = restricted(frame, only.ids if only else None)
     found = {}
     for relation in sorted(runs[0].targets):
@@ -133,7 +139,7 @@ def _pairs(
                     "Leave the seed out, or name more ids." if only else "",
                 )  # fmt: skip
         logits = {one: part[column.name].to_numpy() for one, column in columns.items()}
-        found[relation] = RelationScores(labels, logits)
+        found[relation] = RelationScores(labels, part["tail"].to_numpy(), logits)
     return found
 
 
@@ -172,7 +178,7 @@ def _gain(
         seeds=seeds,
         points=_spread(points),
         percent=_spread([gain.percent for gain in seeds.values()]),
-        over_pairs=Interval(*percentile_interval(np.mean(list(resampled.values()), axis=0))),
+        within_seeds=Interval(*percentile_interval(np.mean(list(resampled.values()), axis=0))),
         over_seeds=Interval(*over_seeds) if over_seeds else None,
         sign_flip_p=sign_flip_p(points),
         paper=paper,

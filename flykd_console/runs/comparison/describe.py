@@ -27,8 +27,10 @@ def paper_figure(one: Contender) -> PaperFigure | None:
     row = model_row(one.model, one.dim)
     if row is None:
         return None
-    seeds = {seed: auprc / 100 for seed, auprc in zip(paper().seeds, row.auprc, strict=True)}
-    return PaperFigure(name=row.name, table=row.table, seeds=seeds, mean=row.mean / 100, std=row.std / 100)
+    seeds = {seed: round(auprc / 100, 6) for seed, auprc in zip(paper().seeds, row.auprc, strict=True)}
+    return PaperFigure(
+        name=row.name, table=row.table, seeds=seeds, mean=round(row.mean / 100, 6), std=round(row.std / 100, 6)
+    )
 
 
 def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spread]]:

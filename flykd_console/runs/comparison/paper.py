@@ -1,7 +1,8 @@
 """The paper's figures, and which of its rows a run repeats: told by the run's settings, never by its name.
 
 A row of Tables 2, 3 and A.2 is a composition: label sources, their weights over the epochs, a recipe of the
-random graph, a structure loss. Two curricula are the same where their normalised weights agree at every hundredth of the epochs.
+random graph, a structure loss. Two curricula are the same where their normalised weights agree at every
+hundredth of the epochs.
 """
 
 from __future__ import annotations
