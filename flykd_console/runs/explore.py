@@ -1,0 +1,256 @@
+"""What a trained student says of one disease or one drug: its ranking beside the teacher's, known pairs marked.
+
+Everything comes from the run directory: the tables of embeddings that a model leaves as its last act, the nodes' names,
+and the true pairs with the part that they belong to. A score is DistMult's, `logit = Σ_i head_i · relation_i · tail_i`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from flykd_console.errors import UserError
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.fuzzy import NameSearch
+
+Floats = NDArray[np.float32]
+Side = Literal["head", "tail"]
+PARTS = ("train", "validation", "test")
+
+
+def other(side: Side) -> Side:
+    """The other end of a pair."""
+    return "tail" if side == "head" else "head"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One model's embeddings.
+
+    Attributes:
+        head: float32 [n_head, d].
+        tails: By relation, pooled, float32 [n_tail, d].
+        relations: By relation, float32 [d], in the run's order.
+    """
+
+    head_type: str
+    tail_type: str
+    head: Floats
+    tails: Mapping[str, Floats]
+    relations: Mapping[str, Floats]
+
+    @property
+    def tail_count(self) -> int:
+        return len(next(iter(self.tails.values())))
+
+    def table(self, side: Side, relation: str) -> Floats:
+        """The embeddings of one end."""
+        return self.head if side == "head" else self.tails[relation]
+
+    def logits(self, side: Side, row: int, relation: str) -> Floats:
+        """Logits of a node at `side` with every node of the other side, float32 [n_other]."""
+        query = self.table(side, relation)[row] * self.relations[relation]
+        return np.asarray(self.table(other(side), relation) @ query)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedNode:
+    """One line of a ranking.
+
+    Attributes:
+        rank: By the student, from 1.
+        row: Of the node in its embedding table.
+        probability: Sigmoid of the student's logit. Training saw as many negatives as positives: an order, not a risk.
+        teacher_rank: Among the same nodes; None where the run keeps no teacher.
+        known: `train`, `validation` or `test` where the pair is a true one of the graph, else empty.
+    """
+
+    rank: int
+    row: int
+    id: str
+    name: str
+    logit: float
+    probability: float
+    teacher_rank: int | None
+    known: str
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A node's ranking.
+
+    Attributes:
+        side: Of the node that was asked for; the ranked ones are of the other side.
+        nodes: The best, best first.
+        ranked: How many were ranked in all.
+        left_out: Nodes without an embedding, which no training edge leads to: their score would be 0 with everything.
+        known_ranks: Ranks of the true pairs by part, ascending.
+        silent: The node asked for has no embedding itself: there is nothing to rank by.
+    """
+
+    side: Side
+    row: int
+    relation: str
+    nodes: tuple[RankedNode, ...]
+    ranked: int
+    left_out: int
+    known_ranks: Mapping[str, tuple[int, ...]]
+    silent: bool = False
+
+
+class Exploration:
+    """A finished seed of a run, opened for looking things up.
+
+    Args:
+        directory: The run.
+        seed: A seed whose student is done.
+
+    Attributes:
+        student: Its tables.
+        teacher: The teacher's, None where the run left none.
+
+    Raises:
+        UserError: A file is missing or damaged.
+    """
+
+    def __init__(self, directory: RunDirectory, seed: int) -> None:
+        self.directory, self.seed = directory, seed
+        self.student = read_tables(directory.embeddings(seed, "student"))
+        teacher = directory.embeddings(seed, "teacher")
+        self.teacher = read_tables(teacher) if teacher.is_file() else None
+        nodes = _read_parquet(directory.nodes)
+        self._nodes: dict[Side, NameSearch] = {
+            "head": _names(nodes, self.student.head_type, len(self.student.head), directory.nodes),
+            "tail": _names(nodes, self.student.tail_type, self.student.tail_count, directory.nodes),
+        }
+        self._labels = _read_parquet(directory.labels(seed))
+
+    @property
+    def relations(self) -> list[str]:
+        """The scored relations in the run's order."""
+        return list(self.student.relations)
+
+    def node_type(self, side: Side) -> str:
+        """Node type of one end."""
+        return self.student.head_type if side == "head" else self.student.tail_type
+
+    def names(self, side: Side) -> NameSearch:
+        """Ids and names of one end, by row, and the search in them."""
+        return self._nodes[side]
+
+    @cached_property
+    def _known(self) -> dict[str, dict[tuple[int, int], str]]:
+        """Per relation the part of every true pair (head row, tail row); training wins where a pair is in several."""
+        rows = {side: {node_id: row for row, node_id in enumerate(names.ids)} for side, names in self._nodes.items()}
+        known: dict[str, dict[tuple[int, int], str]] = {relation: {} for relation in self.relations}
+        columns = (self._labels[name].to_list() for name in ("relation", "head_id", "tail_id", "part"))
+        for relation, head_id, tail_id, part in zip(*columns, strict=True):
+            pairs, head, tail = known.get(relation), rows["head"].get(head_id), rows["tail"].get(tail_id)
+            if pairs is None or head is None or tail is None:
+                continue
+            if part == "train" or (head, tail) not in pairs:
+                pairs[head, tail] = part
+        return known
+
+    def known(self, relation: str, side: Side, row: int) -> dict[int, str]:
+        """The rows that a node makes true pairs with, and the part of each."""
+        place = 0 if side == "head" else 1
+        return {pair[1 - place]: part for pair, part in self._known[relation].items() if pair[place] == row}
+
+    def rank(self, side: Side, row: int, relation: str, top: int = 100) -> Ranking:
+        """The best nodes of the other side for a node, by the student, beside the teacher's ranks."""
+        candidates = np.flatnonzero(self.student.table(other(side), relation).any(axis=1))
+        total = len(self.student.table(other(side), relation))
+        known = self.known(relation, side, row)
+        if not self.student.table(side, relation)[row].any():
+            return Ranking(side, row, relation, (), 0, total - len(candidates), {}, silent=True)
+        logits = self.student.logits(side, row, relation)[candidates]
+        order = np.argsort(-logits, kind="stable")
+        ranks = _ranks(order)
+        teacher = None
+        if self.teacher is not None:
+            teacher = _ranks(np.argsort(-self.teacher.logits(side, row, relation)[candidates], kind="stable"))
+        names = self._nodes[other(side)]
+        nodes = tuple(
+            RankedNode(
+                rank=rank, row=int(candidates[place]), id=names.ids[candidates[place]],
+                name=names.names[candidates[place]], logit=float(logits[place]),
+                probability=float(1.0 / (1.0 + np.exp(-np.float64(logits[place])))),
+                teacher_rank=int(teacher[place]) if teacher is not None else None,
+                known=known.get(int(candidates[place]), ""),
+            )
+            for rank, place in enumerate(order[:top].tolist(), start=1)
+        )  # fmt: skip
+        place_of = {int(candidate): place for place, candidate in enumerate(candidates.tolist())}
+        known_ranks: dict[str, list[int]] = {part: [] for part in PARTS}
+        for one, part in known.items():
+            if one in place_of:
+                known_ranks[part].append(int(ranks[place_of[one]]))
+        sorted_ranks = {part: tuple(sorted(found)) for part, found in known_ranks.items()}
+        return Ranking(side, row, relation, nodes, len(candidates), total - len(candidates), sorted_ranks)
+
+
+def explorable_seeds(directory: RunDirectory) -> list[int]:
+    """The seeds whose student is done, ascending."""
+    found = []
+    for path in directory.path.glob("seed-*"):
+        number = path.name.removeprefix("seed-")
+        if number.isdecimal() and directory.embeddings(int(number), "student").is_file():
+            found.append(int(number))
+    return sorted(found)
+
+
+def read_tables(path: Path) -> Tables:
+    """Read a model's embeddings.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            relations = json.loads(about["relations"])
+            return Tables(
+                head_type=about["head_type"],
+                tail_type=about["tail_type"],
+                head=file.get_tensor("head.embedding"),
+                tails={name: file.get_tensor(f"tail.embedding/{name}") for name in relations},
+                relations={name: file.get_tensor(f"relation/{name}") for name in relations},
+            )
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UserError(f"the embeddings cannot be read ({reason})", str(path), "Train this seed again.") from None
+
+
+def _ranks(order: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Rank from 1 of each place, given the places in order."""
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    return ranks
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"cannot be read ({reason})", str(path), "Resume the run: it is written anew.") from None
+
+
+def _names(nodes: pl.DataFrame, node_type: str, count: int, path: Path) -> NameSearch:
+    mine = nodes.filter(pl.col("type") == node_type).sort("index")
+    if mine.height != count:
+        raise UserError(
+            f"it names {mine.height} nodes of type {node_type}, but the embeddings have {count} rows", str(path),
+            "Files of different runs were mixed.",
+        )  # fmt: skip
+    return NameSearch(mine["id"].to_list(), mine["name"].to_list())
