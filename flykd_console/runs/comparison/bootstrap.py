@@ -3,7 +3,8 @@
 Either the test pairs are resampled with replacement, the positives and negatives of each relation among themselves
 (stratified), or the tails with all their pairs: pairs of one tail share its embedding and rise and fall together, so
 the first takes the tested tails as given and the second asks about other tails. Every model is scored on the same
-resample, so that what they share cancels (Efron and Tibshirani 1993, percentile interval; Field and Welsh 2007 for clusters).
+resample, so that what they share cancels (Efron and Tibshirani 1993, percentile interval; Field and
+Welsh 2007 for clusters).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Runs in, figures out: blocks of comparable runs, each model's AUPRC per seed, gains, and what a difference is worth.
 
-A gain is taken per seed against that seed's baseline and then averaged. Two intervals answer two questions: had
-other pairs or tails been tested, these trained models given (paired bootstrap), and had other seeds been drawn (paired t).
+A gain is taken per seed against that seed's baseline and then averaged. Three intervals answer three
+questions: had other pairs of these tails been tested, or other tails, these trained models given (paired bootstrap), and
+had other seeds been drawn (paired t).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from flykd_console.runs.comparison.bootstrap import (
     LEVEL,
     RESAMPLES,
     RelationScores,
-    Unit,
     macro_resamples,
     percentile_interval,
 )
@@ -48,7 +48,6 @@ def compare(
     only: Restriction | None = None,
     against: LoadedRun | None = None,
     resamples: int = RESAMPLES,
-    unit: Unit = "pairs",
 ) -> Comparison:
     """Compare runs.
 
@@ -58,25 +57,25 @@ def compare(
         only: Leave out test pairs of other tails.
         against: A run of `runs` whose student every other model is compared with as well.
         resamples: Of the bootstrap.
-        unit: What the bootstrap draws: test pairs, or tails with all their pairs.
 
     Raises:
         UserError: The runs are not comparable; a relation has no test pairs left; `against` has no student.
     """
     if against is not None and "student" not in against.models:
         raise UserError("this run has no student to compare with", against.name)
-    blocks = [_block(block, only, against, resamples, unit) for block in blocks_of(runs, anyway)]
-    return Comparison(level=LEVEL, resamples=resamples, unit=unit, only=only.name if only else None, blocks=blocks)
+    blocks = [_block(block, only, against, resamples) for block in blocks_of(runs, anyway)]
+    return Comparison(level=LEVEL, resamples=resamples, only=only.name if only else None, blocks=blocks)
 
 
-def _block(
-    runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int, unit: Unit
-) -> Block:
+def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int) -> Block:
     seeds = common_seeds(runs)
     contenders = contenders_of(runs, seeds)
     pairs = {seed: _pairs(runs, contenders, seed, only) for seed in seeds}
     scores = {seed: _score(pairs[seed], contenders) for seed in seeds}
-    drawn = {seed: macro_resamples(pairs[seed], contenders, resamples, seed, unit) for seed in seeds}
+    drawn = (
+        {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "pairs") for seed in seeds},
+        {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "tails") for seed in seeds},
+    )
     rival = next((c for c in contenders if c.model == "student" and c.runs[0] is against), None)
     targets = sorted(pairs[seeds[0]])
     rows = []
@@ -158,17 +157,20 @@ def _gain(
     one: Contender,
     other: Contender,
     scores: dict[int, dict[Contender, SeedScore]],
-    drawn: dict[int, dict[Contender, Floats]],
+    drawn: tuple[dict[int, dict[Contender, Floats]], dict[int, dict[Contender, Floats]]],
     paper: tuple[float, float] | None,
 ) -> Gain:
-    resampled = {seed: 100.0 * (found[one] - found[other]) for seed, found in drawn.items()}
+    by_pairs, by_tails = (
+        {seed: 100.0 * (found[one] - found[other]) for seed, found in resampled.items()} for resampled in drawn
+    )
     seeds = {}
     for seed, found in scores.items():
         ours, theirs = found[one].macro_auprc, found[other].macro_auprc
         seeds[seed] = SeedGain(
             points=100.0 * (ours - theirs),
             percent=100.0 * (ours / theirs - 1.0),
-            interval=Interval(*percentile_interval(resampled[seed])),
+            over_pairs=Interval(*percentile_interval(by_pairs[seed])),
+            over_tails=Interval(*percentile_interval(by_tails[seed])),
         )
     points = [gain.points for gain in seeds.values()]
     over_seeds = t_interval(points)
@@ -178,7 +180,8 @@ def _gain(
         seeds=seeds,
         points=_spread(points),
         percent=_spread([gain.percent for gain in seeds.values()]),
-        within_seeds=Interval(*percentile_interval(np.mean(list(resampled.values()), axis=0))),
+        over_pairs=Interval(*percentile_interval(np.mean(list(by_pairs.values()), axis=0))),
+        over_tails=Interval(*percentile_interval(np.mean(list(by_tails.values()), axis=0))),
         over_seeds=Interval(*over_seeds) if over_seeds else None,
         sign_flip_p=sign_flip_p(points),
         paper=paper,

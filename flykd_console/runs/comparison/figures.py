@@ -30,11 +30,12 @@ class SeedScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeedGain(msgspec.Struct, frozen=True, kw_only=True):
-    """A gain in one seed; `interval` in points, by paired bootstrap over the test pairs or tails."""
+    """A gain in one seed; intervals in points, by paired bootstrap over test pairs, or tails with all their pairs."""
 
     points: float
     percent: float
-    interval: Interval
+    over_pairs: Interval
+    over_tails: Interval
 
 
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,8 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
         seeds: By seed.
         points: Mean and sample deviation over the seeds.
         percent: The same in per cent of the other's AUPRC.
-        within_seeds: 95 % interval of the mean, these seeds given: paired bootstrap over test pairs or tails.
+        over_pairs: 95 % interval of the mean, these seeds given: paired bootstrap over test pairs.
+        over_tails: The same over tails with all their pairs.
         over_seeds: 95 % interval of the mean over further seeds: paired t; None for one seed.
         sign_flip_p: Two-sided, exact; None for one seed.
         paper: Mean and deviation that the paper gives, points or per cent; None where it has no such row.
@@ -54,7 +56,8 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     seeds: dict[int, SeedGain]
     points: Spread
     percent: Spread
-    within_seeds: Interval
+    over_pairs: Interval
+    over_tails: Interval
     over_seeds: Interval | None
     sign_flip_p: float | None
     paper: tuple[float, float] | None = None
@@ -126,11 +129,10 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole. `unit`: what the bootstrap drew, `pairs` or `tails`. More than one block: they must not be compared with one another."""
+    """The whole. More than one block: they must not be compared with one another."""
 
     schema: int = SCHEMA
     level: float
     resamples: int
-    unit: str
     only: str | None
     blocks: list[Block]
