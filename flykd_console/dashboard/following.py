@@ -18,7 +18,7 @@ from textual.timer import Timer
 
 from flykd_console.dashboard.health import DEAD_AFTER, KNOWN_DEAD_AFTER, Orders, Phase, notice, pending_orders, phase_of
 from flykd_console.dashboard.palette import DARK, THEMES
-from flykd_console.dashboard.progress import progress
+from flykd_console.dashboard.progress import SteadyProgress
 from flykd_console.dashboard.screens.main import MainScreen
 from flykd_console.dashboard.source import LiveSource, ReplaySource
 from flykd_console.dashboard.state import DashboardState
@@ -75,6 +75,7 @@ class FollowingApp(App[None]):
         self.main = MainScreen()
         self.phase = Phase.STARTING
         self.orders = Orders()
+        self._progress = SteadyProgress()
         self.outcome = DashboardOutcome.DETACHED
         self.worker = worker
         self._alive = alive or self._is_alive
@@ -175,7 +176,9 @@ class FollowingApp(App[None]):
             # Nothing to look at: the caller says it in one line.
             self.exit()
         told = notice(self.phase, self.state, self.source, self.directory, gain)
-        self.main.show_bars(self.state, self.phase, progress(self.state), told, self.labels(), self.directory.name)
+        self.main.show_bars(
+            self.state, self.phase, self._progress(self.state), told, self.labels(), self.directory.name
+        )
 
     def _mistake(self) -> bool:
         """The run failed of a mistake of the user's before anything was trained."""

@@ -39,6 +39,8 @@ class StageState:
     dim: int | None = None
     parameters: int | None = None
     epoch: int = 0
+    furthest: int = 0
+    """The last epoch that was ever reached: a resumed stage trains some of them again."""
     losses: dict[str, Series] = field(default_factory=dict)
     weights: dict[str, Series] = field(default_factory=dict)
     lr: Series = field(default_factory=Series)
@@ -78,11 +80,34 @@ class StageState:
             self.evaluations.pop("validation", None)
 
 
+OPENING_EPOCHS = 10
+
+
 @dataclass
 class Cost:
     """What a kind of stage was measured to cost in one session."""
 
     seconds: float = 0.0
+    """Wall seconds of epochs and evaluations."""
+    setup: float = 0.0
+    """Wall seconds before the first epoch of stages, and what their first epochs took longer: paid once a stage."""
+    stages: int = 0
+    """Stages that came to their first epoch."""
     epochs: int = 0
+    opening: list[float] = field(default_factory=list)
+    """Seconds of the first epochs of the stage in training; buffers and plans make them slower than those to come."""
     whole: list[float] = field(default_factory=list)
     """Wall seconds of stages that this session trained from their first epoch to their last."""
+
+    def take_opening(self, seconds: float) -> None:
+        """Note an early epoch; when enough are there, book what they took longer than usual as setting up."""
+        self.opening.append(seconds)
+        if len(self.opening) == OPENING_EPOCHS:
+            excess = max(0.0, sum(self.opening) - OPENING_EPOCHS * self.usual())
+            excess = min(excess, self.seconds)
+            self.setup += excess
+            self.seconds -= excess
+
+    def usual(self) -> float:
+        """Seconds of an epoch by the quicker of the first ones."""
+        return sorted(self.opening)[(len(self.opening) - 1) // 3]

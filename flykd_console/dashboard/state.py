@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from flykd_console.dashboard.series import Series
-from flykd_console.dashboard.stages import Cost, LogLine, StageState, Status
+from flykd_console.dashboard.stages import OPENING_EPOCHS, Cost, LogLine, StageState, Status
 from flykd_console.dashboard.wording import grouped, per_cent, span
 from flykd_console.runs import events as ev
 
@@ -68,6 +68,8 @@ class DashboardState:
         self._mark: float | None = None
         self._first_epoch_here = 0
         self._wall_here = 0.0
+        self._setting_up = False
+        self._prepared_on = ""
         self._apply: dict[type, Callable[[Any], None]] = {
             ev.RunStarted: self._run_started,
             ev.RunPrepared: self._run_prepared,
@@ -200,6 +202,11 @@ class DashboardState:
         graph = event.graph
         size = f"{grouped(graph.nodes)} nodes, {grouped(graph.edges)} edges"
         self._say(event.t, "info", f"Graph {graph.source}: {size}; ready after {span(event.seconds)}")
+        device = f"{event.device} {event.device_name}"
+        if self._prepared_on and device != self._prepared_on:
+            # What another device took says nothing about this one.
+            self.earlier_costs = {}
+        self._prepared_on = device
         if self.started is not None:
             self.started = msgspec.structs.replace(
                 self.started, graph=event.graph, device=event.device, device_name=event.device_name
@@ -226,6 +233,8 @@ class DashboardState:
         self._mark = event.t
         self._first_epoch_here = event.first_epoch
         self._wall_here = 0.0
+        self._setting_up = True
+        self.costs.setdefault(event.stage, Cost()).opening.clear()
 
     def _epoch(self, event: ev.Epoch) -> None:
         stage = self._key(event.seed, event.stage, event.epochs)
@@ -243,18 +252,33 @@ class DashboardState:
         stage.rate.append(x, 1.0 / event.seconds if event.seconds > 0 else None)
         step = max(0, event.epoch - stage.epoch)
         stage.epoch, stage.epochs = event.epoch, event.epochs
+        stage.furthest = max(stage.furthest, event.epoch)
         if event.seconds > 0:
             self._recent.append(event.seconds)
-        self._spend(stage, event.t, unless_marked=event.seconds)
-        self.costs.setdefault(event.stage, Cost()).epochs += step
+        self._spend(stage, event.t, unless_marked=event.seconds, epoch=step * event.seconds)
+        cost = self.costs.setdefault(event.stage, Cost())
+        cost.epochs += step
+        if len(cost.opening) < OPENING_EPOCHS:
+            cost.take_opening(event.seconds)
 
-    def _spend(self, stage: StageState, t: float, unless_marked: float = 0.0) -> None:
-        """Book the time since the last sign of life on the stage; pauses were cut out by moving the mark."""
+    def _spend(self, stage: StageState, t: float, unless_marked: float = 0.0, epoch: float | None = None) -> None:
+        """Book the time since the last sign of life on the stage; pauses were cut out by moving the mark.
+
+        `epoch`: seconds of the epochs that end here; what the first of them does not explain was spent on setting up.
+        """
         spent = max(0.0, t - self._mark) if self._mark is not None else unless_marked
         self._mark = t
         stage.wall += spent
         self._wall_here += spent
-        self.costs.setdefault(stage.stage, Cost()).seconds += spent
+        cost = self.costs.setdefault(stage.stage, Cost())
+        if self._setting_up:
+            setup = spent if epoch is None else max(0.0, spent - epoch)
+            cost.setup += setup
+            spent -= setup
+            if epoch is not None:
+                cost.stages += 1
+                self._setting_up = False
+        cost.seconds += spent
 
     def _evaluation(self, event: ev.Evaluation) -> None:
         stage = self._key(event.seed, event.stage)

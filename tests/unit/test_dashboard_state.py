@@ -15,12 +15,14 @@ from flykd_console.dashboard.arrangement import PANELS, arrange, ring
 from flykd_console.dashboard.canvas import EMPTY, Axis, Canvas, decimate, linear_ticks, log_ticks, tick_words
 from flykd_console.dashboard.charts import View
 from flykd_console.dashboard.drawing import ChartSpec, Curve, draw
+from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.palette import DARK_LOOK, LIGHT_LOOK
-from flykd_console.dashboard.progress import progress
+from flykd_console.dashboard.progress import SteadyProgress, progress
 from flykd_console.dashboard.scores import model_score, seed_words
 from flykd_console.dashboard.series import LIMIT, Series, Smoothed
 from flykd_console.dashboard.state import DashboardState, Status
 from flykd_console.dashboard.table import gain_sentence, seed_rows, summary
+from flykd_console.dashboard.widgets.bars import progress_line
 from flykd_console.dashboard.wording import grouped, per_cent, rate, signed, size, span
 from flykd_console.runs import events as ev
 from flykd_console.runs.log import EventFollower
@@ -162,10 +164,61 @@ def test_eta_agrees_with_what_the_run_then_takes(stop_at: tuple[int, str, int]) 
 
 def test_eta_is_unknown_first_then_rough_then_measured() -> None:
     assert progress(folded(state="starting")).remaining is None
-    assert progress(folded(stop_at=(0, "pretrain-teacher", 5))).remaining is None
-    rough = progress(folded(stop_at=(0, "teacher", 50)))
-    assert rough.rough
-    assert rough.remaining is not None
+    assert progress(folded(stop_at=(0, "pretrain-teacher", 1))).remaining is None
+    assert progress(folded(stop_at=(0, "teacher", 50))).rough
+    assert progress(folded(stop_at=(0, "baseline", 50))).rough
+    assert not progress(folded(stop_at=(0, "student", 50))).rough
+
+
+@pytest.mark.parametrize("stop_at", [(0, "pretrain-teacher", 20), (0, "teacher", 100), (0, "baseline", 20)])
+def test_eta_of_stages_never_seen_follows_from_those_that_were(stop_at: tuple[int, str, int]) -> None:
+    left, state = true_remaining(stop_at=stop_at, seeds=(45, 46, 47), epochs=400)
+    now = progress(state)
+    assert now.rough
+    assert now.remaining is not None
+    assert left / 3 < now.remaining < 3 * left
+
+
+def slow_start(first: float, setup: float) -> DashboardState:
+    """A run whose first stage set up for long and whose first epochs were slow."""
+    state = folded(stop_at=(0, "teacher", 0), seeds=(45,))
+    assert state.last_t is not None
+    t = state.last_t + setup
+    for epoch in range(1, 21):
+        seconds = first if epoch <= 2 else 0.1
+        t += seconds
+        state.apply(
+            ev.Epoch(t=t, seed=45, stage="teacher", epoch=epoch, epochs=200, losses={}, lr=1e-3, seconds=seconds)
+        )
+    return state
+
+
+def test_setting_up_and_slow_first_epochs_are_not_multiplied_by_the_epochs() -> None:
+    quick, slow = progress(slow_start(0.1, 0.0)).remaining, progress(slow_start(4.0, 30.0)).remaining
+    assert quick is not None
+    assert slow == pytest.approx(quick, rel=0.05)
+
+
+def test_bar_does_not_step_back_when_a_resume_trains_epochs_again() -> None:
+    _, state = true_remaining(stop_at=(1, "baseline", 150))
+    steady = SteadyProgress()
+    before = steady(state).fraction
+    assert state.started is not None
+    fields = {name: getattr(state.started, name) for name in state.started.__struct_fields__}
+    state.apply(ev.RunStarted(**fields | {"resumed": True}))
+    state.apply(ev.StageStarted(seed=46, stage="baseline", epochs=200, first_epoch=100, dim=80, parameters=1))
+    assert progress(state).fraction == pytest.approx(before, abs=1e-6)
+    assert steady(state).fraction >= before
+    line = str(progress_line(state, steady(state), Phase.RUNNING, 120))
+    assert "┅" in line
+    assert "50 %" in line
+
+
+def test_added_epochs_are_more_work_and_the_bar_says_so() -> None:
+    state, steady = folded(stop_at=(0, "student", 180), seeds=(45,)), SteadyProgress()
+    before = steady(state).fraction
+    state.stages[45, "student"].epochs = 4_000
+    assert steady(state).fraction < before
 
 
 def test_eta_after_a_resume_knows_what_earlier_sessions_measured() -> None:

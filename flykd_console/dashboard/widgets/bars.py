@@ -139,12 +139,14 @@ class ProgressBar(Line):
         self.say(progress_line(state, run, phase, width))
 
 
-def bar(fraction: float, width: int, style: str) -> Content:
-    """A thin bar with half-cell steps."""
+def bar(fraction: float, width: int, style: str, before: float = 0.0) -> Content:
+    """A thin bar with half-cell steps; `before`: how far it was before a resume, dotted."""
     halves = round(max(0.0, min(1.0, fraction)) * 2 * width)
     full, half = divmod(halves, 2)
+    again = max(0, round(min(1.0, before) * width) - full - half)
     return Content.assemble(
-        ("━" * full + ("╸" if half else ""), style), ("━" * (width - full - half), "$bar-rest")
+        ("━" * full + ("╸" if half else ""), style), ("┅" * again, style),
+        ("━" * (width - full - half - again), "$bar-rest"),
     )  # fmt: skip
 
 
@@ -152,6 +154,7 @@ def progress_line(state: DashboardState, run: Progress, phase: Phase, width: int
     """Both bars on one line of a width in cells."""
     stage = state.stage
     stage_fraction = stage.fraction if stage is not None else 0.0
+    before = stage.furthest / stage.epochs if stage is not None and stage.epochs and not stage.over else 0.0
     left = stage.stage.replace("pretrain-", "pretraining ") if stage is not None else "stage"
     if stage is not None and width >= 100:
         left_end = f"{100 * stage_fraction:2.0f} %  {grouped(stage.epoch)}/{grouped(stage.epochs)}"
@@ -175,7 +178,7 @@ def progress_line(state: DashboardState, run: Progress, phase: Phase, width: int
     room = max(8, width - texts - 12)
     first = room // 2
     return Content.assemble(
-        " ", (left, "$foreground"), " ", bar(stage_fraction, first, "$primary"), " ", (left_end, "$foreground"), "   ",
+        " ", (left, "$foreground"), " ", bar(stage_fraction, first, "$primary", before), " ", (left_end, "$foreground"), "   ",
         ("run", "$foreground"), " ", bar(run.fraction, room - first, "$success"), " ", (right_end, "$foreground"),
         "   ", (end, "bold $foreground"),
     )  # fmt: skip
