@@ -1,12 +1,13 @@
 """How far the whole run is and how long it will still take, from seconds measured by kind of stage.
 
-A kind that this session has trained is believed first, then what an earlier session measured. The cost of a kind that was
-never seen follows from the nearest kind that was, by the relative costs below; the remaining time is then called rough.
+A kind that this session has trained is believed first, then what an earlier session measured. The cost of a kind that
+was never seen follows from the nearest kind that was, by the relative costs below; the time to go is then called rough.
 Stages that were reused cost nothing; where every stage of a kind was reused so far the coming ones are expected to be.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 
@@ -145,7 +146,8 @@ def _family(kind: str) -> str:
 def _relative(state: DashboardState, kind: str) -> float:
     """What an epoch of a kind costs, in epochs of finetuning a model of dimension 1."""
     model = re.sub(r"-\d+$", "", kind.removeprefix("pretrain-"))
-    return _RELATIVE[_family(kind)] * float(state.dim(kind) or state.dim(model) or 1) ** _DIM_POWER
+    width = float(state.dim(kind) or state.dim(model) or 1)
+    return _RELATIVE[_family(kind)] * math.pow(width, _DIM_POWER)
 
 
 def _whole(state: DashboardState, stage: StageState) -> float | None:

@@ -178,8 +178,8 @@ def progress_line(state: DashboardState, run: Progress, phase: Phase, width: int
     room = max(8, width - texts - 12)
     first = room // 2
     return Content.assemble(
-        " ", (left, "$foreground"), " ", bar(stage_fraction, first, "$primary", before), " ", (left_end, "$foreground"), "   ",
-        ("run", "$foreground"), " ", bar(run.fraction, room - first, "$success"), " ", (right_end, "$foreground"),
+        " ", (left, "$foreground"), " ", bar(stage_fraction, first, "$primary", before), " ", (left_end, "$foreground"),
+        "   ", ("run", "$foreground"), " ", bar(run.fraction, room - first, "$success"), " ", (right_end, "$foreground"),
         "   ", (end, "bold $foreground"),
     )  # fmt: skip
 
