@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import MessageGraph, propagation
+from flykd_console.model.propagation import Hidden, Layers, MessageGraph, propagation
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.sparse import FixedSparse
 
@@ -48,6 +48,7 @@ class LinkEncoder:
         pooling: Per relation a map over all tails [N_tail, N_tail]; None: the tails' own embeddings.
         heads: Node indices, int64 [m].
         tails: Per relation node indices, int64 [n_r].
+        hidden: Nodes whose output of every layer is needed besides; None: `with_layers` is not available.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class LinkEncoder:
         targets: list[EdgeType],
         heads: NDArray[np.int64],
         tails: Mapping[str, NDArray[np.int64]],
+        hidden: Hidden | None = None,
     ) -> None:
         self._head_type, self._tail_type = targets[0].head, targets[0].tail
         self._numbers = {target.relation: model.index(target) for target in targets}
@@ -72,11 +74,22 @@ class LinkEncoder:
         self._maps = {
             relation: FixedSparse(sp.csr_array(matrix[:, needed]), device) for relation, matrix in maps.items()
         }
-        self._propagate = propagation(kind, graph, model, {self._head_type: heads, self._tail_type: needed})
+        self._propagate = propagation(kind, graph, model, {self._head_type: heads, self._tail_type: needed}, hidden)
 
     def __call__(self, model: HeteroRGCN) -> Encoded:
         """Encode with the model's current weights; differentiable."""
-        output = self._propagate(model)
+        return self._encoded(model, self._propagate(model))
+
+    def with_layers(self, model: HeteroRGCN) -> tuple[Encoded, Layers]:
+        """Encode, and the hidden nodes' outputs of every layer 1..L from the same pass, before pooling; differentiable.
+
+        Raises:
+            ValueError: No hidden nodes were asked for.
+        """
+        output, layers = self._propagate.with_layers(model)
+        return self._encoded(model, output), layers
+
+    def _encoded(self, model: HeteroRGCN, output: Mapping[str, Tensor]) -> Encoded:
         return Encoded(
             head=output[self._head_type],
             tails={relation: matrix @ output[self._tail_type] for relation, matrix in self._maps.items()},

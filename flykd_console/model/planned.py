@@ -7,7 +7,8 @@ Inputs and training graph never change, so with A_r the row-normalised adjacency
 
 Only wanted nodes get an output, so only relations into them take part in layer 2, and layer 1 is computed only for
 nodes with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`model.row_groups`),
-so that the dense products meet no zeros. This is exact algebra; property tests hold it against the oracle.
+so that the dense products meet no zeros. Rows of either layer that hidden nodes ask for are read from the same pass.
+This is exact algebra; property tests hold it against the oracle.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import MessageGraph, Wanted
+from flykd_console.model.propagation import Hidden, Layers, MessageGraph, Wanted, per_layer
+from flykd_console.model.receptive_field import joined, mean_matrices, source_nodes
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
 from flykd_console.model.row_groups import GROUP_COST, RowGroup, group_rows
 from flykd_console.model.sparse import FixedSparse
@@ -68,46 +70,84 @@ class _Layout:
     message_count: int
 
 
-class PlannedPropagation:
-    """A pass prepared for one graph, one set of inputs and one set of wanted nodes."""
+@dataclass
+class _Pick:
+    """Nodes of one type read from a layer's stacked rows; those that no relation reaches are zero."""
 
-    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted) -> None:
+    layer: int
+    node_type: str
+    count: int
+    at: Tensor  # int64 [k], which of the nodes have a row
+    rows: Tensor | slice  # where it is, int64 [k], each once; a slice where the nodes are all of the type's rows
+
+    def read(self, stacked: Tensor) -> Tensor:
+        """The nodes' rows, float32 [count, d]."""
+        rows = stacked[self.rows] if isinstance(self.rows, slice) else stacked.index_select(0, self.rows)
+        return rows.new_zeros(self.count, rows.shape[1]).index_copy_(0, self.at, rows)
+
+    def add_gradient(self, total: Tensor, gradient: Tensor) -> None:
+        """Add the nodes' gradient to that of the stacked rows."""
+        rows = gradient.index_select(0, self.at)
+        if isinstance(self.rows, slice):
+            total[self.rows].add_(rows)
+        else:
+            total.index_add_(0, self.rows, rows)
+
+
+class PlannedPropagation:
+    """A pass prepared for one graph, one set of inputs, one set of wanted nodes and, where given, of hidden ones."""
+
+    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Hidden | None = None) -> None:
         device = model.relation.device
         self._dim = model.dim
         # A launch costs more than zeros do on a GPU, so there fewer, larger blocks win.
         group_cost = GROUP_COST if device.type == "cpu" else 100 * GROUP_COST
         numbers = {edge_type: model.index(edge_type) for edge_type in graph.edges}
-        into_wanted = _mean_matrices(graph, wanted)
-        self._layer2 = _layout(into_wanted, numbers, wanted, group_cost, device)
+        asked = per_layer(hidden, 2)
+        # Without hidden nodes the wanted ones are computed in the order asked for, so that reading them is a copy.
+        outputs = wanted if asked is None else joined(wanted, asked[1])
+        into_outputs = mean_matrices(graph, outputs)
+        self._layer2 = _layout(into_outputs, numbers, outputs, group_cost, device)
 
-        sources = _source_nodes(into_wanted)
-        into_sources = _mean_matrices(graph, sources)
-        self._layer1 = _layout(into_sources, numbers, sources, group_cost, device)
-        self._constants = _constant_messages(self._layer1, into_sources, numbers, model)
-        self._adjacency = FixedSparse(
-            _stacked_adjacency(self._layer2, into_wanted, numbers, self._layer1, sources, graph.node_counts), device
-        )
-        self._scatter = {
-            node_type: (len(wanted[node_type]), torch.from_numpy(order).to(device))
-            for node_type, order in self._layer2.nodes.items()
-        }
-        self._absent = {t: len(nodes) for t, nodes in wanted.items() if t not in self._scatter}
+        sources = source_nodes(into_outputs)
+        inner = sources if asked is None else joined(sources, asked[0])
+        into_inner = mean_matrices(graph, inner)
+        self._layer1 = _layout(into_inner, numbers, inner, group_cost, device)
+        self._constants = _constant_messages(self._layer1, into_inner, numbers, model)
+        adjacency = _stacked_adjacency(self._layer2, into_outputs, numbers, self._layer1, inner, graph.node_counts)
+        self._adjacency = FixedSparse(adjacency, device)
+        self._has_hidden = asked is not None
+        self._picks = _picks(2, self._layer2, outputs, wanted, device)
+        if asked is not None:
+            self._picks += _picks(1, self._layer1, inner, asked[0], device)
+            self._picks += _picks(2, self._layer2, outputs, asked[1], device)
+        self._wanted_count = len(wanted)
         self._hidden = torch.empty(self._layer1.row_count, model.dim, device=device)
         self._message_gradient = torch.empty(self._layer2.message_count, model.dim, device=device)
 
     def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
-        stacked: Tensor = _TwoLayers.apply(  # type: ignore[no-untyped-call]
+        return self._outputs(self._run(model))
+
+    def layers(self, model: HeteroRGCN) -> Layers:
+        return self.with_layers(model)[1]
+
+    def with_layers(self, model: HeteroRGCN) -> tuple[dict[str, Tensor], Layers]:
+        if not self._has_hidden:
+            raise ValueError("no hidden nodes were asked for")
+        read = self._run(model)
+        layers: Layers = [{}, {}]
+        for pick, rows in list(zip(self._picks, read, strict=True))[self._wanted_count :]:
+            layers[pick.layer - 1][pick.node_type] = rows
+        return self._outputs(read), layers
+
+    def _run(self, model: HeteroRGCN) -> tuple[Tensor, ...]:
+        read: tuple[Tensor, ...] = _TwoLayers.apply(  # type: ignore[no-untyped-call]
             model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias, self
         )
-        # split, not slices: the gradient of a slice is a zero-filled copy of the whole.
-        parts = stacked.split([len(order) for _, order in self._scatter.values()])
-        outputs = {
-            node_type: rows.new_zeros(count, self._dim).index_copy(0, order, rows)
-            for (node_type, (count, order)), rows in zip(self._scatter.items(), parts, strict=True)
-        }
-        for node_type, count in self._absent.items():
-            outputs[node_type] = stacked.new_zeros(count, self._dim)
-        return outputs
+        return read
+
+    def _outputs(self, read: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        return {pick.node_type: rows for pick, rows in zip(self._picks[: self._wanted_count], read, strict=False)}
 
     @property
     def constant_bytes(self) -> int:
@@ -121,7 +161,7 @@ class _TwoLayers(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, plan: PlannedPropagation
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         dim = plan._dim
         hidden = plan._hidden
         _biases(plan._layer1, bias1, hidden)
@@ -137,14 +177,17 @@ class _TwoLayers(torch.autograd.Function):
             output[block.rows].addmm_(rows, block.weights(weight2))
         ctx.plan = plan
         ctx.save_for_backward(weight2, messages)
-        return output
+        # What nothing was computed from has no gradient, and is not filled with zeros.
+        ctx.set_materialize_grads(False)
+        return tuple(pick.read(hidden if pick.layer == 1 else output) for pick in plan._picks)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
         plan: PlannedPropagation = ctx.plan
         dim = plan._dim
         weight2, messages = ctx.saved_tensors
-        d_output = gradients[0].contiguous()
+        d_output = weight2.new_zeros(plan._layer2.row_count, dim)
+        _add_gradients(plan._picks, gradients, 2, d_output)
         d_weight2, d_bias2 = torch.zeros_like(weight2), weight2.new_zeros(weight2.shape[:2])
         d_weight1, d_bias1 = torch.zeros_like(d_weight2), torch.zeros_like(d_bias2)
 
@@ -158,6 +201,7 @@ class _TwoLayers(torch.autograd.Function):
             torch.mm(d_rows, block.weights(weight2).T, out=d_messages[block.messages].view(-1, k * dim))
 
         d_hidden = plan._adjacency.transposed_product(d_messages)
+        _add_gradients(plan._picks, gradients, 1, d_hidden)
         # The hidden layer is leaky ReLU's result, whose sign is that of its argument.
         d_hidden = torch.ops.aten.leaky_relu_backward(d_hidden, plan._hidden, NEGATIVE_SLOPE, True)
         _bias_gradients(plan._layer1, d_hidden, d_bias1)
@@ -176,37 +220,30 @@ def _bias_gradients(layout: _Layout, gradient: Tensor, out: Tensor) -> None:
         out.index_add_(0, part.relations, part.reached.T @ gradient[part.rows])
 
 
-def _mean_matrices(graph: MessageGraph, wanted: Wanted) -> dict[EdgeType, sp.csr_array]:
-    """Per edge type the mean over its messages, float32 [wanted tails, N_head]; edge types without any are left out."""
-    matrices = {}
-    for edge_type, (sources, targets) in graph.edges.items():
-        if edge_type.tail not in wanted or len(sources) == 0:
-            continue
-        rows = wanted[edge_type.tail]
-        position = np.full(graph.node_counts[edge_type.tail], -1, dtype=np.int64)
-        position[rows] = np.arange(len(rows))
-        at = position[targets]
-        kept = at >= 0
-        if not kept.any():
-            continue
-        at, columns = at[kept], sources[kept]
-        degree = np.bincount(at, minlength=len(rows))
-        matrix = sp.csr_array(
-            ((1.0 / degree[at]).astype(np.float32), (at, columns)),
-            shape=(len(rows), graph.node_counts[edge_type.head]),
-        )
-        matrix.sum_duplicates()
-        matrices[edge_type] = matrix
-    return matrices
+def _add_gradients(picks: list[_Pick], gradients: tuple[Tensor | None, ...], layer: int, total: Tensor) -> None:
+    for pick, gradient in zip(picks, gradients, strict=True):
+        if pick.layer == layer and gradient is not None:
+            pick.add_gradient(total, gradient)
 
 
-def _source_nodes(matrices: Mapping[EdgeType, sp.csr_array]) -> dict[str, NDArray[np.int64]]:
-    """Per node type the nodes that send any message, ascending."""
-    sending: dict[str, NDArray[np.bool_]] = {}
-    for edge_type, matrix in matrices.items():
-        mask = sending.setdefault(edge_type.head, np.zeros(matrix.shape[1], dtype=bool))
-        mask[matrix.indices] = True
-    return {node_type: np.flatnonzero(mask) for node_type, mask in sorted(sending.items())}
+def _picks(layer: int, layout: _Layout, computed: Wanted, asked: Wanted, device: torch.device) -> list[_Pick]:
+    """How the asked-for nodes, per type a subset of those computed, are read from a layer's stacked rows."""
+    starts = {t: part.rows for t, part in zip(layout.nodes, layout.types, strict=True)}
+    picks = []
+    for node_type, nodes in asked.items():
+        order = layout.nodes.get(node_type, np.empty(0, np.int64))
+        span = starts.get(node_type, slice(0, 0))
+        rows: Tensor | slice = span
+        at = order
+        if nodes is not computed[node_type]:
+            reached = np.asarray(computed[node_type])[order]
+            row_of = np.full(int(max(reached.max(initial=-1), nodes.max(initial=-1))) + 1, -1, dtype=np.int64)
+            row_of[reached] = span.start + np.arange(len(order))
+            found = row_of[nodes]
+            at = np.flatnonzero(found >= 0)
+            rows = torch.from_numpy(found[at]).to(device)
+        picks.append(_Pick(layer, node_type, len(nodes), torch.from_numpy(at).to(device), rows))
+    return picks
 
 
 def _layout(

@@ -1,12 +1,13 @@
 """How messages are carried: one interface, two ways.
 
 `dgl` writes the layer plainly with `multi_update_all(copy_u, mean, sum)` and is the oracle; `planned` computes the same
-from what is constant (`model.planned`). Both give the output of the nodes that are asked for, and no others.
+from what is constant (`model.planned`). Both give the output of the nodes that are asked for, and no others. Losses
+that compare hidden layers ask for the outputs of every layer besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +22,9 @@ from flykd_console.graph.knowledge_graph import EdgeType, Pairs, with_reverses
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
 
 Wanted = Mapping[str, NDArray[np.int64]]
+# Nodes whose layer outputs are asked for: the same in every layer, or one choice for each of the layers 1..L.
+Hidden = Wanted | Sequence[Wanted]
+Layers = list[dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -45,26 +49,67 @@ class MessageGraph:
 
 
 class Propagation(Protocol):
-    """A prepared pass over one graph, one set of inputs and one set of wanted nodes."""
+    """A prepared pass over one graph, one set of inputs, one set of wanted nodes and, where given, of hidden ones."""
 
     def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
         """Output embeddings per wanted node type, float32 [wanted, d] in the order asked for; differentiable."""
         ...
 
+    def layers(self, model: HeteroRGCN) -> Layers:
+        """Outputs of every layer 1..L for the hidden nodes, per node type float32 [hidden, d]; differentiable.
 
-def propagation(kind: str, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted) -> Propagation:
-    """Prepare a pass of the kind `planned` or `dgl`; `model` gives the inputs, width and device, not the weights."""
+        A layer before the last gives its output after the activation, the last one what `__call__` gives.
+
+        Raises:
+            ValueError: No hidden nodes were asked for.
+        """
+        ...
+
+    def with_layers(self, model: HeteroRGCN) -> tuple[dict[str, Tensor], Layers]:
+        """`__call__` and `layers` for the price of one pass.
+
+        Raises:
+            ValueError: No hidden nodes were asked for.
+        """
+        ...
+
+
+def propagation(
+    kind: str, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Hidden | None = None
+) -> Propagation:
+    """Prepare a pass of the kind `planned` or `dgl`.
+
+    Args:
+        model: Gives the inputs, width, depth and device, not the weights.
+        wanted: Nodes whose output is needed.
+        hidden: Nodes whose output of every layer is needed; None: `layers` is not available.
+    """
     if kind == "dgl":
-        return DglPropagation(graph, model, wanted)
+        return DglPropagation(graph, model, wanted, hidden)
     from flykd_console.model.planned import PlannedPropagation
 
-    return PlannedPropagation(graph, model, wanted)
+    return PlannedPropagation(graph, model, wanted, hidden)
+
+
+def per_layer(hidden: Hidden | None, depth: int) -> list[Wanted] | None:
+    """The nodes asked for of each layer 1..L; None where none are.
+
+    Raises:
+        ValueError: There is not one choice for every layer.
+    """
+    if hidden is None:
+        return None
+    if isinstance(hidden, Mapping):
+        return [hidden] * depth
+    if len(hidden) != depth:
+        raise ValueError(f"{len(hidden)} choices of hidden nodes for {depth} layers")
+    return list(hidden)
 
 
 class DglPropagation:
-    """Both layers over the whole graph with DGL message passing."""
+    """Every layer over the whole graph with DGL message passing."""
 
-    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted) -> None:
+    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Hidden | None = None) -> None:
         from flykd_console.graph.dgl_graph import import_dgl, to_dgl
 
         device = model.relation.device
@@ -84,13 +129,32 @@ class DglPropagation:
                 "Use planned, or run on the CPU: --device cpu.",
             ) from None
         self._counts = graph.node_counts
-        self._wanted = {t: torch.from_numpy(np.asarray(rows)).to(device) for t, rows in wanted.items()}
+        self._wanted = _rows(wanted, device)
+        asked = per_layer(hidden, 2)
+        self._hidden = None if asked is None else [_rows(nodes, device) for nodes in asked]
 
     def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
-        hidden = self._layer(model, model.layer1.weight, model.layer1.bias, model.inputs)
-        hidden = {t: functional.leaky_relu(h, NEGATIVE_SLOPE) for t, h in hidden.items()}
-        output = self._layer(model, model.layer2.weight, model.layer2.bias, hidden)
+        output = self._outputs(model)[-1]
         return {t: output[t][rows] for t, rows in self._wanted.items()}
+
+    def layers(self, model: HeteroRGCN) -> Layers:
+        return self.with_layers(model)[1]
+
+    def with_layers(self, model: HeteroRGCN) -> tuple[dict[str, Tensor], Layers]:
+        if self._hidden is None:
+            raise ValueError("no hidden nodes were asked for")
+        outputs = self._outputs(model)
+        layers = [
+            {t: output[t][rows] for t, rows in asked.items()}
+            for output, asked in zip(outputs, self._hidden, strict=True)
+        ]
+        return {t: outputs[-1][t][rows] for t, rows in self._wanted.items()}, layers
+
+    def _outputs(self, model: HeteroRGCN) -> Layers:
+        """What each layer gives for every node."""
+        first = self._layer(model, model.layer1.weight, model.layer1.bias, model.inputs)
+        first = {t: functional.leaky_relu(h, NEGATIVE_SLOPE) for t, h in first.items()}
+        return [first, self._layer(model, model.layer2.weight, model.layer2.bias, first)]
 
     def _layer(
         self, model: HeteroRGCN, weight: Tensor, bias: Tensor, features: Mapping[str, Tensor]
@@ -113,3 +177,7 @@ class DglPropagation:
                 else weight.new_zeros(count, model.dim)
                 for node_type, count in self._counts.items()
             }
+
+
+def _rows(nodes: Wanted, device: torch.device) -> dict[str, Tensor]:
+    return {t: torch.from_numpy(np.asarray(rows)).to(device) for t, rows in nodes.items()}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
-from flykd_console.model.propagation import MessageGraph, propagation
+from flykd_console.model.propagation import Hidden, MessageGraph, propagation
 from flykd_console.model.rgcn import HeteroRGCN
 
 TYPES = ["a", "b", "c"]
@@ -50,6 +50,37 @@ def _run(
     return {node_type: x.detach() for node_type, x in output.items()}, gradients
 
 
+@st.composite
+def hidden_nodes(draw: st.DrawFn, counts: dict[str, int]) -> dict[str, np.ndarray]:
+    """Nodes of some types, in any order."""
+    chosen = {}
+    for node_type in draw(st.sets(st.sampled_from(TYPES))):
+        nodes = draw(st.lists(st.integers(0, counts[node_type] - 1), unique=True))
+        chosen[node_type] = np.array(nodes, dtype=np.int64)
+    return chosen
+
+
+def _run_layers(
+    kind: str, graph: MessageGraph, wanted: dict[str, np.ndarray], hidden: Hidden, model: HeteroRGCN, skip: str
+) -> tuple[list[dict[str, torch.Tensor]], list[torch.Tensor]]:
+    """Outputs and every layer's, and the gradients of a loss of them all, or of all but `skip`."""
+    model.zero_grad()
+    output, layers = propagation(kind, graph, model, wanted, hidden).with_layers(model)
+    parts = {"output": output, **{f"layer{number}": layer for number, layer in enumerate(layers, 1)}}
+    terms = [
+        ((1.0 + place + torch.arange(x.numel()).view_as(x)) * x.square()).sum() + x.sum()
+        for place, (name, part) in enumerate(parts.items())
+        for x in part.values()
+        if name != skip
+    ]
+    loss = torch.stack(terms).sum() if terms else torch.zeros(())
+    if loss.requires_grad:
+        loss.backward()
+    weights = [p for layer in model.stack for p in (layer.weight, layer.bias)]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in weights]
+    return [{t: x.detach() for t, x in part.items()} for part in parts.values()], gradients
+
+
 def _close(found: torch.Tensor, expected: torch.Tensor) -> None:
     assert found.shape == expected.shape
     scale = expected.norm().item()
@@ -70,6 +101,39 @@ def test_planned_equals_the_oracle_in_values_and_gradients(
         _close(found[node_type], expected[node_type])
     for mine, theirs in zip(found_gradients, expected_gradients, strict=True):
         _close(mine, theirs)
+
+
+@given(st.data(), graphs(), st.sampled_from(["nothing", "output", "layer1", "layer2"]))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_layers_equal_the_oracle_in_values_and_gradients(
+    data: st.DataObject, drawn: tuple[MessageGraph, dict[str, np.ndarray]], skip: str
+) -> None:
+    graph, wanted = drawn
+    choices = hidden_nodes(dict(graph.node_counts))
+    hidden: Hidden = data.draw(st.one_of(choices, st.tuples(choices, choices)))
+    model = HeteroRGCN(graph.node_counts, graph.edge_types, 4, torch.Generator().manual_seed(3))
+    expected, expected_gradients = _run_layers("dgl", graph, wanted, hidden, model, skip)
+    found, found_gradients = _run_layers("planned", graph, wanted, hidden, model, skip)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine.keys() == theirs.keys()
+        for node_type in theirs:
+            _close(mine[node_type], theirs[node_type])
+    for gradient, true_gradient in zip(found_gradients, expected_gradients, strict=True):
+        _close(gradient, true_gradient)
+
+
+@pytest.mark.parametrize("kind", ["dgl", "planned"])
+def test_the_last_layer_is_the_output_and_layers_must_have_been_asked_for(kind: str) -> None:
+    graph = MessageGraph.of({EdgeType("a", "r", "b"): (np.array([0, 1]), np.array([0, 1]))}, {"a": 2, "b": 2})
+    model = HeteroRGCN(graph.node_counts, graph.edge_types, 4, torch.Generator().manual_seed(0))
+    wanted = {"b": np.array([1, 0])}
+    prepared = propagation(kind, graph, model, wanted, wanted)
+    assert torch.equal(prepared.layers(model)[1]["b"], prepared(model)["b"])
+    assert prepared(model)["b"].abs().sum() > 0
+    with pytest.raises(ValueError, match="hidden"):
+        propagation(kind, graph, model, wanted).layers(model)
+    with pytest.raises(ValueError, match="3 choices of hidden nodes for 2 layers"):
+        propagation(kind, graph, model, wanted, [wanted] * 3)
 
 
 @pytest.mark.parametrize("group_cost", [0, 10_000])
