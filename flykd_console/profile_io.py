@@ -21,7 +21,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
-from flykd_console.profile import Profile
+from flykd_console.profile import SOURCES, Profile
 
 _HINT_LIST = "List the shipped profiles: flykd-console profiles list"
 _PLAIN_PATTERNS = {
@@ -112,8 +112,14 @@ def parse_set(text: str) -> Override:
 
 
 def dump_profile(profile: Profile) -> str:
-    """The profile as TOML with every default written out; reading it gives an equal profile."""
-    text = tomli_w.dumps(profile.model_dump(exclude_none=True))
+    """The profile as TOML with every default written out; reading it gives an equal profile.
+
+    A curriculum is written for the label sources that there are.
+    """
+    data = profile.model_dump(exclude_none=True)
+    for source in set(SOURCES) - set(profile.distill.sources):
+        del data["distill"]["curriculum"][source]
+    text = tomli_w.dumps(data)
     # One line per array. Text is written on one line, so a newline next to a bracket or comma is always the array's.
     text = re.sub(r"\[\n\s+", "[", text)
     text = re.sub(r",\n\s*\]", "]", text)

@@ -109,7 +109,7 @@ def rm(
         raise UserError(
             "this run is being trained", directory.name, f"Stop it first: flykd-console runs stop {directory.name}"
         )
-    if not (directory.events.exists() or directory.lock.exists()):
+    if not (directory.events.exists() or directory.lock.exists() or directory.queue.exists()):
         raise UserError(
             "this folder has a profile.toml but is no run", str(directory.path), "Remove it by hand if you mean it."
         )

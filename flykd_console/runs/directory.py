@@ -60,6 +60,11 @@ class RunDirectory:
         return self.path / "worker.lock"
 
     @property
+    def queue(self) -> Path:
+        """The batch that the run was started in, see `flykd_console.runs.queue`; absent for a run started alone."""
+        return self.path / "queue.json"
+
+    @property
     def export(self) -> Path:
         return self.path / "export"
 

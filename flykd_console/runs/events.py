@@ -160,7 +160,10 @@ class Log(Event, frozen=True, kw_only=True, tag="log"):
 
 
 class StageFinished(Event, frozen=True, kw_only=True, tag="stage.finished"):
-    """`peak_rss`: most resident memory during the stage, bytes. `reused_from`: the run that it was taken over from."""
+    """`peak_rss`: most resident memory during the stage, bytes. `reused_from`: the run that it was taken over from.
+
+    `kept_epoch`: the epoch whose weights stayed, where the best on validation was asked for; None: the last one.
+    """
 
     seed: int
     stage: str
@@ -168,6 +171,7 @@ class StageFinished(Event, frozen=True, kw_only=True, tag="stage.finished"):
     seconds: float
     peak_rss: int | None = None
     reused_from: str | None = None
+    kept_epoch: int | None = None
 
 
 class ExportFinished(Event, frozen=True, kw_only=True, tag="export.finished"):

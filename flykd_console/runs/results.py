@@ -33,7 +33,10 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained model of one seed: `seconds` of training; `reused_from` names the run it was taken over from."""
+    """A trained model of one seed: `seconds` of training; `reused_from` names the run it was taken over from.
+
+    `kept_epoch`: the epoch whose weights stayed, where the best on validation was asked for; None: the last one.
+    """
 
     dim: int
     parameters: int
@@ -42,6 +45,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     test: Scores
     validation: Scores = Scores()
     reused_from: str | None = None
+    kept_epoch: int | None = None
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,10 +111,13 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def summarise(seeds: Mapping[str, Mapping[str, ModelResult]]) -> dict[str, ModelSummary]:
-    """Means and deviations over the seeds per model: teacher, baseline, student; a model never trained is absent."""
+    """Means and deviations over the seeds per model: teacher, baseline, student, then further teachers and their mean.
+
+    A model that was never trained is absent.
+    """
     gains = [g for models in seeds.values() if (g := gain(models)) is not None]
     summary = {}
-    for model in MODELS:
+    for model in dict.fromkeys([*MODELS, *(model for models in seeds.values() for model in models)]):
         tests = [models[model].test for models in seeds.values() if model in models]
         if not tests:
             continue

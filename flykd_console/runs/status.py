@@ -24,8 +24,9 @@ from flykd_console.runs.events import (
     StageStarted,
     decode,
 )
+from flykd_console.runs.queue import read_queue
 
-State = Literal["starting", "running", "paused", "stopping", "finished", "stopped", "failed", "died"]
+State = Literal["waiting", "starting", "running", "paused", "stopping", "finished", "stopped", "failed", "died"]
 
 _BLOCK = 1 << 16
 _OPENING_LINES = 1000
@@ -38,7 +39,8 @@ class RunStatus:
     """One run at one moment.
 
     Attributes:
-        state: `died` means that training ended without a last word (killed, or out of memory).
+        state: `died` means that training ended without a last word (killed, or out of memory); `waiting`, that the run
+            comes after others of its batch.
         started: The first record, or None where nothing is logged yet.
         seed: The seed in work, or the last one.
         stage: Its stage.
@@ -78,6 +80,8 @@ def status_of(directory: RunDirectory) -> RunStatus:
     if started is None:
         updated = _modified(directory.profile)
         young = time.time() - updated < _START_SECONDS
+        if not alive and _waits(directory):
+            return RunStatus(state="waiting", updated=updated)
         return RunStatus(state="starting" if alive or young else "died", updated=updated)
 
     updated = 0.0
@@ -116,6 +120,12 @@ def status_of(directory: RunDirectory) -> RunStatus:
         epochs=position.epochs,
         progress=1.0 if state == "finished" else progress,
     )
+
+
+def _waits(directory: RunDirectory) -> bool:
+    """Whether the run is not the first of its batch; a batch's first run that never spoke has died."""
+    queue = read_queue(directory)
+    return queue is not None and queue.position > 0
 
 
 def progress_of(stages: list[PlannedStage], seed: int, stage: str, fraction: float) -> float:

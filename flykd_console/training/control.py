@@ -20,18 +20,19 @@ class StopRequestedError(Exception):
     """Training is to end now, after a checkpoint."""
 
 
-class ControlDesk:
-    """Reads orders; `stop` also comes as SIGINT or SIGTERM, and a second such signal ends the process at once."""
+class StopSignals:
+    """SIGINT and SIGTERM as an order to stop; a second one ends the process at once.
 
-    def __init__(self, directory: RunDirectory, events: EventWriter) -> None:
-        self._directory = directory
-        self._events = events
-        self._last_poll = 0.0
-        self._stop = False
+    Attributes:
+        asked: A stop was ordered, by a signal or by a file, and stays ordered.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
 
     @contextmanager
-    def catching_signals(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into an order to stop, for the time being."""
+    def caught(self) -> Iterator[None]:
+        """Take the signals for the time being."""
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -40,21 +41,31 @@ class ControlDesk:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._stop:
+        if self.asked:
             os._exit(130)
-        self._stop = True
+        self.asked = True
+
+
+class ControlDesk:
+    """Reads a run's orders; `stop` also comes by signal."""
+
+    def __init__(self, directory: RunDirectory, events: EventWriter, stop: StopSignals | None = None) -> None:
+        self._directory = directory
+        self._events = events
+        self._last_poll = 0.0
+        self._stop = stop or StopSignals()
 
     def poll(self) -> set[str]:
         """Orders to carry out now, of `pause`, `checkpoint`, `evaluate` and `stop`; a stop stays until obeyed."""
         now = time.monotonic()
-        if not self._stop and now - self._last_poll < _POLL_SECONDS:
+        if not self._stop.asked and now - self._last_poll < _POLL_SECONDS:
             return set()
         self._last_poll = now
         orders = {order for order in ("checkpoint", "evaluate", "stop") if self._given(order)}
         for order in orders:
             self._directory.withdraw(order)
-        self._stop = self._stop or "stop" in orders
-        if self._stop:
+        self._stop.asked = self._stop.asked or "stop" in orders
+        if self._stop.asked:
             return orders | {"stop"}
         return orders | {"pause"} if self._given("pause") else orders
 
@@ -68,7 +79,7 @@ class ControlDesk:
     def hold(self, seed: int, stage: str) -> None:
         """Wait here while the run is paused."""
         self.acknowledge("pause", "paused", seed, stage)
-        while self._given("pause") and not self._given("stop") and not self._stop:
+        while self._given("pause") and not self._given("stop") and not self._stop.asked:
             time.sleep(_POLL_SECONDS)
         self._directory.withdraw("pause")
         self.acknowledge("resume", "running", seed, stage)

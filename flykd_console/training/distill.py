@@ -1,10 +1,12 @@
 """Distilling: the student on the label sources that the profile composes, eased in by the curriculum (FlyKD section 3).
 
-once: the frozen teacher's embeddings, hence its label of every pair
+once: the frozen teachers' embeddings, hence their label of every pair
 for each epoch: encode -> every source's pairs and labels -> weighted losses -> Adam -> late plateau
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 
@@ -20,6 +22,7 @@ from flykd_console.distill.objectives import (
 )
 from flykd_console.distill.pair_space import SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redrawn
+from flykd_console.distill.teachers import mean_of
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import Profile
 from flykd_console.training.schedule import LatePlateau
@@ -32,12 +35,15 @@ def curriculum_of(profile: Profile) -> Curriculum:
     return Curriculum(profile.distill.curriculum, tuple(profile.distill.sources), profile.distill.epochs)
 
 
-def distill(task: Task, teacher: HeteroRGCN, student: HeteroRGCN, session: StageSession) -> None:
-    """Train a pretrained student with the frozen teacher's labels; the last epoch's weights stay."""
+def distill(task: Task, teachers: Sequence[HeteroRGCN], student: HeteroRGCN, session: StageSession) -> None:
+    """Train a pretrained student with the labels of a frozen teacher, or with the mean of several.
+
+    The last epoch's weights stay, or the best one's where `finetune.select` says so.
+    """
     profile = task.profile
     encode = task.training_encoder(student)
     with torch.no_grad():
-        soft = SoftLabels(task.space, task.training_encoder(teacher)(teacher))
+        soft = SoftLabels(task.space, mean_of([task.training_encoder(teacher)(teacher) for teacher in teachers]))
     purposes = ("negatives", "pseudo_negatives", "random_graph")
     draw = {purpose: task.generator(f"{session.stage}/{purpose}") for purpose in purposes}
     random = profile.distill.random_graph
@@ -45,7 +51,7 @@ def distill(task: Task, teacher: HeteroRGCN, student: HeteroRGCN, session: Stage
     sources = label_sources(task, soft, graphs, draw)
     curriculum = curriculum_of(profile)
     optimizer = torch.optim.Adam(student.parameters(), lr=profile.finetune.lr, fused=True)
-    plateau = LatePlateau(optimizer, profile.finetune.plateau, profile.distill.epochs)
+    plateau = LatePlateau(optimizer, profile.distill.plateau or profile.finetune.plateau, profile.distill.epochs)
     session.optimizer, session.generators, session.resumables = optimizer, draw, [graphs]
     session.scalars, session.load_scalars = plateau.state, plateau.load_state
     session.resume()

@@ -8,11 +8,17 @@ from flykd_console.profile import Profile
 from flykd_console.runs.events import PlannedStage
 
 
+def teacher_stages(profile: Profile) -> list[str]:
+    """The teachers of a seed: `teacher`, and where several are averaged `teacher-2`, `teacher-3`, ..."""
+    return ["teacher", *(f"teacher-{number}" for number in range(2, profile.distill.teachers + 1))]
+
+
 def stage_epochs(profile: Profile, pretrain_steps: int) -> dict[str, int]:
     """Epochs of every stage of a seed, in order; stages of no epochs are left out."""
-    epochs = {
-        "pretrain-teacher": pretrain_steps,
-        "teacher": profile.finetune.epochs,
+    epochs: dict[str, int] = {}
+    for teacher in teacher_stages(profile):
+        epochs |= {f"pretrain-{teacher}": pretrain_steps, teacher: profile.finetune.epochs}
+    epochs |= {
         "pretrain-student": pretrain_steps,
         "baseline": profile.finetune.epochs,
         "student": profile.distill.epochs,

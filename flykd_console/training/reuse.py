@@ -13,6 +13,7 @@ from typing import Any
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory, list_runs
 from flykd_console.training.checkpoint import load_metadata, load_tensors, save_tensors
+from flykd_console.training.plan import teacher_stages
 from flykd_console.training.task import Task
 
 # Raise it when a change to the training code changes what the same settings produce.
@@ -22,10 +23,12 @@ REVISION = 1
 def stage_key(task: Task, stage: str) -> str:
     """SHA-256 over everything that determines a stage's weights: graph, split, seed and settings.
 
-    How the arithmetic is carried out (`engine`) and how often it is looked at (`validate_every`) are left out.
+    How the arithmetic is carried out (`engine`) is left out, and how often it is looked at (`validate_every`) too where
+    no look decides anything.
     """
     profile = task.profile
-    size = "teacher" if stage in ("teacher", "pretrain-teacher") else "student"
+    size = "teacher" if "teacher" in stage else "student"
+    looked_at = profile.finetune.select == "best" or profile.finetune.patience > 0
     facts: dict[str, Any] = {
         "revision": REVISION,
         "graph": task.graph.fingerprint,
@@ -40,12 +43,13 @@ def stage_key(task: Task, stage: str) -> str:
             "targets": profile.graph.targets,
             "pooling": profile.graph.pooling.model_dump(),
             "filter_negatives": profile.split.filter_negatives,
-            "finetune": profile.finetune.model_dump(exclude={"validate_every"}),
+            "finetune": profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"}),
         }
     # Baseline and teacher are the same recipe, but draw from streams of their own.
     facts["stage"] = stage
     if stage == "student":
-        facts |= {"teacher": stage_key(task, "teacher"), "distill": profile.distill.model_dump(exclude={"method"})}
+        facts["teachers"] = [stage_key(task, teacher) for teacher in teacher_stages(profile)]
+        facts["distill"] = profile.distill.model_dump(exclude={"method"})
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -57,11 +61,13 @@ class FinishedStage:
         epochs: Epochs that it was trained for.
         seconds: Seconds of training.
         run: Name of the run that trained it.
+        kept_epoch: The epoch whose weights stayed; None: the last one's.
     """
 
     epochs: int
     seconds: float
     run: str
+    kept_epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,8 @@ class StageStore:
                 continue
             if path != own:
                 _adopt(path, own)
-            return FinishedStage(epochs=metadata["epochs"], seconds=metadata["seconds"], run=metadata["run"])
+            kept = metadata.get("kept_epoch")
+            return FinishedStage(metadata["epochs"], metadata["seconds"], metadata["run"], kept_epoch=kept)
         return None
 
     def save(self, task: Task, stage: str, model: HeteroRGCN, finished: FinishedStage) -> None:

@@ -9,7 +9,7 @@ from flykd_console import profile
 
 
 class LatePlateau:
-    """ReduceLROnPlateau on the training loss that watches the last `last_epochs` epochs."""
+    """ReduceLROnPlateau on the training loss that watches the last `last_epochs` epochs: none, some or all of them."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, settings: profile.Plateau, epochs: int) -> None:
         self._first = epochs - settings.last_epochs

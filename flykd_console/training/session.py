@@ -1,7 +1,8 @@
 """One stage in progress: its events, its checkpoints and its orders, so that the training loops stay plain loops.
 
 A loop iterates over `session.epochs()` and ends each turn with `session.record(...)`. In between the session writes the
-epoch's event, evaluates and checkpoints when due, obeys orders, and stops a run whose loss is no longer a number.
+epoch's event, evaluates and checkpoints when due, obeys orders, follows which epoch is the best where the profile asks
+for it, and stops a run whose loss is no longer a number.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import Scores
 from flykd_console.training import checkpoint
 from flykd_console.training.control import ControlDesk, StopRequestedError
+from flykd_console.training.selection import Selection
 
 # On a GPU losses stay on the device and are read back in blocks, so that epochs need not wait for each other.
 _DEVICE_BLOCK = 50
 
 
 class TrainingDivergedError(Exception):
-    """A loss became NaN or infinite; the message names the epoch, the loss and the last good checkpoint."""
+    """A loss or a weight became NaN or infinite; the message names it, the epoch and the last good checkpoint."""
 
 
 class Resumable(Protocol):
@@ -59,6 +61,8 @@ class StageSession:
         epochs_total: Epochs (pretraining: optimiser steps) of the stage.
         evaluate: Scores the model on the validation part; None leaves evaluation out.
         key: What the stage depends on; a state of another key is not resumed.
+        selection: Which epoch's weights stay, and whether to stop early; None: the last one's (pretraining).
+        done: Epochs behind the stage; below `epochs_total` at the end where validation ended it early.
     """
 
     directory: RunDirectory
@@ -70,6 +74,7 @@ class StageSession:
     model: HeteroRGCN
     key: str
     evaluate: Callable[[], Scores] | None = None
+    selection: Selection | None = None
     validate_every: int = 20
     log_every: int = 1
     checkpoint_every: int = 200
@@ -79,6 +84,7 @@ class StageSession:
     scalars: Callable[[], dict[str, float]] = dict
     load_scalars: Callable[[dict[str, float]], None] = lambda state: None
     first_epoch: int = 0
+    done: int = 0
     seconds: float = 0.0
     _pending: list[_Pending] = field(default_factory=list)
     _since: float = 0.0
@@ -87,7 +93,7 @@ class StageSession:
     def __post_init__(self) -> None:
         metadata = checkpoint.load_metadata(self.directory.state(self.seed, self.stage))
         if metadata is not None and metadata.get("key") == self.key:
-            self.first_epoch = self._checkpointed = metadata["epoch"]
+            self.first_epoch = self.done = self._checkpointed = metadata["epoch"]
             self.seconds = metadata["seconds"]
 
     def resume(self) -> None:
@@ -104,15 +110,19 @@ class StageSession:
         else:
             was, now = metadata["device"], self._device
             self.log(f"begun on {was} and resumed on {now}, whose random numbers differ: draws begin anew", "warning")
-        for resumable in self.resumables:
+        for resumable in self._kept_things():
             resumable.load_state(tensors)
         self.load_scalars(metadata["scalars"])
 
     def epochs(self) -> Iterator[int]:
-        """Epochs to go, counted from 0."""
+        """Epochs to go, counted from 0; fewer where validation ends the stage early."""
         self._since = time.perf_counter()
-        yield from range(self.first_epoch, self.epochs_total)
+        for epoch in range(self.first_epoch, self.epochs_total):
+            if self._exhausted:
+                break
+            yield epoch
         self._flush()
+        self._settle()
 
     def record(
         self, epoch: int, losses: Mapping[str, Tensor], lr: float, weights: Mapping[str, float] | None = None
@@ -133,15 +143,20 @@ class StageSession:
             self.control.hold(self.seed, self.stage)
             self._since = time.perf_counter()
             orders = (orders | self.control.poll()) - {"pause"}
+        self.done = done
         last = done == self.epochs_total
-        evaluate = self.evaluate is not None and (done % self.validate_every == 0 or last or "evaluate" in orders)
-        save = not last and (done % self.checkpoint_every == 0 or orders & {"checkpoint", "stop"})
+        scheduled = self.evaluate is not None and (done % self.validate_every == 0 or last)
+        evaluate = scheduled or (self.evaluate is not None and "evaluate" in orders)
+        save = done % self.checkpoint_every == 0 or orders & {"checkpoint", "stop"}
         on_device = next(iter(detached.values())).device.type != "cpu"
         if evaluate or save or last or not on_device or len(self._pending) >= _DEVICE_BLOCK:
             self._flush()
         if evaluate:
-            self.evaluate_now(done)
-        if save:
+            scores = self.evaluate_now(done)
+            if scheduled and self.selection is not None and scores.macro_auprc is not None:
+                self.selection.look(done, scores.macro_auprc, dict(self.model.named_parameters()))
+        last = last or self._exhausted
+        if save and not last:
             self.save_state(done)
         if "evaluate" in orders and self.evaluate is None:
             self.log("there is nothing to evaluate while pretraining", "warning")
@@ -152,17 +167,67 @@ class StageSession:
         if evaluate or save or orders:
             self._since = time.perf_counter()
 
-    def evaluate_now(self, epoch: int) -> None:
+    @property
+    def kept_epoch(self) -> int | None:
+        """The epoch whose weights stay, counted from 1; None: the last one's."""
+        return (self.selection.best_epoch or None) if self.selection is not None and self.selection.keeps_best else None
+
+    @property
+    def _exhausted(self) -> bool:
+        return self.selection is not None and self.selection.exhausted
+
+    def _kept_things(self) -> list[Resumable]:
+        return [*self.resumables, self.selection] if self.selection is not None else self.resumables
+
+    def _settle(self) -> None:
+        """After the last epoch: put back the weights of the best one where they are to stay, and say so."""
+        self._check_weights(self.done)
+        if self.selection is None or not self.selection.best_epoch:
+            return
+        best = f"epoch {self.selection.best_epoch}, validation AUPRC {100 * self.selection.best_auprc:.2f}"
+        if self._exhausted and self.done < self.epochs_total:
+            self.log(f"{self.stage} ended early at epoch {self.done}: nothing better since {best}")
+        if self.selection.keeps_best:
+            self.selection.restore(self.model)
+            self.log(f"{self.stage} keeps the weights of {best}")
+
+    def evaluate_now(self, epoch: int) -> Scores:
         """Score the validation part and write the event."""
         assert self.evaluate is not None
-        self.events.write(evaluation_event(self.seed, self.stage, epoch, "validation", self.evaluate()))
+        scores = self.evaluate()
+        self.events.write(evaluation_event(self.seed, self.stage, epoch, "validation", scores))
+        return scores
+
+    def _check_weights(self, epoch: int) -> None:
+        """A finite loss can have a gradient that is not: such weights are neither saved nor kept.
+
+        Raises:
+            TrainingDivergedError: A weight is not finite.
+        """
+        for name, parameter in self.model.named_parameters():
+            if not bool(torch.isfinite(parameter).all()):
+                raise TrainingDivergedError(
+                    f"seed {self.seed}, {self.stage}: the weights {name!r} are not finite after epoch {epoch};"
+                    f" {self._last_good()}"
+                )
+
+    def _last_good(self) -> str:
+        if not self._checkpointed:
+            return "no checkpoint was saved yet"
+        path = self.directory.state(self.seed, self.stage)
+        return f"the last good checkpoint is that of epoch {self._checkpointed}, {path.parent.name}/{path.name}"
 
     def save_state(self, epoch: int) -> None:
-        """Write the stage's resumable state; `epoch` epochs are done."""
+        """Write the stage's resumable state; `epoch` epochs are done.
+
+        Raises:
+            TrainingDivergedError: A weight is not finite; the state of before stays.
+        """
         assert self.optimizer is not None
+        self._check_weights(epoch)
         tensors = self.model.tensors() | checkpoint.optimizer_tensors(self.optimizer)
         tensors |= {f"generator/{name}": g.get_state() for name, g in self.generators.items()}
-        for resumable in self.resumables:
+        for resumable in self._kept_things():
             tensors |= resumable.state()
         path = self.directory.state(self.seed, self.stage)
         metadata = {
@@ -210,14 +275,9 @@ class StageSession:
                     )
                 )
             if bad:
-                kept = (
-                    f"the state of epoch {self._checkpointed} is kept"
-                    if self._checkpointed
-                    else "no state was saved yet"
-                )
                 raise TrainingDivergedError(
                     f"seed {self.seed}, {self.stage}: the loss {bad[0]!r} is {losses[bad[0]]} at epoch {entry.epoch};"
-                    f" {kept}"
+                    f" {self._last_good()}"
                 )
 
 

@@ -1,5 +1,8 @@
 """The stages of one seed, in order: teacher (pretrained, finetuned), baseline and student (pretrained once).
 
+A profile may ask for several teachers, which differ in their initialisation and whose logits are averaged, or for no
+student at all.
+
 A finished stage of this run or another one is loaded instead of trained again; an unfinished one goes on.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from flykd_console.distill.teachers import mean_of
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Log, StageFinished, StageStarted
@@ -19,15 +23,19 @@ from flykd_console.training.control import ControlDesk
 from flykd_console.training.distill import curriculum_of, distill
 from flykd_console.training.finetune import finetune
 from flykd_console.training.metrics import Scored, score
-from flykd_console.training.plan import stage_epochs
+from flykd_console.training.plan import stage_epochs, teacher_stages
 from flykd_console.training.pretrain import pretrain, steps_of
 from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
+from flykd_console.training.selection import Selection
 from flykd_console.training.session import StageSession, evaluation_event
 from flykd_console.training.task import Evaluator, Task
 
 # A relation with fewer true test pairs has an AUPRC that one of them can move by points.
 _FEW_PAIRS = 20
+
+# Where several teachers are averaged: the mean of their logits among the results and the test scores.
+TEACHER_MEAN = "teacher-mean"
 
 Train = Callable[[HeteroRGCN, StageSession], None]
 
@@ -45,53 +53,62 @@ class SeedStages:
     _scored: dict[str, dict[str, Scored]] = field(default_factory=dict)
 
     def run(self) -> dict[str, ModelResult]:
-        """Train (or load) teacher, baseline and student; results by model."""
-        task = self.task
+        """Train (or load) teachers, baseline and student; results by model."""
+        task, profile = self.task, self.task.profile
         self._say_pooling()
         self._say_small_tests()
         artifacts.save_labels(task, self.directory)
         artifacts.save_evaluation_pairs(task, self.directory)
 
         def finetuned(model: HeteroRGCN, session: StageSession) -> None:
-            finetune(task, model, task.profile.finetune, session)
+            finetune(task, model, profile.finetune, session)
 
         def distilled(model: HeteroRGCN, session: StageSession) -> None:
-            distill(task, teacher, model, session)
+            distill(task, teachers, model, session)
 
-        teacher, teacher_result = self._model("teacher", "teacher", finetuned)
-        _, baseline_result = self._model("baseline", "student", finetuned)
-        _, student_result = self._model("student", "student", distilled)
+        results: dict[str, ModelResult] = {}
+        teachers = []
+        for stage in teacher_stages(profile):
+            teacher, results[stage] = self._model(stage, "teacher", finetuned)
+            teachers.append(teacher)
+        _, results["baseline"] = self._model("baseline", "student", finetuned)
+        if len(teachers) > 1:
+            results[TEACHER_MEAN] = self._assess_mean(teachers, [results[stage] for stage in teacher_stages(profile)])
+        if profile.distill.epochs:
+            _, results["student"] = self._model("student", "student", distilled)
         artifacts.save_test_scores(task, self.directory, self._scored)
-        return {"teacher": teacher_result, "baseline": baseline_result, "student": student_result}
+        return results
 
     def _model(self, stage: str, size: str, train: Train) -> tuple[HeteroRGCN, ModelResult]:
-        """One of the three models: loaded, or brought from its pretrained weights to the last epoch."""
-        model = self.task.new_model(size)
+        """One model: loaded, or brought from its pretrained weights to the epoch that stays."""
+        # Every teacher is drawn from a stream of its own; baseline and student begin from the same weights.
+        stream = stage if size == "teacher" else size
+        model = self.task.new_model(size, stream)
         finished = self.store.load(self.task, stage, model)
         if finished is not None:
-            if stage != "baseline":
+            if stage != "baseline" or not self.task.profile.distill.epochs:
                 # The last model that could have needed this pretraining is there already.
-                self._tell_unneeded(f"pretrain-{size}", finished)
+                self._tell_unneeded(f"pretrain-{stream}", finished)
             self._tell_reuse(stage, model, finished)
             result = self._assess(stage, model, finished)
         else:
-            self._pretrained(size, model)
+            self._pretrained(f"pretrain-{stream}", model)
             # The decoder is drawn anew, alike for baseline and student, which then differ by their losses alone.
-            model.reset_decoder(torch_rng(self.task.seed, f"decoder/{size}"))
+            model.reset_decoder(torch_rng(self.task.seed, f"decoder/{stream}"))
             session = self._session(stage, model)
+            session.selection = Selection(self.task.profile.finetune)
             evaluator = Evaluator(self.task, model, "validation")
             session.evaluate = lambda: score(evaluator.logits(model))
             self._tell_start(session)
             train(model, session)
-            finished = FinishedStage(session.epochs_total, round(session.seconds, 3), self.directory.name)
+            finished = self._finished(session)
             result = self._assess(stage, model, finished)
             self.store.save(self.task, stage, model, finished)
         self._tell_end(stage, finished)
         return model, result
 
-    def _pretrained(self, size: str, model: HeteroRGCN) -> None:
+    def _pretrained(self, stage: str, model: HeteroRGCN) -> None:
         """Bring a fresh model to its pretrained weights."""
-        stage = f"pretrain-{size}"
         settings = self.task.profile.pretrain
         if steps_of(self.task, settings) == 0:
             return
@@ -104,9 +121,13 @@ class SeedStages:
             session = self._session(stage, model)
             self._tell_start(session)
             pretrain(self.task, model, settings, session)
-            finished = FinishedStage(session.epochs_total, round(session.seconds, 3), self.directory.name)
+            finished = self._finished(session)
             self.store.save(self.task, stage, model, finished)
         self._tell_end(stage, finished)
+
+    def _finished(self, session: StageSession) -> FinishedStage:
+        seconds = round(session.seconds, 3)
+        return FinishedStage(session.done, seconds, self.directory.name, kept_epoch=session.kept_epoch)
 
     def _assess(self, stage: str, model: HeteroRGCN, finished: FinishedStage) -> ModelResult:
         """Leave the model's embeddings and measure it from them, on validation and test."""
@@ -123,7 +144,24 @@ class SeedStages:
             test=test,
             validation=score(artifacts.score_part(self.task, encoded, "validation")),
             reused_from=None if finished.run == self.directory.name else finished.run,
+            kept_epoch=finished.kept_epoch,
         )
+
+    def _assess_mean(self, teachers: list[HeteroRGCN], results: list[ModelResult]) -> ModelResult:
+        """Measure what the student learns from where teachers are averaged: the mean of their logits."""
+        mean = mean_of([artifacts.encode_all(self.task, teacher) for teacher in teachers])
+        self._scored[TEACHER_MEAN] = artifacts.score_part(self.task, mean, "test")
+        result = ModelResult(
+            dim=teachers[0].dim,
+            parameters=sum(result.parameters for result in results),
+            epochs=max(result.epochs for result in results),
+            seconds=sum(result.seconds for result in results),
+            test=score(self._scored[TEACHER_MEAN]),
+            validation=score(artifacts.score_part(self.task, mean, "validation")),
+        )
+        assert result.test.macro_auprc is not None
+        self._log(f"mean of {len(teachers)} teachers: test AUPRC {100 * result.test.macro_auprc:.2f}")
+        return result
 
     def _session(self, stage: str, model: HeteroRGCN) -> StageSession:
         profile = self.task.profile
@@ -174,6 +212,7 @@ class SeedStages:
                 seconds=finished.seconds,
                 peak_rss=peak_bytes(),
                 reused_from=finished.run if reused or finished.run != self.directory.name else None,
+                kept_epoch=finished.kept_epoch,
             )
         )
 

@@ -64,10 +64,14 @@ class Task:
         """An independent generator on the device for one purpose of this seed."""
         return torch_rng(self.seed, purpose, self.device)
 
-    def new_model(self, size: str) -> HeteroRGCN:
-        """A fresh model, `teacher` or `student` in size; weights and inputs follow from the seed, drawn on the CPU."""
+    def new_model(self, size: str, stream: str | None = None) -> HeteroRGCN:
+        """A fresh model, `teacher` or `student` in size; weights and inputs follow from the seed, drawn on the CPU.
+
+        `stream` names the draws where there are several models of a size; default: the size.
+        """
         dim = self.profile.teacher.dim if size == "teacher" else self.profile.student.dim
-        model = HeteroRGCN(self.node_counts, self.messages.edge_types, dim, torch_rng(self.seed, f"model/{size}"))
+        rng = torch_rng(self.seed, f"model/{stream or size}")
+        model = HeteroRGCN(self.node_counts, self.messages.edge_types, dim, rng)
         return model.to_device(self.device)
 
     def encoder(self, model: HeteroRGCN, heads: NDArray[np.int64], tails: dict[str, NDArray[np.int64]]) -> LinkEncoder:

@@ -1,8 +1,9 @@
 """The training process: reads a run directory's profile, runs its stages seed by seed, writes its events.
 
-    python -m flykd_console.training.worker RUN_DIR [--fresh]
+    python -m flykd_console.training.worker RUN_DIR [RUN_DIR...] [--fresh]
 
-Exit code 0: finished, or stopped with a checkpoint; 1: failed; 2: something the user can mend.
+Several runs are trained one after another: one that fails does not keep the next from being trained, a stop leaves the
+rest waiting. Exit code 0: finished, or stopped with a checkpoint; 1: one failed; 2: something the user can mend.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from flykd_console.profile_io import load_profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunPrepared, RunStarted
 from flykd_console.runs.log import EventFollower, EventWriter
-from flykd_console.training.control import ControlDesk, StopRequestedError
+from flykd_console.runs.status import status_of
+from flykd_console.training.control import ControlDesk, StopRequestedError, StopSignals
 from flykd_console.training.plan import planned_stages
 
 if TYPE_CHECKING:
@@ -34,26 +36,76 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Entry of the process; the exit code."""
     parser = argparse.ArgumentParser(prog="flykd_console.training.worker")
-    parser.add_argument("run", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="run")
     parser.add_argument("--fresh", action="store_true", help="take nothing over from other runs")
     options = parser.parse_args(arguments)
-    directory = RunDirectory(options.run.absolute())
+    batch = [RunDirectory(path.absolute()) for path in options.runs]
+    codes = []
+    stop = StopSignals()
+    with stop.caught():
+        for number, directory in enumerate(batch):
+            with _output_to(directory.worker_log if number else None):
+                codes.append(_locked_run(directory, options.fresh, stop, in_batch=len(batch) > 1))
+            if _is_stopped(directory, stop):
+                break
+    return 1 if 1 in codes else max(codes)
+
+
+def _is_stopped(directory: RunDirectory, stop: StopSignals) -> bool:
+    """Whether the batch ends here; a stop that came too late for the run is meant for what follows."""
+    if directory.order_file("stop").exists():
+        directory.withdraw("stop")
+        stop.asked = True
+    return stop.asked
+
+
+def _locked_run(directory: RunDirectory, fresh: bool, stop: StopSignals, in_batch: bool) -> int:
+    if in_batch and not directory.profile.is_file():
+        print(f"{directory.name} is not there any more; the next run follows.", file=sys.stderr)
+        return 0
     try:
         with directory.locked():
-            return _run(directory, options.fresh)
+            if in_batch:
+                if status_of(directory).state == "finished":
+                    return 0
+                os.utime(directory.profile)  # of a batch the run in work counts as the newest
+            return _run(directory, fresh, stop)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def _run(directory: RunDirectory, fresh: bool) -> int:
+@contextmanager
+def _output_to(path: Path | None) -> Iterator[None]:
+    """Send what is printed, also by libraries, to the end of a file; None leaves it where it goes."""
+    if path is None or not path.parent.is_dir():
+        yield
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        for number in kept:
+            os.dup2(target, number)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, before in kept.items():
+            os.dup2(before, number)
+            os.close(before)
+        os.close(target)
+
+
+def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
     resumed = directory.events.exists() and directory.events.stat().st_size > 0
     # The run's own clock: what earlier starts took counts too.
     began = time.time() - _seconds_before(directory)
     events = EventWriter(directory.events)
-    control = ControlDesk(directory, events)
+    control = ControlDesk(directory, events, stop)
     try:
-        with control.catching_signals(), _forwarded_warnings(events):
+        with _forwarded_warnings(events):
             profile = load_profile(directory.profile)
             events.write(_first_event(directory, profile, resumed))
             _train(directory, profile, events, control, fresh, began)
@@ -126,6 +178,7 @@ def _train(
     from flykd_console.training.stages import SeedStages
     from flykd_console.training.task import Task
 
+    threads_before = torch.get_num_threads()
     if profile.engine.threads:
         torch.set_num_threads(profile.engine.threads)
     device = resolve_device(profile.run.device)
@@ -180,6 +233,7 @@ def _train(
         events.write(RunFinished(outcome="finished", seconds=time.time() - began))
     finally:
         sampler.stop()
+        torch.set_num_threads(threads_before)  # the next run of a batch begins where this one did
 
 
 def resolve_device(name: str) -> torch.device:

@@ -1,0 +1,67 @@
+"""Which epoch of a stage stays: the last (the paper), or the best on validation; and whether to stop before the last.
+
+Only the validations that the profile schedules count, so that a look in between, ordered by hand, changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from flykd_console import profile
+
+
+class Selection:
+    """Follows the macro AUPRC on validation.
+
+    Attributes:
+        best_epoch: Epoch of the best score so far, counted from 1; 0 before the first.
+        best_auprc: That score, a fraction.
+    """
+
+    def __init__(self, settings: profile.Finetune) -> None:
+        self.keeps_best = settings.select == "best"
+        self._patience = settings.patience
+        self.best_epoch = 0
+        self.best_auprc = float("-inf")
+        self._without_better = 0
+        self._weights: dict[str, Tensor] = {}
+
+    def look(self, epoch: int, auprc: float, weights: Mapping[str, Tensor]) -> None:
+        """Take a scheduled validation into account; the first of equal scores is the best."""
+        if auprc > self.best_auprc:
+            self.best_epoch, self.best_auprc, self._without_better = epoch, auprc, 0
+            if self.keeps_best:
+                self._weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        else:
+            self._without_better += 1
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many validations in a row as the profile allows brought nothing better."""
+        return 0 < self._patience <= self._without_better
+
+    @torch.no_grad()
+    def restore(self, model: nn.Module) -> None:
+        """Put the best epoch's weights back, where they were kept."""
+        for name, parameter in model.named_parameters():
+            if name in self._weights:
+                parameter.copy_(self._weights[name])
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        counts = torch.tensor([self.best_epoch, self._without_better])
+        best = torch.tensor(self.best_auprc, dtype=torch.float64)
+        weights = {f"best/weights/{name}": tensor for name, tensor in self._weights.items()}
+        return {"best/counts": counts, "best/auprc": best} | weights
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `state` returned."""
+        if "best/counts" not in tensors:
+            return
+        self.best_epoch, self._without_better = (int(count) for count in tensors["best/counts"])
+        self.best_auprc = float(tensors["best/auprc"])
+        prefix = "best/weights/"
+        self._weights = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
