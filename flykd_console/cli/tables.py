@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from flykd_console.cli.text import spread_text
 from flykd_console.dashboard.wording import DASH, per_cent, signed
 from flykd_console.runs.events import MODELS
 from flykd_console.runs.results import ModelResult, Results, gain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flykd_console.report.grids import Grid
+    from flykd_console.runs.comparison.figures import Comparison
 
 _CAPTION = "Test AUPRC in per cent. Gain: student over the same seed's baseline, in points and in per cent of it."
 
@@ -74,3 +83,40 @@ def _heading(results: Results, model: str) -> str:
     trained: list[ModelResult] = [models[model] for models in results.seeds.values() if model in models]
     name = results.method if model == "student" else model
     return f"{name} {trained[0].dim}" if trained else name
+
+
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """Every table of a comparison, block by block, with what a reader must know before them."""
+    from flykd_console.report.grids import block_heading, grids
+
+    count = len(comparison.blocks)
+    for index, block in enumerate(comparison.blocks):
+        if count > 1:
+            console.rule(f"Block {index + 1} of {count}: not comparable with the others", style="yellow")
+        console.print(block_heading(comparison, index), style="bold", markup=False)
+        for note in block.notes:
+            console.print(f"· {note}", style="dim", markup=False)
+        for grid in grids(block):
+            console.print()
+            console.print(grid_table(grid))
+        if index + 1 < count:
+            console.print()
+
+
+def grid_table(grid: Grid) -> Table:
+    """A grid for the terminal: numbers to the right, the columns that carry the result in bold."""
+    table = _table(grid.title, caption=grid.caption or None)
+    text = grid.title == "Runs"
+    for index, heading in enumerate(grid.headings):
+        left = index == 0 or text
+        table.add_column(
+            Text(heading),
+            justify="left" if left else "right",
+            style="bold" if index == 0 or index in grid.emphasised else "",
+            overflow="fold",
+            no_wrap=not left,
+            min_width=min(16, max((len(row[0]) for row in grid.rows), default=0)) if index == 0 else None,
+        )
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    return table

@@ -34,24 +34,25 @@ class Ranking:
         """Average precision of each resample, float64 [b]; NaN where no positive was drawn.
 
         Args:
-            positives: How often each true pair was drawn, int32 [p, b].
-            negatives: The same of the negatives, int32 [n, b].
+            positives: How often each true pair was drawn, int32 [b, p].
+            negatives: The same of the negatives, int32 [b, n].
         """
-        drawn = positives[self._positives]
-        true = np.cumsum(drawn, axis=0, dtype=np.int32)
-        total = true[-1].astype(np.float64)
+        drawn = np.take(positives, self._positives, axis=1)
+        true = np.cumsum(drawn, axis=1, dtype=np.int32)
+        total = true[:, -1].astype(np.float64)
         if self._tied:
-            true = true[self._true_until]
-        false = np.zeros((len(negatives) + 1, negatives.shape[1]), dtype=np.int32)
-        np.cumsum(negatives[self._negatives], axis=0, out=false[1:])
-        found = true + false[self._false_until]
+            true = np.take(true, self._true_until, axis=1)
+        false = np.zeros((len(negatives), negatives.shape[1] + 1), dtype=np.int32)
+        np.cumsum(np.take(negatives, self._negatives, axis=1), axis=1, out=false[:, 1:])
+        found = np.take(false, self._false_until, axis=1)
+        found += true
         # Where nothing was drawn so far, the pair itself was not drawn: it adds nothing.
         np.maximum(found, 1, out=found)
         precision = true / found
-        return np.asarray(np.einsum("pb,pb->b", drawn, precision) / np.where(total > 0, total, np.nan))
+        return np.asarray(np.einsum("bp,bp->b", drawn, precision) / np.where(total > 0, total, np.nan))
 
 
 def average_precision(positives: NDArray[np.floating], negatives: NDArray[np.floating]) -> float:
     """Average precision of the scores as they are."""
-    once = np.ones((len(positives), 1), dtype=np.int32), np.ones((len(negatives), 1), dtype=np.int32)
+    once = np.ones((1, len(positives)), dtype=np.int32), np.ones((1, len(negatives)), dtype=np.int32)
     return float(Ranking(positives, negatives).average_precision(*once)[0])

@@ -20,7 +20,7 @@ from flykd_console.runs.comparison.average_precision import Counts, Floats, Rank
 
 RESAMPLES = 2000
 LEVEL = 0.95
-_CHUNK = 250  # columns at a time, so that a relation's counts stay near the processor
+_CHUNK = 250  # resamples at a time, so that a relation's counts stay near the processor
 
 Unit = Literal["pairs", "tails"]
 Model = TypeVar("Model", bound=Hashable)
@@ -69,19 +69,19 @@ def macro_resamples(
     tails = 1 + max(int(scores.tails.max()) for scores in relations.values())
     present = np.unique(np.concatenate([scores.tails for scores in relations.values()]))
     for start in range(0, resamples, _CHUNK):
-        columns = slice(start, min(start + _CHUNK, resamples))
-        width = columns.stop - start
-        of_tail = np.zeros((tails, width), dtype=np.int32)
+        chunk = slice(start, min(start + _CHUNK, resamples))
+        width = chunk.stop - start
+        of_tail = np.zeros((width, tails), dtype=np.int32)
         if unit == "tails":
-            of_tail[present] = _counts(rng, len(present), width)
+            of_tail[:, present] = _counts(rng, len(present), width)
         for name, scores in relations.items():
             true = positive[name]
             if unit == "tails":
-                drawn = of_tail[scores.tails[true]], of_tail[scores.tails[~true]]
+                drawn = np.take(of_tail, scores.tails[true], axis=1), np.take(of_tail, scores.tails[~true], axis=1)
             else:
                 drawn = _counts(rng, int(true.sum()), width), _counts(rng, int((~true).sum()), width)
             for model, ranking in rankings[name].items():
-                macro[model][columns] += ranking.average_precision(*drawn) / len(relations)
+                macro[model][chunk] += ranking.average_precision(*drawn) / len(relations)
     return macro
 
 
@@ -92,8 +92,8 @@ def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, fl
 
 
 def _counts(rng: np.random.Generator, things: int, resamples: int) -> Counts:
-    """How often each thing is drawn when as many are drawn as there are, int32 [things, resamples]."""
-    drawn = rng.integers(things, size=(things, resamples), dtype=np.int64)
-    flat = drawn * resamples + np.arange(resamples)
-    counts = np.bincount(flat.ravel(), minlength=things * resamples)
-    return counts.reshape(things, resamples).astype(np.int32)
+    """How often each thing is drawn when as many are drawn as there are, int32 [resamples, things]."""
+    drawn = rng.integers(things, size=(resamples, things), dtype=np.int64)
+    drawn += things * np.arange(resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=resamples * things)
+    return counts.reshape(resamples, things).astype(np.int32)

@@ -1,8 +1,8 @@
 """Runs in, figures out: blocks of comparable runs, each model's AUPRC per seed, gains, and what a difference is worth.
 
 A gain is taken per seed against that seed's baseline and then averaged. Three intervals answer three
-questions: had other pairs of these tails been tested, or other tails, these trained models given (paired bootstrap), and
-had other seeds been drawn (paired t).
+questions: had other pairs of these tails been tested, had other tails been tested (paired bootstrap, these trained
+models given), and had other seeds been drawn (paired t).
 """
 
 from __future__ import annotations

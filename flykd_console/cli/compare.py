@@ -1,0 +1,129 @@
+"""`flykd-console compare`: the paper's tables over any runs, with the paper's figures and what each gain is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flykd_console.errors import UserError
+
+if TYPE_CHECKING:
+    from flykd_console.runs.comparison.figures import Comparison
+
+_WHAT, _HOW = "What is compared", "How it is shown"
+
+
+def command(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Names, their beginnings, or paths.", show_default=False)
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Compare every model with this run's student as well.", rich_help_panel=_WHAT),
+    ] = None,
+    only: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="CSV of disease (tail) ids: test pairs of these alone.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Runs on other graphs or splits: in tables of their own.", rich_help_panel=_WHAT),
+    ] = False,
+    resamples: Annotated[
+        int, typer.Option(min=100, max=100_000, metavar="N", help="Of the bootstrap.", rich_help_panel=_WHAT)
+    ] = 2000,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown tables.", rich_help_panel=_HOW)] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV, one figure a row.", rich_help_panel=_HOW)] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON.", rich_help_panel=_HOW)] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file instead.", rich_help_panel=_HOW)
+    ] = None,
+) -> None:
+    """Compare runs: AUPRC per seed, gains over the baseline, the paper's figures, and what the gains are worth.
+
+    Runs must share graph and splits; seeds that not all of them have are left out. Every model is scored on the same
+    resampled test pairs, so that small differences can be told.
+    """
+    if sum((markdown, csv, json)) > 1:
+        raise UserError("one form at a time", "--markdown, --csv, --json")
+    if out is not None:
+        check_writable(out)
+    from flykd_console.report.text import markdown as to_markdown
+    from flykd_console.report.text import to_csv, to_json
+
+    comparison = compared(runs, against, only, anyway, resamples)
+    if not (markdown or csv or json) and out is None:
+        from rich.console import Console
+
+        from flykd_console.cli.tables import print_comparison
+
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = 160  # a pipe has no width; nothing is cut off for it
+        print_comparison(console, comparison)
+        return
+    suffix = out.suffix.lower() if out is not None and not (markdown or csv or json) else ""
+    text = (
+        to_json(comparison)
+        if json or suffix == ".json"
+        else to_csv(comparison) if csv or suffix == ".csv" else to_markdown(comparison)
+    )  # fmt: skip
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    write_whole(out, text)
+    typer.echo(f"Wrote {out}.")
+
+
+def compared(names: list[str], against: str | None, only: Path | None, anyway: bool, resamples: int) -> Comparison:
+    """Find, read and compare runs as the options say.
+
+    Raises:
+        UserError: A run or a file is not there, or the runs cannot be compared.
+    """
+    from flykd_console.runs.comparison.compare import Restriction, compare
+    from flykd_console.runs.comparison.loading import load_runs, read_ids
+    from flykd_console.runs.directory import find_run
+
+    directories = [find_run(name) for name in names]
+    rival = find_run(against) if against is not None else None
+    if rival is not None and rival.path.resolve() not in {directory.path.resolve() for directory in directories}:
+        directories.append(rival)
+    restriction = Restriction(only.name, read_ids(only)) if only is not None else None
+    loaded = load_runs(directories)
+    chosen = next((run for run in loaded if rival and run.directory.path.resolve() == rival.path.resolve()), None)
+    return compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
+
+
+def check_writable(out: Path) -> None:
+    """Say that a file cannot be written before minutes of work, not after them.
+
+    Raises:
+        UserError: It is a folder, or its folder is missing or not writable.
+    """
+    import os
+
+    if out.is_dir():
+        raise UserError("is a folder, not a file", str(out))
+    if not out.absolute().parent.is_dir():
+        raise UserError("there is no such folder", str(out.parent), "Make it first, or name another file.")
+    if not os.access(out.absolute().parent, os.W_OK):
+        raise UserError("the folder is not writable", str(out.parent), "Name another file with --out.")
+
+
+def write_whole(out: Path, text: str) -> None:
+    """Write a text file in one step.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    from flykd_console.runs.files import replace_file
+
+    try:
+        replace_file(out, text.encode())
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror})", str(out)) from None

@@ -1,0 +1,1 @@
+"""What comparisons look like: tables for terminal, Markdown and CSV, and the HTML report with its figures."""

@@ -1,0 +1,97 @@
+"""A comparison for other programs and for documents: Markdown, CSV in long form, JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import msgspec
+
+from flykd_console.report.grids import Grid, block_heading, grids
+from flykd_console.runs.comparison.figures import Block, Comparison, Gain
+
+_COLUMNS = ("block", "model", "kind", "runs", "figure", "relation", "seed", "value", "std", "low", "high")
+
+
+def markdown(comparison: Comparison) -> str:
+    """Headings, tables and notes; numbers go right."""
+    lines = []
+    for index, block in enumerate(comparison.blocks):
+        lines += [f"## {_block_name(comparison, index)}{block_heading(comparison, index)}", ""]
+        lines += [f"> {note}  " for note in block.notes] + [""] * bool(block.notes)
+        for grid in grids(block):
+            lines += [f"### {grid.title}", "", *_markdown_rows(grid), ""]
+            lines += [grid.caption, ""] if grid.caption else []
+    return "\n".join(lines)
+
+
+def to_csv(comparison: Comparison) -> str:
+    """One figure a row, unrounded: AUPRC as a fraction, gains in points and per cent.
+
+    `seed` is empty for figures over all seeds. `std` is the sample deviation, `low` and `high` a 95 % interval.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for index, block in enumerate(comparison.blocks):
+        for row in _long(block):
+            writer.writerow([index + 1, *("" if cell is None else cell for cell in row)])
+    return file.getvalue()
+
+
+def to_json(comparison: Comparison) -> str:
+    """The records of `runs.comparison.figures`, with their field names."""
+    return msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode() + "\n"
+
+
+def _block_name(comparison: Comparison, index: int) -> str:
+    count = len(comparison.blocks)
+    return f"{index + 1} of {count}, not comparable with the others: " if count > 1 else ""
+
+
+def _markdown_rows(grid: Grid) -> Iterator[str]:
+    def line(cells: list[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), '<br>') for cell in cells)} |"
+
+    yield line(grid.headings)
+    yield line(["---", *["---:"] * (len(grid.headings) - 1)])
+    yield from map(line, grid.rows)
+
+
+def _long(block: Block) -> Iterator[list[object]]:
+    for row in block.rows:
+        model: list[object] = [row.label, row.model, " ".join(row.runs)]
+        for seed, score in row.seeds.items():
+            yield [*model, "auprc", "macro", seed, score.macro_auprc, None, None, None]
+            for relation, auprc in score.relations.items():
+                yield [*model, "auprc", relation, seed, auprc, None, None, None]
+        yield [*model, "auprc", "macro", None, row.auprc.mean, row.auprc.std, None, None]
+        for relation, spread in row.relations.items():
+            yield [*model, "auprc", relation, None, spread.mean, spread.std, None, None]
+        if row.paper and row.paper.mean is not None:
+            yield [*model, "paper auprc", "macro", None, row.paper.mean, row.paper.std, None, None]
+        for relation, metrics in row.ranking.items():
+            for metric, spread in metrics.items():
+                yield [*model, metric, relation, None, spread.mean, spread.std, None, None]
+        for name, gain in (("gain", row.gain), ("difference", row.rival)):
+            if gain:
+                yield from ([*model, *rest] for rest in _long_gain(name, gain))
+
+
+def _long_gain(name: str, gain: Gain) -> Iterator[list[object]]:
+    over = f"over {gain.over}"
+    for seed, one in gain.seeds.items():
+        pairs, tails = one.over_pairs, one.over_tails
+        yield [f"{name} points, test pairs", over, seed, one.points, None, pairs.low, pairs.high]
+        yield [f"{name} points, test tails", over, seed, one.points, None, tails.low, tails.high]
+        yield [f"{name} per cent", over, seed, one.percent, None, None, None]
+    intervals = (("test pairs", gain.over_pairs), ("test tails", gain.over_tails), ("seeds", gain.over_seeds))
+    for what, interval in intervals:
+        if interval:
+            yield [f"{name} points, {what}", over, None, gain.points.mean, gain.points.std, interval.low, interval.high]
+    yield [f"{name} per cent", over, None, gain.percent.mean, gain.percent.std, None, None]
+    if gain.sign_flip_p is not None:
+        yield [f"{name} sign-flip p", over, None, gain.sign_flip_p, None, None, None]
+    if gain.paper:
+        yield [f"paper {name}", over, None, gain.paper[0], gain.paper[1], None, None]
