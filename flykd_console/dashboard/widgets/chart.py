@@ -120,15 +120,20 @@ class ChartPanel(Widget, can_focus=True):
 
     def rows(self, width: int, height: int, dark: bool) -> list[Row]:
         """The chart as rows of text of a given size."""
-        from flykd_console.dashboard import charts
         from flykd_console.dashboard.drawing import ChartSpec, draw
 
         colours = look(dark)
         if self._state is None:
             return draw(ChartSpec(empty="Reading the run…"), width, height, colours)
-        recipe: Recipe = getattr(charts, self.recipe)
-        self.spec = recipe(self._state, self.view, colours)
+        self.spec = self.make(self._state, self.view, colours)
         return draw(self.spec, width, height, colours)
+
+    def make(self, state: DashboardState, view: View, colours: Look) -> ChartSpec:
+        """The spec of a state, by the recipe."""
+        from flykd_console.dashboard import charts
+
+        recipe: Recipe = getattr(charts, self.recipe)
+        return recipe(state, view, colours)
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
@@ -201,13 +206,9 @@ class ChartPanel(Widget, can_focus=True):
     def _full(self) -> tuple[float, float]:
         from dataclasses import replace
 
-        from flykd_console.dashboard import charts
-
         if self._state is None:
             return 0.0, 1.0
-        spec: ChartSpec = getattr(charts, self.recipe)(
-            self._state, replace(self.view, zoom=None), look(self.app.current_theme.dark)
-        )
+        spec = self.make(self._state, replace(self.view, zoom=None), look(self.app.current_theme.dark))
         return spec.x_low, spec.x_high
 
     def _newest(self, low: float, high: float) -> float:
