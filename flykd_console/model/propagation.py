@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs, with_reverses
-from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
+from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN, RelationalLinear
 
 Wanted = Mapping[str, NDArray[np.int64]]
 # Nodes whose layer outputs are asked for: the same in every layer, or one choice for each of the layers 1..L.
@@ -77,7 +77,7 @@ class Propagation(Protocol):
 def propagation(
     kind: str, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Hidden | None = None
 ) -> Propagation:
-    """Prepare a pass of the kind `planned` or `dgl`.
+    """Prepare a pass of the kind `planned` or `dgl`; `planned` is `model.segments` for other depths and layer kinds.
 
     Args:
         model: Gives the inputs, width, depth and device, not the weights.
@@ -86,6 +86,10 @@ def propagation(
     """
     if kind == "dgl":
         return DglPropagation(graph, model, wanted, hidden)
+    if model.kind != "rgcn" or model.layers != 2:
+        from flykd_console.model.segments import SegmentPropagation
+
+        return SegmentPropagation(graph, model, wanted, hidden)
     from flykd_console.model.planned import PlannedPropagation
 
     return PlannedPropagation(graph, model, wanted, hidden)
@@ -130,7 +134,7 @@ class DglPropagation:
             ) from None
         self._counts = graph.node_counts
         self._wanted = _rows(wanted, device)
-        asked = per_layer(hidden, 2)
+        asked = per_layer(hidden, model.layers)
         self._hidden = None if asked is None else [_rows(nodes, device) for nodes in asked]
 
     def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
@@ -152,14 +156,48 @@ class DglPropagation:
 
     def _outputs(self, model: HeteroRGCN) -> Layers:
         """What each layer gives for every node."""
-        first = self._layer(model, model.layer1.weight, model.layer1.bias, model.inputs)
-        first = {t: functional.leaky_relu(h, NEGATIVE_SLOPE) for t, h in first.items()}
-        return [first, self._layer(model, model.layer2.weight, model.layer2.bias, first)]
+        outputs: Layers = []
+        features: Mapping[str, Tensor] = model.inputs
+        for number, layer in enumerate(model.stack, start=1):
+            output = (self._layer if layer.query is None else self._attention)(model, layer, features)
+            if number < model.layers:
+                output = {t: functional.leaky_relu(h, NEGATIVE_SLOPE) for t, h in output.items()}
+            outputs.append(output)
+            features = output
+        return outputs
 
-    def _layer(
-        self, model: HeteroRGCN, weight: Tensor, bias: Tensor, features: Mapping[str, Tensor]
+    def _attention(
+        self, model: HeteroRGCN, layer: RelationalLinear, features: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
+        """z_v = k_v sum_r a_{v,r} m_{v,r}, a_v = softmax_r(q_r . tanh(m_{v,r})) over the relations that reach v."""
+        graph, query = self._graph, layer.query
+        into: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {node_type: [] for node_type in self._counts}
+        for canonical in [] if graph is None else graph.canonical_etypes:
+            assert graph is not None
+            assert query is not None
+            edge_type = EdgeType(*canonical)
+            number = model.index(edge_type)
+            with graph.local_scope():
+                sent = features[edge_type.head] @ layer.weight[number] + layer.bias[number]
+                graph.nodes[edge_type.head].data["x"] = sent
+                graph.update_all(self._functions.copy_u("x", "m"), self._functions.mean("m", "z"), etype=canonical)
+                mean = graph.nodes[edge_type.tail].data["z"]
+            reached = graph.in_degrees(etype=canonical) > 0
+            score = mean.tanh() @ query[number]
+            into[edge_type.tail].append((mean, reached, score.masked_fill(~reached, -torch.inf)))
+        outputs = {}
+        for node_type, relations in into.items():
+            outputs[node_type] = layer.weight.new_zeros(self._counts[node_type], model.dim)
+            if relations:
+                means, reached, scores = (torch.stack(parts) for parts in zip(*relations, strict=True))
+                some = reached.any(dim=0)
+                attention = torch.softmax(scores[:, some], dim=0) * reached.sum(dim=0)[some]
+                outputs[node_type][some] = (means[:, some] * attention.unsqueeze(2)).sum(dim=0)
+        return outputs
+
+    def _layer(self, model: HeteroRGCN, layer: RelationalLinear, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """z_v = sum_r mean_{u in N_r(v)} (W_r x_u + b_r) for every node of every type."""
+        weight, bias = layer.weight, layer.bias
         if self._graph is None:
             return {node_type: weight.new_zeros(count, model.dim) for node_type, count in self._counts.items()}
         messages = {}

@@ -23,45 +23,46 @@ from torch import Tensor
 from torch.nn import functional
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import MessageGraph, Wanted
+from flykd_console.model.propagation import Hidden, Layers, MessageGraph, Wanted, per_layer
 from flykd_console.model.receptive_field import joined, mean_matrices, source_nodes
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN, RelationalLinear
 from flykd_console.model.sparse import FixedSparse
 
 
 class SegmentPropagation:
-    """A pass prepared for one graph, one set of inputs, one set of wanted nodes and one depth."""
+    """A pass prepared for one graph, one set of inputs, one depth, the wanted nodes and, where given, hidden ones."""
 
-    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Wanted | None = None) -> None:
+    def __init__(self, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Hidden | None = None) -> None:
         device = model.relation.device
-        also = hidden or {}
-        nodes = joined(wanted, also)
+        asked = per_layer(hidden, model.layers)
+        also: list[Wanted] = asked if asked is not None else [{}] * model.layers
+        nodes = joined(wanted, also[-1])
         fields: list[tuple[dict[str, NDArray[np.int64]], dict[EdgeType, sp.csr_array]]] = []
-        for _ in range(model.layers):
+        for earlier in [*also[-2::-1], None]:
             matrices = mean_matrices(graph, nodes)
             fields.insert(0, (nodes, matrices))
-            nodes = joined(source_nodes(matrices), also)
+            nodes = joined(source_nodes(matrices), earlier or {})
 
         self._layers: list[_Layer] = []
         for number, (nodes, matrices) in enumerate(fields):
             before = fields[number - 1][0] if number else None
             self._layers.append(_Layer(nodes, matrices, before, model))
         self._wanted = _Selection(fields[-1][0], wanted, device)
-        self._hidden = None if hidden is None else [_Selection(nodes, hidden, device) for nodes, _ in fields]
+        self._hidden: list[_Selection] | None = None
+        if asked is not None:
+            self._hidden = [_Selection(nodes, chosen, device) for (nodes, _), chosen in zip(fields, asked, strict=True)]
 
     def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
-        """Outputs of the wanted nodes, float32 [wanted, d] per node type; differentiable."""
         return self._wanted(self._outputs(model)[-1])
 
-    def layers(self, model: HeteroRGCN) -> list[dict[str, Tensor]]:
-        """Outputs of every layer, 1 to L, for the `hidden` nodes, float32 [hidden, d] per node type; differentiable.
+    def layers(self, model: HeteroRGCN) -> Layers:
+        return self.with_layers(model)[1]
 
-        Raises:
-            ValueError: No hidden nodes were named when the pass was prepared.
-        """
+    def with_layers(self, model: HeteroRGCN) -> tuple[dict[str, Tensor], Layers]:
         if self._hidden is None:
-            raise ValueError("the pass was prepared without hidden nodes")
-        return [choose(rows) for choose, rows in zip(self._hidden, self._outputs(model), strict=True)]
+            raise ValueError("no hidden nodes were asked for")
+        outputs = self._outputs(model)
+        return self._wanted(outputs[-1]), [choose(rows) for choose, rows in zip(self._hidden, outputs, strict=True)]
 
     def _outputs(self, model: HeteroRGCN) -> list[Tensor]:
         """Stacked rows of every layer; all but the last after their activation."""

@@ -8,30 +8,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.propagation import Hidden, MessageGraph, propagation
 from flykd_console.model.rgcn import HeteroRGCN
-
-TYPES = ["a", "b", "c"]
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> tuple[MessageGraph, dict[str, np.ndarray]]:
-    """Empty relations, isolated nodes, repeated edges, self loops, types of one node, nodes asked for out of order."""
-    counts = {node_type: draw(st.integers(1, 9)) for node_type in TYPES}
-    edges: dict[EdgeType, Pairs] = {}
-    for number in range(draw(st.integers(1, 5))):
-        head, tail = draw(st.sampled_from(TYPES)), draw(st.sampled_from(TYPES))
-        pairs = draw(
-            st.lists(st.tuples(st.integers(0, counts[head] - 1), st.integers(0, counts[tail] - 1)), max_size=25)
-        )
-        heads, tails = (np.array([p[i] for p in pairs], dtype=np.int64) for i in (0, 1))
-        edges[EdgeType(head, f"r{number}", tail)] = (heads, tails)
-    wanted = {}
-    for node_type in draw(st.sets(st.sampled_from(TYPES), min_size=1)):
-        nodes = draw(st.lists(st.integers(0, counts[node_type] - 1), unique=True, min_size=1))
-        wanted[node_type] = np.array(nodes, dtype=np.int64)
-    return MessageGraph.of(edges, counts), wanted
+from tests.support.message_graphs import graphs, hidden_nodes
 
 
 def _run(
@@ -48,16 +28,6 @@ def _run(
     layers = [model.layer1.weight, model.layer1.bias, model.layer2.weight, model.layer2.bias]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in layers]
     return {node_type: x.detach() for node_type, x in output.items()}, gradients
-
-
-@st.composite
-def hidden_nodes(draw: st.DrawFn, counts: dict[str, int]) -> dict[str, np.ndarray]:
-    """Nodes of some types, in any order."""
-    chosen = {}
-    for node_type in draw(st.sets(st.sampled_from(TYPES))):
-        nodes = draw(st.lists(st.integers(0, counts[node_type] - 1), unique=True))
-        chosen[node_type] = np.array(nodes, dtype=np.int64)
-    return chosen
 
 
 def _run_layers(
