@@ -35,6 +35,7 @@ class Curve:
         raw: The unsmoothed values [n], drawn faintly below; None where `y` is raw.
         faded: Drawn in the background, another curve has the attention.
         value: What the legend says instead of the last value; None for that.
+        marker: A sign set along the line, so that it is told apart without its colour; empty for none.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Curve:
     raw: Floats | None = None
     faded: bool = False
     value: str | None = None
+    marker: str = ""
 
 
 @dataclass(frozen=True)

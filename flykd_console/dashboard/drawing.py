@@ -8,7 +8,7 @@ from __future__ import annotations
 from flykd_console.dashboard.canvas import Axis, Canvas, decimate, tick_words
 from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve, Ink, Row
 from flykd_console.dashboard.legend import legend
-from flykd_console.dashboard.page import Page, end_labels
+from flykd_console.dashboard.page import Page, end_labels, set_markers
 from flykd_console.dashboard.palette import Look
 from flykd_console.dashboard.scales import column_of, columns_above, row_of, visible, y_axis_of
 from flykd_console.dashboard.wording import clipped
@@ -63,6 +63,7 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
         page.vertical(column_of(x_axis, spec.cursor, plot_w), "┊", "", Ink(look.foreground))
     for column in columns_above(pieces, clipped_high, x_axis, plot_w):
         page.write(0, column, "▴", Ink(look.muted))
+    set_markers(page, pieces, x_axis, y_axis, look)
     if margin:
         end_labels(page, pieces, x_axis, y_axis, look)
 

@@ -81,3 +81,22 @@ def end_labels(page: Page, pieces: list[Piece], x_axis: Axis, y_axis: Axis, look
         for shift in (0, 1, -1, 2, -2, 3, -3):
             if page.write(row + shift, start, piece.label, ink):
                 break
+
+
+_MARKER_EVERY = 14
+"""Cells between two signs on a line."""
+
+
+def set_markers(page: Page, pieces: list[Piece], x_axis: Axis, y_axis: Axis, look: Look) -> None:
+    """Set the curves' signs along them, each curve's at columns of its own."""
+    width, height = page.canvas.width, page.canvas.height
+    marked = [piece for piece in pieces if piece.marker]
+    for number, piece in enumerate(marked):
+        ink = Ink(look.blend(piece.colour, 0.6) if piece.faded else piece.colour, bold=True)
+        for column in range(_MARKER_EVERY * (number + 1) // (len(marked) + 1), width, _MARKER_EVERY):
+            x = x_axis.at((column + 0.5) / width)
+            if not len(piece.x) or not piece.x[0] <= x <= piece.x[-1]:
+                continue
+            y = float(np.interp(x, piece.x, piece.y))
+            if 0.0 <= float(y_axis.position(np.array([y]))[0]) <= 1.0:
+                page.write(row_of(y_axis, y, height), column, piece.marker, ink)

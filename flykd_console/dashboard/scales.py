@@ -25,11 +25,12 @@ class Piece:
     label: str
     colour: str
     faded: bool
+    marker: str = ""
 
 
 def visible(curve: Curve, spec: ChartSpec, columns: int) -> Piece:
     x, y = decimate(curve.x, curve.y, spec.x_low, spec.x_high, columns)
-    return Piece(x, y, curve.x, curve.raw, curve.label, curve.colour, curve.faded)
+    return Piece(x, y, curve.x, curve.raw, curve.label, curve.colour, curve.faded, curve.marker)
 
 
 def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]:
