@@ -1,5 +1,6 @@
 """Negatives for evaluation: one per positive, drawn once per part and stored with the run, so that every model and
-program is measured on the same pairs. (Training draws fresh ones each epoch, on the device: `distill.objectives`.)
+program is measured on the same pairs. A split that brings its own negatives has them used as they stand. (Training
+draws fresh ones each epoch, on the device: `distill.objectives`.)
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.split import EdgeSplit
 from flykd_console.seeding import numpy_rng
 
@@ -18,18 +19,26 @@ _REDRAWS = 100
 
 @dataclass(frozen=True)
 class EvaluationPairs:
-    """Pairs of one relation with their labels: int64 [n], int64 [n], float32 [n]; positives first."""
+    """Pairs of one relation with their labels: int64 [n], int64 [n], float32 [n]; positives first. May be empty."""
 
     relation: str
     heads: NDArray[np.int64]
     tails: NDArray[np.int64]
     labels: NDArray[np.float32]
 
+    @property
+    def positives(self) -> int:
+        """How many of the pairs are true."""
+        return int(np.count_nonzero(self.labels))
+
 
 def evaluation_pairs(
     graph: KnowledgeGraph, split: EdgeSplit, part: str, seed: int, filter_true: bool = False
 ) -> list[EvaluationPairs]:
     """Positives of a part and 1:1 negatives: the head stays, the tail is uniform over the part's tails of the relation.
+
+    Where the split asks for it (`EdgeSplit.replaced`), the test's negatives keep the tail instead, and the head is
+    uniform over the heads that the relation trains on. Stored negatives take the place of drawn ones.
 
     Args:
         filter_true: Draw again where the negative is a true pair of the relation anywhere in the graph; a pair that is
@@ -42,20 +51,31 @@ def _of_relation(
     graph: KnowledgeGraph, split: EdgeSplit, part: str, target: EdgeType, seed: int, filter_true: bool
 ) -> EvaluationPairs:
     heads, tails = split.part(part)[target]
-    candidates = np.unique(tails)
+    stored = split.negatives.get(part, {}).get(target)
+    if stored is not None:
+        return _together(target, (heads, tails), stored)
+    if len(heads) == 0:
+        return _together(target, (heads, tails), (heads, tails))
+    replace_head = part == "test" and split.replaced == "head"
+    candidates = np.unique(split.train[target][0] if replace_head else tails)
     rng = numpy_rng(seed, f"negatives/{part}/{target.relation}")
-    negatives = rng.choice(candidates, size=len(heads))
+    drawn = rng.choice(candidates, size=len(heads))
+    width = graph.count(target.tail)
     if filter_true:
-        width = graph.count(target.tail)
         true = np.unique(graph.edges[target][0] * width + graph.edges[target][1])
         for _ in range(_REDRAWS):
-            wrong = np.flatnonzero(np.isin(heads * width + negatives, true))
+            keys = drawn * width + tails if replace_head else heads * width + drawn
+            wrong = np.flatnonzero(np.isin(keys, true))
             if len(wrong) == 0:
                 break
-            negatives[wrong] = rng.choice(candidates, size=len(wrong))
+            drawn[wrong] = rng.choice(candidates, size=len(wrong))
+    return _together(target, (heads, tails), (drawn, tails) if replace_head else (heads, drawn))
+
+
+def _together(target: EdgeType, true: Pairs, false: Pairs) -> EvaluationPairs:
     return EvaluationPairs(
         relation=target.relation,
-        heads=np.concatenate([heads, heads]),
-        tails=np.concatenate([tails, negatives]),
-        labels=np.concatenate([np.ones(len(heads)), np.zeros(len(heads))]).astype(np.float32),
+        heads=np.concatenate([true[0], false[0]]),
+        tails=np.concatenate([true[1], false[1]]),
+        labels=np.repeat(np.array([1.0, 0.0], dtype=np.float32), [len(true[0]), len(false[0])]),
     )

@@ -1,15 +1,17 @@
-"""Splits: which edges train, validate and test (FlyKD section 4; TxGNN's complex_disease and random splits).
+"""Splits: which edges train, validate and test (FlyKD section 4; TxGNN's splits).
 
 `complex_disease` cuts the targets by tail node: a test disease has no edge to any drug in training (zero-shot),
-whatever the relation. Everything else is cut at random, relation by relation, with the same fractions.
+whatever the relation. Everything else is cut at random, relation by relation, with the same fractions. The other kinds
+live beside this module: `split_random`, `split_diseases` and `split_files`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +19,34 @@ from numpy.typing import NDArray
 from flykd_console import profile
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.seeding import numpy_rng
+from flykd_console.graph.split_diseases import cut_area, cut_diseases
+from flykd_console.graph.split_files import read_split
+from flykd_console.graph.split_random import Edges, Membership, cut_at_random, cut_by_tail
 
 PARTS = ("train", "validation", "test")
-Edges = Mapping[EdgeType, Pairs]
 
 
 @dataclass(frozen=True)
 class EdgeSplit:
-    """The edges of the three parts, one direction each, and the edge types that are learnt."""
+    """The edges of the three parts, one direction each, and the edge types that are learnt.
+
+    Attributes:
+        kind: As in the profile.
+        negatives: Per part (`validation`, `test`) and target the stored negatives that came with the split, int64 [n]
+            each; where there are none they are drawn.
+        replaced: Which end of a true test pair a drawn negative replaces. The head where the question is which heads
+            go with a few named tails: another of these tails would mostly be the true pair again.
+        notes: What is worth telling of how the parts came about, a sentence without a full stop each.
+    """
 
     targets: list[EdgeType]
     train: Edges
     validation: Edges
     test: Edges
+    kind: str = "complex_disease"
+    negatives: Mapping[str, Mapping[EdgeType, Pairs]] = field(default_factory=dict)
+    replaced: Literal["head", "tail"] = "tail"
+    notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> Edges:
         """`train`, `validation` or `test`."""
@@ -38,49 +54,93 @@ class EdgeSplit:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the edges of every part."""
+        """SHA-256 over the edges of every part, and over stored negatives or how test negatives are drawn."""
         digest = hashlib.sha256()
-        for name in PARTS:
-            for edge_type, pairs in sorted(self.part(name).items()):
-                digest.update("\x00".join((name, *edge_type, "")).encode())
-                for column in pairs:
-                    digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
+        for name, edge_type, pairs in self._everything():
+            digest.update("\x00".join((name, *edge_type, "")).encode())
+            for column in pairs:
+                digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
+        if self.replaced != "tail":
+            digest.update(f"replaced\x00{self.replaced}".encode())
         return digest.hexdigest()
+
+    def _everything(self) -> Iterator[tuple[str, EdgeType, Pairs]]:
+        for name in PARTS:
+            yield from ((name, *item) for item in sorted(self.part(name).items()))
+        for name, stored in sorted(self.negatives.items()):
+            yield from ((f"{name} negatives", *item) for item in sorted(stored.items()))
+
+    @property
+    def in_words(self) -> str:
+        """The size of every part per target, one line."""
+
+        def sizes(target: EdgeType) -> str:
+            return ", ".join(f"{_grouped(len(self.part(name)[target][0]))} {name}" for name in PARTS)
+
+        return f"split {self.kind}: " + "; ".join(f"{target.relation} {sizes(target)}" for target in self.targets)
 
 
 def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: profile.Split, seed: int) -> EdgeSplit:
-    """Divide a graph's edges; the same graph, settings and seed always give the same parts.
+    """Divide a graph's edges; the same graph, settings, files and seed always give the same parts.
 
     Raises:
-        UserError: A target is left without an edge in one of the parts.
+        UserError: A target is left without an edge in a part that needs one; a list or file of the split is at fault.
     """
-    head_type, tail_type = targets[0].head, targets[0].tail
-    by_tail = settings.kind == "complex_disease"
-    parts_of_tail = _parts_of_tails(graph, head_type, tail_type, settings.fractions, seed) if by_tail else None
+    if settings.kind == "files":
+        given = read_split(graph, targets, settings)
+        train, validation, test = (given.parts[name] for name in PARTS)
+        split = EdgeSplit(targets, train, validation, test, "files", given.negatives, notes=given.notes)
+        _check_parts(graph, split, seed)
+        return split
+    # A pair that stands twice must not be learnt in one part and asked in another.
+    edges = {e: _distinct(*pairs) if e in targets else pairs for e, pairs in sorted(graph.edges.items())}
+    note = ""
+    membership: Membership
+    match settings.kind:
+        case "complex_disease":
+            membership = cut_by_tail(graph, edges, targets, settings, seed)
+        case "random" | "full_graph":
+            membership = cut_at_random(edges, targets, settings, seed)
+        case "disease":
+            membership, note = cut_diseases(graph, edges, targets, settings, seed)
+        case "disease_area":
+            membership, note = cut_area(graph, edges, targets, settings, seed)
+    train, validation, test = (
+        {e: _chosen(pairs, membership[e] == number) for e, pairs in edges.items()} for number in range(len(PARTS))
+    )
+    split = EdgeSplit(
+        targets,
+        train,
+        validation,
+        test,
+        kind=settings.kind,
+        replaced="head" if settings.kind == "disease" else "tail",
+        notes=(note,) if note else (),
+    )
+    _check_parts(graph, split, seed)
+    return split
 
-    parts: dict[str, dict[EdgeType, Pairs]] = {name: {} for name in PARTS}
-    for edge_type, (heads, tails) in sorted(graph.edges.items()):
-        if edge_type in targets:
-            # A pair that stands twice must not be learnt in one part and asked in another.
-            heads, tails = _distinct(heads, tails)
-        if parts_of_tail is not None and {edge_type.head, edge_type.tail} == {head_type, tail_type}:
-            membership = parts_of_tail[tails if edge_type.tail == tail_type else heads]
-        else:
-            membership = _random_membership(len(heads), settings.fractions, seed, "/".join(edge_type))
-        for number, name in enumerate(PARTS):
-            chosen = membership == number
-            parts[name][edge_type] = (heads[chosen], tails[chosen])
 
-    for target in targets:
-        for name in PARTS:
-            if len(parts[name][target][0]) == 0:
-                raise UserError(
-                    f"the {settings.kind} split with seed {seed} leaves the relation {target.relation!r} without "
-                    f"{name} edges (it has {len(graph.edges[target][0])} edges in all)",
-                    "split",
-                    "Take a larger graph, other split.fractions, another split.kind or other graph.targets.",
-                )
-    return EdgeSplit(targets=targets, train=parts["train"], validation=parts["validation"], test=parts["test"])
+def _check_parts(graph: KnowledgeGraph, split: EdgeSplit, seed: int) -> None:
+    """Refuse a split that cannot be trained or measured.
+
+    Where the parts are given or follow from chosen tails, a target may lack edges in a part if another one has some.
+    """
+    chosen = split.kind in ("disease", "disease_area", "files")
+    for name in PARTS:
+        if name == "test" and split.kind == "full_graph":
+            continue
+        lacking = [target for target in split.targets if len(split.part(name)[target][0]) == 0]
+        if lacking and not (chosen and name != "train" and len(lacking) < len(split.targets)):
+            seeded = "" if split.kind == "files" else f" with seed {seed}"
+            raise UserError(
+                f"the {split.kind} split{seeded} leaves the relation {lacking[0].relation!r} without {name} edges "
+                f"(the graph has {len(graph.edges[lacking[0]][0])} edges of it in all)",
+                "split",
+                f"Add {name} edges of it to the files."
+                if split.kind == "files"
+                else "Take a larger graph, other split.fractions, another split.kind or other graph.targets.",
+            )
 
 
 def _distinct(heads: NDArray[np.int64], tails: NDArray[np.int64]) -> Pairs:
@@ -90,25 +150,9 @@ def _distinct(heads: NDArray[np.int64], tails: NDArray[np.int64]) -> Pairs:
     return heads[kept], tails[kept]
 
 
-def _random_membership(count: int, fractions: tuple[float, float, float], seed: int, purpose: str) -> NDArray[np.int8]:
-    """Part number (0 train, 1 validation, 2 test) of `count` items, int8 [count], sizes as the fractions say."""
-    membership = np.zeros(count, dtype=np.int8)
-    order = numpy_rng(seed, f"split/{purpose}").permutation(count)
-    first, second = round(count * fractions[0]), round(count * (fractions[0] + fractions[1]))
-    membership[order[first:second]] = 1
-    membership[order[second:]] = 2
-    return membership
+def _chosen(pairs: Pairs, mask: NDArray[np.bool_]) -> Pairs:
+    return pairs[0][mask], pairs[1][mask]
 
 
-def _parts_of_tails(
-    graph: KnowledgeGraph, head_type: str, tail_type: str, fractions: tuple[float, float, float], seed: int
-) -> NDArray[np.int8]:
-    """Part number of every tail node, int8 [N_tail]; tails without any head-type relation stay in training."""
-    touched = np.zeros(graph.count(tail_type), dtype=bool)
-    for edge_type, (heads, tails) in graph.edges.items():
-        if {edge_type.head, edge_type.tail} == {head_type, tail_type}:
-            touched[tails if edge_type.tail == tail_type else heads] = True
-    labelled = np.flatnonzero(touched)
-    parts = np.zeros(graph.count(tail_type), dtype=np.int8)
-    parts[labelled] = _random_membership(len(labelled), fractions, seed, "tails")
-    return parts
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -1,0 +1,151 @@
+"""Descendants of a disease in the ontology that the graph was made from, and the roots of TxGNN's nine disease areas.
+
+In memory an edge between equal types has no direction. PrimeKG's table still tells it: rows marked `parent-child` come
+first as (parent, child) and are mirrored later, so the first row of each pair says which end is the parent. A table
+that was sorted or drawn up otherwise does not tell it; that is noticed and refused.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flykd_console.errors import UserError
+from flykd_console.graph.knowledge_graph import KnowledgeGraph
+from flykd_console.graph.node_lookup import NodeLookup
+
+# MONDO ids of the terms that answer to the roots of TxGNN's lists (which follow the Disease Ontology).
+AREAS: dict[str, str] = {
+    "adrenal_gland": "5495",  # adrenal gland disease
+    "anemia": "2280",  # anemia
+    "autoimmune": "7179",  # autoimmune disease
+    "cardiovascular": "4995",  # cardiovascular disease
+    "cell_proliferation": "5070",  # neoplasm
+    "diabetes": "5015",  # diabetes mellitus
+    "mental_health": "2025",  # psychiatric disorder
+    "metabolic_disorder": "5066",  # metabolic disease
+    "neurodegenerative": "5559",  # neurodegenerative disease
+}
+_ALIASES = {"neurodigenerative": "neurodegenerative"}  # so spelt in the published lists
+_PARENT_CHILD = "parent-child"
+# Merging diseases into groups closes a few small circles in an ontology; a wrong direction closes a great many.
+_MOST_CIRCULAR = 0.05
+
+
+def ontology_area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
+    """Indices of an area's root and of all its descendants, ascending, and the root's name.
+
+    Args:
+        area: One of `AREAS`, or the id or name of any node.
+
+    Raises:
+        UserError: No such area or node, or the graph does not tell parents from children.
+    """
+    lookup = NodeLookup(graph.nodes[node_type])
+    key = _ALIASES.get(area.lower().replace(" ", "_"), area.lower().replace(" ", "_"))
+    root = lookup.by_id(AREAS[key]) if key in AREAS else None
+    if key not in AREAS:
+        found = lookup.find(area)
+        if len(found) > 1:
+            raise UserError(f"{len(found)} nodes of type {node_type!r} are named {area!r}", "split.area", "Give an id.")
+        root = found[0] if found else None
+    if root is None:
+        what = f"the graph lacks its root term, MONDO:{int(AREAS[key]):07}" if key in AREAS else "no area or node"
+        raise UserError(f"{area!r}: {what}", "split.area", f"Areas: {', '.join(AREAS)}. {_GIVE_A_LIST}")
+    parents, children = _parent_child(graph, node_type)
+    return _descendants(parents, children, graph.count(node_type), root), graph.nodes[node_type]["name"][root]
+
+
+_GIVE_A_LIST = "Or give split.area the path of a CSV of diseases, with their ids in a column node_id."
+
+
+def _parent_child(graph: KnowledgeGraph, node_type: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The ontology's edges as node indices (parents, children), int64 [n] each."""
+    path = _file_of(graph)
+    stat = path.stat()
+    pairs = _first_rows(str(path), stat.st_mtime_ns, stat.st_size, node_type)
+    if pairs.is_empty():
+        raise _directionless(graph, f"none of its rows between nodes of type {node_type!r} is marked {_PARENT_CHILD!r}")
+    index = graph.nodes[node_type].with_row_index("row").select("id", pl.col("row").cast(pl.Int64))
+    for side in ("parent", "child"):
+        pairs = pairs.join(index.rename({"id": side, "row": f"{side}_row"}), on=side, how="inner")
+    parents, children = pairs["parent_row"].to_numpy(), pairs["child_row"].to_numpy()
+    if (parents < children).all() or (parents > children).all():
+        raise _directionless(graph, "its rows are sorted by id")
+    _check_direction(graph, parents, children, graph.count(node_type))
+    return parents, children
+
+
+def _file_of(graph: KnowledgeGraph) -> Path:
+    if graph.source == "primekg":
+        from flykd_console.graph.primekg import stored
+
+        return stored("kg")
+    path = Path(graph.source)
+    if not path.is_file():
+        raise _directionless(graph, "it was not read from a table")
+    return path
+
+
+@functools.lru_cache(maxsize=2)
+def _first_rows(path: str, modified: int, size: int, node_type: str) -> pl.DataFrame:
+    """`parent, child` of every pair's first row; the time and size only tell one state of the file from another."""
+    from flykd_console.graph import table, table_faults
+
+    separator = table_faults.check_file(Path(path), table.FORMATS)
+    scan = (
+        pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name="row")
+        if separator
+        else pl.scan_parquet(path, row_index_name="row")
+    )
+    nothing = pl.DataFrame(schema={"parent": pl.String, "child": pl.String})
+    if "display_relation" not in scan.collect_schema():
+        return nothing
+    text = [pl.col(c).cast(pl.String) for c in ("display_relation", "x_type", "y_type", "x_id", "y_id")]
+    rows = (
+        scan.select("row", *text)
+        .filter(
+            (pl.col("display_relation") == _PARENT_CHILD)
+            & (pl.col("x_type") == node_type)
+            & (pl.col("y_type") == node_type)
+            & (pl.col("x_id") != pl.col("y_id"))
+        )
+        .select("row", parent="x_id", child="y_id")
+        .collect(engine="streaming")
+        .sort("row")
+    )
+    pair = (pl.min_horizontal("parent", "child").alias("a"), pl.max_horizontal("parent", "child").alias("b"))
+    return rows.with_columns(pair).unique(["a", "b"], keep="first", maintain_order=True).select("parent", "child")
+
+
+def _check_direction(
+    graph: KnowledgeGraph, parents: NDArray[np.int64], children: NDArray[np.int64], count: int
+) -> None:
+    import scipy.sparse as sp
+    from scipy.sparse.csgraph import connected_components
+
+    down = sp.csr_array((np.ones(len(parents), np.int8), (parents, children)), shape=(count, count))
+    _, circle = connected_components(down, directed=True, connection="strong")
+    if np.mean(circle[parents] == circle[children]) > _MOST_CIRCULAR:
+        raise _directionless(graph, "its rows run in circles")
+
+
+def _directionless(graph: KnowledgeGraph, why: str) -> UserError:
+    return UserError(
+        f"areas cannot be built from the ontology of this graph ({graph.source}): {why}, so parents cannot be told "
+        "from children",
+        "split.area",
+        "Give the path of a CSV of diseases, with their ids in a column node_id.",
+    )
+
+
+def _descendants(parents: NDArray[np.int64], children: NDArray[np.int64], count: int, root: int) -> NDArray[np.int64]:
+    import scipy.sparse as sp
+    from scipy.sparse.csgraph import breadth_first_order
+
+    down = sp.csr_array((np.ones(len(parents), np.int8), (parents, children)), shape=(count, count))
+    return np.sort(breadth_first_order(down, root, return_predecessors=False)).astype(np.int64)
