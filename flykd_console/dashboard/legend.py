@@ -40,7 +40,10 @@ def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, loo
 
 def _legend_item(curve: Curve, spec: ChartSpec, long_name: bool, digits: int, look: Look) -> Row:
     colour = look.blend(curve.colour, 0.6) if curve.faded else curve.colour
-    item: Row = [(f"{curve.marker or '━'} ", Ink(colour)), (curve.name if long_name else curve.label or curve.name, Ink(look.foreground))]
+    item: Row = [
+        (f"{curve.marker or '━'} ", Ink(colour)),
+        (curve.name if long_name else curve.label or curve.name, Ink(look.foreground)),
+    ]
     words = _value_words(curve, spec, digits) if digits else ""
     return [*item, (f" {words}", Ink(look.muted))] if words else item
 
