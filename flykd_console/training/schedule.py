@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING, Protocol
+
 import torch
+from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from flykd_console import profile
+if TYPE_CHECKING:
+    from flykd_console import profile
+
+
+class Schedule(Protocol):
+    """Changes an optimiser's learning rate by the training loss."""
+
+    def watches(self, epoch: int) -> bool:
+        """Whether `step` does anything after this epoch, counted from 0."""
+        ...
+
+    def step(self, epoch: int, loss: Tensor) -> None:
+        """After an epoch, counted from 0."""
+        ...
+
+    def state(self) -> dict[str, float]:
+        """What a checkpoint keeps, JSON-ready."""
+        ...
+
+    def load_state(self, state: dict[str, float]) -> None:
+        """Take over what `state` returned."""
+        ...
+
+
+def late_plateau(optimizer: torch.optim.Optimizer, settings: profile.Plateau, epochs: int) -> Schedule:
+    """The schedule of a stage; where the learning rate is a tensor it is kept on the device."""
+    on_device = isinstance(optimizer.param_groups[0]["lr"], Tensor)
+    return (DevicePlateau if on_device else LatePlateau)(optimizer, settings, epochs)
 
 
 class LatePlateau:
@@ -15,9 +46,13 @@ class LatePlateau:
         self._first = epochs - settings.last_epochs
         self._plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
 
-    def step(self, epoch: int, loss: torch.Tensor) -> None:
-        """After an epoch, counted from 0; reads the loss back from the device only while it watches."""
-        if epoch >= self._first:
+    def watches(self, epoch: int) -> bool:
+        """Whether `step` does anything after this epoch, counted from 0."""
+        return epoch >= self._first
+
+    def step(self, epoch: int, loss: Tensor) -> None:
+        """After an epoch, counted from 0; reads the loss back only while it watches."""
+        if self.watches(epoch):
             self._plateau.step(loss.item())
 
     def state(self) -> dict[str, float]:
@@ -27,3 +62,55 @@ class LatePlateau:
     def load_state(self, state: dict[str, float]) -> None:
         """Take over what `state` returned."""
         self._plateau.load_state_dict(state)
+
+
+class DevicePlateau:
+    """LatePlateau for a learning rate that is a tensor: no loss is read back, so that epochs need not wait.
+
+    The rules are ReduceLROnPlateau's: an epoch is better by a relative 1e-4, `patience` worse ones in a row are borne,
+    and a step below 1e-8 is not taken.
+    """
+
+    _THRESHOLD = 1e-4
+    _SMALLEST_STEP = 1e-8
+
+    def __init__(self, optimizer: torch.optim.Optimizer, settings: profile.Plateau, epochs: int) -> None:
+        self._first = epochs - settings.last_epochs
+        self._factor, self._patience = settings.factor, settings.patience
+        self._optimizer = optimizer
+        device = self._rate.device
+        self._best = torch.full((), math.inf, device=device)
+        self._worse = torch.zeros((), device=device)
+
+    @property
+    def _rate(self) -> Tensor:
+        # Loading an optimiser's state puts another tensor in its place.
+        rate: Tensor = self._optimizer.param_groups[0]["lr"]
+        return rate
+
+    def watches(self, epoch: int) -> bool:
+        """Whether `step` does anything after this epoch, counted from 0."""
+        return epoch >= self._first
+
+    @torch.no_grad()
+    def step(self, epoch: int, loss: Tensor) -> None:
+        """After an epoch, counted from 0."""
+        if not self.watches(epoch):
+            return
+        better = loss < self._best * (1 - self._THRESHOLD)
+        self._best.copy_(torch.where(better, loss, self._best))
+        self._worse.copy_(torch.where(better, 0.0, self._worse + 1))
+        reduce = self._worse > self._patience
+        rate = self._rate
+        lower = rate * self._factor
+        rate.copy_(torch.where(reduce & (rate - lower > self._SMALLEST_STEP), lower, rate))
+        self._worse.copy_(torch.where(reduce, 0.0, self._worse))
+
+    def state(self) -> dict[str, float]:
+        """What a checkpoint keeps, JSON-ready."""
+        return {"best": float(self._best), "num_bad_epochs": float(self._worse)}
+
+    def load_state(self, state: dict[str, float]) -> None:
+        """Take over what `state` returned, or a LatePlateau's."""
+        self._best.fill_(state["best"])
+        self._worse.fill_(state["num_bad_epochs"])
