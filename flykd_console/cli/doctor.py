@@ -62,6 +62,7 @@ def examine() -> Iterator[Finding]:
     yield _dgl()
     yield from _folders()
     yield from _terminal()
+    yield _keymap()
 
 
 def _python() -> Finding:
@@ -210,6 +211,20 @@ def _terminal() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "text", "Unicode")
+
+
+def _keymap() -> Finding:
+    from flykd_console.dashboard.user_keys import read_user_keys
+
+    keys = read_user_keys()
+    if keys.problems:
+        return Finding("warn", "keymap", f"{keys.path}: {' '.join(keys.problems)}", "The other keys hold.")
+    found = (
+        f"{len(keys.keys)} of the dashboard's keys are your own"
+        if keys.found
+        else "not there: the keys are as built in"
+    )
+    return Finding("ok", "keymap", f"{keys.path} ({found})")
 
 
 def _one_line(error: Exception) -> str:

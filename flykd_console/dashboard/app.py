@@ -22,6 +22,7 @@ from flykd_console.dashboard.following import DashboardOutcome
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.keymap import ACTIONS, bindings
 from flykd_console.dashboard.source import ReplaySource
+from flykd_console.dashboard.user_keys import read_user_keys
 from flykd_console.runs.directory import RunDirectory
 
 __all__ = ["DashboardApp", "DashboardOutcome", "run_dashboard"]
@@ -67,10 +68,11 @@ class DashboardApp(OrderActions, ChartActions, MoveActions):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         labels = self.labels()
-        for action in ACTIONS:
+        for action in self.user_keys.actions():
             if action.palette and (not action.label or action.id in labels):
                 run = getattr(self, f"action_{action.id}")
-                yield SystemCommand(f"{action.help} ({action.shown})", action.group, run)
+                key = f" ({action.shown})" if action.shown else ""
+                yield SystemCommand(f"{action.help}{key}", action.group, run)
 
 
 def run_dashboard(
@@ -86,6 +88,6 @@ def run_dashboard(
     Returns:
         How it was left: detached while training went on, or what the run had come to.
     """
-    app = DashboardApp(directory, worker=worker, replay=replay)
+    app = DashboardApp(directory, worker=worker, replay=replay, keys=read_user_keys())
     app.run()
     return app.outcome

@@ -22,6 +22,7 @@ from flykd_console.dashboard.progress import SteadyProgress
 from flykd_console.dashboard.screens.main import MainScreen
 from flykd_console.dashboard.source import LiveSource, ReplaySource
 from flykd_console.dashboard.state import DashboardState
+from flykd_console.dashboard.user_keys import UserKeys
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFailed
 
@@ -52,6 +53,7 @@ class FollowingApp(App[None]):
         clock: Unix seconds, for silence.
         poll_seconds: Between two looks at the log; None: only when `catch_up` is called.
         theme: Name of the first theme.
+        keys: The user's own keys.
     """
 
     def __init__(
@@ -64,8 +66,11 @@ class FollowingApp(App[None]):
         clock: Callable[[], float] = time.time,
         poll_seconds: float | None = POLL_SECONDS,
         theme: str | None = None,
+        keys: UserKeys | None = None,
     ) -> None:
         super().__init__()
+        self.user_keys = keys or UserKeys()
+        self.set_keymap(self.user_keys.textual())
         for known in THEMES:
             self.register_theme(known)
         self.theme = theme or os.environ.get("FLYKD_THEME", DARK)
@@ -93,6 +98,8 @@ class FollowingApp(App[None]):
 
     def on_mount(self) -> None:
         self._draw_bars()
+        if self.user_keys.problems:
+            self.notify(self.user_keys.message, title="Keymap", severity="warning", timeout=20, markup=False)
         if self._poll_seconds is not None:
             # The empty frame first, the log after it.
             self.call_after_refresh(self._begin)
@@ -176,9 +183,8 @@ class FollowingApp(App[None]):
             # Nothing to look at: the caller says it in one line.
             self.exit()
         told = notice(self.phase, self.state, self.source, self.directory, gain)
-        self.main.show_bars(
-            self.state, self.phase, self._progress(self.state), told, self.labels(), self.directory.name
-        )
+        run, actions = self._progress(self.state), self.user_keys.actions()
+        self.main.show_bars(self.state, self.phase, run, told, self.labels(), self.directory.name, actions)
 
     def _mistake(self) -> bool:
         """The run failed of a mistake of the user's before anything was trained."""

@@ -97,14 +97,14 @@ class Notice:
         heading: In a word.
         text: In a sentence or two.
         command: What to type next, kept on one line so that it can be copied.
-        keys: What to press next, each a key and words.
+        keys: What to press next, each an action's id and words.
     """
 
     tone: str
     heading: str
     text: str
     command: str = ""
-    keys: tuple[str, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 def notice(
@@ -120,10 +120,19 @@ def notice(
         if state.exports:
             bundle = near(state.exports[-1].bundle)
             return Notice(
-                "good", "Exported", "Score with it:", f"flykd-console score {bundle} --disease NAME", ("r results",)
+                "good",
+                "Exported",
+                "Score with it:",
+                f"flykd-console score {bundle} --disease NAME",
+                (("results", "results"),),
             )
         took = f" in {span(state.ended.seconds)}."
-        return Notice("good", "Finished", f"{took.lstrip()} {gain}".rstrip(), keys=("e export", "r results"))
+        return Notice(
+            "good",
+            "Finished",
+            f"{took.lstrip()} {gain}".rstrip(),
+            keys=(("evaluate_or_export", "export"), ("results", "results")),
+        )
     if phase is Phase.STOPPED:
         return Notice("warn", "Stopped", f"{_where(state)}A checkpoint was written. Go on:", resume)
     if phase is Phase.FAILED:

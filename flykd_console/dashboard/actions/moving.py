@@ -55,7 +55,7 @@ class MoveActions(FollowingApp):
     def action_help(self) -> None:
         from flykd_console.dashboard.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.user_keys))
 
     def action_theme(self) -> None:
         self.theme = LIGHT if self.current_theme.dark else DARK

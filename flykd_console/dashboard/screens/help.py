@@ -11,7 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from flykd_console.dashboard.keymap import ACTIONS, CHARTS, PANELS, PROGRAM, TRAINING
+from flykd_console.dashboard.keymap import ACTIONS, CHARTS, PANELS, PROGRAM, TRAINING, Action
+from flykd_console.dashboard.user_keys import UserKeys
 
 _WORDS = (
     "The dashboard only reads the run's folder: closing it never stops training, and flykd-console watch opens it "
@@ -28,30 +29,39 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter", "dismiss", "Close", show=False)]
 
+    def __init__(self, keys: UserKeys | None = None) -> None:
+        super().__init__()
+        self._keys = keys or UserKeys()
+
     def compose(self) -> ComposeResult:
+        actions = self._keys.actions()
         two = self.app.size.width >= TWO_COLUMNS_FROM
         with VerticalScroll(id="help", classes="dialog two" if two else "dialog"):
             if two:
                 with Horizontal():
-                    yield Static(help_text(TRAINING, CHARTS), classes="half")
-                    yield Static(help_text(PANELS, PROGRAM), classes="half")
+                    yield Static(help_text(TRAINING, CHARTS, actions=actions), classes="half")
+                    yield Static(help_text(PANELS, PROGRAM, actions=actions), classes="half")
             else:
-                yield Static(help_text(TRAINING, CHARTS, PANELS, PROGRAM))
+                yield Static(help_text(TRAINING, CHARTS, PANELS, PROGRAM, actions=actions))
             yield Static(Content.assemble((_WORDS, "$muted")))
+            if self._keys.found and self._keys.path is not None:
+                yield Static(Content.assemble(("\nYour own keys: ", "$muted"), (str(self._keys.path), "$foreground")))
+            for problem in self._keys.problems:
+                yield Static(Content.assemble(("  ! ", "bold $warning"), (problem, "$foreground")))
 
     def on_mount(self) -> None:
         self.query_one("#help").border_title = "KEYS"
         self.query_one("#help").border_subtitle = "esc closes"
 
 
-def help_text(*groups: str) -> Content:
+def help_text(*groups: str, actions: tuple[Action, ...] = ACTIONS) -> Content:
     """The actions of some groups, each with its key."""
     parts: list[tuple[str, str] | str] = []
     for group in groups:
         parts.append((f"{group}\n", "bold $primary"))
-        for action in ACTIONS:
+        for action in actions:
             if action.group == group:
-                parts += [(f"  {action.shown:<8}", "bold $key"), (f"{action.help}\n", "$foreground")]
+                parts += [(f"  {action.shown or '–':<8}", "bold $key"), (f"{action.help}\n", "$foreground")]
         if group == PROGRAM:
             parts += [("  Ctrl-P  ", "bold $key"), ("All of these by name, in the command palette\n", "$foreground")]
         parts.append("\n")

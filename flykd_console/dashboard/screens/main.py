@@ -10,6 +10,7 @@ from textual.widgets import DataTable, Static
 
 from flykd_console.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, PANELS, arrange, first_of_tab, ring
 from flykd_console.dashboard.health import Notice, Phase
+from flykd_console.dashboard.keymap import ACTIONS, Action
 from flykd_console.dashboard.progress import Progress
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.widgets.bars import Banner, FooterBar, HeaderBar, ProgressBar, TabBar
@@ -149,13 +150,14 @@ class MainScreen(Screen[None]):
         notice: Notice | None,
         labels: dict[str, str],
         name: str,
+        actions: tuple[Action, ...] = ACTIONS,
     ) -> None:
         """Write header, banner, progress and footer."""
         width = self.app.size.width
         self.query_one(HeaderBar).show(state, phase, name, width)
-        self.query_one(Banner).show(notice, width)
+        self.query_one(Banner).show(notice, width, actions)
         self.query_one(ProgressBar).show(state, run, phase, width)
-        self.query_one(FooterBar).show(labels, width)
+        self.query_one(FooterBar).show(labels, width, actions)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         seeds = self.query_one(SeedsPanel)

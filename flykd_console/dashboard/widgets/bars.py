@@ -93,8 +93,8 @@ def _facts(state: DashboardState, phase: Phase) -> list[tuple[int, str, str]]:
 class Banner(Line):
     """What the user must be told; hidden while training simply goes on."""
 
-    def show(self, notice: Notice | None, width: int) -> None:
-        """Say it, or hide."""
+    def show(self, notice: Notice | None, width: int, actions: tuple[Action, ...] = ACTIONS) -> None:
+        """Say it, or hide. `actions`: with the user's keys."""
         self.display = notice is not None
         if notice is None:
             return
@@ -104,13 +104,19 @@ class Banner(Line):
             (f"{mark} {notice.heading} ", f"bold {colour}"),
             (notice.text, "$foreground"),
         ]
-        used = len(notice.heading) + len(notice.text) + len(notice.command) + 5 + sum(len(k) + 3 for k in notice.keys)
+        used = (
+            len(notice.heading)
+            + len(notice.text)
+            + len(notice.command)
+            + 5
+            + sum(len(words) + 5 for _, words in notice.keys)
+        )
         one_line = used <= width - 2
         if notice.command and one_line:
             parts.append((f" {notice.command}", "bold $foreground"))
-        for command in notice.keys:
-            key, _, words = command.partition(" ")
-            parts += ["   ", (key, "bold $key"), (f" {words}", "$foreground")]
+        shown = {action.id: action.shown for action in actions}
+        for action, words in notice.keys:
+            parts += ["   ", (shown[action], "bold $key"), (f" {words}", "$foreground")]
         if notice.command and not one_line:
             parts.append((f"\n  {notice.command}", "bold $foreground"))
         self.say(Content.assemble(*parts), layout=True)
@@ -179,22 +185,22 @@ def progress_line(state: DashboardState, run: Progress, phase: Phase, width: int
     first = room // 2
     return Content.assemble(
         " ", (left, "$foreground"), " ", bar(stage_fraction, first, "$primary", before), " ", (left_end, "$foreground"),
-        "   ", ("run", "$foreground"), " ", bar(run.fraction, room - first, "$success"), " ", (right_end, "$foreground"),
-        "   ", (end, "bold $foreground"),
+        "   ", ("run", "$foreground"), " ", bar(run.fraction, room - first, "$success"), " ",
+        (right_end, "$foreground"), "   ", (end, "bold $foreground"),
     )  # fmt: skip
 
 
 class FooterBar(Line):
     """The keys that do something now, as many as fit, the most important first."""
 
-    def show(self, labels: dict[str, str], width: int) -> None:
-        """Write the line anew. `labels`: by action id, only those that apply now."""
-        self.say(footer(labels, width))
+    def show(self, labels: dict[str, str], width: int, actions: tuple[Action, ...] = ACTIONS) -> None:
+        """Write the line anew. `labels`: by action id, only those that apply now; `actions`: with the user's keys."""
+        self.say(footer(labels, width, actions))
 
 
-def footer(labels: dict[str, str], width: int) -> Content:
+def footer(labels: dict[str, str], width: int, actions: tuple[Action, ...] = ACTIONS) -> Content:
     """The footer for a width in cells."""
-    offered = sorted((a for a in ACTIONS if a.rank and a.id in labels), key=lambda a: a.rank)
+    offered = sorted((a for a in actions if a.rank and a.shown and a.id in labels), key=lambda a: a.rank)
     kept: list[Action] = []
     used = 1
     for action in offered:
@@ -203,7 +209,7 @@ def footer(labels: dict[str, str], width: int) -> Content:
             continue
         kept.append(action)
         used += need
-    order = [a for a in ACTIONS if a in kept]
+    order = [a for a in actions if a in kept]
     parts: list[Content | tuple[str, str] | str] = [" "]
     for action in order:
         words = Content.assemble((action.shown, "bold $key"), (f" {labels[action.id]}", "$foreground"))
