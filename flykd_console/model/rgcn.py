@@ -20,16 +20,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.profile import LayerKind
 
 NEGATIVE_SLOPE = 0.01
-
-Kind = Literal["rgcn", "rgat"]
 
 
 class RelationalLinear(nn.Module):
@@ -75,7 +73,7 @@ class HeteroRGCN(nn.Module):
         dim: int,
         generator: torch.Generator,
         layers: int = 2,
-        kind: Kind = "rgcn",
+        kind: LayerKind = "rgcn",
     ) -> None:
         super().__init__()
         self.edge_types = sorted(edge_types)

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from flykd_console.runs.model_shape import LAYER_KIND, LAYERS
+
 SCHEMA = 1
 
 STAGES = ("pretrain-teacher", "pretrain-student", "teacher", "baseline", "student")
@@ -59,6 +61,10 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     graph: GraphFacts
     teacher_dim: int
     student_dim: int
+    teacher_layers: int = LAYERS
+    student_layers: int = LAYERS
+    teacher_kind: str = LAYER_KIND
+    student_kind: str = LAYER_KIND
     pid: int
     resumed: bool = False
 
@@ -81,6 +87,8 @@ class StageStarted(Event, frozen=True, kw_only=True, tag="stage.started"):
     epochs: int
     first_epoch: int = 0
     dim: int
+    layers: int = LAYERS
+    layer_kind: str = LAYER_KIND
     parameters: int
     schedule: dict[str, list[tuple[float, float]]] | None = None
 

@@ -18,6 +18,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import MODELS, RelationScore
 from flykd_console.runs.files import replace_file
+from flykd_console.runs.model_shape import LAYER_KIND, LAYERS
 
 SCHEMA = 1
 
@@ -35,10 +36,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     """A trained model of one seed: `seconds` of training; `reused_from` names the run it was taken over from.
 
+    `layers` of `layer_kind` (`rgcn` or `rgat`), each `dim` wide; a file that names neither is of two `rgcn` layers.
     `kept_epoch`: the epoch whose weights stayed, where the best on validation was asked for; None: the last one.
     """
 
     dim: int
+    layers: int = LAYERS
+    layer_kind: str = LAYER_KIND
     parameters: int
     epochs: int
     seconds: float

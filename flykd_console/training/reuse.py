@@ -29,15 +29,19 @@ def stage_key(task: Task, stage: str) -> str:
     profile = task.profile
     size = "teacher" if "teacher" in stage else "student"
     looked_at = profile.finetune.select == "best" or profile.finetune.patience > 0
+    shape = profile.teacher if size == "teacher" else profile.student
     facts: dict[str, Any] = {
         "revision": REVISION,
         "graph": task.graph.fingerprint,
         "split": task.split.fingerprint,
         "seed": task.seed,
         "size": size,
-        "dim": profile.teacher.dim if size == "teacher" else profile.student.dim,
+        "dim": shape.dim,
         "pretrain": profile.pretrain.model_dump(),
     }
+    if (shape.layers, shape.kind) != (2, "rgcn"):
+        # Left out for the paper's models, whose keys so are what they were before there were others.
+        facts |= {"layers": shape.layers, "kind": shape.kind}
     if not stage.startswith("pretrain"):
         facts |= {
             "targets": profile.graph.targets,

@@ -138,6 +138,8 @@ class SeedStages:
         self.events.write(evaluation_event(self.task.seed, stage, finished.epochs, "test", test))
         return ModelResult(
             dim=model.dim,
+            layers=model.layers,
+            layer_kind=model.kind,
             parameters=model.parameter_count,
             epochs=finished.epochs,
             seconds=finished.seconds,
@@ -153,6 +155,8 @@ class SeedStages:
         self._scored[TEACHER_MEAN] = artifacts.score_part(self.task, mean, "test")
         result = ModelResult(
             dim=teachers[0].dim,
+            layers=teachers[0].layers,
+            layer_kind=teachers[0].kind,
             parameters=sum(result.parameters for result in results),
             epochs=max(result.epochs for result in results),
             seconds=sum(result.seconds for result in results),
@@ -197,6 +201,8 @@ class SeedStages:
                 epochs=epochs,
                 first_epoch=first_epoch,
                 dim=model.dim,
+                layers=model.layers,
+                layer_kind=model.kind,
                 parameters=model.parameter_count,
                 schedule=schedule,
             )

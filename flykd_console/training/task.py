@@ -69,10 +69,10 @@ class Task:
 
         `stream` names the draws where there are several models of a size; default: the size.
         """
-        dim = self.profile.teacher.dim if size == "teacher" else self.profile.student.dim
+        shape = self.profile.teacher if size == "teacher" else self.profile.student
         rng = torch_rng(self.seed, f"model/{stream or size}")
-        model = HeteroRGCN(self.node_counts, self.messages.edge_types, dim, rng)
-        return model.to_device(self.device)
+        types = self.messages.edge_types
+        return HeteroRGCN(self.node_counts, types, shape.dim, rng, shape.layers, shape.kind).to_device(self.device)
 
     def encoder(self, model: HeteroRGCN, heads: NDArray[np.int64], tails: dict[str, NDArray[np.int64]]) -> LinkEncoder:
         """Propagation and pooling for a choice of heads and, per relation, tails."""

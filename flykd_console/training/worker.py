@@ -152,6 +152,10 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         graph=GraphFacts(source=profile.graph.source, targets=profile.graph.targets),
         teacher_dim=profile.teacher.dim,
         student_dim=profile.student.dim,
+        teacher_layers=profile.teacher.layers,
+        student_layers=profile.student.layers,
+        teacher_kind=profile.teacher.kind,
+        student_kind=profile.student.kind,
         pid=os.getpid(),
         resumed=resumed,
     )

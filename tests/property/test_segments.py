@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.planned import PlannedPropagation
 from flykd_console.model.propagation import Hidden, MessageGraph, Wanted, propagation
-from flykd_console.model.rgcn import HeteroRGCN, Kind
+from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.segments import SegmentPropagation
+from flykd_console.profile import LayerKind
 from tests.support.message_graphs import graphs, hidden_nodes
 
-SHAPES: list[tuple[int, Kind]] = [(1, "rgcn"), (3, "rgcn"), (4, "rgcn"), (1, "rgat"), (2, "rgat"), (3, "rgat")]
+SHAPES: list[tuple[int, LayerKind]] = [(1, "rgcn"), (3, "rgcn"), (4, "rgcn"), (1, "rgat"), (2, "rgat"), (3, "rgat")]
 
 
-def _model(graph: MessageGraph, dim: int, layers: int, kind: Kind, scale: float = 1.0) -> HeteroRGCN:
+def _model(graph: MessageGraph, dim: int, layers: int, kind: LayerKind, scale: float = 1.0) -> HeteroRGCN:
     generator = torch.Generator().manual_seed(3)
     model = HeteroRGCN(graph.node_counts, graph.edge_types, dim, generator, layers, kind)
     with torch.no_grad():
@@ -81,7 +82,7 @@ def _same(engines: list[str], graph: MessageGraph, wanted: Wanted, hidden: Hidde
 @given(graphs(), st.integers(2, 7), st.sampled_from(SHAPES))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_segments_equal_the_oracle_in_values_and_gradients(
-    drawn: tuple[MessageGraph, dict[str, np.ndarray]], dim: int, shape: tuple[int, Kind]
+    drawn: tuple[MessageGraph, dict[str, np.ndarray]], dim: int, shape: tuple[int, LayerKind]
 ) -> None:
     graph, wanted = drawn
     model = _model(graph, dim, *shape)
@@ -92,7 +93,7 @@ def test_segments_equal_the_oracle_in_values_and_gradients(
 @given(graphs(), st.sampled_from(SHAPES), st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_layers_outputs_equal_the_oracles(
-    drawn: tuple[MessageGraph, dict[str, np.ndarray]], shape: tuple[int, Kind], data: st.DataObject
+    drawn: tuple[MessageGraph, dict[str, np.ndarray]], shape: tuple[int, LayerKind], data: st.DataObject
 ) -> None:
     graph, wanted = drawn
     layers = shape[0]
@@ -124,7 +125,7 @@ def _random_graph(seed: int = 1) -> tuple[MessageGraph, dict[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize(("layers", "kind"), SHAPES)
-def test_nodes_that_many_relations_reach_equal_the_oracle(layers: int, kind: Kind) -> None:
+def test_nodes_that_many_relations_reach_equal_the_oracle(layers: int, kind: LayerKind) -> None:
     graph, wanted = _random_graph()
     _same(["planned", "dgl"], graph, wanted, wanted, _model(graph, 16, layers, kind, scale=5.0))
 
@@ -161,7 +162,7 @@ def test_attention_stays_finite_under_scores_that_would_overflow() -> None:
 
 @pytest.mark.parametrize(("layers", "kind"), SHAPES)
 @pytest.mark.parametrize("engine", ["planned", "dgl"])
-def test_a_node_that_no_message_reaches_gets_exactly_nothing(engine: str, layers: int, kind: Kind) -> None:
+def test_a_node_that_no_message_reaches_gets_exactly_nothing(engine: str, layers: int, kind: LayerKind) -> None:
     edges = {
         EdgeType("a", "r", "b"): (np.array([0, 0]), np.array([0, 0])),
         EdgeType("a", "s", "b"): (np.empty(0, int),) * 2,
