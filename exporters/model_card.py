@@ -31,7 +31,7 @@ def write_card(
         with_heads: Whether the bundle holds the ONNX heads.
     """
     parts = [
-        f"# {_text(run.results.method)}: {_TITLES[run.model]}, {run.dim} dimensions",
+        f"# {_text(run.results.method)}: {_TITLES[run.model]}, {_size(run)}",
         _summary(run, seed_choice),
         "## How to use it",
         _usage(run, example) if with_heads else _tables_only(run),
@@ -113,6 +113,14 @@ def _data(run: TrainedRun) -> str:
     return "\n".join(lines) + "\n\n" + _table(["true pairs", *PARTS], rows)
 
 
+def _size(run: TrainedRun) -> str:
+    """The width, and the layers where they are not the paper's two rgcn layers."""
+    result = run.result
+    if result.shape == str(result.dim):
+        return f"{run.dim} dimensions"
+    return f"{run.dim} dimensions, {result.layers} {result.layer_kind} layer{'s' if result.layers > 1 else ''}"
+
+
 def _metrics(run: TrainedRun) -> str:
     models = run.results.seeds[str(run.seed)]
     rows = []
@@ -121,7 +129,7 @@ def _metrics(run: TrainedRun) -> str:
             test = models[model].test
             cells = [_score(test, relation) for relation in run.relations]
             name = f"**{title}** (this one)" if model == run.model else title
-            rows.append([name, models[model].dim, models[model].parameters, _percent(test.macro_auprc), *cells])
+            rows.append([name, models[model].shape, models[model].parameters, _percent(test.macro_auprc), *cells])
     text = (
         "Area under the precision-recall curve (average precision) in per cent, test pairs against as many stored "
         f"negatives, seed {run.seed}. Guessing scores 50.\n\n"

@@ -28,6 +28,7 @@ from flykd_console.runs.events import (
     encode,
     finite,
 )
+from flykd_console.runs.model_shape import model_width
 from flykd_console.runs.log import EventFollower
 
 _POLL_SECONDS = 0.1
@@ -139,11 +140,12 @@ class _Narrator:
             case RunPrepared(graph=graph, device_name=name, seconds=seconds):
                 amount = f"{grouped(graph.nodes)} nodes, {grouped(graph.edges)} edges"
                 self._line("", f"{graph.source}: {amount}; {name or event.device}; ready after {span(seconds)}")
-            case StageStarted(dim=dim, parameters=parameters, epochs=epochs, first_epoch=first):
+            case StageStarted(parameters=parameters, epochs=epochs, first_epoch=first):
                 self._last_epoch = self._test = None
                 steps = f"{grouped(epochs)} {'steps' if event.stage.startswith('pretrain') else 'epochs'}"
                 again = f", from {first} on" if first else ""
-                self._line(self._place(event), f"d = {dim}, {grouped(parameters)} parameters, {steps}{again}")
+                width = model_width(event.dim, event.layers, event.layer_kind)
+                self._line(self._place(event), f"{width}, {grouped(parameters)} parameters, {steps}{again}")
             case Epoch():
                 self._last_epoch = event
                 if event.t - self._last_line >= min(30.0, max(1.0, (event.t - self._begun) / 60)):

@@ -73,12 +73,16 @@ def copy(
 def check(profile: _Profile, settings: _Settings = None) -> None:
     """Say whether a profile is sound, without training."""
     from flykd_console.profile_io import load_profile
+    from flykd_console.runs.model_shape import model_shape, model_width
 
     loaded = load_profile(profile, settings or [])
+    teacher, student = loaded.teacher, loaded.student
     seeds = ", ".join(map(str, loaded.run.seeds))
     typer.echo(
         f"{profile} is sound: {loaded.distill.method} on {loaded.graph.source}, seeds {seeds}, "
-        f"{loaded.finetune.epochs} + {loaded.distill.epochs} epochs, d = {loaded.teacher.dim} and {loaded.student.dim}."
+        f"{loaded.finetune.epochs} + {loaded.distill.epochs} epochs, "
+        f"{model_width(teacher.dim, teacher.layers, teacher.kind)} and "
+        f"{model_shape(student.dim, student.layers, student.kind)}."
     )
 
 

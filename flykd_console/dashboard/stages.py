@@ -37,6 +37,8 @@ class StageState:
     epochs: int
     status: Status = Status.PENDING
     dim: int | None = None
+    shape: str = ""
+    """Width, with kind and depth where they are not the paper's."""
     parameters: int | None = None
     epoch: int = 0
     furthest: int = 0

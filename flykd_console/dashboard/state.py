@@ -17,6 +17,7 @@ from flykd_console.dashboard.series import Series
 from flykd_console.dashboard.stages import OPENING_EPOCHS, Cost, LogLine, StageState, Status
 from flykd_console.dashboard.wording import grouped, per_cent, span
 from flykd_console.runs import events as ev
+from flykd_console.runs.model_shape import model_shape
 
 __all__ = ["LOG_LINES", "MODELS", "Cost", "DashboardState", "Key", "LogLine", "StageState", "Status"]
 
@@ -159,6 +160,18 @@ class DashboardState:
             return None
         return self.started.teacher_dim if model == "teacher" else self.started.student_dim
 
+    def shape(self, model: str) -> str:
+        """A model's width, with kind and depth where they are not the paper's; empty while it is unknown."""
+        for (_, stage), state in self.stages.items():
+            if stage == model and state.shape:
+                return state.shape
+        run = self.started
+        if run is None:
+            return ""
+        if model == "teacher":
+            return model_shape(run.teacher_dim, run.teacher_layers, run.teacher_kind)
+        return model_shape(run.student_dim, run.student_layers, run.student_kind)
+
     def schedule(self) -> tuple[int, dict[str, list[tuple[float, float]]]] | None:
         """The newest seed whose curriculum is known, and that curriculum."""
         for (seed, _), stage in reversed(self.stages.items()):
@@ -224,6 +237,7 @@ class DashboardState:
         stage.status = Status.RUNNING
         stage.epochs = event.epochs
         stage.dim, stage.parameters = event.dim, event.parameters
+        stage.shape = model_shape(event.dim, event.layers, event.layer_kind)
         stage.rewind(event.first_epoch)
         stage.epoch = event.first_epoch
         if event.schedule:

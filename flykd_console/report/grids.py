@@ -160,7 +160,7 @@ def relations_grid(block: Block) -> Grid:
         rows=[
             [
                 row.label,
-                str(row.dim),
+                row.shape,
                 *(spread_words(row.relations[relation], 100) for relation in block.targets),
                 span(row.seconds),
             ]

@@ -18,7 +18,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import MODELS, RelationScore
 from flykd_console.runs.files import replace_file
-from flykd_console.runs.model_shape import LAYER_KIND, LAYERS
+from flykd_console.runs.model_shape import LAYER_KIND, LAYERS, model_shape
 
 SCHEMA = 1
 
@@ -50,6 +50,11 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     validation: Scores = Scores()
     reused_from: str | None = None
     kept_epoch: int | None = None
+
+    @property
+    def shape(self) -> str:
+        """Width, and kind and depth where they are not the paper's: `130`, `rgat 3×130`."""
+        return model_shape(self.dim, self.layers, self.layer_kind)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

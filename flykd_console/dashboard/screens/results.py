@@ -86,21 +86,23 @@ def summary_text(state: DashboardState) -> Content:
     if not means:
         return Content.assemble(("No model has been tested yet.\n", "$muted"))
     parts: list[tuple[str, str] | str] = []
+    shapes = {model: state.shape(model) for model in MODELS}
+    widths = {model: f"d = {shape}" if shape.isdigit() else shape for model, shape in shapes.items()}
+    room = max(9, *(len(width) + 1 for width in widths.values()))
     for model in MODELS:
         if model not in means:
             continue
         spread = means[model].macro_auprc
         name = state.method if model == "student" else model
         count = f"{spread.n} seed{'s' if spread.n != 1 else ''}" if spread is not None else ""
-        dim = state.dim(model)
         parts += [
-            (f"{name:<12}", "bold $foreground"), (f"d = {dim:<5}", "$muted"),
+            (f"{name:<12}", "bold $foreground"), (f"{widths[model]:<{room}}", "$muted"),
             (f"{spread_words(spread, 100.0):<16}", "bold $primary"), (f"{count}\n", "$muted"),
         ]  # fmt: skip
     student = means.get("student")
     if student is not None and student.gain_points is not None:
         parts += [
-            (f"{'gain':<12}", "bold $foreground"), (f"{'':<9}", ""),
+            (f"{'gain':<12}", "bold $foreground"), (f"{'':<{room}}", ""),
             (f"{spread_words(student.gain_points, 1.0, sign=True)} points", "bold $success"),
             (f"   {spread_words(student.gain_percent, 1.0, sign=True)} % over the seed's baseline\n", "$muted"),
         ]  # fmt: skip

@@ -27,14 +27,14 @@ class Column:
 
 def columns(state: DashboardState, width: int) -> list[Column]:
     """The columns that fit into a width, the most telling first."""
-    dims = {model: state.dim(model) for model in MODELS}
+    shapes = {model: state.shape(model) for model in MODELS}
     method = clipped(state.method, 10)
     relations = state.relations
     base = [
         Column("seed", "seed", "", 4),
-        Column("teacher", "teacher", f"{dims['teacher'] or ''}", 7),
-        Column("baseline", "baseline", f"{dims['baseline'] or ''}", 8),
-        Column("student", method, f"{dims['student'] or ''}", max(6, len(method))),
+        Column("teacher", "teacher", shapes["teacher"], max(7, len(shapes["teacher"]))),
+        Column("baseline", "baseline", shapes["baseline"], max(8, len(shapes["baseline"]))),
+        Column("student", method, shapes["student"], max(6, len(method), len(shapes["student"]))),
         Column("points", "gain", "points", 6),
         Column("percent", "", "%", 5),
     ]

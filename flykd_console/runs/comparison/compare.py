@@ -91,6 +91,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
                 model=one.model,
                 runs=[run.name for run in one.runs],
                 dim=one.dim,
+                shape=one.shape,
                 seeds={seed: scores[seed][one] for seed in seeds},
                 auprc=_spread([scores[seed][one].macro_auprc for seed in seeds]),
                 relations={r: _spread([scores[seed][one].relations[r] for seed in seeds]) for r in targets},

@@ -24,7 +24,8 @@ def paper_figure(one: Contender) -> PaperFigure | None:
     if one.model == "student":
         method = method_row(one.runs[0].profile)
         return PaperFigure(name=method.name, table=method.table) if method else None
-    row = model_row(one.model, one.dim)
+    # Other depths and kinds of layer have no row, whatever their width.
+    row = model_row(one.model, one.dim) if one.shape == str(one.dim) else None
     if row is None:
         return None
     seeds = {seed: round(auprc / 100, 6) for seed, auprc in zip(paper().seeds, row.auprc, strict=True)}

@@ -80,6 +80,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         label: As the tables name it, unique in the block.
         model: teacher, baseline or student.
         runs: Names of the runs that it stands for; several where all have the same teacher or baseline.
+        shape: The width, with kind and depth of the layers where they are not the paper's.
         auprc: Macro AUPRC over the seeds.
         relations: AUPRC over the seeds by relation.
         ranking: Per-tail ranking metrics over the seeds by relation and metric, where the runs measured them.
@@ -92,6 +93,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     runs: list[str]
     dim: int
+    shape: str
     seeds: dict[int, SeedScore]
     auprc: Spread
     relations: dict[str, Spread]

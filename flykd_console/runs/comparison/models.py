@@ -27,6 +27,11 @@ class Contender:
     def dim(self) -> int:
         return self.result(self.runs[0].seeds[0]).dim
 
+    @property
+    def shape(self) -> str:
+        """Width, with kind and depth where they are not the paper's."""
+        return self.result(self.runs[0].seeds[0]).shape
+
 
 def contenders_of(runs: Sequence[LoadedRun], seeds: Sequence[int]) -> list[Contender]:
     """Teachers, baselines and students of a block, in the order of the runs.
@@ -47,8 +52,8 @@ def contenders_of(runs: Sequence[LoadedRun], seeds: Sequence[int]) -> list[Conte
                 group.append(run)
         labels = method_labels([group[0] for group in groups])
         for label, group in zip(labels, groups, strict=True):
-            dim = group[0].results.seeds[str(seeds[0])][model].dim
-            named = f"{model} {dim}" if len(groups) == 1 else f"{model} {dim} of {label}"
+            shape = group[0].results.seeds[str(seeds[0])][model].shape
+            named = f"{model} {shape}" if len(groups) == 1 else f"{model} {shape} of {label}"
             found.append(Contender(named, model, tuple(group)))
     students = [run for run in runs if "student" in run.models]
     for label, run in zip(method_labels(students), students, strict=True):
