@@ -30,12 +30,15 @@ class Entry(NamedTuple):
 
 
 _TRAIN, _USE, _LOOK = "Train and watch", "Use a trained student", "Look around"
+_COMPARE = "Compare and report"
 ENTRIES = {
     "run": Entry("run", _TRAIN, "Train teacher, baseline and student over the seeds of a profile."),
     "watch": Entry("watch", _TRAIN, "Open the dashboard on a running or finished run."),
     "runs": Entry("runs", _TRAIN, "List runs, show one, or remove one."),
     "export": Entry("export", _USE, "Write and verify the bundle: embeddings in HDF5, scoring head in ONNX."),
     "score": Entry("score", _USE, "Rank drugs for a disease, or diseases for a drug, from a bundle."),
+    "compare": Entry("compare", _COMPARE, "Compare runs: the paper's tables, and what each gain is worth."),
+    "report": Entry("report", _COMPARE, "Write one HTML file: curves, tables, gains, calibration, provenance."),
     "profiles": Entry("profiles", _LOOK, "List, show, copy and check profiles."),
     "graph": Entry("graph", _LOOK, "Fetch, inspect and make knowledge graphs."),
     "doctor": Entry("doctor", _LOOK, "Say what this machine can do, and what is missing."),

@@ -10,7 +10,9 @@ import typer
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
+    from flykd_console.runs.comparison.compare import Restriction
     from flykd_console.runs.comparison.figures import Comparison
+    from flykd_console.runs.comparison.loading import LoadedRun
 
 _WHAT, _HOW = "What is compared", "How it is shown"
 
@@ -55,7 +57,7 @@ def command(
     from flykd_console.report.text import markdown as to_markdown
     from flykd_console.report.text import to_csv, to_json
 
-    comparison = compared(runs, against, only, anyway, resamples)
+    comparison, _, _ = compared(runs, against, only, anyway, resamples)
     if not (markdown or csv or json) and out is None:
         from rich.console import Console
 
@@ -79,13 +81,15 @@ def command(
     typer.echo(f"Wrote {out}.")
 
 
-def compared(names: list[str], against: str | None, only: Path | None, anyway: bool, resamples: int) -> Comparison:
-    """Find, read and compare runs as the options say.
+def compared(
+    names: list[str], against: str | None, only: Path | None, anyway: bool, resamples: int
+) -> tuple[Comparison, list[LoadedRun], Restriction | None]:
+    """Find, read and compare runs as the options say: the comparison, the runs, and what `only` names.
 
     Raises:
         UserError: A run or a file is not there, or the runs cannot be compared.
     """
-    from flykd_console.runs.comparison.compare import Restriction, compare
+    from flykd_console.runs.comparison import compare as comparing
     from flykd_console.runs.comparison.loading import load_runs, read_ids
     from flykd_console.runs.directory import find_run
 
@@ -93,10 +97,11 @@ def compared(names: list[str], against: str | None, only: Path | None, anyway: b
     rival = find_run(against) if against is not None else None
     if rival is not None and rival.path.resolve() not in {directory.path.resolve() for directory in directories}:
         directories.append(rival)
-    restriction = Restriction(only.name, read_ids(only)) if only is not None else None
+    restriction = comparing.Restriction(only.name, read_ids(only)) if only is not None else None
     loaded = load_runs(directories)
     chosen = next((run for run in loaded if rival and run.directory.path.resolve() == rival.path.resolve()), None)
-    return compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
+    comparison = comparing.compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
+    return comparison, loaded, restriction
 
 
 def check_writable(out: Path) -> None:

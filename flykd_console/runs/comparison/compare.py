@@ -70,7 +70,7 @@ def compare(
 def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int) -> Block:
     seeds = common_seeds(runs)
     contenders = contenders_of(runs, seeds)
-    pairs = {seed: _pairs(runs, contenders, seed, only) for seed in seeds}
+    pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in seeds}
     scores = {seed: _score(pairs[seed], contenders) for seed in seeds}
     drawn = (
         {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "pairs") for seed in seeds},
@@ -119,7 +119,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
     )
 
 
-def _pairs(
+def pairs_of(
     runs: Sequence[LoadedRun], contenders: Sequence[Contender], seed: int, only: Restriction | None
 ) -> dict[str, RelationScores]:
     """Per relation the labels and every contender's logits, in one order for all."""

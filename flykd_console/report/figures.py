@@ -1,0 +1,292 @@
+"""The report's figures: gains, validation curves, loss weights, losses, precision and recall, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from flykd_console.dashboard.wording import THIN, loss_words, signed
+from flykd_console.report.curves import Curves, Floats, thinned
+from flykd_console.report.drawing import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    SERIES,
+    STYLE,
+    colour_of,
+    dash_of,
+    panels,
+    single,
+    svg,
+)
+from flykd_console.runs.comparison.bootstrap import RelationScores
+from flykd_console.runs.comparison.figures import Block, Gain
+from flykd_console.runs.comparison.models import Contender
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SOURCES = {"original": SERIES[0], "pseudo_train": SERIES[1], "pseudo_random": SERIES[2], "total": INK}
+_RECALL = np.linspace(0.0, 1.0, 101)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is drawn in every figure."""
+
+    colour: str
+    dashes: Sequence[float] | None
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Keywords of `plot`."""
+        return {"color": self.colour, "dashes": self.dashes} if self.dashes else {"color": self.colour}
+
+
+def looks(contenders: Sequence[Contender]) -> dict[Contender, Look]:
+    """Baselines in ink, teachers muted, students in colours."""
+    found, students, plain = {}, 0, {"baseline": 0, "teacher": 0}
+    for one in contenders:
+        if one.model == "student":
+            found[one] = Look(colour_of(students), dash_of(students))
+            students += 1
+        else:
+            found[one] = Look(INK if one.model == "baseline" else MUTED, (4, 2) if plain[one.model] else None)
+            plain[one.model] += 1
+    return found
+
+
+def gains(block: Block, contenders: Sequence[Contender], name: str) -> str | None:
+    """Each model's gain: a dot a seed, the mean with its interval over seeds, the paper's figure as a ring."""
+    look = {one.label: style for one, style in looks(contenders).items()}
+    found = [(row.label, row.gain) for row in block.rows if row.gain]
+    if not found:
+        return None
+    with rc_context(STYLE):
+        figure, axes = single(0.75 + 0.42 * len(found))
+        axes.axvline(0.0, color=MUTED, linewidth=1.0)
+        for place, (label, gain) in enumerate(found):
+            _gain(axes, place, gain, look[label].colour)
+        axes.set_yticks(range(len(found)), [label for label, _ in found])
+        axes.tick_params(axis="y", labelcolor=INK, length=0)
+        axes.set_ylim(len(found) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == 0 else signed(x, 1)))
+        axes.set_xlabel("gain over the same seed's baseline, points of macro AUPRC")
+        return svg(figure, f"{name}-gains", "Gain of each model over the baseline of the same seed")
+
+
+def _gain(axes: Axes, place: int, gain: Gain, colour: str) -> None:
+    mean = gain.points.mean
+    if gain.over_seeds:
+        axes.plot([gain.over_seeds.low, gain.over_seeds.high], [place, place], color=colour, linewidth=1.4)
+    axes.plot([gain.over_tails.low, gain.over_tails.high], [place, place], color=colour, linewidth=5.0, alpha=0.35)
+    points = [one.points for one in gain.seeds.values()]
+    axes.plot(points, np.full(len(points), place), "o", color=colour, markersize=3.6, alpha=0.75, markeredgewidth=0)
+    axes.plot([mean], [place], "D", color=colour, markersize=6.5, markeredgecolor=PAPER, markeredgewidth=1.0)
+    if gain.paper:
+        axes.plot([gain.paper[0]], [place], "o", markersize=8, markerfacecolor="none", markeredgecolor=MUTED)
+
+
+def validation(
+    contenders: Sequence[Contender], curves: Mapping[str, Curves], seeds: Sequence[int], name: str
+) -> str | None:
+    """Validation AUPRC over the epochs, a panel for each model: a thin line a seed, the mean and its ± std band."""
+    style = looks(contenders)
+    found = []
+    for one in contenders:
+        stages = [curves[one.runs[0].name].get((seed, one.model)) for seed in seeds]
+        lines = [thinned(stage.validation) for stage in stages if stage and stage.validation]
+        if lines:
+            found.append((one, lines))
+    if not found:
+        return None
+    with rc_context(STYLE):
+        figure, axes = panels(len(found))
+        for panel, (one, lines) in zip(axes, found, strict=True):
+            colour = style[one].colour
+            for x, y in lines:
+                panel.plot(x, 100 * y, color=colour, linewidth=0.7, alpha=0.45)
+            if len(lines) > 1:
+                x, values = _together(lines)
+                mean, std = 100 * np.nanmean(values, axis=0), 100 * np.nanstd(values, axis=0, ddof=1)
+                panel.fill_between(x, mean - std, mean + std, color=colour, alpha=0.14, linewidth=0)
+                panel.plot(x, mean, color=colour, linewidth=2.0)
+            panel.set_title(one.label)
+        _epochs(axes)
+        figure.supylabel("validation AUPRC, %", fontsize=9.5, color=MUTED)
+        return svg(figure, f"{name}-validation", "Validation AUPRC over the epochs, one panel for each model")
+
+
+def weights(contenders: Sequence[Contender], curves: Mapping[str, Curves], name: str) -> str | None:
+    """The normalised weights of each student's losses over the epochs."""
+    found = []
+    for one in contenders:
+        stages = (stage for (_, which), stage in curves[one.runs[0].name].items() if which == one.model)
+        schedule = next((stage.schedule for stage in stages if stage.schedule), None)
+        if schedule:
+            found.append((one, schedule))
+    if not found:
+        return None
+    with rc_context(STYLE):
+        figure, axes = panels(len(found), height=2.1)
+        for panel, (one, schedule) in zip(axes, found, strict=True):
+            for source, points in schedule.items():
+                x, y = np.asarray(points).T
+                panel.plot(x, y, color=_source(source), linewidth=2.0)
+            panel.set_ylim(-0.03, 1.03)
+            panel.set_title(one.label)
+        _epochs(axes)
+        return svg(figure, f"{name}-weights", "Weights of the losses over the epochs")
+
+
+def losses(
+    contenders: Sequence[Contender], curves: Mapping[str, Curves], seeds: Sequence[int], name: str
+) -> str | None:
+    """Training losses of each student, mean over the seeds with the range between them, on a logarithmic axis."""
+    found = []
+    for one in contenders:
+        if one.model != "student":
+            continue
+        stages = [curves[one.runs[0].name].get((seed, one.model)) for seed in seeds]
+        known = [stage for stage in stages if stage and stage.losses]
+        names = list(dict.fromkeys(loss for stage in known for loss in stage.losses))
+        if known:
+            found.append((one, {n: [thinned(s.losses[n]) for s in known if s.losses.get(n)] for n in names}))
+    if not found:
+        return None
+    with rc_context(STYLE):
+        figure, axes = panels(len(found))
+        for panel, (one, by_name) in zip(axes, found, strict=True):
+            for loss, lines in by_name.items():
+                x, values = _together(lines)
+                colour = _source(loss)
+                panel.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
+                panel.plot(x, values.mean(axis=0), color=colour, linewidth=1.2 if loss == "total" else 1.7)
+            panel.set_yscale("log")
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+            panel.yaxis.set_minor_formatter(FuncFormatter(lambda y, _: f"{y:g}" if f"{y:e}"[0] in "25" else ""))
+            panel.tick_params(axis="y", which="minor", labelcolor=MUTED, length=0)
+            panel.set_title(one.label)
+        _epochs(axes)
+        return svg(figure, f"{name}-losses", "Training losses over the epochs")
+
+
+def loss_names(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> list[tuple[str, str]]:
+    """(words, CSS colour) of every loss that a student trained with, for a legend."""
+    names: dict[str, None] = {}
+    for one in contenders:
+        for (_, stage), found in curves[one.runs[0].name].items():
+            if stage == "student" and one.model == "student":
+                names |= dict.fromkeys((*found.schedule, *found.losses))
+    return [(loss_words(name), css(_source(name))) for name in names]
+
+
+def precision_recall(
+    contenders: Sequence[Contender],
+    pairs: Mapping[int, Mapping[str, RelationScores]],
+    relations: Sequence[str],
+    name: str,
+) -> str:
+    """Precision over recall, a panel for each relation, each model's mean over the seeds."""
+    from sklearn.metrics import precision_recall_curve
+
+    style = looks(contenders)
+    with rc_context(STYLE):
+        figure, axes = panels(len(relations), columns=2, height=3.6)
+        for panel, relation in zip(axes, relations, strict=True):
+            base = [float(found[relation].labels.mean()) for found in pairs.values()]
+            panel.axhline(100 * float(np.mean(base)), color=GRID, linewidth=1.2)
+            for one in contenders:
+                lines = []
+                for found in pairs.values():
+                    scores = found[relation]
+                    precision, recall, _ = precision_recall_curve(scores.labels, scores.logits[one])
+                    # Recall falls along the arrays: the precision where it is still at least r.
+                    at = len(recall) - np.searchsorted(recall[::-1], _RECALL, side="left") - 1
+                    lines.append(precision[at])
+                panel.plot(100 * _RECALL[1:], 100 * np.mean(lines, axis=0)[1:], **style[one].line)
+            panel.set_title(relation)
+            panel.set_xlabel("recall, %")
+            panel.set_ylim(None, 101)
+        axes[0].set_ylabel("precision, %")
+        return svg(figure, f"{name}-precision-recall", "Precision over recall for each relation")
+
+
+def calibration(
+    contenders: Sequence[Contender],
+    pairs: Mapping[int, Mapping[str, RelationScores]],
+    relations: Sequence[str],
+    name: str,
+) -> str:
+    """Share of true pairs over predicted probability in ten equally filled bins, the seeds' test pairs together."""
+    from sklearn.calibration import calibration_curve
+
+    style = looks(contenders)
+    with rc_context(STYLE):
+        figure, axes = panels(len(relations), columns=2, height=3.6)
+        for panel, relation in zip(axes, relations, strict=True):
+            panel.plot([0, 100], [0, 100], color=GRID, linewidth=1.2)
+            for one in contenders:
+                labels, probabilities = pooled(pairs, relation, one)
+                share, predicted = calibration_curve(labels, probabilities, n_bins=10, strategy="quantile")
+                panel.plot(100 * predicted, 100 * share, marker="o", markersize=3.2, **style[one].line)
+            panel.set_title(relation)
+            panel.set_xlabel("predicted, %")
+            panel.set_xlim(-2, 102)
+            panel.set_ylim(-2, 102)
+        axes[0].set_ylabel("true, %")
+        return svg(figure, f"{name}-calibration", "Share of true pairs over predicted probability for each relation")
+
+
+def calibration_error(
+    pairs: Mapping[int, Mapping[str, RelationScores]], relation: str, one: Contender, bins: int = 10
+) -> float:
+    """Expected calibration error over equally filled bins (Naeini et al. 2015; Guo et al. 2017), a fraction."""
+    labels, probabilities = pooled(pairs, relation, one)
+    order = np.argsort(probabilities, kind="stable")
+    gaps = [
+        abs(labels[part].mean() - probabilities[part].mean()) * len(part)
+        for part in np.array_split(order, bins)
+        if len(part)
+    ]
+    return float(sum(gaps) / len(order))
+
+
+def pooled(pairs: Mapping[int, Mapping[str, RelationScores]], relation: str, one: Contender) -> tuple[Floats, Floats]:
+    """Labels and sigmoid(logit) of one model, float64 [n], all seeds together."""
+    labels = np.concatenate([found[relation].labels for found in pairs.values()]).astype(np.float64)
+    logits = np.concatenate([found[relation].logits[one] for found in pairs.values()]).astype(np.float64)
+    return labels, 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
+def css(colour: str) -> str:
+    """A placeholder colour as the page's CSS knows it."""
+    named = {INK: "ink", MUTED: "muted"} | {c: f"c{i}" for i, c in enumerate(SERIES)}
+    return f"var(--{named[colour]})"
+
+
+def _source(name: str) -> str:
+    others = ("lsp", "hidden", "anchor_rank", "anchor_distribution")
+    return _SOURCES.get(name) or SERIES[3 + (others.index(name) if name in others else 4)]
+
+
+def _epochs(axes: Sequence[Axes]) -> None:
+    for panel in axes:
+        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}".replace(",", THIN)))
+        panel.set_xlabel("epoch")
+
+
+def _together(lines: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """Lines of several seeds over the epochs of the longest: x [n] and values [lines, n]; NaN beyond a line's end."""
+    x = max((line[0] for line in lines), key=len)
+    values = [np.interp(x, line[0], line[1], right=np.nan) for line in lines]
+    return x, np.asarray(values)

@@ -1,0 +1,63 @@
+"""A block's result in a sentence or two, as careful as its intervals: what a reader should take away."""
+
+from __future__ import annotations
+
+from flykd_console.dashboard.wording import per_cent, signed
+from flykd_console.runs.comparison.figures import Block, Gain, Row
+
+
+def headline(block: Block) -> str:
+    """The best student by mean gain against its baseline, and what its intervals say."""
+    students = [(row, row.gain) for row in block.rows if row.model == "student" and row.gain]
+    if not students:
+        means = (f"{row.label} {per_cent(row.auprc.mean)}" for row in block.rows)
+        return f"No student was trained. Test AUPRC in per cent: {', '.join(means)}."
+    row, gain = max(students, key=lambda pair: pair[1].points.mean)
+    best = f"The best of {len(students)} methods, {row.label}," if len(students) > 1 else row.label
+    return f"{best} {_result(block, row, gain)}"
+
+
+def verdict(block: Block) -> str:
+    """What the intervals say of the headline's gain and of the other methods."""
+    students = [(row, row.gain) for row in block.rows if row.model == "student" and row.gain]
+    if not students:
+        return ""
+    row, gain = max(students, key=lambda pair: pair[1].points.mean)
+    sentences = [_worth(gain, len(block.seeds))]
+    if len(students) > 1:
+        above = [r.label for r, g in students if g.over_seeds and g.over_seeds.low > 0]
+        below = [r.label for r, g in students if g.over_seeds and g.over_seeds.high < 0]
+        if len(block.seeds) > 1:
+            sentences.append(
+                f"Of all methods, the interval over seeds lies above zero for {_listed(above)} "
+                f"and below zero for {_listed(below)}."
+            )
+        sentences.append(f"{row.label} was picked here on the test scores themselves, so its own gain flatters it.")
+    return " ".join(sentences)
+
+
+def _result(block: Block, row: Row, gain: Gain) -> str:
+    mean = gain.points.mean
+    baseline = next(other for other in block.rows if other.label == gain.over)
+    how = f"{abs(mean):.2f} points {'above' if mean >= 0 else 'below'} {gain.over}"
+    return f"scores {per_cent(row.auprc.mean)} % test AUPRC, {how} at {per_cent(baseline.auprc.mean)} %."
+
+
+def _worth(gain: Gain, seeds: int) -> str:
+    pairs = f"{signed(gain.over_pairs.low)} to {signed(gain.over_pairs.high)} over test pairs"
+    tails = f"{signed(gain.over_tails.low)} to {signed(gain.over_tails.high)} over test tails"
+    if gain.over_seeds is None:
+        return f"95 % intervals of the gain: {pairs}, {tails}. One seed says nothing about other seeds."
+    low, high = gain.over_seeds.low, gain.over_seeds.high
+    told = (
+        f"these {seeds} seeds do not tell it from zero"
+        if low <= 0 <= high
+        else f"these {seeds} seeds tell it from zero"
+    )
+    return f"95 % intervals of the gain: {signed(low)} to {signed(high)} over seeds, {tails}, {pairs}: {told}."
+
+
+def _listed(words: list[str]) -> str:
+    if len(words) < 2:
+        return words[0] if words else "none"
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,197 @@
+"""The HTML report: one file that needs nothing else, in the order a reader asks: result, gains, curves, provenance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from flykd_console import __version__
+from flykd_console.report import figures
+from flykd_console.report.curves import read_curves
+from flykd_console.report.grids import (
+    Grid,
+    auprc_grids,
+    block_heading,
+    gain_grids,
+    mean_gain_grid,
+    ranking_grids,
+    relations_grid,
+    runs_grid,
+    worth_grid,
+)
+from flykd_console.report.headline import headline, verdict
+from flykd_console.runs.comparison.comparable import blocks_of
+from flykd_console.runs.comparison.compare import Restriction, pairs_of
+from flykd_console.runs.comparison.figures import Block, Comparison
+from flykd_console.runs.comparison.loading import LoadedRun
+from flykd_console.runs.comparison.models import Contender, contenders_of
+
+_GAINS = (
+    "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t). Bar: 95 % interval over "
+    "test tails (paired bootstrap)."
+)
+_CALIBRATION = (
+    "Share of true pairs among test pairs of about the same predicted probability, in ten bins of equal size, all seeds "
+    "together. On the diagonal a probability means what it says, but says it of this test, in which half of the pairs "
+    "are true: 0.8 means that four in five pairs scored so are true here. It is not the chance that a drug treats a "
+    "disease, which is far smaller, because among all pairs hardly any is true."
+)
+_CURRICULUM = "Share of each label source in the loss, as trained."
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its heading, caption and legend of (words, CSS colour, dashed)."""
+
+    title: str
+    svg: Markup
+    caption: str
+    legend: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A block of the comparison, ready to be set."""
+
+    heading: str
+    headline: str
+    verdict: str
+    notes: list[str]
+    gains: Picture | None
+    scores: list[Grid]
+    worth: list[Grid]
+    curves: list[Picture]
+    tests: list[Picture]
+    calibration: Grid
+    ranking: list[Grid]
+    runs: Grid
+    provenance: list[dict[str, Any]]
+
+
+def page(
+    comparison: Comparison, runs: Sequence[LoadedRun], anyway: bool = False, only: Restriction | None = None
+) -> str:
+    """The whole document.
+
+    Args:
+        comparison: Of these runs.
+        runs: As they were compared.
+        anyway: As in the comparison.
+        only: As in the comparison.
+    """
+    blocks = blocks_of(runs, anyway)
+    sections = [_section(comparison, index, members, only) for index, members in enumerate(blocks)]
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = resources.files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    names = [run.name for run in runs]
+    return environment.from_string(template).render(
+        title=names[0] if len(names) == 1 else f"{len(names)} runs compared",
+        sections=sections,
+        version=__version__,
+        written=time.strftime("%Y-%m-%d %H:%M"),
+        resamples=comparison.resamples,
+    )
+
+
+def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only: Restriction | None) -> Section:
+    block = comparison.blocks[index]
+    contenders = contenders_of(runs, block.seeds)
+    pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in block.seeds}
+    legend = _legend(contenders)
+    drawn = figures.gains(block, contenders, f"b{index}")
+    paper = any(row.gain and row.gain.paper for row in block.rows)
+    gains = _GAINS + (" Ring: the paper's mean." if paper else "")
+    return Section(
+        heading=block_heading(comparison, index),
+        headline=headline(block),
+        verdict=verdict(block),
+        notes=block.notes,
+        gains=Picture("Gain over the baseline", Markup(drawn), gains, []) if drawn else None,
+        scores=[*auprc_grids(block), relations_grid(block)],
+        worth=_worth(block),
+        curves=_curves(block, contenders, runs, f"b{index}"),
+        tests=[
+            Picture(
+                "Precision and recall",
+                Markup(figures.precision_recall(contenders, pairs, block.targets, f"b{index}")),
+                "Test pairs; each line is the mean over the seeds. Grey: what chance gives.",
+                legend,
+            ),
+            Picture(
+                "Calibration",
+                Markup(figures.calibration(contenders, pairs, block.targets, f"b{index}")),
+                _CALIBRATION,
+                legend,
+            ),
+        ],
+        calibration=Grid(
+            title="Expected calibration error, per cent",
+            headings=["model", *block.targets],
+            rows=[
+                [one.label, *(f"{100 * figures.calibration_error(pairs, r, one):.1f}" for r in block.targets)]
+                for one in contenders
+            ],
+            caption="Mean distance from the diagonal, weighted by the bins' pairs.",
+        ),
+        ranking=list(ranking_grids(block)),
+        runs=runs_grid(block),
+        provenance=[_provenance(run) for run in runs],
+    )
+
+
+def _worth(block: Block) -> list[Grid]:
+    grids: list[Grid] = []
+    if any(row.gain for row in block.rows):
+        grids += [mean_gain_grid(block), *gain_grids(block), worth_grid(block)]
+    if any(row.rival for row in block.rows):
+        grids += [mean_gain_grid(block, rival=True), worth_grid(block, rival=True)]
+    return grids
+
+
+def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[LoadedRun], name: str) -> list[Picture]:
+    curves = {run.name: read_curves(run.directory) for run in runs}
+    sources = [(words, colour, False) for words, colour in figures.loss_names(contenders, curves)]
+    validation = "Thin: a seed. Bold: the mean over the seeds, with one standard deviation to each side."
+    losses = "Mean over the seeds, with the range between them; the total is weighted. Logarithmic axis."
+    found = [
+        ("Validation while training", figures.validation(contenders, curves, block.seeds, name), validation, []),
+        ("Weights of the losses", figures.weights(contenders, curves, name), _CURRICULUM, sources),
+        ("Losses of the students", figures.losses(contenders, curves, block.seeds, name), losses, sources),
+    ]
+    return [Picture(title, Markup(svg), caption, legend) for title, svg, caption, legend in found if svg]
+
+
+def _legend(contenders: Sequence[Contender]) -> list[tuple[str, str, bool]]:
+    return [
+        (one.label, figures.css(style.colour), style.dashes is not None)
+        for one, style in figures.looks(contenders).items()
+    ]
+
+
+def _provenance(run: LoadedRun) -> dict[str, Any]:
+    found = run.environment
+    graph = found.get("graph") or {}
+    libraries = found.get("libraries") or {}
+    started = found.get("started")
+    facts = {
+        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started))
+        if isinstance(started, int | float)
+        else "",
+        "command": " ".join(map(str, found.get("command") or [])),
+        "device": ", ".join(str(found[key]) for key in ("device", "device_name") if found.get(key)),
+        "platform": found.get("platform", ""),
+        "flykd-console": " · ".join(str(found[key]) for key in ("flykd_console", "git_commit") if found.get(key)),
+        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items() if version),
+        "graph": graph.get("source", run.results.graph.source),
+        "size": f"{graph['nodes']:,} nodes, {graph['edges']:,} edges" if {"nodes", "edges"} <= set(graph) else "",
+        "graph fingerprint": run.fingerprint,
+    }
+    facts |= {f"split of seed {seed}": run.splits.get(str(seed), "") for seed in run.seeds}
+    profile = run.directory.profile.read_text(encoding="utf-8")
+    return {"name": run.name, "facts": {key: value for key, value in facts.items() if value}, "profile": profile}
