@@ -63,7 +63,8 @@ def read_split(graph: KnowledgeGraph, targets: list[EdgeType], settings: profile
         true, false = _read_part(graph, targets, Path(path).expanduser(), part)
         nothing = np.zeros(0, dtype=np.int64)
         parts[part] = {edge_type: true.get(edge_type, (nothing, nothing)) for edge_type in sorted(graph.edges)}
-        if false:
+        # Negatives of a relation without a true pair in the part would measure nothing.
+        if false := {edge_type: pairs for edge_type, pairs in false.items() if edge_type in true}:
             negatives[part] = false
     notes = _others(graph, targets, parts)
     _check_leaks(graph, targets, parts, paths)

@@ -23,14 +23,38 @@ from flykd_console.runs.model_shape import LAYER_KIND, LAYERS, model_shape
 SCHEMA = 1
 
 
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """How well true heads are found for a tail, averaged over the `tails` with a true test pair; fractions.
+
+    All `candidates` (heads with a training edge of any relation) are ranked for each tail, except those that are true
+    pairs of the relation in training or validation. `recall_at_k`: share of the true heads among the first k; `ap`:
+    average precision; `mrr`: 1 / rank of the first true head.
+    """
+
+    recall_at_10: float
+    recall_at_50: float
+    recall_at_100: float
+    ap: float
+    mrr: float
+    tails: int
+    candidates: int
+
+
+RANKING_METRICS = ("recall_at_10", "recall_at_50", "recall_at_100", "ap", "mrr")
+
+
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured."""
+    """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured.
+
+    `ranking`: per relation, of the test part.
+    """
 
     macro_auprc: float | None = None
     macro_auroc: float | None = None
     micro_auprc: float | None = None
     micro_auroc: float | None = None
     relations: dict[str, RelationScore] = {}
+    ranking: dict[str, Ranking] | None = None
 
 
 class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +97,15 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`. Gains: the student's only."""
+    """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`. Gains: the student's only.
+
+    `ranking`: per relation the fractions of `Ranking`.
+    """
 
     macro_auprc: Spread | None = None
     macro_auroc: Spread | None = None
     relations: dict[str, dict[str, Spread]] = {}
+    ranking: dict[str, dict[str, Spread]] = {}
     gain_points: Spread | None = None
     gain_percent: Spread | None = None
 
@@ -135,6 +163,7 @@ def summarise(seeds: Mapping[str, Mapping[str, ModelResult]]) -> dict[str, Model
             macro_auprc=spread(test.macro_auprc for test in tests),
             macro_auroc=spread(test.macro_auroc for test in tests),
             relations={r: _relation_spread([t.relations[r] for t in tests if r in t.relations]) for r in relations},
+            ranking=_ranking_spread([test.ranking for test in tests if test.ranking]),
             gain_points=spread(g.points for g in gains) if model == "student" else None,
             gain_percent=spread(g.percent for g in gains) if model == "student" else None,
         )
@@ -194,6 +223,18 @@ def _relation_spread(scores: list[RelationScore]) -> dict[str, Spread]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _ranking_spread(found: list[dict[str, Ranking]]) -> dict[str, dict[str, Spread]]:
+    relations = dict.fromkeys(relation for by_relation in found for relation in by_relation)
+    return {
+        relation: {
+            metric: value
+            for metric in RANKING_METRICS
+            if (value := spread(getattr(one[relation], metric) for one in found if relation in one)) is not None
+        }
+        for relation in relations
+    }
+
+
 def _clean(model: ModelResult) -> ModelResult:
     """JSON has no NaN: macro and micro scores become null, a relation without a score is left out."""
 
@@ -204,6 +245,7 @@ def _clean(model: ModelResult) -> ModelResult:
             micro_auprc=part.micro_auprc if _finite(part.micro_auprc) else None,
             micro_auroc=part.micro_auroc if _finite(part.micro_auroc) else None,
             relations={r: s for r, s in part.relations.items() if _finite(s.auprc) and _finite(s.auroc)},
+            ranking=part.ranking,
         )
 
     return msgspec.structs.replace(model, test=scores(model.test), validation=scores(model.validation))

@@ -20,9 +20,11 @@ from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
+from flykd_console.runs.results import Ranking
 from flykd_console.seeding import numpy_rng
 from flykd_console.training.checkpoint import save_tensors
 from flykd_console.training.metrics import Scored
+from flykd_console.training.ranking import rank_test
 from flykd_console.training.task import Task
 
 PROBE_PAIRS = 4096
@@ -55,6 +57,13 @@ def _logits(encoded: Encoded, relation: str, heads: NDArray[np.int64], tails: ND
     head, tail = encoded.head[torch.from_numpy(heads)], encoded.tails[relation][torch.from_numpy(tails)]
     logits: NDArray[np.float32] = pair_logits(head, encoded.relation[relation], tail).numpy()
     return logits
+
+
+def rank_part(task: Task, encoded: Encoded) -> dict[str, Ranking] | None:
+    """Per relation the test's ranking metrics, from the embedding tables that are exported; None without a test."""
+    tails = {relation: x.numpy() for relation, x in encoded.tails.items()}
+    vectors = {relation: x.numpy() for relation, x in encoded.relation.items()}
+    return rank_test(task.split, encoded.head.numpy(), tails, vectors) or None
 
 
 def save_embeddings(task: Task, directory: RunDirectory, name: str, encoded: Encoded) -> None:
@@ -94,7 +103,7 @@ def save_test_scores(task: Task, directory: RunDirectory, scored: Mapping[str, M
         frames.append(
             pl.DataFrame(
                 {
-                    "relation": [pairs.relation] * len(pairs.heads),
+                    "relation": pl.Series([pairs.relation] * len(pairs.heads), dtype=pl.String),
                     "head_id": head_ids.gather(pairs.heads),
                     "tail_id": tail_ids.gather(pairs.tails),
                     "label": pairs.labels.astype(np.int8),

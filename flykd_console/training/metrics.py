@@ -31,10 +31,16 @@ def score_relation(labels: NDArray[np.float32], logits: NDArray[np.float32]) -> 
 
 
 def score(relations: Mapping[str, Scored]) -> Scores:
-    """All metrics of a part: per relation (labels, logits), float32 [n_r] each."""
-    by_relation = {name: score_relation(labels, logits) for name, (labels, logits) in relations.items()}
-    pooled_labels = np.concatenate([labels for labels, _ in relations.values()])
-    pooled_logits = np.concatenate([logits for _, logits in relations.values()])
+    """All metrics of a part: per relation (labels, logits), float32 [n_r] each.
+
+    A relation without pairs is left out of the means; without any pair nothing is measured.
+    """
+    measured = {name: scored for name, scored in relations.items() if len(scored[0])}
+    if not measured:
+        return Scores()
+    by_relation = {name: score_relation(labels, logits) for name, (labels, logits) in measured.items()}
+    pooled_labels = np.concatenate([labels for labels, _ in measured.values()])
+    pooled_logits = np.concatenate([logits for _, logits in measured.values()])
     pooled = score_relation(pooled_labels, pooled_logits)
     return Scores(
         macro_auprc=float(np.mean([s.auprc for s in by_relation.values()])),

@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+import numpy as np
+
 from flykd_console.distill.teachers import mean_of
+from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Log, StageFinished, StageStarted
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import ModelResult
+from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.seeding import torch_rng
 from flykd_console.training import artifacts
 from flykd_console.training.control import ControlDesk
@@ -33,6 +37,8 @@ from flykd_console.training.task import Evaluator, Task
 
 # A relation with fewer true test pairs has an AUPRC that one of them can move by points.
 _FEW_PAIRS = 20
+# A negative keeps its head and takes another tail of the test; among this few it is often a true pair again.
+_FEW_TAILS = 10
 
 # Where several teachers are averaged: the mean of their logits among the results and the test scores.
 TEACHER_MEAN = "teacher-mean"
@@ -56,7 +62,7 @@ class SeedStages:
         """Train (or load) teachers, baseline and student; results by model."""
         task, profile = self.task, self.task.profile
         self._say_pooling()
-        self._say_small_tests()
+        self._say_split()
         artifacts.save_labels(task, self.directory)
         artifacts.save_evaluation_pairs(task, self.directory)
 
@@ -134,8 +140,9 @@ class SeedStages:
         encoded = artifacts.encode_all(self.task, model)
         artifacts.save_embeddings(self.task, self.directory, stage, encoded)
         self._scored[stage] = artifacts.score_part(self.task, encoded, "test")
-        test = score(self._scored[stage])
-        self.events.write(evaluation_event(self.task.seed, stage, finished.epochs, "test", test))
+        test = self._test_scores(stage, encoded)
+        if test.macro_auprc is not None:
+            self.events.write(evaluation_event(self.task.seed, stage, finished.epochs, "test", test))
         return ModelResult(
             dim=model.dim,
             layers=model.layers,
@@ -160,12 +167,17 @@ class SeedStages:
             parameters=sum(result.parameters for result in results),
             epochs=max(result.epochs for result in results),
             seconds=sum(result.seconds for result in results),
-            test=score(self._scored[TEACHER_MEAN]),
+            test=self._test_scores(TEACHER_MEAN, mean),
             validation=score(artifacts.score_part(self.task, mean, "validation")),
         )
-        assert result.test.macro_auprc is not None
-        self._log(f"mean of {len(teachers)} teachers: test AUPRC {100 * result.test.macro_auprc:.2f}")
+        if result.test.macro_auprc is not None:
+            self._log(f"mean of {len(teachers)} teachers: test AUPRC {100 * result.test.macro_auprc:.2f}")
         return result
+
+    def _test_scores(self, stage: str, encoded: Encoded) -> Scores:
+        """What the test part says of a model whose pairs are scored; nothing where the split has no test."""
+        scores = score(self._scored[stage])
+        return msgspec.structs.replace(scores, ranking=artifacts.rank_part(self.task, encoded))
 
     def _session(self, stage: str, model: HeteroRGCN) -> StageSession:
         profile = self.task.profile
@@ -234,11 +246,26 @@ class SeedStages:
             names = ", ".join(self.task.profile.graph.pooling.relations)
             self._log(f"disease pooling is off: the graph has no training edges of {names}", "warning")
 
-    def _say_small_tests(self) -> None:
+    def _say_split(self) -> None:
+        split = self.task.split
+        self._log(split.in_words)
+        for note in split.notes:
+            self._log(note)
+        if not any(len(split.test[target][0]) for target in split.targets):
+            self._log("no test part: models are measured on validation alone")
+            return
         for pairs in self.task.evaluation("test"):
-            positives = len(pairs.heads) // 2
-            if positives < _FEW_PAIRS:
-                self._log(f"{pairs.relation} has {positives} test pairs: its AUPRC says little", "warning")
+            if pairs.positives == 0:
+                self._log(f"{pairs.relation} has no test pairs: the macro mean leaves it out", "warning")
+            elif pairs.positives < _FEW_PAIRS:
+                self._log(f"{pairs.relation} has {pairs.positives} test pairs: its AUPRC says little", "warning")
+            elif split.replaced == "tail" and len(np.unique(pairs.tails)) < _FEW_TAILS:
+                few = len(np.unique(pairs.tails))
+                self._log(
+                    f"{pairs.relation} is tested on {few} nodes of type {split.targets[0].tail!r}: many of its "
+                    "negatives are true pairs, unless split.filter_negatives is set",
+                    "warning",
+                )
 
     def _log(self, message: str, level: str = "info") -> None:
         self.events.write(Log(level=level, message=message, seed=self.task.seed))

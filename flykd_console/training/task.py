@@ -85,10 +85,10 @@ class Task:
 
 
 class Evaluator:
-    """Scores a model on the stored pairs of one part."""
+    """Scores a model on the stored pairs of one part, which has some; relations without any are left out."""
 
     def __init__(self, task: Task, model: HeteroRGCN, part: str) -> None:
-        pairs = task.evaluation(part)
+        pairs = [pairs for pairs in task.evaluation(part) if len(pairs.heads)]
         heads = np.unique(np.concatenate([p.heads for p in pairs]))
         tails = {p.relation: np.unique(p.tails) for p in pairs}
         self._encoder = task.encoder(model, heads, tails)
