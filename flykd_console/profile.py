@@ -63,6 +63,14 @@ class Graph(Section):
         return targets
 
 
+# Kinds of split that take no fractions, and why.
+FIXED_SPLITS = {
+    "disease": "validates on 5 % of the drug edges that it leaves",
+    "full_graph": "trains on 95 % and validates on 5 %",
+    "files": "has its parts given",
+}
+
+
 class Split(Section):
     """How edges are divided into train, validation and test."""
 
@@ -98,6 +106,8 @@ class Split(Section):
                     raise ValueError(f"kind = {kind!r} needs split.{key}")
                 if self.kind != kind and given:
                     raise ValueError(f"split.{key} belongs to kind = {kind!r}, but the kind is {self.kind!r}")
+        if self.kind in FIXED_SPLITS and self.fractions != type(self).model_fields["fractions"].default:
+            raise ValueError(f"split.fractions does not apply: kind = {self.kind!r} {FIXED_SPLITS[self.kind]}")
         return self
 
 

@@ -142,7 +142,7 @@ def _neighbourhood(
 def _area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
     """Indices of an area's nodes, ascending, and where they come from, in words."""
     path = Path(area).expanduser()
-    if path.suffix.lower() not in (".csv", ".tsv") and not path.is_file():
+    if not (area.lower().endswith((".csv", ".tsv")) or "/" in area):
         rows, root = ontology_area(graph, node_type, area)
         return rows, f"area {area}: {root!r} and its descendants in the ontology, {len(rows)} nodes"
     texts = _listed(path)
