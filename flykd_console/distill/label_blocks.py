@@ -5,6 +5,8 @@ The weighted mean of the binary cross-entropy and its gradient are computed toge
 memory does not grow with the number of labels:
 
     L = sum_ij p_i q_j BCE(s_ij, sigmoid(t_ij)),   dL/ds_ij = p_i q_j (sigmoid(s_ij) - sigmoid(t_ij))
+
+With a temperature T the logits s and t are divided by it and the loss is multiplied by T².
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ def block_loss(
     teacher_tails: Tensor,
     head_weights: Tensor,
     tail_weights: Tensor,
+    temperature: float = 1.0,
 ) -> Tensor:
     """The weighted cross-entropy of a block; differentiable in the student's `heads` and `tails`.
 
@@ -35,8 +38,11 @@ def block_loss(
         teacher_heads, teacher_tails: The same of the frozen teacher, [m, D] and [n, D].
         head_weights, tail_weights: p [m] and q [n], float32; they sum to 1 for a mean.
     """
+    if temperature != 1.0:
+        # Logits are bilinear in heads and tails: dividing the heads divides them.
+        heads, teacher_heads = heads / temperature, teacher_heads / temperature
     loss: Tensor = _BlockLoss.apply(heads, tails, teacher_heads, teacher_tails, head_weights, tail_weights)  # type: ignore[no-untyped-call]
-    return loss
+    return loss if temperature == 1.0 else temperature**2 * loss
 
 
 class _BlockLoss(torch.autograd.Function):

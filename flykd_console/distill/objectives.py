@@ -6,6 +6,9 @@ cross-entropies. `original` is the supervised loss, which teacher and baseline t
     L_og  training edges labelled 1, one fresh negative each labelled 0
     L_pe  training edges with the teacher's soft labels, one fresh negative each labelled 0
     L_pr  the pairs of a random graph with the teacher's soft labels
+
+Soft labels may have a temperature T (Hinton et al. 2015): a pair's loss is T² BCE(s / T, sigmoid(t / T)) for student
+and teacher logits s and t. Labels that are 0 or 1 for certain have none.
 """
 
 from __future__ import annotations
@@ -32,11 +35,13 @@ class LabelBatch:
         pairs: Per relation flat indices, int64 [n_r].
         labels: Per relation targets in [0, 1], float32 [n_r].
         constant: Summed loss and count of pairs whose loss does not depend on the model being trained.
+        temperatures: Per relation each pair's temperature, float32 [n_r]; None: 1.
     """
 
     pairs: list[Tensor]
     labels: list[Tensor]
     constant: tuple[Tensor, int] | None = None
+    temperatures: list[Tensor] | None = None
 
 
 @runtime_checkable
@@ -106,43 +111,62 @@ class Original:
         return LabelBatch(pairs=pairs, labels=self._labels)
 
 
+def _soft_labels(soft: SoftLabels, pairs: list[Tensor], temperature: float) -> list[Tensor]:
+    """sigmoid(t / T) of the teacher's logits, per relation float32 [n_r]."""
+    if temperature == 1.0:
+        return soft.probabilities(pairs)
+    return [torch.sigmoid(logits / temperature) for logits in soft.logits(pairs)]
+
+
+def _temperatures(labels: list[Tensor], temperature: float) -> list[Tensor] | None:
+    return None if temperature == 1.0 else [torch.full_like(x, temperature) for x in labels]
+
+
 class PseudoTrain:
     """`L_pe`; the negatives may be scored by the student, by the frozen teacher (the published code), or left out."""
 
-    def __init__(self, space: PairSpace, negatives: Negatives, soft: SoftLabels, scored_by: str) -> None:
+    def __init__(
+        self, space: PairSpace, negatives: Negatives, soft: SoftLabels, scored_by: str, temperature: float = 1.0
+    ) -> None:
         self._positives = [pairs.positives() for pairs in space.relations]
-        self._soft = soft.probabilities(self._positives)
+        self._soft = _soft_labels(soft, self._positives, temperature)
+        self._temperatures = _temperatures(self._soft, temperature)
         self._teacher = soft
         self._negatives = negatives
         self._scored_by = scored_by
 
     def batch(self, epoch: int) -> LabelBatch:
         if self._scored_by == "none":
-            return LabelBatch(pairs=self._positives, labels=self._soft)
+            return LabelBatch(pairs=self._positives, labels=self._soft, temperatures=self._temperatures)
         negatives = self._negatives.draw()
         if self._scored_by == "teacher":
             logits = torch.cat(self._teacher.logits(negatives))
             # Against the label 0 the cross-entropy of a logit is softplus(logit).
             constant = (functional.softplus(logits).sum(), len(logits))
-            return LabelBatch(pairs=self._positives, labels=self._soft, constant=constant)
+            return LabelBatch(self._positives, self._soft, constant, self._temperatures)
         pairs = [torch.cat(both) for both in zip(self._positives, negatives, strict=True)]
         labels = [
             torch.cat([soft, torch.zeros_like(n, dtype=soft.dtype)])
             for soft, n in zip(self._soft, negatives, strict=True)
         ]
-        return LabelBatch(pairs=pairs, labels=labels)
+        temperatures = self._temperatures
+        if temperatures is not None:
+            temperatures = [torch.cat([t, torch.ones_like(t)]) for t in temperatures]
+        return LabelBatch(pairs=pairs, labels=labels, temperatures=temperatures)
 
 
 class PseudoRandom:
     """`L_pr`."""
 
-    def __init__(self, graphs: RandomGraphs, soft: SoftLabels) -> None:
+    def __init__(self, graphs: RandomGraphs, soft: SoftLabels, temperature: float = 1.0) -> None:
         self._graphs = graphs
         self._soft = soft
+        self._temperature = temperature
 
     def batch(self, epoch: int) -> LabelBatch:
         pairs = self._graphs.current(epoch)
-        return LabelBatch(pairs=pairs, labels=self._soft.probabilities(pairs))
+        labels = _soft_labels(self._soft, pairs, self._temperature)
+        return LabelBatch(pairs=pairs, labels=labels, temperatures=_temperatures(labels, self._temperature))
 
 
 class PseudoBlocks:
@@ -152,9 +176,17 @@ class PseudoBlocks:
     proportional to degree^power. It is the limit of infinitely many labels, without sampling noise.
     """
 
-    def __init__(self, space: PairSpace, soft: SoftLabels, blocks: RandomBlocks | None, degree_power: float) -> None:
+    def __init__(
+        self,
+        space: PairSpace,
+        soft: SoftLabels,
+        blocks: RandomBlocks | None,
+        degree_power: float,
+        temperature: float = 1.0,
+    ) -> None:
         self._space = space
         self._blocks = blocks
+        self._temperature = temperature
         teacher = soft.teacher
         self._teacher = [
             (
@@ -180,7 +212,7 @@ class PseudoBlocks:
                 heads, teacher_heads = heads.index_select(0, rows), teacher_heads.index_select(0, rows)
                 tails, teacher_tails = tails.index_select(0, columns), teacher_tails.index_select(0, columns)
                 p, q = (p.new_full((len(drawn_ends),), 1 / len(drawn_ends)) for drawn_ends in (rows, columns))
-            total.append(block_loss(heads, tails, teacher_heads, teacher_tails, p, q))
+            total.append(block_loss(heads, tails, teacher_heads, teacher_tails, p, q, self._temperature))
         # Every relation has the same number of labels, so the mean over labels is the mean over relations.
         return torch.stack(total).mean()
 
@@ -212,7 +244,12 @@ def _pair_losses(space: PairSpace, encoded: Encoded, batches: Mapping[str, Label
     result: dict[str, Tensor] = {}
     for number, (name, batch) in enumerate(batches.items()):
         scores = torch.cat([relation_pieces[number] for relation_pieces in pieces])
-        summed = functional.binary_cross_entropy_with_logits(scores, torch.cat(batch.labels), reduction="sum")
+        squared = None
+        if batch.temperatures is not None:
+            temperatures = torch.cat(batch.temperatures)
+            scores, squared = scores / temperatures, temperatures.square()
+        labels = torch.cat(batch.labels)
+        summed = functional.binary_cross_entropy_with_logits(scores, labels, squared, reduction="sum")
         count = len(scores)
         if batch.constant is not None:
             summed, count = summed + batch.constant[0], count + batch.constant[1]

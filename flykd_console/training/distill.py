@@ -75,7 +75,11 @@ def label_sources(
     known: dict[str, LabelSource] = {
         "original": Original(space, Negatives(space, draw["negatives"], filtered)),
         "pseudo_train": PseudoTrain(
-            space, Negatives(space, draw["pseudo_negatives"], filtered), soft, settings.pseudo_negatives
+            space,
+            Negatives(space, draw["pseudo_negatives"], filtered),
+            soft,
+            settings.pseudo_negatives,
+            settings.temperature,
         ),
         "pseudo_random": _pseudo_random(task, soft, graphs),
     }
@@ -83,8 +87,8 @@ def label_sources(
 
 
 def _pseudo_random(task: Task, soft: SoftLabels, graphs: Redrawn) -> LabelSource:
-    settings = task.profile.distill.random_graph
+    settings, temperature = task.profile.distill.random_graph, task.profile.distill.temperature
     if isinstance(graphs, RandomGraphs):
-        return PseudoRandom(graphs, soft)
+        return PseudoRandom(graphs, soft, temperature)
     blocks = graphs if isinstance(graphs, RandomBlocks) and settings.sampler == "blocks" else None
-    return PseudoBlocks(task.space, soft, blocks, settings.degree_power)
+    return PseudoBlocks(task.space, soft, blocks, settings.degree_power, temperature)
