@@ -28,8 +28,8 @@ from flykd_console.runs.events import (
     encode,
     finite,
 )
-from flykd_console.runs.model_shape import model_width
 from flykd_console.runs.log import EventFollower
+from flykd_console.runs.model_shape import model_width
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60.0
