@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Source = Literal["original", "pseudo_train", "pseudo_random"]
 SOURCES: tuple[Source, ...] = ("original", "pseudo_train", "pseudo_random")
+# Values of `graph.source` that are no path.
+GRAPHS = ("embedded", "synthetic", "primekg")
 LayerKind = Literal["rgcn", "rgat"]
 BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
 
@@ -293,18 +295,40 @@ class Profile(Section):
         for source in SOURCES:
             if source in distill.curriculum.model_fields_set and source not in distill.sources:
                 raise ValueError(f"distill.curriculum.{source} is set, but {source} is not among distill.sources")
-        if distill.random_graph.min_logit is not None:
-            if "pseudo_random" not in distill.sources:
-                raise ValueError(
-                    "distill.random_graph.min_logit is set, but pseudo_random is not among distill.sources"
-                )
+        if distill.random_graph.min_logit is not None and "pseudo_random" not in distill.sources:
+            raise ValueError("distill.random_graph.min_logit is set, but pseudo_random is not among distill.sources")
         if distill.lsp.weight > 0.0:
-            self._layers_exist("distill.lsp.layers", distill.lsp.layers, distill.lsp.layers)
-            if distill.lsp.kernel == "rbf" and len(distill.lsp.sigma) != len(distill.lsp.layers):
+            layers = distill.lsp.layers
+            if len(set(layers)) != len(layers):
+                raise ValueError("distill.lsp.layers names a layer twice")
+            self._layers_exist("distill.lsp.layers", layers, layers)
+            if distill.lsp.kernel == "rbf" and len(distill.lsp.sigma) != len(layers):
                 raise ValueError("distill.lsp.sigma needs one value for each of distill.lsp.layers")
+            if distill.lsp.neighbourhood == "partial" and not self.graph.pooling.relations:
+                raise ValueError(
+                    "distill.lsp.neighbourhood = 'partial' means graph.pooling.relations, and there are none"
+                )
         if distill.hidden.weight > 0.0:
             pairs = distill.hidden.layers
+            if len(set(pairs)) != len(pairs):
+                raise ValueError("distill.hidden.layers names a pair twice")
             self._layers_exist("distill.hidden.layers", [t for t, _ in pairs], [s for _, s in pairs])
+        return self
+
+    @model_validator(mode="after")
+    def _student_and_teachers_fit(self) -> Profile:
+        distill = self.distill
+        weighed = {
+            "distill.lsp.weight": distill.lsp.weight,
+            "distill.hidden.weight": distill.hidden.weight,
+            "distill.anchor.rank_weight": distill.anchor.rank_weight,
+            "distill.anchor.distribution_weight": distill.anchor.distribution_weight,
+        }
+        for key, weight in weighed.items():
+            if weight > 0.0 and distill.epochs == 0:
+                raise ValueError(f"{key} is above 0, but distill.epochs = 0 leaves the student out")
+        if distill.teachers > 1 and distill.epochs == 0:
+            raise ValueError("distill.teachers are averaged for a student, but distill.epochs = 0 leaves it out")
         return self
 
     def _layers_exist(self, key: str, teacher: list[int], student: list[int]) -> None:

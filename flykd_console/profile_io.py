@@ -1,4 +1,4 @@
-"""Profiles on disk: finding and reading a TOML file, `--set` overrides, and writing a resolved profile.
+"""Profiles as the program uses them: resolved from files and `--set`, checked, and written with every default.
 
 Types are taken strictly (TOML is typed: `epochs = 5.5` or `"5"` is a mistake, not 5). Every mistake becomes one line
 that names the file, the dotted key, the value and what is allowed.
@@ -11,19 +11,30 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from importlib import resources
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
 from flykd_console.profile import SOURCES, Profile
+from flykd_console.profile_files import (
+    EXTENDS,
+    Layer,
+    find_profile,
+    make_paths_absolute,
+    read_layers,
+    shipped_profiles,
+)
 
-_HINT_LIST = "List the shipped profiles: flykd-console profiles list"
+__all__ = [
+    "Override", "dump_profile", "find_profile", "known_keys", "load_profile", "parse_set", "shipped_profiles",
+    "validate",
+]  # fmt: skip
+
 _PLAIN_PATTERNS = {
     "run.name": "letters, digits, '.', '_' and '-', beginning with a letter or digit",
     "run.device": "'auto', 'cpu', 'cuda' or 'cuda:0'",
@@ -40,52 +51,124 @@ class Override:
 
 
 def load_profile(path: str | Path, overrides: Iterable[str | Override] = ()) -> Profile:
-    """Read a profile.
+    """Read a profile and what it extends; every path in it comes back absolute.
 
     Args:
         path: A file, or the name of a shipped profile (`flykd`, `primekg/flykd`).
-        overrides: `key=value` with a dotted key and a TOML value (a bare word is text), applied in order.
+        overrides: `key=value` with a dotted key and a TOML value (a bare word is text), applied in order; paths are
+            relative to the current folder.
 
     Raises:
-        UserError: The file is missing or no TOML; a key is unknown; a value has the wrong type or is out of range.
+        UserError: A file is missing or no TOML, or files extend each other in a circle; a key is unknown; a value has
+            the wrong type, is out of range, or contradicts another.
     """
-    file = find_profile(path)
-    text = ""
-    try:
-        text = file.read_bytes().decode()
-        data = tomllib.loads(text)
-    except UnicodeDecodeError:
-        raise UserError("not a text file; a profile is TOML in UTF-8", str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        said = str(error).replace("at end of document", f"at the end of line {len(text.splitlines())}, the last")
-        raise UserError(f"not valid TOML: {_lower(said)}", str(path), "Mend the line, then try again.") from None
-    except OSError as error:
-        raise UserError(f"the profile cannot be read ({error.strerror})", str(path)) from None
-
+    data, files = stack(read_layers(path))
+    parsed = [parse_set(item) if isinstance(item, str) else item for item in overrides]
+    for override in parsed:
+        if override.key == "distill.sources":
+            _forget_absent_sources(data, override.value)
     origins: dict[str, str] = {}
-    for item in overrides:
-        override = parse_set(item) if isinstance(item, str) else item
+    for override in parsed:
         _put(data, override)
         origins[override.key] = override.origin
-    return validate(data, str(path), origins)
+    make_paths_absolute(data, Path())
+    return validate(data, str(path), origins, files)
 
 
-def validate(data: dict[str, Any], source: str, origins: dict[str, str] | None = None) -> Profile:
-    """Build a profile from plain data; `origins` says which keys did not come from `source`.
+def validate(
+    data: dict[str, Any], source: str, origins: dict[str, str] | None = None, files: dict[str, str] | None = None
+) -> Profile:
+    """Build a profile from plain data.
+
+    Args:
+        data: The profile's tables.
+        source: The file, as messages name it.
+        origins: Dotted keys that were given otherwise, with what the user typed.
+        files: Dotted keys and tables with the file that said them last, where that is not `source`.
 
     Raises:
-        UserError: A key is unknown; a value has the wrong type or is out of range.
+        UserError: A key is unknown; a value has the wrong type, is out of range, or contradicts another.
     """
+    places = _Places(source, origins or {}, files or {})
     for keys, value in _leaves(data):
         if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"must be a finite number, but is {value}", _where(keys, source, origins))
+            raise UserError(f"must be a finite number, but is {value}", places.of(keys))
         if not isinstance(value, str | int | float | bool):
-            raise UserError(f"dates and times have no place in a profile: {value}", _where(keys, source, origins))
+            raise UserError(f"dates and times have no place in a profile: {value}", places.of(keys))
     try:
         # JSON, because pydantic's strict mode takes an array for a tuple there
         return Profile.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise _explain(error, source, origins) from None
+        raise _explain(error, places) from None
+
+
+def stack(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Put layers on top of each other: tables key by key, anything else replaced.
+
+    What an extended file says of a label source that a later one leaves out is forgotten with the source.
+
+    Returns:
+        The tables, and per dotted key and table the file that said it last.
+    """
+    data: dict[str, Any] = {}
+    files: dict[str, str] = {}
+    for layer in layers:
+        distill = layer.data.get("distill")
+        if isinstance(distill, dict) and "sources" in distill:
+            _forget_absent_sources(data, distill["sources"])
+        _merge(data, layer.data, layer.source, files)
+    return data, files
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any], source: str, files: dict[str, str], prefix: str = "") -> None:
+    for name, value in above.items():
+        files[prefix + name] = source
+        inner = below.get(name)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            _merge(inner, value, source, files, f"{prefix}{name}.")
+        else:
+            below[name] = value
+            _remember(value, source, files, f"{prefix}{name}.")
+
+
+def _remember(value: Any, source: str, files: dict[str, str], prefix: str) -> None:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            files[prefix + name] = source
+            _remember(inner, source, files, f"{prefix}{name}.")
+
+
+def _forget_absent_sources(data: dict[str, Any], sources: Any) -> None:
+    distill = data.get("distill")
+    if not isinstance(distill, dict) or not isinstance(sources, list):
+        return
+    curriculum, random_graph = distill.get("curriculum"), distill.get("random_graph")
+    for source in SOURCES:
+        if source not in sources and isinstance(curriculum, dict):
+            curriculum.pop(source, None)
+    if "pseudo_random" not in sources and isinstance(random_graph, dict):
+        random_graph.pop("min_logit", None)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where each key was said."""
+
+    source: str
+    origins: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def of(self, keys: Iterable[str | int]) -> str:
+        """The option that set a key, or file and key; of several for a table, the last."""
+        keys = list(keys)
+        dotted = _dotted(keys)
+        for key, origin in self.origins.items():
+            if f"{dotted}.".startswith((f"{key}.", f"{key}[")) or key.startswith(f"{dotted}."):
+                return origin
+        names = [key for key in keys if isinstance(key, str)]
+        said = (self.files.get(".".join(names[:depth])) for depth in range(len(names), 0, -1))
+        file = next((file for file in said if file is not None), self.source)
+        return f"{file}, {dotted}" if dotted else self.source
 
 
 def parse_set(text: str) -> Override:
@@ -126,43 +209,13 @@ def dump_profile(profile: Profile) -> str:
     return re.sub(r",\n\s+", ", ", text)
 
 
-def shipped_profiles() -> dict[str, Path]:
-    """Name to file of the profiles that come with the program, such as `primekg/flykd`."""
-    package = Path(str(resources.files("flykd_console")))
-    installed, checkout = package / "_profiles", package.parent / "profiles"
-    root = installed if installed.is_dir() else checkout
-    return {str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.toml"))}
-
-
-def find_profile(path: str | Path) -> Path:
-    """The file of a profile: the path itself, or a shipped profile of that name.
-
-    Raises:
-        UserError: There is neither.
-    """
-    file = Path(path).expanduser()
-    if file.is_file():
-        return file
-    shipped = shipped_profiles()
-    name = str(path).removesuffix(".toml")
-    if name in shipped and not file.exists() and not str(path).endswith(".toml"):
-        return shipped[name]
-    if file.is_dir():
-        inside = next(iter(sorted(file.glob("*.toml"))), None)
-        raise UserError("is a folder, not a profile", str(path), f"Did you mean {inside}?" if inside else _HINT_LIST)
-    if file.exists():
-        raise UserError("is not a regular file", str(path), _HINT_LIST)
-    names = (name.removeprefix("profiles/"), file.stem)
-    near = [n for n in names if n in shipped] or difflib.get_close_matches(names[0], shipped, n=1)
-    near += [str(p) for p in _neighbours(file)]
-    raise UserError("there is no such profile", str(path), f"Did you mean {near[0]}?" if near else _HINT_LIST)
-
-
 def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> Iterator[str]:
     """Every dotted key of a profile that holds a value."""
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from known_keys(field.annotation, f"{prefix}{name}.")
+    for name, info in model.model_fields.items():
+        kinds = [info.annotation, *get_args(info.annotation)]  # a table may be optional
+        table = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if table is not None:
+            yield from known_keys(table, f"{prefix}{name}.")
         else:
             yield prefix + name
 
@@ -196,15 +249,7 @@ def _dotted(keys: Iterable[str | int]) -> str:
     return text
 
 
-def _where(keys: Iterable[str | int], source: str, origins: dict[str, str] | None) -> str:
-    dotted = _dotted(keys)
-    for key, origin in (origins or {}).items():
-        if f"{dotted}.".startswith((f"{key}.", f"{key}[")) or key.startswith(f"{dotted}."):
-            return origin
-    return f"{source}, {dotted}" if dotted else source
-
-
-def _explain(error: ValidationError, source: str, origins: dict[str, str] | None) -> UserError:
+def _explain(error: ValidationError, places: _Places) -> UserError:
     problems = error.errors(include_url=False)
     first = problems[0]
     keys = first["loc"]
@@ -257,7 +302,7 @@ def _explain(error: ValidationError, source: str, origins: dict[str, str] | None
     if len(problems) > 1:
         others = ", ".join(dict.fromkeys(_dotted(problem["loc"]) or "the whole" for problem in problems[1:4]))
         hint = f"{hint} And {len(problems) - 1} more{', first' if len(problems) > 4 else ''}: {others}.".strip()
-    return UserError(title, _where(keys, source, origins), hint)
+    return UserError(title, places.of(keys), hint)
 
 
 def _suggest_key(dotted: str) -> str:
@@ -265,7 +310,7 @@ def _suggest_key(dotted: str) -> str:
     known = list(known_keys())
     tables = sorted({key[:cut] for key in known for cut in range(len(key)) if key[cut] == "."})
     table, _, last = dotted.rpartition(".")
-    siblings = [key for key in known + tables if key.rpartition(".")[0] == table]
+    siblings = [key for key in [*known, *tables, EXTENDS] if key.rpartition(".")[0] == table]
     lasts = {key.rpartition(".")[2]: key for key in siblings}
     near = [lasts[match] for match in difflib.get_close_matches(last, lasts, n=1)]
     near = near or [key for key in known if key.rpartition(".")[2] == last]
@@ -273,12 +318,6 @@ def _suggest_key(dotted: str) -> str:
     if near:
         return f"Did you mean {' or '.join(near[:3])}?"
     return f"Known here: {', '.join(key.rpartition('.')[2] for key in siblings)}." if siblings else ""
-
-
-def _neighbours(file: Path) -> list[Path]:
-    folder = file.parent
-    names = [p.name for p in folder.glob("*.toml")] if folder.is_dir() else []
-    return [folder / name for name in difflib.get_close_matches(file.name, names, n=1)]
 
 
 def _shown(value: Any) -> str:

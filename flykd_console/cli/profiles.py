@@ -11,6 +11,13 @@ from flykd_console.errors import UserError
 
 app = typer.Typer(help="List, show, copy and check profiles.", no_args_is_help=True, rich_markup_mode="markdown")
 
+# What the folders of shipped profiles hold.
+_GROUPS = {
+    "embedded": "Every row of the paper's tables at laptop size, on the graph that comes with the program",
+    "primekg": "Every row of the paper's tables on PrimeKG, as the paper's text says",
+    "primekg/reference": "The same rows as the paper's published code does them",
+}
+
 _Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="A file, or the name of a shipped profile.")]
 _Settings = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Replace a key; may be repeated.")
@@ -19,24 +26,28 @@ _Settings = Annotated[
 
 @app.command("list")
 def listing() -> None:
-    """List the profiles that come with the program."""
-    from rich import box
+    """List the profiles that come with the program, by folder."""
     from rich.console import Console
     from rich.table import Table
 
-    from flykd_console.profile_io import load_profile, shipped_profiles
+    from flykd_console.profile_io import shipped_profiles
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("profile", style="bold", no_wrap=True)
-    table.add_column("graph", no_wrap=True)
-    table.add_column("seeds", justify="right")
-    table.add_column("epochs", justify="right")
-    table.add_column("what it is", overflow="fold")
-    for name, path in shipped_profiles().items():
-        profile = load_profile(path)
-        source = Path(profile.graph.source).name
-        table.add_row(name, source, str(len(profile.run.seeds)), str(profile.distill.epochs), _first_comment(path))
-    Console(highlight=False).print(table)
+    groups: dict[str, list[str]] = {}
+    for name in shipped_profiles():
+        groups.setdefault(name.rpartition("/")[0], []).append(name)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a pipe has no width; nothing is cut off for it
+    width = max(len(name) for name in shipped_profiles())
+    for group in sorted(groups):
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True, min_width=width)
+        table.add_column(overflow="fold")
+        for name in sorted(groups[group]):
+            table.add_row(name, _first_comment(shipped_profiles()[name]))
+        if group:
+            console.print(f"\n{_GROUPS.get(group, group)}")
+        console.print(table)
 
 
 @app.command()
@@ -54,6 +65,7 @@ def copy(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Copy a profile with its comments, to make one of your own from it."""
+    from flykd_console.profile_files import moved_text
     from flykd_console.profile_io import find_profile
     from flykd_console.runs.files import replace_file
 
@@ -63,7 +75,7 @@ def copy(
     if destination.exists() and not force:
         raise UserError("there is a file of this name", str(destination), "Choose another, or add --force.")
     try:
-        replace_file(destination, source.read_bytes())
+        replace_file(destination, moved_text(source).encode())
     except OSError as error:
         raise UserError(f"the copy cannot be written ({error.strerror})", str(destination)) from None
     typer.echo(f"Wrote {destination}. Check it after editing: flykd-console profiles check {destination}")

@@ -14,7 +14,7 @@ from flykd_console import __version__
 from flykd_console.cli import app as cli
 from flykd_console.cli.app import ENTRIES, main
 from flykd_console.errors import UserError
-from flykd_console.profile_io import load_profile
+from flykd_console.profile_io import load_profile, shipped_profiles
 from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
 
@@ -95,7 +95,7 @@ def test_errors_become_one_line_and_an_exit_code(
     def raising(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("flykd_console.profile_io.shipped_profiles", raising)
+    monkeypatch.setattr("flykd_console.profile_files.shipped_profiles", raising)
     assert call("profiles", "list") == code
     assert capsys.readouterr().err == line
 
@@ -210,8 +210,10 @@ def test_stop_orders_a_stop_and_lets_a_pause_go(two_runs: Path, capsys: pytest.C
 def test_profiles_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("profiles", "list") == 0
     out = capsys.readouterr().out
-    assert "primekg/flykd" in out
-    assert "2000" in out
+    lines = {line.split()[0]: line for line in out.splitlines() if line and line.split()[0] in shipped_profiles()}
+    assert set(lines) == set(shipped_profiles())
+    assert "drawn once" in lines["primekg/flykd-fixed-graph"]
+    assert out.index("embedded/lsp-2") < out.index("primekg/baseline") < out.index("primekg/reference/baseline")
 
 
 def test_show_prints_toml_that_resolves_to_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,6 +233,23 @@ def test_copy_keeps_the_comments_and_spares_files(tmp_path: Path, capsys: pytest
     assert call("profiles", "copy", "flykd", str(target), "--force") == 0
     assert load_profile(target) == load_profile("flykd")
     assert call("profiles", "copy", "flykd", str(tmp_path / "no" / "where.toml")) == 2
+
+
+@pytest.mark.parametrize("name", ["primekg/lsp-2", "embedded/lsp-2", "primekg/reference/basic-kd"])
+def test_a_copy_elsewhere_still_extends_what_the_original_did(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "mine.toml"
+    assert call("profiles", "copy", name, str(target)) == 0
+    assert load_profile(target) == load_profile(name)
+
+
+def test_a_copy_of_an_own_profile_extends_by_absolute_path(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "base.toml").write_text("[teacher]\ndim = 12\n")
+    (tmp_path / "a" / "mine.toml").write_text('extends = [\n  "base.toml",\n  "flykd",\n]\n')
+    target = tmp_path / "copy.toml"
+    assert call("profiles", "copy", str(tmp_path / "a" / "mine.toml"), str(target)) == 0
+    assert f'"{tmp_path / "a" / "base.toml"}", "flykd"]' in target.read_text()
+    assert load_profile(target) == load_profile(tmp_path / "a" / "mine.toml")
 
 
 def test_check_says_sound_or_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
