@@ -29,15 +29,21 @@ def mean_matrices(graph: MessageGraph, wanted: Wanted) -> dict[EdgeType, sp.csr_
         kept = at >= 0
         if not kept.any():
             continue
-        at, columns = at[kept], sources[kept]
-        degree = np.bincount(at, minlength=len(rows))
-        matrix = sp.csr_array(
-            ((1.0 / degree[at]).astype(np.float32), (at, columns)),
-            shape=(len(rows), graph.node_counts[edge_type.head]),
-        )
-        matrix.sum_duplicates()
-        matrices[edge_type] = matrix
+        if not kept.all():
+            at, sources = at[kept], sources[kept]
+        matrices[edge_type] = _mean_matrix(at, sources, (len(rows), graph.node_counts[edge_type.head]))
     return matrices
+
+
+def _mean_matrix(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> sp.csr_array:
+    """Row-normalised adjacency; an edge that stands twice has two entries."""
+    index = np.int32 if max(*shape, len(rows)) < 2**31 else np.int64
+    edges = np.arange(len(rows) + 1, dtype=index)
+    # Edge i has its one entry in column rows[i]; by columns, that lists each row's edges: a sort in linear time.
+    by_row = sp.csr_array((np.ones(len(rows), np.int8), rows.astype(index), edges), shape=(len(rows), shape[0])).tocsc()
+    degree = np.diff(by_row.indptr)
+    values = np.repeat(np.divide(1.0, degree, where=degree > 0, out=np.zeros(len(degree))), degree).astype(np.float32)
+    return sp.csr_array((values, columns[by_row.indices].astype(index), by_row.indptr), shape=shape)
 
 
 def source_nodes(matrices: Mapping[EdgeType, sp.csr_array]) -> dict[str, NDArray[np.int64]]:

@@ -7,6 +7,7 @@ the CSR product of MKL at these widths (`benchmarks/`), always in the same order
 from __future__ import annotations
 
 import warnings
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ class _Rows:
     def __init__(self, matrix: sp.csr_array, device: torch.device) -> None:
         matrix = sp.csr_array(matrix)
         index = np.int32 if max(*matrix.shape, matrix.nnz) < 2**31 else np.int64
-        self.offsets = torch.from_numpy(matrix.indptr.astype(index)).to(device)
-        self.columns = torch.from_numpy(matrix.indices.astype(index)).to(device)
-        self.values = torch.from_numpy(matrix.data.astype(np.float32)).to(device)
+        self.offsets = torch.from_numpy(matrix.indptr.astype(index, copy=False)).to(device)
+        self.columns = torch.from_numpy(matrix.indices.astype(index, copy=False)).to(device)
+        self.values = torch.from_numpy(matrix.data.astype(np.float32, copy=False)).to(device)
         self.shape: tuple[int, int] = matrix.shape
         self.csr = None
         if device.type != "cpu":
@@ -42,12 +43,19 @@ class _Rows:
 
 
 class FixedSparse:
-    """A constant sparse matrix, float32 [m, n], on a device, with its transpose."""
+    """A constant sparse matrix, float32 [m, n], on a device, with its transpose; either is prepared when first used."""
 
     def __init__(self, matrix: sp.csr_array, device: torch.device | str = "cpu") -> None:
         self.shape: tuple[int, int] = matrix.shape
-        self._rows = _Rows(matrix, torch.device(device))
-        self._columns = _Rows(sp.csr_array(matrix.T), torch.device(device))
+        self._matrix, self._device = sp.csr_array(matrix), torch.device(device)
+
+    @cached_property
+    def _rows(self) -> _Rows:
+        return _Rows(self._matrix, self._device)
+
+    @cached_property
+    def _columns(self) -> _Rows:
+        return _Rows(sp.csr_array(self._matrix.T), self._device)
 
     def product(self, dense: Tensor) -> Tensor:
         """Matrix @ dense [n, k], without a gradient."""
