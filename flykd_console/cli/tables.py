@@ -79,10 +79,13 @@ def _table(title: str | None, caption: str | None = None) -> Table:
 
 
 def _heading(results: Results, model: str) -> str:
-    """`teacher 130`, `baseline 80`, `flykd rgat 3×80`: the student goes by the method's name."""
+    """`teacher 130`, `baseline 80`, `flykd rgat 3×80` in two lines: the student goes by the method's name."""
     trained: list[ModelResult] = [models[model] for models in results.seeds.values() if model in models]
     name = results.method if model == "student" else model
-    return f"{name} {trained[0].shape}" if trained else name
+    if not trained:
+        return name
+    shape = trained[0].shape
+    return f"{name} {shape}" if shape.isdigit() else f"{name}\n{shape}"
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
