@@ -1,251 +1,33 @@
-"""A comparison as tables of text, the same for terminal, Markdown and HTML: a title, headings, rows, a caption."""
+"""A comparison as tables of text; they live where the dashboard can show them too."""
 
-from __future__ import annotations
+from flykd_console.dashboard.grids import (
+    Grid,
+    auprc_grids,
+    block_heading,
+    gain_grids,
+    grids,
+    interval_words,
+    mean_gain_grid,
+    ranking_grids,
+    relations_grid,
+    runs_grid,
+    spread_words,
+    worth_caption,
+    worth_grid,
+)
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-from flykd_console.dashboard.wording import DASH, grouped, per_cent, short_relation, signed, span
-from flykd_console.runs.comparison.figures import Block, Comparison, Gain, Interval, Row
-from flykd_console.runs.results import Spread
-
-_SEEDS_A_TABLE = 5
-_NAMED_IN_A_CELL = 5
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table. The first column is text and goes left, the others are numbers and go right; a cell may have two lines.
-
-    Attributes:
-        emphasised: Numbers of the columns that carry the result.
-    """
-
-    title: str
-    headings: list[str]
-    rows: list[list[str]]
-    caption: str = ""
-    emphasised: tuple[int, ...] = ()
-
-
-def block_heading(comparison: Comparison, index: int) -> str:
-    """What a block is of: graph, split, seeds and test pairs, in one line."""
-    block = comparison.blocks[index]
-    pairs = [positives + negatives for found in block.pairs.values() for positives, negatives in found.values()]
-    a_seed = grouped(sum(pairs) / len(block.seeds))
-    only = f", only tails in {comparison.only}" if comparison.only else ""
-    return f"{block.graph} · {block.split} · seeds {_joined(block.seeds)} · {a_seed} test pairs a seed{only}"
-
-
-def grids(block: Block) -> Iterator[Grid]:
-    """Every table of a block, in reading order."""
-    yield from auprc_grids(block)
-    if any(row.gain for row in block.rows):
-        yield from gain_grids(block)
-        yield mean_gain_grid(block)
-        yield worth_grid(block)
-    if any(row.rival for row in block.rows):
-        yield mean_gain_grid(block, rival=True)
-        yield worth_grid(block, rival=True)
-    yield relations_grid(block)
-    yield from ranking_grids(block)
-    yield runs_grid(block)
-
-
-def auprc_grids(block: Block) -> Iterator[Grid]:
-    """Test AUPRC of every model per seed, mean ± std, and the paper's mean ± std."""
-    chunks = _chunks(block.seeds)
-    for seeds in chunks:
-        last = seeds is chunks[-1]
-        yield Grid(
-            title="Test AUPRC, per cent" + _part(seeds, chunks),
-            headings=["model", *map(str, seeds), *(["mean ± std", "paper"] if last else [])],
-            rows=[
-                [
-                    row.label,
-                    *(per_cent(row.seeds[seed].macro_auprc) for seed in seeds),
-                    *([spread_words(row.auprc, 100), _paper_auprc(row)] if last else []),
-                ]
-                for row in block.rows
-            ],
-            caption="Macro AUPRC: the mean over the relations." if last else "",
-            emphasised=(len(seeds) + 1,) if last else (),
-        )
-
-
-def gain_grids(block: Block) -> Iterator[Grid]:
-    """Gains per seed in points, each with its interval over test pairs below it."""
-    chunks = _chunks(block.seeds)
-    rows = [(row, row.gain) for row in block.rows if row.gain]
-    for seeds in chunks:
-        last = seeds is chunks[-1]
-        yield Grid(
-            title="Gain over the same seed's baseline, points" + _part(seeds, chunks),
-            headings=["model", *map(str, seeds)],
-            rows=[
-                [
-                    row.label,
-                    *(f"{signed(g.seeds[s].points)}\n{interval_words(g.seeds[s].over_pairs, 1)}" for s in seeds),
-                ]
-                for row, g in rows
-            ],
-            caption="Below each gain: 95 % interval, paired bootstrap over that seed's test pairs." if last else "",
-        )
-
-
-def mean_gain_grid(block: Block, rival: bool = False) -> Grid:
-    """Mean ± std of the gain in points and in per cent, the paper's, and in how many seeds it is above zero."""
-    found = _gains(block, rival)
-    return Grid(
-        title=f"Against {found[0][1].over}, same seed: mean" if rival else "Gain, mean over the seeds",
-        headings=["model", "points", "per cent", *([] if rival else ["paper"]), "seeds won"],
-        rows=[
-            [
-                row.label,
-                spread_words(gain.points, sign=True),
-                spread_words(gain.percent, sign=True),
-                *([] if rival else [_paper_gain(gain)]),
-                f"{sum(one.points > 0 for one in gain.seeds.values())} of {len(gain.seeds)}",
-            ]
-            for row, gain in found
-        ],
-        emphasised=(1,),
-    )
-
-
-def worth_grid(block: Block, rival: bool = False) -> Grid:
-    """The three intervals of the mean gain, and the sign-flip test."""
-    found = _gains(block, rival)
-    return Grid(
-        title=f"Against {found[0][1].over}: what it is worth" if rival else "What the gain is worth, points",
-        headings=["model", "gain", "test pairs", "test tails", "seeds", "p"],
-        rows=[
-            [
-                row.label,
-                signed(gain.points.mean),
-                interval_words(gain.over_pairs),
-                interval_words(gain.over_tails),
-                interval_words(gain.over_seeds),
-                DASH if gain.sign_flip_p is None else f"{gain.sign_flip_p:.3f}",
-            ]
-            for row, gain in found
-        ],
-        caption=worth_caption(len(block.seeds)),
-        emphasised=(1,),
-    )
-
-
-def _gains(block: Block, rival: bool) -> list[tuple[Row, Gain]]:
-    chosen = [(row, row.rival if rival else row.gain) for row in block.rows]
-    return [(row, gain) for row, gain in chosen if gain]
-
-
-def worth_caption(seeds: int) -> str:
-    """What the intervals of the mean gain ask, and what they cannot say."""
-    least = 2 / 2**seeds
-    return (
-        "95 % intervals of the mean gain in points. Test pairs, test tails: had other pairs, or other tails with all "
-        "their pairs, been tested with these trained models (paired bootstrap). Seeds: had other seeds been drawn "
-        "(paired t). p: exact sign-flip test over seeds"
-        + (f", which cannot fall below {least:.4g} with {seeds} seeds" if 1 < seeds <= 16 else "")
-        + ". Not corrected for looking at several methods."
-    )
-
-
-def relations_grid(block: Block) -> Grid:
-    """AUPRC per relation, mean ± std, and what training took."""
-    return Grid(
-        title="Test AUPRC by relation, per cent",
-        headings=["model", "dim", *map(_relation, block.targets), "trained for"],
-        rows=[
-            [
-                row.label,
-                row.shape,
-                *(spread_words(row.relations[relation], 100) for relation in block.targets),
-                span(row.seconds),
-            ]
-            for row in block.rows
-        ],
-        caption="Training time is that of one seed, without pretraining.",
-    )
-
-
-def ranking_grids(block: Block) -> Iterator[Grid]:
-    """Ranking per tail, one table for each relation, where the runs measured it."""
-    for relation in block.targets:
-        rows = [row for row in block.rows if row.ranking.get(relation)]
-        metrics = list(dict.fromkeys(metric for row in rows for metric in row.ranking[relation]))
-        if metrics:
-            yield Grid(
-                title=f"Ranking per tail: {relation}",
-                headings=["model", *(metric.replace("_", " ") for metric in metrics)],
-                rows=[[row.label, *(_metric(row.ranking[relation].get(metric)) for metric in metrics)] for row in rows],
-                caption="Each test tail's heads ranked among all that training did not show with it; mean over tails.",
-            )
-
-
-def runs_grid(block: Block) -> Grid:
-    """Which run is which, the paper's row that its settings repeat, and settings in which the runs differ."""
-    return Grid(
-        title="Runs",
-        headings=["run", "method", "the paper's row", *(["trained with"] if block.runs[0].differs else [])],
-        rows=[
-            [run.name, run.label, run.paper_row or "none", *([_settings(run.differs)] if run.differs else [])]
-            for run in block.runs
-        ],
-    )
-
-
-def spread_words(spread: Spread | None, scale: float = 1.0, sign: bool = False) -> str:
-    """Mean ± deviation, two decimals; the mean alone for one seed."""
-    if spread is None:
-        return DASH
-    mean = signed(scale * spread.mean) if sign else f"{scale * spread.mean:.2f}"
-    return mean if spread.std is None else f"{mean} ± {scale * spread.std:.2f}"
-
-
-def interval_words(interval: Interval | None, digits: int = 2) -> str:
-    """[−0.75, +0.31]."""
-    return DASH if interval is None else f"[{signed(interval.low, digits)}, {signed(interval.high, digits)}]"
-
-
-def _chunks(seeds: list[int]) -> list[list[int]]:
-    return [seeds[i : i + _SEEDS_A_TABLE] for i in range(0, len(seeds), _SEEDS_A_TABLE)]
-
-
-def _part(seeds: list[int], chunks: list[list[int]]) -> str:
-    return f" (seeds {_joined(seeds)})" if len(chunks) > 1 else ""
-
-
-def _joined(seeds: Sequence[int]) -> str:
-    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]}–{seeds[-1]}"
-    return ", ".join(map(str, seeds))
-
-
-def _paper_auprc(row: Row) -> str:
-    paper = row.paper
-    if paper is None or paper.mean is None or paper.std is None:
-        return DASH
-    return f"{100 * paper.mean:.2f} ± {100 * paper.std:.2f}"
-
-
-def _paper_gain(gain: Gain) -> str:
-    return DASH if gain.paper is None else f"{signed(gain.paper[0])} ± {gain.paper[1]:.2f}"
-
-
-def _relation(name: str) -> str:
-    return name if len(name) <= 18 else short_relation(name)
-
-
-def _metric(spread: Spread | None) -> str:
-    if spread is None:
-        return DASH
-    # Counts and ranks stand as they are, shares in per cent.
-    return spread_words(spread, 1.0 if spread.mean > 1 else 100)
-
-
-def _settings(values: dict[str, object]) -> str:
-    lines = [f"{key} = {value}" for key, value in values.items()]
-    rest = len(lines) - _NAMED_IN_A_CELL
-    return "\n".join(lines[:_NAMED_IN_A_CELL] + ([f"and {rest} more"] if rest > 0 else []))
+__all__ = [
+    "Grid",
+    "auprc_grids",
+    "block_heading",
+    "gain_grids",
+    "grids",
+    "interval_words",
+    "mean_gain_grid",
+    "ranking_grids",
+    "relations_grid",
+    "runs_grid",
+    "spread_words",
+    "worth_caption",
+    "worth_grid",
+]
