@@ -16,6 +16,11 @@ _SINGLES = (
     ("Losses", ("losses",)), ("Weights", ("weights",)), ("AUPRC", ("auprc",)), ("Seeds", ("seeds",)),
     ("Load", ("resources",)), ("Log", ("log",)),
 )  # fmt: skip
+_RATES = {
+    ("Losses", ("weights", "losses")): ("Rates", ("rate", "speed")),
+    ("Losses", ("losses",)): ("Speed", ("speed",)),
+    ("Weights", ("weights",)): ("Rate", ("rate",)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,13 @@ class Arrangement:
     side_by_side: bool = False
 
 
-def arrange(width: int, height: int, focus: str, full: bool) -> Arrangement:
+def _groups(width: int, height: int, rates: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The tabs of a terminal too small for columns."""
+    groups = _PAIRS if height >= _PAIRS_FROM_HEIGHT or width >= NARROW_BELOW else _SINGLES
+    return tuple(_RATES.get(group, group) for group in groups) if rates else groups
+
+
+def arrange(width: int, height: int, focus: str, full: bool, rates: bool = False) -> Arrangement:
     """The arrangement for a terminal of this size.
 
     Args:
@@ -46,6 +57,7 @@ def arrange(width: int, height: int, focus: str, full: bool) -> Arrangement:
         height: Rows.
         focus: The panel that has the focus; its tab is shown.
         full: Whether that panel fills the screen.
+        rates: Learning rate and speed take the place of the weights (columns), or of weights and losses (tabs).
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return Arrangement("tiny", ())
@@ -53,24 +65,24 @@ def arrange(width: int, height: int, focus: str, full: bool) -> Arrangement:
         return Arrangement("full", (focus,))
     if width >= NARROW_BELOW and height >= _COLUMNS_FROM_HEIGHT:
         extra = width >= WIDE_FROM or height >= _EXTRA_FROM_HEIGHT
-        return Arrangement("columns", tuple(p for p in PANELS if extra or p not in ("rate", "speed")))
-    groups = _PAIRS if height >= _PAIRS_FROM_HEIGHT or width >= NARROW_BELOW else _SINGLES
+        gone = () if extra else ("weights",) if rates else ("rate", "speed")
+        return Arrangement("columns", tuple(p for p in PANELS if p not in gone))
+    groups = _groups(width, height, rates)
     tab = next((i for i, (_, panels) in enumerate(groups) if focus in panels), 0)
     names = tuple(name for name, _ in groups)
     return Arrangement("tabs", groups[tab][1], names, tab, side_by_side=width >= NARROW_BELOW)
 
 
-def ring(width: int, height: int) -> tuple[str, ...]:
+def ring(width: int, height: int, rates: bool = False) -> tuple[str, ...]:
     """The panels in the order in which `tab` goes through them, those behind other tabs included."""
-    base = arrange(width, height, PANELS[0], False)
+    base = arrange(width, height, PANELS[0], False, rates)
     if base.mode == "columns":
         return base.visible
-    groups = _SINGLES if len(base.tabs) == len(_SINGLES) else _PAIRS
-    return tuple(panel for _, panels in groups for panel in panels)
+    return tuple(panel for _, panels in _groups(width, height, rates) for panel in panels)
 
 
-def first_of_tab(width: int, height: int, tab: int) -> str | None:
+def first_of_tab(width: int, height: int, tab: int, rates: bool = False) -> str | None:
     """The panel to focus for a tab chosen by its number."""
     base = arrange(width, height, PANELS[0], False)
-    groups = _SINGLES if len(base.tabs) == len(_SINGLES) else _PAIRS
+    groups = _groups(width, height, rates)
     return groups[tab][1][-1] if base.tabs and 0 <= tab < len(groups) else None

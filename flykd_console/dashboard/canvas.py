@@ -64,9 +64,13 @@ def linear_ticks(low: float, high: float, count: int) -> list[float]:
         return [low]
     rough = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * power for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * power >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    ticks: list[float] = []
+    # One value alone says nothing about the scale: then the next finer steps.
+    for step in sorted((s * power for s in (0.5, 1.0, 2.0, 2.5, 5.0, 10.0) if s * power <= rough * 10), reverse=True):
+        if step > rough * 0.999 or len(ticks) < 2:
+            first = math.ceil(low / step - 1e-9)
+            ticks = [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    return ticks
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from flykd_console.dashboard.series import Series, Smoothed
 from flykd_console.dashboard.state import MODELS, DashboardState, StageState, Status
 from flykd_console.dashboard.wording import loss_words, per_cent, short_loss
 
-CURVE_ORDER = ("original", "pseudo_train", "pseudo_random")
+CURVE_ORDER = (
+    "original", "pseudo_train", "pseudo_random", "lsp", "hidden", "anchor_rank", "anchor_distribution",
+)  # fmt: skip
 _LADDER = 8
 
 
@@ -30,6 +32,8 @@ class View:
         band: Mean ± std over the seeds.
         model: Whose AUPRC is shown, None for the model in training.
         seed: The seed that the others are faded for, None for none.
+        focus: Name of the curve that the others are faded for, None for none.
+        clip: Cut outliers off.
     """
 
     log_y: bool = False
@@ -39,6 +43,8 @@ class View:
     band: bool = False
     model: str | None = None
     seed: int | None = None
+    focus: str | None = None
+    clip: bool = True
     cache: dict[int, tuple[Series, float, Smoothed]] = field(default_factory=dict)
 
     def smoothed(self, series: Series) -> Floats:
@@ -49,6 +55,14 @@ class View:
                 self.cache.clear()
             known = self.cache[id(series)] = (series, self.smoothing, Smoothed(series, self.smoothing))
         return as_array(known[2].y)
+
+
+def brought_out(spec: ChartSpec, view: View) -> ChartSpec:
+    """The spec with the reader's wishes that every chart knows: one curve brought out, outliers shown or cut off."""
+    if view.focus is not None and any(curve.name == view.focus for curve in spec.curves):
+        faded = (replace(curve, faded=curve.name != view.focus) for curve in spec.curves)
+        spec = replace(spec, curves=tuple(faded))
+    return spec if view.clip else replace(spec, clip=False)
 
 
 def full_range(epoch: float, epochs: float) -> tuple[float, float]:
@@ -71,6 +85,12 @@ def _ordered(names: list[str]) -> list[str]:
     return known + [name for name in names if name not in known and name != "total"]
 
 
+def _colour(name: str, names: list[str], look: Look) -> str:
+    """A loss keeps its colour whatever other losses a method has."""
+    others = [other for other in names if other not in CURVE_ORDER]
+    return look.curve(CURVE_ORDER.index(name) if name in CURVE_ORDER else len(CURVE_ORDER) + others.index(name))
+
+
 def weights(state: DashboardState, view: View, look: Look) -> ChartSpec:
     """The whole curriculum of the three loss weights, marked where training is."""
     found = state.schedule()
@@ -84,11 +104,11 @@ def weights(state: DashboardState, view: View, look: Look) -> ChartSpec:
     high = max((points[-1][0] for points in schedule.values() if points), default=1.0)
     low, high = view.zoom or (0.0, high)
     curves = []
-    for i, name in enumerate(names):
+    for name in names:
         points = np.array(schedule[name], dtype=np.float64).reshape(-1, 2)
         at_now = float(np.interp(now or 0.0, points[:, 0], points[:, 1])) if len(points) else math.nan
         curves.append(
-            Curve(loss_words(name), short_loss(name), points[:, 0], points[:, 1], look.curve(i),
+            Curve(loss_words(name), short_loss(name), points[:, 0], points[:, 1], _colour(name, names, look),
                   value=f"{at_now:.2f}" if live else "")
         )  # fmt: skip
     return ChartSpec(
@@ -114,8 +134,8 @@ def losses(state: DashboardState, view: View, look: Look, stage: StageState | No
     curves = []
     if len(names) > 1:
         curves = [
-            _curve(view, stage.losses[name], loss_words(name), short_loss(name), look.curve(i))
-            for i, name in enumerate(names)
+            _curve(view, stage.losses[name], loss_words(name), short_loss(name), _colour(name, names, look))
+            for name in names
         ]
     total = stage.losses.get("total") or stage.losses[names[0]]
     name = "total" if len(names) > 1 else "loss"

@@ -5,13 +5,17 @@ Pure: the same spec, size and look give the same rows, on a screen, in a saved p
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from flykd_console.dashboard.canvas import Axis, Canvas, decimate, tick_words
 from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve, Ink, Row
 from flykd_console.dashboard.legend import legend
 from flykd_console.dashboard.page import Page, end_labels, set_markers
 from flykd_console.dashboard.palette import Look
-from flykd_console.dashboard.scales import column_of, columns_above, row_of, visible, y_axis_of
-from flykd_console.dashboard.wording import clipped
+from flykd_console.dashboard.scales import Piece, column_of, columns_where, row_of, visible, y_axis_of
+from flykd_console.dashboard.wording import clipped, grouped
 
 __all__ = ["GUTTER", "ChartSpec", "Curve", "Ink", "Row", "draw", "plot_width"]
 
@@ -23,18 +27,22 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
     shown = [c for c in spec.curves if len(c.x)]
     if width < 20 or height < 3 or not shown:
         return _message(spec.empty, width, height, look)
+    x_axis = Axis(spec.x_low, spec.x_high)
+    plot_w = plot_width(spec, width)
+    margin = width - GUTTER - plot_w
+    if plot_w < _MIN_PLOT[0]:
+        return _message(spec.empty, width, height, look)
+    pieces = [visible(c, spec, 2 * plot_w) for c in shown]
+    y_axis, cut = y_axis_of(spec, pieces)
+    marks, remark = _marks(pieces, cut, x_axis, plot_w)
+    spec = replace(spec, note="  ".join(filter(None, (spec.note, remark))))
     most = 2 if height >= (11 if spec.cursor is None else 7) else 1
     head = legend(shown, spec, width, most, look) if height >= 5 else []
     legend_rows = len(head)
     axis_rows = 2 if height >= 9 else 1
-    plot_w, plot_h = plot_width(spec, width), height - legend_rows - axis_rows
-    margin = width - GUTTER - plot_w
-    if plot_w < _MIN_PLOT[0] or plot_h < _MIN_PLOT[1]:
+    plot_h = height - legend_rows - axis_rows
+    if plot_h < _MIN_PLOT[1]:
         return _message(spec.empty, width, height, look)
-
-    pieces = [visible(c, spec, 2 * plot_w) for c in shown]
-    y_axis, clipped_high = y_axis_of(spec, pieces)
-    x_axis = Axis(spec.x_low, spec.x_high)
 
     canvas = Canvas(plot_w, plot_h)
     inks: list[Ink] = []
@@ -59,10 +67,10 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
         page.grid(row, Ink(look.faint))
     if spec.now is not None:
         page.vertical(column_of(x_axis, spec.now, plot_w), "│", "now", Ink(look.accent, bold=True))
-    if spec.cursor is not None:
+    if spec.cursor is not None and spec.x_low <= spec.cursor <= spec.x_high:
         page.vertical(column_of(x_axis, spec.cursor, plot_w), "┊", "", Ink(look.foreground))
-    for column in columns_above(pieces, clipped_high, x_axis, plot_w):
-        page.write(0, column, "▴", Ink(look.muted))
+    for at_top, column, sign in marks:
+        page.write(0 if at_top else plot_h - 1, column, sign, Ink(look.foreground))
     set_markers(page, pieces, x_axis, y_axis, look)
     if margin:
         end_labels(page, pieces, x_axis, y_axis, look)
@@ -74,6 +82,23 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
         rows.append([(scale, Ink(look.muted)), *page.row(row, look)])
     rows.extend(_x_axis_rows(x_axis, plot_w, margin, axis_rows, look))
     return rows
+
+
+def _marks(pieces: list[Piece], cut: float | None, x_axis: Axis, width: int) -> tuple[list[tuple[bool, int, str]], str]:
+    """Signs for what is not drawn: `▴` in the top row where values were cut off, `×` in the last where none is finite.
+
+    Returns:
+        (in the top row, column, sign) of each, and the remark that explains them.
+    """
+    found, remarks = [], []
+    if cut is not None:
+        columns, count = columns_where(pieces, x_axis, width, lambda y: y > cut)
+        found += [(True, column, "▴") for column in columns]
+        remarks += [f"▴ {grouped(count)} above"] if count else []
+    columns, count = columns_where(pieces, x_axis, width, np.isnan)
+    found += [(False, column, "×") for column in columns]
+    remarks += [f"× {grouped(count)} not finite"] if count else []
+    return found, "  ".join(remarks)
 
 
 def plot_width(spec: ChartSpec, width: int) -> int:

@@ -51,7 +51,9 @@ def _legend_item(curve: Curve, spec: ChartSpec, long_name: bool, digits: int, lo
 def _value_words(curve: Curve, spec: ChartSpec, digits: int) -> str:
     if spec.cursor is not None:
         index = int(np.searchsorted(curve.x, spec.cursor, side="right")) - 1
-        value = float(curve.y[index]) if index >= 0 else math.nan
+        # Beyond its newest point a curve has no value yet.
+        ended = spec.cursor > curve.x[-1] + np.max(np.diff(curve.x[-8:]), initial=1.0)
+        value = float(curve.y[index]) if index >= 0 and not ended else math.nan
     elif curve.value is not None:
         return curve.value
     else:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flykd_console.dashboard.canvas import Axis, Floats, decimate
 from flykd_console.dashboard.chart_spec import ChartSpec, Curve
+
+Mask = NDArray[np.bool_]
 
 # Below float32's smallest normal number a logarithmic axis has no ticks to offer.
 _LEAST_ON_LOG = 1e-37
@@ -25,12 +29,13 @@ class Piece:
     label: str
     colour: str
     faded: bool
+    raw_y: Floats
     marker: str = ""
 
 
 def visible(curve: Curve, spec: ChartSpec, columns: int) -> Piece:
     x, y = decimate(curve.x, curve.y, spec.x_low, spec.x_high, columns)
-    return Piece(x, y, curve.x, curve.raw, curve.label, curve.colour, curve.faded, curve.marker)
+    return Piece(x, y, curve.x, curve.raw, curve.label, curve.colour, curve.faded, curve.y, curve.marker)
 
 
 def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]:
@@ -64,12 +69,19 @@ def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]
     return Axis(low - pad if low - pad >= 0 or low < 0 else 0.0, high + pad), cut
 
 
-def columns_above(pieces: list[Piece], cut: float | None, axis: Axis, width: int) -> list[int]:
-    if cut is None:
-        return []
-    return sorted(
-        {column_of(axis, float(x), width) for p in pieces for x in p.x[p.y > cut] if axis.low <= x <= axis.high}
-    )
+def columns_where(
+    pieces: list[Piece], axis: Axis, width: int, wanted: Callable[[Floats], Mask]
+) -> tuple[list[int], int]:
+    """Columns in which a curve, before smoothing, has values that are `wanted`, and how many such values there are."""
+    columns: set[int] = set()
+    count = 0
+    for piece in pieces:
+        values = piece.raw_y if piece.raw is None else piece.raw
+        inside = (piece.raw_x >= axis.low) & (piece.raw_x <= axis.high) & wanted(values)
+        count += int(inside.sum())
+        places = np.clip(np.floor((axis.position(piece.raw_x[inside]) * (2 * width - 1) + 0.5) / 2), 0, width - 1)
+        columns.update(np.unique(places.astype(np.int64)).tolist())
+    return sorted(columns), count
 
 
 def row_of(axis: Axis, value: float, height: int) -> int:

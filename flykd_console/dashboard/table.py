@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from flykd_console.dashboard.scores import ModelScore, model_score, seed_words
+from flykd_console.dashboard.spark import whole
 from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.dashboard.wording import per_cent, signed
 from flykd_console.runs.results import Gain, ModelResult, ModelSummary, Scores, Spread, gain, summarise
@@ -19,6 +20,7 @@ class SeedRow:
         gain: Student against baseline, both on the same part.
         gain_on_test: That part is the test.
         words: What the seed is doing.
+        spark: Validation AUPRC of its last model so far, one line high.
     """
 
     seed: int
@@ -26,17 +28,53 @@ class SeedRow:
     gain: Gain | None = None
     gain_on_test: bool = False
     words: str = ""
+    spark: str = ""
 
 
-def seed_rows(state: DashboardState) -> list[SeedRow]:
-    """The rows in the run's order."""
+def seed_rows(state: DashboardState, spark: int = 0) -> list[SeedRow]:
+    """The rows in the run's order; `spark`: cells for a row's curve."""
     rows = []
+    sparks = _sparks(state, spark) if spark else {}
     for seed in state.seeds:
         scores = {m: score for m in MODELS if (score := model_score(state, seed, m)) is not None}
         on_test = all(m in scores and scores[m].on_test for m in ("baseline", "student"))
         found = gain(models_of(state, seed, "test" if on_test else "validation"))
-        rows.append(SeedRow(seed, scores, found, on_test, seed_words(state, seed)))
+        rows.append(SeedRow(seed, scores, found, on_test, seed_words(state, seed), sparks.get(seed, "")))
     return rows
+
+
+def _sparks(state: DashboardState, width: int) -> dict[int, str]:
+    """A curve for each seed: of its newest model with evaluations; all on one scale, so that rows can be compared."""
+    shown = {}
+    for seed in state.seeds:
+        found = [stage for m in reversed(MODELS) if (stage := state.get(seed, m)) is not None]
+        newest = next((stage for stage in found if len(stage.validation) >= 2), None)
+        if newest is not None:
+            shown[seed] = newest
+    values = [y for stage in shown.values() for y in stage.validation.y if y == y]
+    if not values:
+        return {}
+    low, high = min(values), max(values)
+    return {seed: whole(stage.validation, width, stage.epochs, low, high) for seed, stage in shown.items()}
+
+
+def sorted_rows(rows: list[SeedRow], key: str, downwards: bool) -> list[SeedRow]:
+    """The rows by a column of the table; those that have nothing there come last."""
+
+    def value(row: SeedRow) -> float | str | None:
+        if key in MODELS:
+            return row.scores[key].macro if key in row.scores else None
+        if key in ("points", "percent"):
+            return None if row.gain is None else row.gain.points if key == "points" else row.gain.percent
+        if key.startswith("relation "):
+            return (
+                row.scores["student"].relations.get(key.removeprefix("relation ")) if "student" in row.scores else None
+            )
+        return row.words if key == "state" else float(row.seed)
+
+    known = [(found, row) for row in rows if (found := value(row)) is not None]
+    missing = [row for row in rows if value(row) is None]
+    return [row for _, row in sorted(known, key=lambda pair: pair[0], reverse=downwards)] + missing
 
 
 def summary(state: DashboardState) -> dict[str, ModelSummary]:

@@ -15,8 +15,14 @@ _STAGE_WORDS = {
     "student": "student, distilling",
 }
 _SHORT_STAGE_WORDS = {"pretrain-teacher": "pretrain", "pretrain-student": "pretrain"}
-_LOSS_WORDS = {"pseudo_train": "pseudo on train", "pseudo_random": "pseudo on random"}
-_SHORT_LOSS_WORDS = {"original": "orig", "pseudo_train": "train", "pseudo_random": "rand"}
+_LOSS_WORDS = {
+    "pseudo_train": "pseudo on train", "pseudo_random": "pseudo on random", "lsp": "LSP", "hidden": "hidden layers",
+    "anchor_rank": "anchor rank", "anchor_distribution": "anchor distribution",
+}  # fmt: skip
+_SHORT_LOSS_WORDS = {
+    "original": "orig", "pseudo_train": "train", "pseudo_random": "rand", "lsp": "lsp", "hidden": "hid",
+    "anchor_rank": "arank", "anchor_distribution": "adist",
+}  # fmt: skip
 _RELATION_WORDS = {"contraindication": "contra", "indication": "indic", "off-label use": "off-label"}
 
 

@@ -21,6 +21,8 @@ class ChartActions(FollowingApp):
                 chart.next_smoothing()
             case "zoom":
                 chart.zoom_by(0.5)
+            case "out":
+                chart.zoom_by(2.0)
             case "reset":
                 chart.reset()
             case "inspect":
@@ -29,6 +31,10 @@ class ChartActions(FollowingApp):
                 chart.move(-1)
             case "right":
                 chart.move(1)
+            case "curve":
+                chart.next_curve()
+            case "clip":
+                chart.toggle_clip()
 
     def action_log_y(self) -> None:
         self._chart_action("log")
@@ -38,6 +44,15 @@ class ChartActions(FollowingApp):
 
     def action_zoom(self) -> None:
         self._chart_action("zoom")
+
+    def action_zoom_out(self) -> None:
+        self._chart_action("out")
+
+    def action_focus_curve(self) -> None:
+        self._chart_action("curve")
+
+    def action_clip(self) -> None:
+        self._chart_action("clip")
 
     def action_zoom_reset(self) -> None:
         self._chart_action("reset")

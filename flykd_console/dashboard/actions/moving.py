@@ -27,6 +27,20 @@ class MoveActions(FollowingApp):
         self.main.choose_tab(tab)
         self.draw()
 
+    def action_rates(self) -> None:
+        if not self.main.toggle_rates():
+            self.notify("Learning rate and speed are on the screen already", timeout=3)
+        self.draw()
+
+    def action_sort(self) -> None:
+        self.main.seeds.sort_next()
+
+    def action_turn(self) -> None:
+        self.main.seeds.turn()
+
+    def action_level(self) -> None:
+        self.main.query_one(LogPanel).next_level()
+
     def action_full(self) -> None:
         self.main.toggle_full()
         self.draw()

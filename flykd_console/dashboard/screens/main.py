@@ -31,6 +31,7 @@ class MainScreen(Screen[None]):
         super().__init__(id="main")
         self.focused_panel = "losses"
         self.full = False
+        self.rates = False
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(id="header")
@@ -62,7 +63,7 @@ class MainScreen(Screen[None]):
     def rearrange(self) -> None:
         """Put the panels where they belong at this size."""
         width, height = self.app.size
-        plan = arrange(width, height, self.focused_panel, self.full)
+        plan = arrange(width, height, self.focused_panel, self.full, self.rates)
         for mode in _MODES:
             self.set_class(plan.mode == mode, f"mode-{mode}")
         self.set_class(plan.side_by_side, "side-by-side")
@@ -97,13 +98,13 @@ class MainScreen(Screen[None]):
 
     def step_focus(self, direction: int) -> None:
         """Focus the next or the previous panel."""
-        panels = PANELS if self.full else ring(*self.app.size)
+        panels = PANELS if self.full else ring(*self.app.size, self.rates)
         at = panels.index(self.focused_panel) if self.focused_panel in panels else 0
         self.focus_panel(panels[(at + direction) % len(panels)])
 
     def choose_tab(self, tab: int) -> None:
         """Show a tab by its place."""
-        panel = first_of_tab(*self.app.size, tab)
+        panel = first_of_tab(*self.app.size, tab, self.rates)
         if panel is not None and not self.full:
             self.focus_panel(panel)
 
@@ -113,6 +114,14 @@ class MainScreen(Screen[None]):
             widget = widget.parent if isinstance(widget.parent, Widget) else None
         if widget is not None and widget.id is not None:
             self.focused_panel = widget.id
+
+    def toggle_rates(self) -> bool:
+        """Learning rate and speed instead of weights and losses, or back; False where all of them are there anyway."""
+        if {"rate", "weights", "losses"} <= set(ring(*self.app.size)):
+            return False
+        self.rates = not self.rates
+        self.focus_panel("speed" if self.rates else "losses")
+        return True
 
     def toggle_full(self) -> None:
         """One panel on the whole screen, or all of them."""
@@ -125,6 +134,10 @@ class MainScreen(Screen[None]):
         """The focused chart, None where the focus is elsewhere."""
         widget = self.query_one(f"#{self.focused_panel}")
         return widget if isinstance(widget, ChartPanel) else None
+
+    @property
+    def seeds(self) -> SeedsPanel:
+        return self.query_one(SeedsPanel)
 
     # Drawing.
 
@@ -158,6 +171,12 @@ class MainScreen(Screen[None]):
         self.query_one(Banner).show(notice, width, actions)
         self.query_one(ProgressBar).show(state, run, phase, width)
         self.query_one(FooterBar).show(labels, width, actions)
+
+    def on_chart_panel_read(self, event: ChartPanel.Read) -> None:
+        """One reading line for every chart: the same epoch everywhere."""
+        for chart in self.query(ChartPanel):
+            if chart is not event.chart:
+                chart.read_at(event.epoch)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         seeds = self.query_one(SeedsPanel)

@@ -10,6 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -47,6 +48,17 @@ class ChartPanel(Widget, can_focus=True):
 
     ALLOW_SELECT = False
 
+    class Read(Message):
+        """The reading line was set, moved or taken away by hand: other charts follow it.
+
+        Attributes:
+            epoch: Where it stands, None where it is gone.
+        """
+
+        def __init__(self, chart: ChartPanel, epoch: float | None) -> None:
+            super().__init__()
+            self.chart, self.epoch = chart, epoch
+
     def __init__(self, name: str, recipe: str, title: str, *, log_y: bool = False, smoothing: float = 0.0) -> None:
         super().__init__(id=name, classes="panel")
         self.recipe, self.title = recipe, title
@@ -57,6 +69,8 @@ class ChartPanel(Widget, can_focus=True):
         self.cursor: float | None = None
         self.pinned = False
         self.seed: int | None = None
+        self.curve: str | None = None
+        self.clip = True
         self.border_title = title
         self.spec: ChartSpec | None = None
         self._state: DashboardState | None = None
@@ -103,6 +117,7 @@ class ChartPanel(Widget, can_focus=True):
         remarks += ["log"] if self.log_y else []
         remarks += [f"smooth {self.smoothing:g}"] if self.smoothing else []
         remarks += ["mean ± std"] if self.band else []
+        remarks += [self.curve] if self.curve is not None else []
         remarks += ["zoomed"] if self.zoom else []
         return self.title + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "")
 
@@ -116,6 +131,7 @@ class ChartPanel(Widget, can_focus=True):
         view = self._view
         view.log_y, view.smoothing, view.zoom, view.cursor = self.log_y, self.smoothing, self.zoom, self.cursor
         view.band, view.model, view.seed = self.band, self.model, self.seed
+        view.focus, view.clip = self.curve, self.clip
         return view
 
     def rows(self, width: int, height: int, dark: bool) -> list[Row]:
@@ -133,7 +149,7 @@ class ChartPanel(Widget, can_focus=True):
         from flykd_console.dashboard import charts
 
         recipe: Recipe = getattr(charts, self.recipe)
-        return recipe(state, view, colours)
+        return charts.brought_out(recipe(state, view, colours), view)
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
@@ -151,6 +167,17 @@ class ChartPanel(Widget, can_focus=True):
 
     def toggle_log(self) -> None:
         self.log_y = not self.log_y
+        self.redraw()
+
+    def toggle_clip(self) -> None:
+        self.clip = not self.clip
+        self.redraw()
+
+    def next_curve(self) -> None:
+        """Bring out the next curve, after the last one all of them."""
+        names = [curve.name for curve in self.spec.curves] if self.spec is not None else []
+        after = names.index(self.curve) + 1 if self.curve in names else 0
+        self.curve = names[after] if after < len(names) and len(names) > 1 else None
         self.redraw()
 
     def next_smoothing(self) -> None:
@@ -175,8 +202,10 @@ class ChartPanel(Widget, can_focus=True):
         self.redraw()
 
     def reset(self) -> None:
-        """The whole chart, without reading line."""
-        self.zoom = self.cursor = None
+        """The whole chart, every curve of it, without reading line."""
+        self.zoom = self.cursor = self.curve = None
+        if self.pinned:
+            self.post_message(self.Read(self, None))
         self.pinned = False
         self.redraw()
 
@@ -187,7 +216,8 @@ class ChartPanel(Widget, can_focus=True):
         low, high = self.spec.x_low, self.spec.x_high
         if self.cursor is not None:
             step = max(1.0, (high - low) / max(1, 2 * self.size.width))
-            self.cursor = min(high, max(low, self.cursor + direction * step))
+            self.cursor, self.pinned = min(high, max(low, self.cursor + direction * step)), True
+            self.post_message(self.Read(self, self.cursor))
         elif self.zoom is not None:
             full_low, full_high = self._full()
             shift = direction * _PAN * (high - low)
@@ -201,6 +231,12 @@ class ChartPanel(Widget, can_focus=True):
             return
         self.pinned = self.cursor is None
         self.cursor = self._newest(self.spec.x_low, self.spec.x_high) if self.pinned else None
+        self.post_message(self.Read(self, self.cursor))
+        self.redraw()
+
+    def read_at(self, epoch: float | None) -> None:
+        """Follow another chart's reading line."""
+        self.cursor, self.pinned = epoch, epoch is not None
         self.redraw()
 
     def _full(self) -> tuple[float, float]:
@@ -245,6 +281,7 @@ class ChartPanel(Widget, can_focus=True):
         at = self._at(offset.x) if offset is not None else None
         if at is not None and self.has_focus:
             self.pinned, self.cursor = True, at
+            self.post_message(self.Read(self, at))
             self.redraw()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:

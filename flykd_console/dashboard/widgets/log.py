@@ -21,6 +21,12 @@ from flykd_console.dashboard.state import LOG_LINES, DashboardState, LogLine
 _TIME = 9
 _PREFIX = {"warning": "warning: ", "error": "error: ", "debug": "debug: "}
 LEVELS = ("all", "warning", "error")
+_LOUD = {"all": ("debug", "info", "warning", "error"), "warning": ("warning", "error"), "error": ("error",)}
+
+
+def loud_enough(line: LogLine, level: str) -> bool:
+    """Whether a line is of a level or a worse one."""
+    return line.level in _LOUD[level]
 
 
 def matches(line: LogLine, wanted: str) -> bool:
@@ -44,6 +50,7 @@ class LogView(ScrollView, can_focus=True):
         super().__init__(id="log-view")
         self._state: DashboardState | None = None
         self._wanted = ""
+        self._level = "all"
         self._seen = 0
         self._lines: list[tuple[str, str, str]] = []
         self._width = 0
@@ -61,6 +68,11 @@ class LogView(ScrollView, can_focus=True):
     def search(self, wanted: str) -> None:
         """Show only lines that match."""
         self._wanted = wanted
+        self._rebuild()
+
+    def show_level(self, level: str) -> None:
+        """Show only lines of a level or a worse one."""
+        self._level = level
         self._rebuild()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -89,7 +101,7 @@ class LogView(ScrollView, can_focus=True):
             self._lines, fresh, self.matched = [], len(state.log), 0
         for i in range(len(state.log) - fresh, len(state.log)):
             line = state.log[i]
-            if not self._wanted or matches(line, self._wanted):
+            if loud_enough(line, self._level) and (not self._wanted or matches(line, self._wanted)):
                 self.matched += 1
                 self._wrap(line)
         self._seen = state.log_total
@@ -134,6 +146,7 @@ class LogPanel(Vertical):
         super().__init__(id="log", classes="panel")
         self.border_title = "LOG"
         self._state: DashboardState | None = None
+        self.level = LEVELS[0]
 
     def compose(self) -> ComposeResult:
         yield LogView()
@@ -152,7 +165,7 @@ class LogPanel(Vertical):
         state, wanted = self._state, self.query_one(Input).value.strip()
         if state is None:
             return
-        remarks = []
+        remarks = {"all": [], "warning": ["warnings and errors only"], "error": ["errors only"]}[self.level].copy()
         if wanted:
             count = self.query_one(LogView).matched
             remarks.append(f"filter “{wanted}”: {count} of {len(state.log)}")
@@ -160,6 +173,12 @@ class LogPanel(Vertical):
             if count:
                 remarks.append(f"{count} {word}{'s' if count != 1 else ''}")
         self.border_title = "LOG" + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "").replace("[“", "“")
+
+    def next_level(self) -> None:
+        """All lines, warnings and errors, errors alone."""
+        self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
+        self.query_one(LogView).show_level(self.level)
+        self._title()
 
     def open_filter(self) -> None:
         """Show the filter line and type there."""

@@ -5,27 +5,12 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from flykd_console.dashboard.series import Series
+from flykd_console.dashboard.spark import newest
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.wording import size
 
 _LABEL = 8
 _CURVE = 40
-
-
-def sparkline(series: Series | None, width: int, top: float | None = None) -> str:
-    """The newest points as a line in braille, two a cell, from 0 to `top` (default: the largest of them)."""
-    if series is None or width <= 0 or len(series) < 2:
-        return ""
-    from flykd_console.dashboard.canvas import Canvas, as_array
-
-    y = as_array(series.y[-2 * width :])
-    known = y[y == y]
-    top = top or (float(known.max()) * 1.1 if len(known) else 0.0) or 1.0
-    canvas = Canvas(width, 1)
-    last = 2 * width - 1
-    canvas.line((as_array(range(len(y))) + last + 1 - len(y)) / last, y / top, 0)
-    return "".join(map(chr, canvas.codes()[0].tolist()))
 
 
 def resource_lines(state: DashboardState, width: int) -> list[Content]:
@@ -34,26 +19,31 @@ def resource_lines(state: DashboardState, width: int) -> list[Content]:
     if now is None:
         return [Content.assemble(("Nothing measured yet", "$muted"))]
     series = state.resource_series
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str, str, float | None]] = []
 
     def line(label: str, value: str, curve: str, top: float | None = None) -> None:
-        rows.append((label, value, sparkline(series.get(curve), max(0, min(_CURVE, width - _LABEL - 21)), top)))
+        rows.append((label, value, curve, top))
 
     cores = max(100.0, 100.0 * -(-max(series["cpu"].y[-200:], default=100.0) // 100.0))
     line("cpu", f"{now.cpu:.0f} %", "cpu", cores)
     line("memory", size(now.rss) + (f" of {size(now.memory_total)}" if now.memory_total else ""), "rss")
-    if now.gpu_utilisation is not None:
-        extra = [f"{now.gpu_utilisation:.0f} %"]
+    if any(value is not None for value in (now.gpu_utilisation, now.gpu_temperature, now.gpu_power)):
+        extra = [f"{now.gpu_utilisation:.0f} %"] if now.gpu_utilisation is not None else []
         extra += [f"{now.gpu_temperature:.0f} °C"] if now.gpu_temperature is not None else []
         extra += [f"{now.gpu_power:.0f} W"] if now.gpu_power is not None else []
         line("gpu", "  ".join(extra), "gpu_utilisation", 100.0)
     if now.gpu_memory is not None:
         total = f" of {size(now.gpu_memory_total)}" if now.gpu_memory_total else ""
         line("gpu mem", size(now.gpu_memory) + total, "gpu_memory")
+    words = max(len(value) for _, value, _, _ in rows) + 1
+    room = min(_CURVE, width - _LABEL - words)
     return [
-        Content.assemble((f"{label:<{_LABEL}}", "$muted"), (f"{value:<20} ", "$foreground"), (curve, "$primary 55%"))
-        for label, value, curve in rows
-    ]
+        Content.assemble(
+            (f"{label:<{_LABEL}}", "$muted"), (f"{value:<{words}}", "$foreground"),
+            (newest(series.get(curve), room, top), "$primary 55%"),
+        )
+        for label, value, curve, top in rows
+    ]  # fmt: skip
 
 
 class ResourcesPanel(Static, can_focus=True):

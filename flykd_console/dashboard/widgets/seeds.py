@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 from textual.widgets import DataTable
 
 from flykd_console.dashboard.palette import Look, look
+from flykd_console.dashboard.scores import seed_words
 from flykd_console.dashboard.state import MODELS, DashboardState
-from flykd_console.dashboard.table import SeedRow, score_words, seed_rows, summary
+from flykd_console.dashboard.table import SeedRow, score_words, seed_rows, sorted_rows, summary
 from flykd_console.dashboard.wording import clipped, per_cent, short_relation, signed
 from flykd_console.runs.results import ModelSummary, Spread
 
@@ -23,6 +24,10 @@ class Column:
     below: str
     width: int
     words: bool = False
+
+
+_SHORT_STATE = 8
+_SPARK = (7, 16)
 
 
 def columns(state: DashboardState, width: int) -> list[Column]:
@@ -40,18 +45,29 @@ def columns(state: DashboardState, width: int) -> list[Column]:
     ]
     for relation in relations:
         base.append(Column(f"relation {relation}", short_relation(relation), method, max(6, len(method))))
-    state_column = Column("state", " state", "", 13, words=True)
-    # A narrow table says how far a seed is without naming the stage; one still narrower has fewer relations.
-    while sum(c.width + 1 for c in base) + state_column.width > width:
-        if state_column.width > 8:
-            state_column = Column("state", " state", "", 8, words=True)
-        elif base[-1].key.startswith("relation "):
-            base.pop()
-        else:
+    longest = max((len(seed_words(state, seed)) for seed in state.seeds), default=0)
+    state_column = Column("state", " state", "", max(13, min(18, longest + 1)), words=True)
+    spark = [Column("spark", " curve", "", _SPARK[0], words=True)]
+    # What a narrow table goes without, in order: the stage's name, the gain in per cent, letters, the curve, relations.
+    for step in ("state", "percent", "baseline", "spark", *("relation" for _ in relations)):
+        if sum(c.width + 1 for c in base) + sum(c.width for c in (*spark, state_column)) <= width:
             break
-    spare = width - sum(c.width + 1 for c in base) - state_column.width
+        match step:
+            case "state":
+                state_column = Column("state", " state", "", _SHORT_STATE, words=True)
+            case "percent":
+                base = [column for column in base if column.key != "percent"]
+            case "baseline":
+                base = [replace(c, head="base", width=6) if c.head == "baseline" else c for c in base]
+            case "spark":
+                spark = []
+            case _:
+                base.pop()
+    spare = max(0, width - sum(c.width + 1 for c in base) - sum(c.width for c in (*spark, state_column)))
+    spark = [replace(c, width=min(_SPARK[1], c.width + spare)) for c in spark]
+    spare -= sum(c.width - _SPARK[0] for c in spark)
     share = min(3, max(0, spare // len(base)))
-    return [*(Column(c.key, c.head, c.below, c.width + share) for c in base), state_column]
+    return [*(Column(c.key, c.head, c.below, c.width + share) for c in base), *spark, state_column]
 
 
 class SeedsPanel(DataTable[Text]):
@@ -67,21 +83,55 @@ class SeedsPanel(DataTable[Text]):
         self._state: DashboardState | None = None
         self._shape: tuple[object, ...] = ()
         self._cells: dict[tuple[str, str], Text] = {}
+        self._order: list[int] = []
+        self._row_names: list[str] = []
+        self._layout: list[Column] = []
+        self.sort_key: str | None = None
+        self.downwards = False
 
     @property
     def seed(self) -> int | None:
         """The seed of the row under the cursor, None on the rows below the seeds."""
-        if self._state is None or not 0 <= self.cursor_row < len(self._state.seeds):
-            return None
-        return self._state.seeds[self.cursor_row]
+        return self._order[self.cursor_row] if 0 <= self.cursor_row < len(self._order) else None
+
+    def sort_next(self) -> None:
+        """Sort by the next column; after the last one by the order of the run again."""
+        keys = [column.key for column in self._layout if column.key != "spark"]
+        at = keys.index(self.sort_key) + 1 if self.sort_key in keys else 0
+        self.sort_by_column(keys[at] if at < len(keys) else None)
+
+    def sort_by_column(self, key: str | None) -> None:
+        """Sort by a column, the best first; None for the order of the run."""
+        self.sort_key, self.downwards = key, key not in (None, "seed", "state")
+        self._again()
+
+    def turn(self) -> None:
+        """Sort the other way round."""
+        self.sort_key, self.downwards = self.sort_key or "seed", not self.downwards
+        self._again()
+
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        key = event.column_key.value
+        if key == self.sort_key:
+            self.turn()
+        elif key != "spark":
+            self.sort_by_column(key)
+
+    def _again(self) -> None:
+        if self._state is not None:
+            self.show(self._state)
 
     def show(self, state: DashboardState) -> None:
         """Bring the cells up to date; the cursor stays where it is."""
         self._state = state
         width = self.content_size.width or 60
         colours = look(self.app.current_theme.dark)
-        layout = columns(state, width)
-        rows = seed_rows(state)
+        layout = self._layout = columns(state, width)
+        spark = next((column.width - 2 for column in layout if column.key == "spark"), 0)
+        rows = seed_rows(state, spark)
+        if self.sort_key is not None:
+            rows = sorted_rows(rows, self.sort_key, self.downwards)
+        self._order = [row.seed for row in rows]
         cells = {str(row.seed): {c.key: _cell(row, c, colours) for c in layout} for row in rows}
         means = summary(state)
         if sum("teacher" in r.scores and r.scores["teacher"].on_test for r in rows) >= 2:
@@ -89,7 +139,7 @@ class SeedsPanel(DataTable[Text]):
             cells["std"] = {c.key: _mean_cell(means, c, colours, True) for c in layout}
         marks = any(not s.on_test for r in rows for s in r.scores.values())
         self.border_title = "SEEDS [not bold]· test AUPRC, %" + (", v = validation so far" if marks else "") + "[/]"
-        shape = (tuple(layout), tuple(cells), self.app.current_theme.dark)
+        shape = (tuple(layout), tuple(cells), self.app.current_theme.dark, self.sort_key, self.downwards)
         if shape != self._shape:
             self._rebuild(layout, cells, shape, colours)
             return
@@ -102,17 +152,22 @@ class SeedsPanel(DataTable[Text]):
     def _rebuild(
         self, layout: list[Column], cells: dict[str, dict[str, Text]], shape: tuple[object, ...], colours: Look
     ) -> None:
-        row = self.cursor_row
+        at = self._row_names[self.cursor_row] if 0 <= self.cursor_row < len(self._row_names) else ""
+        self._row_names = list(cells)
         self._shape, self._cells = shape, {}
         self.clear(columns=True)
         for column in layout:
             side = "left" if column.words else "right"
-            label = Text(f"{column.head}\n{column.below}", style=colours.muted, justify=side)  # type: ignore[arg-type]
+            below = column.below
+            if column.key == self.sort_key:
+                below = f"{below} {'▾' if self.downwards else '▴'}".strip()
+                below = f" {below}" if column.words else below
+            label = Text(f"{column.head}\n{below}", style=colours.muted, justify=side)  # type: ignore[arg-type]
             self.add_column(label, width=column.width + (not column.words), key=column.key)
         for key, values in cells.items():
             self.add_row(*values.values(), key=key)
             self._cells.update({(key, name): value for name, value in values.items()})
-        self.move_cursor(row=min(row, max(0, len(cells) - 1)))
+        self.move_cursor(row=self._row_names.index(at) if at in self._row_names else 0)
 
     def on_focus(self) -> None:
         self.show_cursor = True
@@ -135,9 +190,11 @@ def _cell(row: SeedRow, column: Column, colours: Look) -> Text:
     if column.key == "seed":
         return _text(str(row.seed), column, f"bold {colours.foreground}")
     if column.key == "state":
-        words = row.words if column.width > 9 else row.words.split(" ", 1)[-1]
+        words = row.words if len(row.words) < column.width else row.words.split(" ", 1)[-1]
         done = words in ("done", "reused")
         return _text(words, column, colours.curves[2] if done else colours.muted if words == "queued" else "")
+    if column.key == "spark":
+        return Text(f" {row.spark}", style=colours.blend(colours.foreground, 0.75), no_wrap=True)
     if column.key in MODELS:
         score = row.scores.get(column.key)
         return _text(score_words(score), column, "" if score is None or score.on_test else colours.muted)
@@ -164,7 +221,7 @@ def _mean_cell(means: dict[str, ModelSummary], column: Column, colours: Look, de
     style = colours.muted if deviation else f"bold {colours.foreground}"
     if column.key == "seed":
         return _text("std" if deviation else "mean", column, style)
-    if column.key == "state":
+    if column.key in ("state", "spark"):
         return _text("", column, style)
     spread: Spread | None = None
     scale, digits, sign = 100.0, 2, False
