@@ -1,4 +1,4 @@
-"""A comparison as tables of text, the same for dashboard, terminal, Markdown and HTML: a title, headings, rows, a caption."""
+"""A comparison as tables of text, the same wherever it is shown: a title, headings, rows, a caption."""
 
 from __future__ import annotations
 
