@@ -124,8 +124,12 @@ class HeteroRGCN(nn.Module):
         """Take over what `tensors` returned, from a model of the same graph, width, depth and kind.
 
         Raises:
-            ValueError: A tensor is missing or has another shape.
+            ValueError: A tensor is missing or has another shape, or belongs to a layer that this model does not have.
         """
+        mine = {name for name, _ in self.named_parameters()}
+        foreign = sorted(name for name in tensors if name.startswith("layer") and name not in mine)
+        if foreign:
+            raise ValueError(f"{foreign[0]}: not a tensor of {self.layers} {self.kind} layers")
         for name, parameter in self.named_parameters():
             _same_shape(name, parameter, tensors)
             parameter.copy_(tensors[name])
