@@ -1,8 +1,7 @@
-"""`flykd-console run`: make a run directory, start training in a process of its own, and follow it to its results."""
+"""`flykd-console run`: make run directories, start training in a process of its own, and follow it to its results."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +21,13 @@ _MOST_SEEDS = 1000
 
 
 def command(
-    profile: Annotated[
-        str | None,
-        typer.Argument(help="A profile (TOML), or the name of a shipped one, such as flykd.", show_default=False),
+    profiles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PROFILE]...",
+            help="A profile (TOML), or the name of a shipped one, such as flykd; several are trained in order.",
+            show_default=False,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -54,7 +57,9 @@ def command(
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Go on with a stopped or broken-off run; takes no profile.", rich_help_panel=_AGAIN
+            metavar="RUN",
+            help="Go on with a stopped or broken-off run, and with those that wait for it; takes no profile.",
+            rich_help_panel=_AGAIN,
         ),
     ] = None,
     fresh: Annotated[
@@ -70,27 +75,30 @@ def command(
         bool, typer.Option("--json", help="Stream the events as JSON lines; implies --headless.", rich_help_panel=_HOW)
     ] = False,
 ) -> None:
-    """Train teacher, baseline and student over the seeds of a profile.
+    """Train teacher, baseline and student over the seeds of a profile, or of several one after another.
 
     On a terminal the dashboard opens at once; closing it does not stop training. Without a terminal, or with
     `--headless`, the same run prints plain lines: Ctrl-C then stops it with a checkpoint, a second one ends it at once.
 
     * `flykd-console run flykd`
     * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
+    * `flykd-console run profiles/embedded/*.toml` (what they have in common is trained once)
     * `flykd-console run --resume flykd-20261120-211500`
     """
     if resume is not None:
-        given = {"PROFILE": profile, "--set": settings, "--seeds": seeds, "--graph": graph, "--device": device}
+        given = {"PROFILE": profiles, "--set": settings, "--seeds": seeds, "--graph": graph, "--device": device}
         _refuse({**given, "--name": name})
-        directory = _resumable(resume)
+        batch = _resumable(resume)
+        if len(batch) > 1:
+            typer.echo(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
     else:
-        if profile is None:
+        if not profiles:
             raise UserError("no profile given", "flykd-console run", "For example: flykd-console run flykd")
-        directory = _prepare(profile, list(_overrides(settings or [], seeds, graph, device, name)))
+        batch = _prepare(profiles, list(_overrides(settings or [], seeds, graph, device, name)))
 
     from flykd_console.cli.training import train
 
-    raise typer.Exit(train(directory, new=resume is None, fresh=fresh, headless=headless or json, json=json))
+    raise typer.Exit(train(batch, new=resume is None, fresh=fresh, headless=headless or json, json=json))
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -145,33 +153,69 @@ def _overrides(
             yield Override(key, value, f"--{option} {value}")
 
 
-def _prepare(profile: str, overrides: list[str | Override]) -> RunDirectory:
-    """Check everything that can be checked without the graph, then make the run directory with its resolved profile."""
-    from flykd_console.profile_io import dump_profile, find_profile, load_profile
+def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDirectory]:
+    """Check everything that can be checked without the graph, then make the run directories, all or none."""
+    import os
+    import shutil
+
+    from flykd_console.profile_io import dump_profile, load_profile
     from flykd_console.runs.directory import create_run
     from flykd_console.runs.files import replace_file
+    from flykd_console.runs.queue import write_queue
 
-    loaded = load_profile(profile, overrides)
-    keys = [(item.partition("=")[0] if isinstance(item, str) else item.key).strip() for item in overrides]
-    typed = any(key in ("graph", "graph.source") for key in keys)
-    loaded = _with_absolute_source(loaded, Path() if typed else find_profile(profile).parent, profile)
-    directory = create_run(loaded.run.name)
-    note = f"# Every setting of the run {directory.name}. Train it again: flykd-console run {directory.profile}\n\n"
-    replace_file(directory.profile, (note + dump_profile(loaded)).encode())
-    return directory
+    loaded = [load_profile(profile, overrides) for profile in profiles]
+    for file, profile in zip(profiles, loaded, strict=True):
+        _check_files(profile, file)
+    _refuse_equal_names(profiles, loaded)
+    batch: list[RunDirectory] = []
+    try:
+        for profile in loaded:
+            directory = create_run(profile.run.name)
+            batch.append(directory)
+            note = f"# Every setting of the run {directory.name}. Train it again: flykd-console run {directory.profile}"
+            replace_file(directory.profile, f"{note}\n\n{dump_profile(profile)}".encode())
+        if len(batch) > 1:
+            write_queue(batch)
+            os.utime(batch[0].profile)  # the newest run is the one that is trained now
+    except BaseException:
+        for directory in batch:
+            shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+    return batch
 
 
-def _with_absolute_source(profile: Profile, base: Path, file: str) -> Profile:
-    """A graph file by its absolute path: as typed from here, as written from the profile's folder."""
-    source = profile.graph.source
-    if source in ("embedded", "synthetic", "primekg"):
-        return profile
-    path = Path(os.path.abspath(base / Path(source).expanduser()))
-    if not path.is_file():
-        what = "is a folder; name the file inside it" if path.is_dir() else "there is no such graph file"
+def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
+    """Runs of a batch are told apart by their names."""
+    taken: dict[str, str] = {}
+    for file, profile in zip(files, profiles, strict=True):
+        other = taken.get(profile.run.name)
+        taken[profile.run.name] = file
+        if other == file:
+            raise UserError("comes twice", file, "Train it again in a run of its own.")
+        if other is not None:
+            raise UserError(
+                f"{other} and {file} name their runs alike, {profile.run.name!r}",
+                "flykd-console run",
+                "Give each a run.name of its own, and leave --name out.",
+            )
+
+
+def _check_files(profile: Profile, file: str) -> None:
+    """Whether the files that a profile names are there."""
+    from flykd_console.profile import GRAPHS
+    from flykd_console.profile_files import is_path
+
+    split = profile.split
+    named = {f"split.{key}": getattr(split, key) for key in ("train", "validation", "test")}
+    named["split.area"] = split.area if split.area is not None and is_path(split.area) else None
+    named["graph.source"] = None if profile.graph.source in GRAPHS else profile.graph.source
+    for key, path in named.items():
+        if path is None or Path(path).is_file():
+            continue
+        kind = "graph file" if key == "graph.source" else "file"
+        what = "is a folder; name the file inside it" if Path(path).is_dir() else f"there is no such {kind}"
         hint = "Graphs are embedded, synthetic, primekg, or a path to a kg.csv, .csv.gz, .tsv or .parquet."
-        raise UserError(what, f"{file}, graph.source = {source}", hint)
-    return profile.model_copy(update={"graph": profile.graph.model_copy(update={"source": str(path)})})
+        raise UserError(what, f"{file}, {key} = {path}", hint if key == "graph.source" else "")
 
 
 def _has_results(directory: RunDirectory) -> bool:
@@ -184,8 +228,10 @@ def _has_results(directory: RunDirectory) -> bool:
     return True
 
 
-def _resumable(name: str) -> RunDirectory:
+def _resumable(name: str) -> list[RunDirectory]:
+    """The run to go on with, and after it the runs of its batch that wait and that nobody trains."""
     from flykd_console.runs.directory import ORDERS, find_run
+    from flykd_console.runs.queue import batch_of, waiting_after
     from flykd_console.runs.status import status_of
 
     directory = find_run(name)
@@ -195,6 +241,13 @@ def _resumable(name: str) -> RunDirectory:
         )
     if status_of(directory).state == "finished" and _has_results(directory):
         raise UserError("this run is finished", directory.name, f"Look at it: flykd-console runs show {directory.name}")
-    for order in ORDERS:  # what was ordered of the process that is gone
-        directory.withdraw(order)
-    return directory
+    in_training = any(run.is_running() for run in batch_of(directory))
+    batch = [directory, *([] if in_training else waiting_after(directory))]
+    for run in batch:
+        for order in ORDERS:  # what was ordered of the process that is gone
+            run.withdraw(order)
+    return batch
+
+
+def _names(runs: list[RunDirectory]) -> str:
+    return ", ".join(run.name for run in runs)

@@ -1,4 +1,4 @@
-"""From a prepared run directory to its results: start the worker, show it, pass on Ctrl-C, and say how it ended."""
+"""From prepared run directories to their results: start the worker, show it, pass on Ctrl-C, say how it ended."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
 
+from flykd_console.cli.batch import cause, complain, conclude_batch
 from flykd_console.cli.plain import follow_plain
 from flykd_console.cli.tables import relations_table, results_table
 from flykd_console.errors import UserError
@@ -28,35 +30,39 @@ _FORCE_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 15.0
 
 
-def train(directory: RunDirectory, *, new: bool, fresh: bool, headless: bool, json: bool) -> int:
-    """Train a run and follow it.
+def train(batch: Sequence[RunDirectory], *, new: bool, fresh: bool, headless: bool, json: bool) -> int:
+    """Train runs one after another in one process, and follow them.
 
     Args:
-        directory: A run with its resolved profile.
-        new: The directory was made for this run, and goes again where the user's mistake lets nothing be trained.
-        fresh: Reuse no finished stage.
+        batch: Runs with their resolved profiles; most often one.
+        new: The directories were made for this, and one goes again where the user's mistake lets nothing be trained.
+        fresh: Reuse no finished stage of runs outside the batch.
         headless: Plain lines also on a terminal.
         json: The events themselves on standard output, and nothing else.
 
     Returns:
-        The exit code: 0 finished, stopped or left going; 1 failed.
+        The exit code: 0 finished, stopped or left going; 1 one failed; 2 one of several met a mistake of the user's.
 
     Raises:
-        UserError: The worker found a mistake of the user's.
+        UserError: The worker found a mistake of the user's in the only run.
     """
-    threads = load_profile(directory.profile).engine.threads
-    told = directory.events.stat().st_size if directory.events.exists() else 0
-    worker = spawn_worker(directory, threads=threads, fresh=fresh)
-    if headless or not _on_terminal() or not _dashboard(directory, worker):
-        _follow(directory, worker, json, told)
-    if not _has_begun(directory, told):
+    first = batch[0]
+    # How many threads a process has is settled at its start.
+    threads = max(load_profile(directory.profile).engine.threads for directory in batch)
+    told = first.events.stat().st_size if first.events.exists() else 0
+    worker = spawn_worker(first, then=batch[1:], threads=threads, fresh=fresh)
+    if headless or not _on_terminal() or not _dashboard(first, worker):
+        _follow(batch, worker, json, told)
+    if not _has_begun(first, told):
         # What the log says is of an earlier start, and nothing about this one.
-        return _conclude(directory, worker, RunStatus(state="died", updated=0.0), new=new, quiet=json)
-    status = status_of(directory)
+        return _conclude(first, worker, RunStatus(state="died", updated=0.0), new=new, quiet=json)
+    if len(batch) > 1:
+        return conclude_batch(batch, worker, quiet=json)
+    status = status_of(first)
     if status.state in ("finished", "stopped", "failed"):
         with suppress(subprocess.TimeoutExpired):
             worker.wait(_LAST_WORDS_SECONDS)
-    return _conclude(directory, worker, status, new=new, quiet=json)
+    return _conclude(first, worker, status, new=new, quiet=json)
 
 
 def _has_begun(directory: RunDirectory, told: int) -> bool:
@@ -79,38 +85,53 @@ def _dashboard(directory: RunDirectory, worker: subprocess.Popen[bytes]) -> bool
     return True
 
 
-def _follow(directory: RunDirectory, worker: subprocess.Popen[bytes], json: bool, offset: int) -> None:
-    with _interrupts(directory) as presses:
-        try:
-            follow_plain(
-                directory,
-                sys.stdout,
-                worker=worker,
-                json=json,
-                offset=offset,
-                leave=lambda: presses.count > 1,
-                tell_failure=False,
-            )
-        except BrokenPipeError:
-            print(f"Nobody reads on; training goes on. Watch it: flykd-console watch {directory.name}", file=sys.stderr)
-            raise
+def _follow(batch: Sequence[RunDirectory], worker: subprocess.Popen[bytes], json: bool, offset: int) -> None:
+    with _interrupts(batch[0]) as presses:
+        for directory in batch:
+            presses.aim(directory)
+            try:
+                outcome = follow_plain(
+                    directory,
+                    sys.stdout,
+                    worker=worker,
+                    json=json,
+                    offset=offset if directory is batch[0] else 0,
+                    leave=lambda: presses.count > 1,
+                    tell_failure=len(batch) > 1,
+                )
+            except BrokenPipeError:
+                again = f"flykd-console watch {directory.name}"
+                print(f"Nobody reads on; training goes on. Watch it: {again}", file=sys.stderr)
+                raise
+            if outcome not in ("finished", "failed"):
+                break
     if presses.count > 1 and worker.poll() is None:
         _force(worker)
 
 
+@dataclass
 class _Presses:
-    count = 0
+    """How often Ctrl-C was pressed, and the run that the first one stops."""
+
+    directory: RunDirectory
+    count: int = 0
+
+    def aim(self, directory: RunDirectory) -> None:
+        """Follow another run; a stop that came too late for the one before is meant for it."""
+        self.directory = directory
+        if self.count:
+            directory.order("stop")
 
 
 @contextmanager
 def _interrupts(directory: RunDirectory) -> Iterator[_Presses]:
     """Ctrl-C or SIGTERM orders a stop; the second one is left to the caller."""
-    presses = _Presses()
+    presses = _Presses(directory)
 
     def press(number: int, frame: FrameType | None) -> None:
         presses.count += 1
         if presses.count == 1:
-            directory.order("stop")
+            presses.directory.order("stop")
             # Not print: a handler may run in the middle of one.
             os.write(2, b"\nStopping after this epoch, with a checkpoint. Ctrl-C again ends it at once.\n")
 
@@ -146,7 +167,7 @@ def _conclude(
     if status.state == "failed":
         if not status.traceback:
             _user_mistake(directory, status, new)
-        _complain(f"The run failed: {status.error}. The whole story: {directory.worker_log}")
+        complain(f"The run failed: {status.error}. The whole story: {directory.worker_log}")
         return 1
     if worker.poll() is None:
         say("Training goes on without this window.")
@@ -154,7 +175,7 @@ def _conclude(
         say(f"  stop it   [bold]flykd-console runs stop {name}[/bold]")
         return 0
     again = f" Go on from the last checkpoint: flykd-console run --resume {name}" if status.stage else ""
-    _complain(f"Training ended {_cause(worker.returncode)}. Its output: {directory.worker_log}.{again}")
+    complain(f"Training ended {cause(worker.returncode)}. Its output: {directory.worker_log}.{again}")
     return 1
 
 
@@ -166,24 +187,18 @@ def _user_mistake(directory: RunDirectory, status: RunStatus, new: bool) -> NoRe
     raise UserError(status.error)
 
 
-def _cause(code: int) -> str:
-    """How a process ended that left no last word."""
-    if code == -signal.SIGKILL:
-        return "by SIGKILL (at the second Ctrl-C, by hand, or because memory ran out)"
-    if code < 0:
-        return f"by {signal.Signals(-code).name}"
-    return f"without a last word (exit code {code})"
-
-
 def _show_results(directory: RunDirectory) -> None:
     results = read_results(directory.results)
     console = Console(highlight=False)
     console.print()
     console.print(results_table(results))
     console.print()
-    console.print(relations_table(results))
-    console.print()
-    relations = [name for summary in results.summary.values() for name in summary.relations]
+    relations_shown = relations_table(results)
+    if relations_shown.row_count:
+        console.print(relations_shown)
+        console.print()
+    measured = [model for models in results.seeds.values() for model in models.values()]
+    relations = [name for model in measured for name in model.test.relations or model.validation.relations]
     relation = "indication" if "indication" in relations else next(iter(relations), "RELATION")
     bundle = shlex.quote(os.path.relpath(directory.export))
     steps = {
@@ -195,8 +210,3 @@ def _show_results(directory: RunDirectory) -> None:
     for step, purpose in steps.items():
         console.print(f"  {step}", style="bold", markup=False, soft_wrap=True)
         console.print(f"      {purpose}", markup=False)
-
-
-def _complain(line: str) -> None:
-    sys.stdout.flush()
-    print(line, file=sys.stderr)

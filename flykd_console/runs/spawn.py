@@ -11,7 +11,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flykd_console.runs.directory import RunDirectory
@@ -58,15 +58,18 @@ def worker_environment(threads: int = 0, base: Mapping[str, str] | None = None) 
     return environment
 
 
-def spawn_worker(directory: RunDirectory, *, threads: int = 0, fresh: bool = False) -> subprocess.Popen[bytes]:
+def spawn_worker(
+    directory: RunDirectory, *, then: Sequence[RunDirectory] = (), threads: int = 0, fresh: bool = False
+) -> subprocess.Popen[bytes]:
     """Start training of a run directory that holds `profile.toml`; returns at once.
 
     Args:
         directory: The run; its output is appended to `worker.log`.
+        then: Runs that the same process trains after it, each with a log of its own.
         threads: CPU threads; 0: all the process may use.
         fresh: Train every stage anew, also where a finished one could be reused.
     """
-    command = [sys.executable, *WORKER, str(directory.path), *(["--fresh"] if fresh else [])]
+    command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then)), *(["--fresh"] if fresh else [])]
     with open(directory.worker_log, "ab") as log:
         return subprocess.Popen(
             command,

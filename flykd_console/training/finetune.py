@@ -16,7 +16,7 @@ from flykd_console.training.task import Task
 
 
 def finetune(task: Task, model: HeteroRGCN, settings: profile.Finetune, session: StageSession) -> None:
-    """Train a pretrained model's weights on the targets over the full graph; `settings.select` says which epoch's stay."""
+    """Train a pretrained model on the target relations over the full graph; `select` says which epoch stays."""
     encode = task.training_encoder(model)
     draw = task.generator(f"{session.stage}/negatives")
     sources = {"original": Original(task.space, Negatives(task.space, draw, task.profile.split.filter_negatives))}

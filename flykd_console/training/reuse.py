@@ -12,6 +12,7 @@ from typing import Any
 
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory, list_runs
+from flykd_console.runs.queue import batch_of
 from flykd_console.training.checkpoint import load_metadata, load_tensors, save_tensors
 from flykd_console.training.plan import teacher_stages
 from flykd_console.training.task import Task
@@ -79,7 +80,7 @@ class StageStore:
     """Weights of finished stages, in this run and in the runs beside it.
 
     Attributes:
-        fresh: Take nothing over from other runs.
+        fresh: Take nothing over from other runs but those that were started together with this one.
     """
 
     directory: RunDirectory
@@ -118,8 +119,9 @@ class StageStore:
         """This run's file first, then those of other runs, newest first; of the student only this run's."""
         runs = [self.directory]
         # The student is what a run is for: it is trained in each, and loaded only when its own run is resumed.
-        if not self.fresh and stage != "student":
-            runs += [run for run in list_runs(self.directory.path.parent) if run.path != self.directory.path]
+        if stage != "student":
+            others = batch_of(self.directory) if self.fresh else list_runs(self.directory.path.parent)
+            runs += [run for run in others if run.path != self.directory.path]
         return [path for run in runs if (path := run.weights(seed, stage)).is_file()]
 
 

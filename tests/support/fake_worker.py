@@ -1,7 +1,7 @@
 """Stands in for the training process: the same arguments, lock, events and exit codes, and nothing trained.
 
 What it plays is the environment variable `FAKE_WORKER`: finish, stop (waits to be told), deaf (never listens),
-user-error, late-user-error, crash, die, mute (dies before its first word).
+user-error, late-user-error, crash, die, mute (dies before its first word); for several runs one part each, with commas.
 """
 
 from __future__ import annotations
@@ -22,9 +22,21 @@ _DIM = {"teacher": 130, "baseline": 80, "student": 80}
 _AUPRC = {"teacher": 0.8033, "baseline": 0.7864, "student": 0.7993}
 
 
-def main(path: str, *flags: str) -> int:
-    """Play the part; returns the exit code."""
-    part = os.environ["FAKE_WORKER"]
+def main(*arguments: str) -> int:
+    """Play the part for each run; returns the exit code."""
+    flags = [argument for argument in arguments if argument.startswith("--")]
+    paths = [argument for argument in arguments if argument not in flags]
+    parts = os.environ["FAKE_WORKER"].split(",")
+    codes = []
+    for number, path in enumerate(paths):
+        codes.append(play(parts[min(number, len(parts) - 1)], path, flags))
+        if b'"stopped"' in RunDirectory(Path(path)).events.read_bytes()[-200:]:
+            break
+    return 1 if 1 in codes else max(codes)
+
+
+def play(part: str, path: str, flags: list[str]) -> int:
+    """Play a part for one run; returns the exit code."""
     if part == "mute":
         print("Fatal: nothing works")
         return 1
@@ -37,7 +49,8 @@ def main(path: str, *flags: str) -> int:
         plan = [ev.PlannedStage(seed=seed, stage=model, epochs=4) for seed in profile.run.seeds for model in ev.MODELS]
         log.write(
             ev.RunStarted(
-                run=directory.name, name=profile.run.name, method="flykd", seeds=profile.run.seeds, stages=plan,
+                run=directory.name, name=profile.run.name, method=profile.distill.method,
+                seeds=profile.run.seeds, stages=plan,
                 device="cpu", graph=ev.GraphFacts(source=profile.graph.source), teacher_dim=130, student_dim=80,
                 pid=os.getpid(), resumed="--fresh" in flags,
             )
@@ -85,7 +98,7 @@ def main(path: str, *flags: str) -> int:
                 dim=_DIM[planned.stage], parameters=7, epochs=4, seconds=0.04, test=test
             )
         graph = Source(source=profile.graph.source)
-        write_results(directory, build_results(directory.name, "flykd", graph, seeds))
+        write_results(directory, build_results(directory.name, profile.distill.method, graph, seeds))
         log.write(ev.RunFinished(outcome="finished", seconds=0.2))
     return 0
 
