@@ -498,3 +498,151 @@ def test_picture_program_writes_an_svg(make_app: AppMaker, tmp_path: Path) -> No
     svg = asyncio.run(take(app.directory, 100, 30, light=True))
     assert svg.startswith("<svg")
     assert "SEEDS" in svg
+
+
+async def test_reading_line_is_the_same_epoch_on_every_chart(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("i", "left", "left")
+        await pilot.pause()
+        epoch = chart(app, "losses").cursor
+        assert epoch is not None
+        for name in ("weights", "auprc"):
+            assert chart(app, name).cursor == epoch
+            legend = "".join(text for text, _ in chart(app, name).rows(90, 20, True)[0])
+            assert legend.startswith(f"{epoch:.0f}:")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert [chart(app, name).cursor for name in ("losses", "weights", "auprc")] == [None, None, None]
+
+
+async def test_one_curve_is_brought_out_and_the_others_dimmed(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        losses = chart(app, "losses")
+        seen = []
+        for _ in range(5):
+            await pilot.press("f")
+            await pilot.pause()
+            assert losses.spec is not None
+            seen.append([curve.name for curve in losses.spec.curves if not curve.faded])
+        assert seen[:4] == [["original"], ["pseudo on train"], ["pseudo on random"], ["total"]]
+        assert len(seen[4]) == 4
+
+
+async def test_zooming_out_undoes_zooming_in(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        losses = chart(app, "losses")
+        await pilot.press("z", "z", "Z")
+        assert losses.zoom is not None
+        assert losses.zoom[1] - losses.zoom[0] == pytest.approx(100)
+        await pilot.press("Z")
+        assert losses.zoom is None
+
+
+async def test_outliers_are_cut_off_said_and_shown_on_demand(make_app: AppMaker) -> None:
+    app = make_app("running", stop_at=(1, "student", 120))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        for epoch in range(121, 131):
+            value = 900.0 if epoch == 125 else None if epoch in (127, 128) else 0.3
+            append(
+                app.directory,
+                ev.Epoch(
+                    seed=46, stage="student", epoch=epoch, epochs=200, losses={"total": value}, lr=1e-3, seconds=0.02
+                ),
+            )
+        await settle(pilot)
+        losses = chart(app, "losses")
+        await pilot.press("g", "g")
+        rows = losses.rows(90, 20, True)
+        text = "\n".join("".join(part for part, _ in row) for row in rows)
+        assert "▴ 1 above" in text
+        assert "× 2 not finite" in text
+        await pilot.press("y")
+        assert "above" not in "".join(part for row in losses.rows(90, 20, True) for part, _ in row)
+
+
+async def test_rates_take_the_place_of_weights_and_give_it_back(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("a")
+        await pilot.pause()
+        shown = {p.id for p in app.main.query(".panel") if p.display}
+        assert {"rate", "speed", "losses"} < shown
+        assert "weights" not in shown
+        speed = chart(app, "speed")
+        assert speed.spec is not None
+        assert speed.spec.curves[0].raw is not None
+        assert app.main.focused_panel == "speed"
+        await pilot.press("a")
+        await pilot.pause()
+        assert {p.id for p in app.main.query(".panel") if p.display} == shown - {"rate", "speed"} | {"weights"}
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("a")
+        await pilot.pause()
+        assert {p.id for p in app.main.query(".panel") if p.display} == {"rate", "speed"}
+        await pilot.resize_terminal(200, 60)
+        await pilot.press("a")
+        assert "already" in notes(app)
+
+
+def seeds_shown(app: DashboardApp) -> list[str]:
+    table = app.main.query_one(SeedsPanel)
+    return [str(table.get_row_at(i)[0]).strip() for i in range(table.row_count)]
+
+
+async def test_table_sorts_by_key_and_by_click_and_keeps_the_row(make_app: AppMaker) -> None:
+    app = make_app("finished")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        table = app.main.query_one(SeedsPanel)
+        app.main.focus_panel("seeds")
+        await pilot.press("down")
+        assert table.seed == 46
+        await pilot.press("n", "n")
+        await pilot.pause()
+        assert table.sort_key == "teacher"
+        assert seeds_shown(app) == ["45", "47", "46", "mean", "std"]
+        assert table.seed == 46
+        await pilot.press("N")
+        await pilot.pause()
+        assert seeds_shown(app) == ["46", "47", "45", "mean", "std"]
+        await pilot.click("#seeds", offset=(3, 1))
+        await pilot.pause()
+        assert table.sort_key == "seed"
+        assert seeds_shown(app) == ["45", "46", "47", "mean", "std"]
+        await pilot.click("#seeds", offset=(3, 1))
+        await pilot.pause()
+        assert seeds_shown(app) == ["47", "46", "45", "mean", "std"]
+
+
+async def test_every_row_has_its_curve(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        table = app.main.query_one(SeedsPanel)
+        curves = [str(table.get_cell(seed, "spark")).strip() for seed in ("45", "46", "47")]
+        assert all(any(0x2800 < ord(sign) < 0x2900 for sign in curve) for curve in curves[:2])
+        assert len(curves[0]) > len(curves[1])
+        assert curves[2] == ""
+
+
+async def test_log_shows_a_level_and_what_is_worse(make_app: AppMaker) -> None:
+    app = make_app("running", extra_log=(("warning", "the GPU is hot"), ("error", "the GPU burns")))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        view, panel = app.main.query_one(LogView), app.main.query_one(LogPanel)
+        everything, seen = view.matched, []
+        for _ in range(3):
+            await pilot.press("v")
+            await pilot.pause()
+            seen.append((view.matched, str(panel.border_title)))
+        assert [count for count, _ in seen] == [2, 1, everything]
+        assert "warnings and errors only" in seen[0][1]
+        assert "errors only" in seen[1][1]
