@@ -69,7 +69,7 @@ def gains(block: Block, contenders: Sequence[Contender], name: str) -> str | Non
     if not found:
         return None
     with rc_context(STYLE):
-        figure, axes = single(0.75 + 0.42 * len(found))
+        figure, axes = single(0.8 + 0.46 * len(found))
         axes.axvline(0.0, color=MUTED, linewidth=1.0)
         for place, (label, gain) in enumerate(found):
             _gain(axes, place, gain, look[label].colour)
@@ -89,7 +89,9 @@ def _gain(axes: Axes, place: int, gain: Gain, colour: str) -> None:
         axes.plot([gain.over_seeds.low, gain.over_seeds.high], [place, place], color=colour, linewidth=1.4)
     axes.plot([gain.over_tails.low, gain.over_tails.high], [place, place], color=colour, linewidth=5.0, alpha=0.35)
     points = [one.points for one in gain.seeds.values()]
-    axes.plot(points, np.full(len(points), place), "o", color=colour, markersize=3.6, alpha=0.75, markeredgewidth=0)
+    axes.plot(
+        points, np.full(len(points), place - 0.24), "o", color=colour, markersize=4.2, alpha=0.8, markeredgewidth=0
+    )
     axes.plot([mean], [place], "D", color=colour, markersize=6.5, markeredgecolor=PAPER, markeredgewidth=1.0)
     if gain.paper:
         axes.plot([gain.paper[0]], [place], "o", markersize=8, markerfacecolor="none", markeredgecolor=MUTED)
@@ -172,21 +174,22 @@ def losses(
                 panel.plot(x, values.mean(axis=0), color=colour, linewidth=1.2 if loss == "total" else 1.7)
             panel.set_yscale("log")
             panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-            panel.yaxis.set_minor_formatter(FuncFormatter(lambda y, _: f"{y:g}" if f"{y:e}"[0] in "25" else ""))
+            panel.yaxis.set_minor_formatter(FuncFormatter(lambda y, _: f"{y:g}" if f"{y:e}"[0] in "23457" else ""))
             panel.tick_params(axis="y", which="minor", labelcolor=MUTED, length=0)
             panel.set_title(one.label)
         _epochs(axes)
         return svg(figure, f"{name}-losses", "Training losses over the epochs")
 
 
-def loss_names(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> list[tuple[str, str]]:
-    """(words, CSS colour) of every loss that a student trained with, for a legend."""
+def source_names(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> list[tuple[str, str]]:
+    """(words, CSS colour) of every loss that a student trained with, for a legend; their total last."""
     names: dict[str, None] = {}
     for one in contenders:
         for (_, stage), found in curves[one.runs[0].name].items():
             if stage == "student" and one.model == "student":
                 names |= dict.fromkeys((*found.schedule, *found.losses))
-    return [(loss_words(name), css(_source(name))) for name in names]
+    ordered = sorted(names, key=lambda loss: loss == "total")
+    return [(loss_words(loss), css(_source(loss))) for loss in ordered]
 
 
 def precision_recall(
@@ -280,7 +283,7 @@ def _source(name: str) -> str:
 
 def _epochs(axes: Sequence[Axes]) -> None:
     for panel in axes:
-        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}".replace(",", THIN)))
         panel.set_xlabel("epoch")
 

@@ -9,7 +9,6 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from flykd_console import __version__
 from flykd_console.report import figures
@@ -37,10 +36,10 @@ _GAINS = (
     "test tails (paired bootstrap)."
 )
 _CALIBRATION = (
-    "Share of true pairs among test pairs of about the same predicted probability, in ten bins of equal size, all seeds "
-    "together. On the diagonal a probability means what it says, but says it of this test, in which half of the pairs "
-    "are true: 0.8 means that four in five pairs scored so are true here. It is not the chance that a drug treats a "
-    "disease, which is far smaller, because among all pairs hardly any is true."
+    "Share of true pairs among test pairs of about the same predicted probability, in ten bins of equal size, all "
+    "seeds together. On the diagonal a probability means what it says, but says it of this test, in which half of the "
+    "pairs are true: 0.8 means that four in five pairs scored so are true here. It is not the chance that a drug "
+    "treats a disease, which is far smaller, because among all pairs hardly any is true."
 )
 _CURRICULUM = "Share of each label source in the loss, as trained."
 
@@ -50,7 +49,7 @@ class Picture:
     """A figure with its heading, caption and legend of (words, CSS colour, dashed)."""
 
     title: str
-    svg: Markup
+    svg: str
     caption: str
     legend: list[tuple[str, str, bool]]
 
@@ -112,20 +111,20 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
         headline=headline(block),
         verdict=verdict(block),
         notes=block.notes,
-        gains=Picture("Gain over the baseline", Markup(drawn), gains, []) if drawn else None,
+        gains=Picture("Gain over the baseline", drawn, gains, []) if drawn else None,
         scores=[*auprc_grids(block), relations_grid(block)],
         worth=_worth(block),
         curves=_curves(block, contenders, runs, f"b{index}"),
         tests=[
             Picture(
                 "Precision and recall",
-                Markup(figures.precision_recall(contenders, pairs, block.targets, f"b{index}")),
+                figures.precision_recall(contenders, pairs, block.targets, f"b{index}"),
                 "Test pairs; each line is the mean over the seeds. Grey: what chance gives.",
                 legend,
             ),
             Picture(
                 "Calibration",
-                Markup(figures.calibration(contenders, pairs, block.targets, f"b{index}")),
+                figures.calibration(contenders, pairs, block.targets, f"b{index}"),
                 _CALIBRATION,
                 legend,
             ),
@@ -156,15 +155,20 @@ def _worth(block: Block) -> list[Grid]:
 
 def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[LoadedRun], name: str) -> list[Picture]:
     curves = {run.name: read_curves(run.directory) for run in runs}
-    sources = [(words, colour, False) for words, colour in figures.loss_names(contenders, curves)]
+    sources = [(words, colour, False) for words, colour in figures.source_names(contenders, curves)]
     validation = "Thin: a seed. Bold: the mean over the seeds, with one standard deviation to each side."
     losses = "Mean over the seeds, with the range between them; the total is weighted. Logarithmic axis."
     found = [
         ("Validation while training", figures.validation(contenders, curves, block.seeds, name), validation, []),
-        ("Weights of the losses", figures.weights(contenders, curves, name), _CURRICULUM, sources),
+        (
+            "Weights of the losses",
+            figures.weights(contenders, curves, name),
+            _CURRICULUM,
+            [entry for entry in sources if entry[0] != "total"],
+        ),
         ("Losses of the students", figures.losses(contenders, curves, block.seeds, name), losses, sources),
     ]
-    return [Picture(title, Markup(svg), caption, legend) for title, svg, caption, legend in found if svg]
+    return [Picture(title, svg, caption, legend) for title, svg, caption, legend in found if svg]
 
 
 def _legend(contenders: Sequence[Contender]) -> list[tuple[str, str, bool]]:

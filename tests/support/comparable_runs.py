@@ -1,0 +1,83 @@
+"""Finished runs that can be compared: equal graph, splits and test pairs, with models as good as a test asks for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import RelationScore
+from flykd_console.runs.results import Scores, read_results, write_results
+from tests.support.finished_run import RunSpec, make_finished_run
+
+
+def comparable_run(
+    root: Path,
+    name: str,
+    method: str = "flykd",
+    student: float = 1.0,
+    seeds: tuple[int, ...] = (45, 46, 47),
+    distill: str = "",
+    pairs: int = 60,
+) -> RunDirectory:
+    """A run whose teacher and baseline are those of every other such run, and whose student is as good as `student`.
+
+    Args:
+        student: Distance between the mean logits of true and false pairs, in deviations.
+        distill: TOML of the profile's `distill`, after the section's heading.
+        pairs: Test positives per relation.
+    """
+    spec = RunSpec(name=name, seeds=seeds, heads=40, tails=60, known_per_part=(60, 12, pairs), probe=64)
+    directory = make_finished_run(root, spec)
+    with directory.profile.open("a") as file:
+        file.write(f'\n[distill]\nmethod = "{method}"\n{distill}')
+    results = msgspec.structs.replace(read_results(directory.results), method=method)
+    write_results(directory, results)
+    for seed in seeds:
+        noise = np.random.default_rng([seed, *method.encode()])
+        rescore(directory, seed, "student", lambda label, draw=noise: student * label + draw.normal(size=len(label)))
+    return directory
+
+
+def rescore(directory: RunDirectory, seed: int, model: str, logits: object) -> None:
+    """Give a model other logits (a function of the labels) and the results that follow from them."""
+    frame = pl.read_parquet(directory.test_scores(seed))
+    assert callable(logits)
+    frame = frame.with_columns(pl.Series(model, logits(frame["label"].to_numpy()), dtype=pl.Float32))
+    put_scores(directory, seed, frame)
+
+
+def put_scores(directory: RunDirectory, seed: int, frame: pl.DataFrame) -> None:
+    """Replace a seed's test scores, and its results by what follows from them."""
+    frame.write_parquet(directory.test_scores(seed))
+    results = read_results(directory.results)
+    models = dict(results.seeds[str(seed)])
+    for model in [m for m in models if m in frame.columns]:
+        relations = {}
+        for (relation,), part in frame.group_by("relation", maintain_order=True):
+            truth, scores = part["label"].to_numpy(), part[model].to_numpy()
+            relations[str(relation)] = RelationScore(
+                auprc=float(average_precision_score(truth, scores)),
+                auroc=float(roc_auc_score(truth, scores)),
+                positives=int(truth.sum()),
+                negatives=int((truth == 0).sum()),
+            )
+        test = Scores(
+            macro_auprc=float(np.mean([score.auprc for score in relations.values()])),
+            macro_auroc=float(np.mean([score.auroc for score in relations.values()])),
+            relations=relations,
+        )
+        models[model] = msgspec.structs.replace(models[model], test=test)
+    seeds = {**results.seeds, str(seed): models}
+    write_results(directory, msgspec.structs.replace(results, seeds=seeds))
+
+
+def edit_environment(directory: RunDirectory, **changes: object) -> None:
+    """Change entries of `environment.json`."""
+    facts = json.loads(directory.environment.read_text())
+    directory.environment.write_text(json.dumps(facts | changes))

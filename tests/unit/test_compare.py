@@ -1,0 +1,383 @@
+"""`flykd-console compare`: which runs may be compared, what the tables say, and the forms that they are printed in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from flykd_console.errors import UserError
+from flykd_console.runs.comparison.compare import Restriction, compare
+from flykd_console.runs.comparison.figures import Block, Comparison
+from flykd_console.runs.comparison.loading import load_runs, read_ids
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.results import read_results, write_results
+from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore
+from tests.unit.test_cli_app import call
+
+BASIC = 'sources = ["original", "pseudo_train"]\n[distill.curriculum]\nshape = "none"\n'
+
+
+def compared(*runs: RunDirectory, **options: Any) -> Comparison:
+    return compare(load_runs(runs), resamples=200, **options)
+
+
+def only_block(*runs: RunDirectory, **options: Any) -> Block:
+    (block,) = compared(*runs, **options).blocks
+    return block
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("made")
+    comparable_run(root, "flykd-1", "flykd", student=1.5)
+    comparable_run(root, "basic-1", "basic-kd", student=0.5, distill=BASIC)
+    return root
+
+
+@pytest.fixture
+def two(made: Path, runs: Path) -> list[RunDirectory]:
+    shutil.copytree(made, runs)
+    return [RunDirectory(runs / "flykd-1"), RunDirectory(runs / "basic-1")]
+
+
+def test_shared_teacher_and_baseline_come_once_and_students_apart(two: list[RunDirectory]) -> None:
+    block = only_block(*two)
+    assert [row.label for row in block.rows] == ["teacher 12", "baseline 8", "flykd", "basic-kd"]
+    assert block.rows[0].runs == ["flykd-1", "basic-1"]
+
+
+def test_scores_and_gains_are_those_of_the_results_files(two: list[RunDirectory]) -> None:
+    block = only_block(*two)
+    for row in block.rows:
+        run = next(run for run in two if run.name == row.runs[0])
+        results = read_results(run.results)
+        for seed, score in row.seeds.items():
+            stored = results.seeds[str(seed)][row.model].test
+            assert score.macro_auprc == pytest.approx(stored.macro_auprc)
+        if row.model == "student":
+            assert row.gain is not None
+            summary = results.summary["student"]
+            assert summary.gain_points is not None
+            assert summary.gain_percent is not None
+            assert row.gain.points.mean == pytest.approx(summary.gain_points.mean)
+            assert row.gain.points.std == pytest.approx(summary.gain_points.std)
+            assert row.gain.percent.mean == pytest.approx(summary.gain_percent.mean)
+
+
+def test_a_better_student_has_intervals_above_zero(two: list[RunDirectory]) -> None:
+    gain = next(row.gain for row in only_block(*two).rows if row.label == "flykd")
+    assert gain is not None
+    assert gain.over_pairs.low > 0
+    for one in gain.seeds.values():
+        assert one.over_pairs.low < one.points < one.over_pairs.high
+        assert one.over_tails.low < one.points < one.over_tails.high
+    assert gain.over_seeds is not None
+    assert gain.over_seeds.low < gain.points.mean < gain.over_seeds.high
+    assert gain.sign_flip_p == pytest.approx(2 / 8)
+
+
+def test_a_student_stands_beside_another(two: list[RunDirectory]) -> None:
+    loaded = load_runs(two)
+    (block,) = compare(loaded, resamples=200, against=loaded[1]).blocks
+    rows = {row.label: row for row in block.rows}
+    rival = rows["flykd"].rival
+    assert rival is not None
+    assert rows["basic-kd"].rival is None
+    ours, theirs = rows["flykd"].seeds, rows["basic-kd"].seeds
+    for seed, one in rival.seeds.items():
+        assert one.points == pytest.approx(100 * (ours[seed].macro_auprc - theirs[seed].macro_auprc))
+
+
+def test_the_papers_figures_stand_beside_runs_of_the_same_composition(two: list[RunDirectory]) -> None:
+    rows = {row.label: row for row in only_block(*two).rows}
+    assert rows["flykd"].gain is not None
+    assert rows["flykd"].gain.paper == (1.16, 0.36)
+    assert rows["basic-kd"].gain is not None
+    assert rows["basic-kd"].gain.paper == (-0.62, 0.59)
+    assert rows["baseline 8"].paper is None  # the paper's is 80 wide
+
+
+def test_a_baseline_of_its_own_is_named_by_its_run_and_is_what_its_student_is_held_against(
+    two: list[RunDirectory],
+) -> None:
+    rescore(two[1], 45, "baseline", lambda label: label + np.random.default_rng(0).normal(size=len(label)))
+    block = only_block(*two)
+    labels = [row.label for row in block.rows]
+    assert labels == ["teacher 12", "baseline 8 of flykd", "baseline 8 of basic-kd", "flykd", "basic-kd"]
+    gains = [row.gain.over for row in block.rows if row.model == "student" and row.gain]
+    assert gains == ["baseline 8 of flykd", "baseline 8 of basic-kd"]
+
+
+def test_runs_of_one_method_are_told_apart(runs: Path) -> None:
+    pair = [comparable_run(runs, "flykd-1"), comparable_run(runs, "flykd-2")]
+    assert [row.label for row in only_block(*pair).rows][2:] == ["flykd-1", "flykd-2"]
+
+
+def test_settings_in_which_runs_differ_are_told(two: list[RunDirectory]) -> None:
+    for run, epochs in zip(two, (400, 2000), strict=True):
+        with run.profile.open("a") as file:
+            file.write(f"\n[finetune.plateau]\nlast_epochs = {epochs}\n")
+    block = only_block(*two)
+    assert [run.differs for run in block.runs] == [
+        {"finetune.plateau.last_epochs": 400},
+        {"finetune.plateau.last_epochs": 2000},
+    ]
+    assert any("not trained alike in: finetune.plateau.last_epochs" in note for note in block.notes)
+
+
+def test_seeds_that_not_all_have_are_left_out_and_named(runs: Path) -> None:
+    block = only_block(
+        comparable_run(runs, "a-1", "a", seeds=(45, 46, 47)), comparable_run(runs, "b-1", "b", seeds=(46, 47, 48))
+    )
+    assert block.seeds == [46, 47]
+    assert any("a-1 has also seed 45" in note for note in block.notes)
+    assert any("b-1 has also seed 48" in note for note in block.notes)
+
+
+def test_one_seed_has_no_deviation_and_says_so(runs: Path) -> None:
+    block = only_block(comparable_run(runs, "a-1", seeds=(45,)))
+    gain = block.rows[-1].gain
+    assert gain is not None
+    assert gain.points.std is None
+    assert gain.over_seeds is None
+    assert gain.sign_flip_p is None
+    assert any(note.startswith("One seed (45)") for note in block.notes)
+
+
+def test_a_run_without_a_student_lends_its_baseline(two: list[RunDirectory]) -> None:
+    run = two[1]
+    results = read_results(run.results)
+    seeds = {s: {m: r for m, r in models.items() if m != "student"} for s, models in results.seeds.items()}
+    write_results(run, msgspec.structs.replace(results, seeds=seeds))
+    for seed in (45, 46, 47):
+        pl.read_parquet(run.test_scores(seed)).drop("student").write_parquet(run.test_scores(seed))
+    block = only_block(*two)
+    assert [row.label for row in block.rows] == ["teacher 12", "baseline 8", "flykd"]
+
+
+def test_results_that_disagree_with_their_scores_are_told(two: list[RunDirectory]) -> None:
+    results = read_results(two[0].results)
+    models = dict(results.seeds["45"])
+    test = msgspec.structs.replace(models["student"].test, macro_auprc=0.123)
+    models["student"] = msgspec.structs.replace(models["student"], test=test)
+    write_results(two[0], msgspec.structs.replace(results, seeds={**results.seeds, "45": models}))
+    assert any("results.json gives the student 0.123000" in note for note in only_block(*two).notes)
+
+
+# Runs that must not be compared
+
+
+def other_graph(run: RunDirectory) -> None:
+    results = read_results(run.results)
+    graph = msgspec.structs.replace(results.graph, fingerprint="0123" * 16)
+    write_results(run, msgspec.structs.replace(results, graph=graph))
+
+
+def other_split(run: RunDirectory) -> None:
+    edit_environment(run, splits={"45": "f" * 64})
+
+
+def other_negatives(run: RunDirectory) -> None:
+    frame = pl.read_parquet(run.test_scores(46))
+    first = pl.int_range(pl.len()) == pl.col("label").arg_min()
+    put_scores(run, 46, frame.with_columns(tail_id=pl.when(first).then(pl.lit("T9999")).otherwise("tail_id")))
+
+
+REASONS = [
+    (other_graph, "different graphs (embedded, 9f8c9f8c… and embedded, 01230123…)"),
+    (other_split, "different splits (seed 45, 00000000… and ffffffff…)"),
+    (other_negatives, "different test pairs (seed 46: 240 and 240, 239 in common"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), REASONS)
+def test_runs_that_are_not_comparable_are_refused_with_the_reason(
+    two: list[RunDirectory], change: Any, reason: str
+) -> None:
+    change(two[1])
+    with pytest.raises(UserError) as refused:
+        compared(*two)
+    assert reason in str(refused.value)
+    assert "--anyway" in str(refused.value)
+
+
+@pytest.mark.parametrize(("change", "reason"), REASONS)
+def test_they_can_be_seen_in_separate_blocks(two: list[RunDirectory], change: Any, reason: str) -> None:
+    change(two[1])
+    blocks = compared(*two, anyway=True).blocks
+    assert [[run.name for run in block.runs] for block in blocks] == [["flykd-1"], ["basic-1"]]
+
+
+def test_runs_without_a_common_seed_are_refused(runs: Path) -> None:
+    with pytest.raises(UserError, match="no seed in common"):
+        compared(comparable_run(runs, "a-1", seeds=(45,)), comparable_run(runs, "b-1", seeds=(46,)))
+
+
+def test_the_order_of_the_stored_pairs_does_not_matter(two: list[RunDirectory]) -> None:
+    expected = only_block(*two)
+    for seed in (45, 46, 47):
+        pl.read_parquet(two[1].test_scores(seed)).sample(fraction=1, shuffle=True, seed=1).write_parquet(
+            two[1].test_scores(seed)
+        )
+    assert only_block(*two).rows[-1].gain == expected.rows[-1].gain
+
+
+# Restricting to some tails
+
+
+def test_only_some_tails_are_tested(two: list[RunDirectory], tmp_path: Path) -> None:
+    ids = frozenset(f"T{i:04d}" for i in range(30))
+    block = only_block(*two, only=Restriction("exact.csv", ids))
+    frame = pl.read_parquet(two[0].test_scores(45)).filter(pl.col("tail_id").is_in(list(ids)))
+    counts = {r: (p["label"].sum(), (p["label"] == 0).sum()) for (r,), p in frame.group_by("relation")}
+    assert block.pairs[45] == counts
+    assert block.pairs[45] != only_block(*two).pairs[45]
+
+
+def test_a_restriction_that_leaves_nothing_is_refused(two: list[RunDirectory]) -> None:
+    with pytest.raises(UserError, match=r"no positive test pair of the ids in few\.csv in seed 45"):
+        compared(*two, only=Restriction("few.csv", frozenset({"nowhere"})))
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("a\nb\n", {"a", "b"}),
+        ("id\na\nb\n", {"a", "b"}),
+        ("name,node_id,status\nx,11786_5324,exact\ny,1000,exact\n", {"11786_5324", "1000"}),
+        ("tail_id\n 7 \n\n8\n", {"7", "8"}),
+    ],
+)
+def test_ids_are_read_from_a_column(tmp_path: Path, text: str, ids: set[str]) -> None:
+    file = tmp_path / "ids.csv"
+    file.write_text(text)
+    assert read_ids(file) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "cannot be read|holds no id"), ("id\n", "no id"), ("x,y\n1,2\n", "several columns")]
+)
+def test_a_file_without_ids_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "ids.csv"
+    file.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_ids(file)
+
+
+# The command
+
+
+def test_the_terminal_gets_tables_without_escape_codes(
+    two: list[RunDirectory], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("compare", "flykd-1", "basic-1", "--resamples", "200", "--against", "basic-1") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    for words in (
+        "Test AUPRC, per cent",
+        "baseline 8",
+        "What the gain is worth",
+        "Against basic-kd",
+        "FlyKD (Table 2)",
+    ):
+        assert words in out
+
+
+def test_tables_fit_a_hundred_columns(two: list[RunDirectory]) -> None:
+    from rich.console import Console
+
+    from flykd_console.cli.tables import print_comparison
+
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    print_comparison(console, compared(*two))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in re.sub(r"\w{8}…", "", text)
+    assert re.search(r"flykd +\+\d+\.\d\d +\[", text)
+
+
+def test_markdown_has_every_table(two: list[RunDirectory], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("compare", "flykd-1", "basic-1", "--resamples", "200", "--markdown") == 0
+    out = capsys.readouterr().out
+    tables = re.findall(r"^\| (.*) \|\n\| --- \|", out, re.MULTILINE)
+    assert len(tables) == 6
+    for line in out.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+    assert "| flykd |" in out
+
+
+def test_csv_is_long_and_unrounded(two: list[RunDirectory], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("compare", "flykd-1", "basic-1", "--resamples", "200", "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    stored = read_results(two[0].results).seeds["45"]["student"].test.macro_auprc
+    (found,) = [
+        row for row in rows
+        if (row["model"], row["figure"], row["relation"], row["seed"]) == ("flykd", "auprc", "macro", "45")
+    ]  # fmt: skip
+    assert float(found["value"]) == pytest.approx(stored, abs=1e-12)
+    assert {row["figure"] for row in rows} >= {"gain points, test pairs", "gain points, seeds", "gain per cent"}
+
+
+def test_json_gives_the_records(two: list[RunDirectory], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("compare", "flykd-1", "basic-1", "--resamples", "200", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == 1
+    assert [row["label"] for row in found["blocks"][0]["rows"]][-2:] == ["flykd", "basic-kd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("table.md", "## embedded"), ("table.csv", "block,model"), ("table.json", "{")]
+)
+def test_a_file_gets_the_form_that_its_name_says(
+    two: list[RunDirectory], tmp_path: Path, name: str, begins: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("compare", "flykd-1", "--resamples", "200", "--out", str(tmp_path / name)) == 0
+    assert (tmp_path / name).read_text().startswith(begins)
+    assert capsys.readouterr().out == f"Wrote {tmp_path / name}.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["flykd-1", "flykd-1"], "flykd-1: this run is given twice."),
+        (["nowhere"], "there is no run 'nowhere'."),
+        (["flykd-1", "--out", "."], ".: is a folder, not a file"),
+        (["flykd-1", "--out", "no/such/folder.md"], "no/such: there is no such folder."),
+        (["flykd-1", "--json", "--csv"], "one form at a time"),
+        (["flykd-1", "--only", "missing.csv"], "missing.csv: cannot be read"),
+        (["flykd-1", "--resamples", "1"], "--resamples"),
+    ],
+)
+def test_bad_input_is_one_line(
+    two: list[RunDirectory], arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("compare", *arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_run_without_results_is_refused(two: list[RunDirectory], capsys: pytest.CaptureFixture[str]) -> None:
+    two[0].results.unlink()
+    assert call("compare", "flykd-1") == 2
+    assert capsys.readouterr().err.startswith("flykd-1: this run has no results yet.")
+
+
+def test_a_damaged_scores_file_is_refused(two: list[RunDirectory], capsys: pytest.CaptureFixture[str]) -> None:
+    two[0].test_scores(45).write_bytes(b"PAR1 no more")
+    assert call("compare", "flykd-1") == 2
+    err = capsys.readouterr().err
+    assert "test-scores.parquet: cannot be read" in err
+    assert err.count("\n") == 1
