@@ -180,9 +180,14 @@ def _check_scorer(folder: Path, run: TrainedRun, example: tuple[str, str]) -> st
 
 
 def _example(run: TrainedRun) -> tuple[str, str]:
-    """A relation and the tail with the most true test pairs in it, by its name where only one tail is called so."""
+    """A relation and the tail with the most true test pairs in it, by its name where only one tail is called so.
+
+    Without test pairs those of validation or training count.
+    """
     relation = "indication" if "indication" in run.relations else run.relations[-1]
-    tails = run.pairs[relation]["test"][:, 1].tolist() or run.tests[relation].tail.tolist()
+    tails = next(
+        (rows[:, 1].tolist() for part in ("test", "validation", "train") if len(rows := run.pairs[relation][part])), [0]
+    )
     counts = Counter(tails)
     row = max(counts, key=lambda row: (counts[row], -row))
     table = run.nodes[run.tail_type]

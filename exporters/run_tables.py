@@ -33,7 +33,10 @@ class NodeTable:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """The scored test pairs of one relation: rows int64 [n], labels int8 [n], the run's logits float32 [n]."""
+    """The scored test pairs of one relation: rows int64 [n], labels int8 [n], the run's logits float32 [n].
+
+    Empty where the run's split has no test pairs of the relation.
+    """
 
     head: Indices
     tail: Indices
@@ -102,7 +105,7 @@ def read_pairs(path: Path, relations: list[str], sides: Mapping[str, NodeTable])
 def read_tests(
     path: Path, relations: list[str], sides: Mapping[str, NodeTable], model: str
 ) -> dict[str, EvaluationSet]:
-    """Test set per relation in the file's order, with one model's logits; each has positives and negatives."""
+    """Test set per relation in the file's order, with one model's logits; both labels occur, or none."""
     import polars as pl
 
     columns: dict[str, Any] = dict.fromkeys(("relation", "head_id", "tail_id"), pl.String)
@@ -112,7 +115,7 @@ def read_tests(
     for relation in relations:
         part = table.filter(pl.col("relation") == relation)
         labels = set(part["label"].unique().to_list())
-        if labels != {0, 1}:
+        if labels and labels != {0, 1}:
             raise UserError(f"{relation!r} has no positive or no negative test pairs", str(path), "Train it again.")
         tests[relation] = EvaluationSet(
             part["head"].to_numpy().astype(np.int64),

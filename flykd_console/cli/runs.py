@@ -67,16 +67,17 @@ def show(run: _RunName = None, json: _Json = False) -> None:
         return
     from rich.console import Console
 
-    from flykd_console.cli.tables import relations_table, results_table
+    from flykd_console.cli.tables import ranking_table, relations_table, results_table
     from flykd_console.runs.results import read_results
 
     console = Console(highlight=False)
     console.print(_details(facts))
     if directory.results.is_file():
         results = read_results(directory.results)
-        for table in (results_table(results), relations_table(results)):
-            console.print()
-            console.print(table)
+        for table in (results_table(results), relations_table(results), ranking_table(results)):
+            if table is not None and table.row_count:
+                console.print()
+                console.print(table)
 
 
 @app.command()

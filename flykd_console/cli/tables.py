@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flykd_console.cli.text import spread_text
-from flykd_console.dashboard.wording import DASH, per_cent, signed
+from flykd_console.dashboard.wording import DASH, THIN, per_cent, signed
 from flykd_console.runs.events import MODELS
-from flykd_console.runs.results import ModelResult, Results, gain
+from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from flykd_console.report.grids import Grid
     from flykd_console.runs.comparison.figures import Comparison
 
+_RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
+_NO_TEST = "No test part: validation AUPRC in per cent."
 _CAPTION = "Test AUPRC in per cent. Gain: student over the same seed's baseline, in points and in per cent of it."
 
 
 def results_table(results: Results) -> Table:
     """One row a seed and one for the mean: each model's macro AUPRC, and the student's gain."""
-    table = _table(f"{results.method} on {results.graph.source}", caption=_CAPTION)
+    untested = _untested(results)
+    table = _table(f"{results.method} on {results.graph.source}", caption=_NO_TEST if untested else _CAPTION)
     table.add_column("seed", style="bold")
     for model in MODELS:
         table.add_column(_heading(results, model), justify="right")
@@ -34,17 +37,20 @@ def results_table(results: Results) -> Table:
         won = gain(models)
         table.add_row(
             seed,
-            *(per_cent(models[model].test.macro_auprc) if model in models else DASH for model in MODELS),
+            *(per_cent(_shown(models[model], untested).macro_auprc) if model in models else DASH for model in MODELS),
             signed(won.points if won else None),
             signed(won.percent if won else None),
         )
     if len(results.seeds) > 1:
         table.add_section()
         student = results.summary.get("student")
-        means = [results.summary.get(model) for model in MODELS]
+        means = [
+            spread(_shown(models[model], untested).macro_auprc for models in results.seeds.values() if model in models)
+            for model in MODELS
+        ]
         table.add_row(
             "mean",
-            *(spread_text(model.macro_auprc if model else None, 100) for model in means),
+            *(spread_text(mean, 100) for mean in means),
             spread_text(student.gain_points if student else None, sign=True),
             spread_text(student.gain_percent if student else None, sign=True),
             style="bold",
@@ -64,6 +70,47 @@ def relations_table(results: Results) -> Table:
         spreads = [(summary.relations.get(relation, {}) if summary else {}) for summary in summaries]
         table.add_row(relation, *(spread_text(scores.get("auprc"), 100) for scores in spreads))
     return table
+
+
+def ranking_table(results: Results) -> Table | None:
+    """One row a relation and model: ranking metrics in per cent, mean ± deviation over the seeds; None without any."""
+    found = {model: results.summary[model].ranking for model in MODELS if model in results.summary}
+    relations = dict.fromkeys(relation for by_relation in found.values() for relation in by_relation)
+    if not relations:
+        return None
+    ranks = [
+        ranking
+        for models in results.seeds.values()
+        for model in models.values()
+        for ranking in (model.test.ranking or {}).values()
+    ]
+    low, high = (f"{pick(ranking.candidates for ranking in ranks):,}".replace(",", THIN) for pick in (min, max))
+    table = _table(
+        None,
+        caption=f"Heads ranked for each test tail, in per cent: of {low if low == high else f'{low} to {high}'} with "
+        "training edges, without true pairs of training and validation.",
+    )
+    table.add_column("relation", style="bold", overflow="fold")
+    table.add_column("model")
+    for heading in _RANKING.values():
+        table.add_column(heading, justify="right")
+    for relation in relations:
+        for place, model in enumerate(model for model in found if relation in found[model]):
+            spreads = (found[model][relation].get(metric) for metric in _RANKING)
+            name = relation if place == 0 else ""
+            table.add_row(name, _heading(results, model), *(spread_text(one, 100) for one in spreads))
+    return table
+
+
+def _untested(results: Results) -> bool:
+    """Whether models were measured, but none on a test part."""
+    scores = [model for models in results.seeds.values() for model in models.values()]
+    tested = any(model.test.macro_auprc is not None for model in scores)
+    return not tested and any(model.validation.macro_auprc is not None for model in scores)
+
+
+def _shown(model: ModelResult, untested: bool) -> Scores:
+    return model.validation if untested else model.test
 
 
 def _table(title: str | None, caption: str | None = None) -> Table:

@@ -21,7 +21,7 @@ from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.split_diseases import cut_area, cut_diseases
 from flykd_console.graph.split_files import read_split
-from flykd_console.graph.split_random import Edges, Membership, cut_at_random, cut_by_tail
+from flykd_console.graph.split_random import Edges, Membership, cut_at_random, cut_by_tail, grouped
 
 PARTS = ("train", "validation", "test")
 
@@ -75,7 +75,7 @@ class EdgeSplit:
         """The size of every part per target, one line."""
 
         def sizes(target: EdgeType) -> str:
-            return ", ".join(f"{_grouped(len(self.part(name)[target][0]))} {name}" for name in PARTS)
+            return ", ".join(f"{grouped(len(self.part(name)[target][0]))} {name}" for name in PARTS)
 
         return f"split {self.kind}: " + "; ".join(f"{target.relation} {sizes(target)}" for target in self.targets)
 
@@ -152,7 +152,3 @@ def _distinct(heads: NDArray[np.int64], tails: NDArray[np.int64]) -> Pairs:
 
 def _chosen(pairs: Pairs, mask: NDArray[np.bool_]) -> Pairs:
     return pairs[0][mask], pairs[1][mask]
-
-
-def _grouped(number: int) -> str:
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

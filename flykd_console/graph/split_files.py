@@ -20,7 +20,7 @@ from flykd_console import profile
 from flykd_console.errors import UserError
 from flykd_console.graph import table, table_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.split_random import joins
+from flykd_console.graph.split_random import grouped, joins
 
 ROWS = ("x_type", "x_id", "relation", "y_type", "y_id")
 PAIRS = ("relation", "head_id", "tail_id")
@@ -257,7 +257,9 @@ def _doubtful_negatives(
                 false = _keys(graph, target, stored[target])
                 true = np.concatenate([_keys(graph, target, parts[name][target]) for name in parts])
                 count, doubtful = count + len(false), doubtful + int(np.isin(false, true).sum())
-        notes.append(f"{part}: {count} stored negatives, {doubtful} of them true pairs of their relation")
+        notes.append(
+            f"{part}: {grouped(count)} stored negatives, {grouped(doubtful)} of them true pairs of their relation"
+        )
     return tuple(notes)
 
 

@@ -26,6 +26,11 @@ def joins(edge_type: EdgeType, target: EdgeType) -> bool:
     return {edge_type.head, edge_type.tail} == {target.head, target.tail}
 
 
+def grouped(number: int) -> str:
+    """1204 as 1 204, with narrow spaces."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def tails_of(edge_type: EdgeType, pairs: Pairs, tail_type: str) -> NDArray[np.int64]:
     """The end of each edge that has the targets' tail type, int64 [n]; the other one has not."""
     return pairs[1] if edge_type.tail == tail_type else pairs[0]

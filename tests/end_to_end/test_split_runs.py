@@ -1,0 +1,131 @@
+"""Whole runs under splits that the paper does not use: without a test part, and with parts and negatives from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+from rich.console import Console
+
+from exporters.bundle import export_run
+from flykd_console import profile
+from flykd_console.cli.tables import ranking_table, relations_table, results_table
+from flykd_console.graph.split import split_graph
+from flykd_console.graph.table import read_table
+from flykd_console.runs import events as ev
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.results import read_results
+from flykd_console.training import worker
+from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
+from tests.unit.test_split_files import write_pairs, write_parts
+
+SHORT: dict[str, dict[str, Any]] = {
+    "pretrain": {"epochs": 0},
+    "finetune": {"epochs": 2, "validate_every": 1},
+    "distill": {"epochs": 2, "random_graph": {"labels_per_relation": 50}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def trained(root: Path, **split: Any) -> RunDirectory:
+    directory = make_run(root, tiny_profile(small_kg(root.parent), split=split, **SHORT))
+    assert worker.main([str(directory.path)]) == 0
+    return directory
+
+
+def logged(directory: RunDirectory) -> list[str]:
+    return [event.message for event in events_of(directory) if isinstance(event, ev.Log)]
+
+
+def printed(thing: Any) -> str:
+    console = Console(width=160, record=True, file=None)
+    with console.capture() as capture:
+        console.print(thing)
+    return capture.get()
+
+
+def test_a_run_without_a_test_part_trains_shows_validation_and_exports(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", kind="full_graph")
+    results = read_results(directory.results)
+    for model in ev.MODELS:
+        result = results.seeds["45"][model]
+        assert result.test.macro_auprc is None
+        assert result.test.ranking is None
+        assert result.validation.macro_auprc is not None
+    assert results.summary["student"].macro_auprc is None
+    assert {e.split for e in events_of(directory) if isinstance(e, ev.Evaluation)} == {"validation"}
+    assert "no test part: models are measured on validation alone" in logged(directory)
+
+    shown = printed(results_table(results))
+    assert "No test part: validation AUPRC in per cent." in shown
+    assert f"{100 * (results.seeds['45']['student'].validation.macro_auprc or 0):.2f}" in shown
+    assert relations_table(results).row_count == 0
+    assert ranking_table(results) is None
+
+    assert pl.read_parquet(directory.test_scores(45)).height == 0
+    told: dict[str, str] = {}
+    bundle = export_run(directory, on_check=lambda check: told.update({check.name: check.detail}))
+    assert told["test AUPRC"] == "no test part, so no figure to compare"
+    card = (bundle.path / "README.md").read_text()
+    assert "The run has no test part: what this model is worth on unseen pairs was not measured." in card
+
+
+def test_a_run_on_files_measures_every_model_on_the_stored_pairs(tmp_path: Path) -> None:
+    graph = read_table(small_kg(tmp_path))
+    targets = graph.targets(["contraindication", "indication"])
+    made = split_graph(graph, targets, profile.Split(), 45)
+    paths = write_parts(tmp_path, graph, made)
+    paths["validation"] = paths["test"] = write_pairs(tmp_path, graph, made)
+    directory = trained(tmp_path / "runs", kind="files", **paths)
+
+    columns = ["relation", "head_id", "tail_id", "label"]
+    given = pl.read_csv(paths["test"]).filter(pl.col("part") == "test").select(columns)
+    stored = pl.read_parquet(directory.test_scores(45)).select(columns).cast({"label": pl.Int64})
+    assert stored.sort(columns).equals(given.sort(columns))
+    labels = pl.read_parquet(directory.labels(45))
+    for target in targets:
+        for part in ("train", "validation", "test"):
+            count = labels.filter((pl.col("relation") == target.relation) & (pl.col("part") == part)).height
+            assert count == len(made.part(part)[target][0])
+    assert made.in_words.replace("complex_disease", "files") in logged(directory)
+
+
+def test_ranking_is_stored_per_relation_and_shown(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", kind="disease", diseases=["disease 3", "disease 7", "disease 11"])
+    results = read_results(directory.results)
+    test = results.seeds["45"]["student"].test
+    assert test.ranking is not None
+    for relation, ranking in test.ranking.items():
+        assert ranking.tails <= 3
+        assert 0 < ranking.mrr <= 1
+        assert ranking.recall_at_10 <= ranking.recall_at_50 <= ranking.recall_at_100 == 1.0  # of 40 drugs
+        spread = results.summary["student"].ranking[relation]["ap"]
+        assert spread.mean == pytest.approx(ranking.ap)
+    table = ranking_table(results)
+    assert table is not None
+    shown = printed(table)
+    assert "recall@10" in shown
+    assert f"{100 * next(iter(test.ranking.values())).ap:.2f}" in shown
+
+
+def test_a_file_at_fault_ends_the_run_with_one_line_before_training(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("a,b\n1,2\n")
+    parts = dict.fromkeys(("train", "validation", "test"), str(path))
+    directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path), split={"kind": "files"} | parts))
+    assert worker.main([str(directory.path)]) == 2
+    last = events_of(directory)[-1]
+    assert isinstance(last, ev.RunFailed)
+    assert last.traceback == ""
+    assert "has neither the columns x_type" in last.error
