@@ -1,7 +1,7 @@
 """Distilling: the student on the label sources that the profile composes, eased in by the curriculum (FlyKD section 3).
 
-once: the frozen teachers' embeddings, hence their label of every pair
-for each epoch: encode -> every source's pairs and labels -> weighted losses -> Adam -> late plateau
+once: the frozen teachers' embeddings, hence their label of every pair and the targets of structure losses
+for each epoch: encode -> every source's pairs and labels -> weighted losses, structure losses -> Adam -> late plateau
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from flykd_console.distill.objectives import (
 )
 from flykd_console.distill.pair_space import SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redrawn
-from flykd_console.distill.teachers import mean_of
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import Profile
+from flykd_console.training.guidance import Guidance
 from flykd_console.training.schedule import LatePlateau
 from flykd_console.training.session import StageSession
 from flykd_console.training.task import Task
@@ -41,24 +41,24 @@ def distill(task: Task, teachers: Sequence[HeteroRGCN], student: HeteroRGCN, ses
     The last epoch's weights stay, or the best one's where `finetune.select` says so.
     """
     profile = task.profile
-    encode = task.training_encoder(student)
-    with torch.no_grad():
-        soft = SoftLabels(task.space, mean_of([task.training_encoder(teacher)(teacher) for teacher in teachers]))
+    guidance = Guidance(task, teachers, student, session.stage)
     purposes = ("negatives", "pseudo_negatives", "random_graph")
     draw = {purpose: task.generator(f"{session.stage}/{purpose}") for purpose in purposes}
     random = profile.distill.random_graph
     graphs = (RandomGraphs if random.sampler == "pairs" else RandomBlocks)(task.space, random, draw["random_graph"])
-    sources = label_sources(task, soft, graphs, draw)
+    sources = label_sources(task, guidance.soft, graphs, draw)
     curriculum = curriculum_of(profile)
-    optimizer = torch.optim.Adam(student.parameters(), lr=profile.finetune.lr, fused=True)
+    optimizer = torch.optim.Adam([*student.parameters(), *guidance.parameters], lr=profile.finetune.lr, fused=True)
     plateau = LatePlateau(optimizer, profile.distill.plateau or profile.finetune.plateau, profile.distill.epochs)
-    session.optimizer, session.generators, session.resumables = optimizer, draw, [graphs]
+    session.optimizer, session.generators = optimizer, draw | guidance.generators
+    session.resumables = [graphs, *guidance.resumables]
     session.scalars, session.load_scalars = plateau.state, plateau.load_state
     session.resume()
 
     for epoch in session.epochs():
         weights = curriculum.weights(epoch)
-        loss = losses(task.space, encode(student), sources, weights, epoch)
+        encoded, layers = guidance.encode(student)
+        loss = guidance.add(losses(task.space, encoded, sources, weights, epoch), encoded, layers)
         optimizer.zero_grad(set_to_none=True)
         loss["total"].backward()
         lr = optimizer.param_groups[0]["lr"]

@@ -26,6 +26,7 @@ from flykd_console.training import artifacts
 from flykd_console.training.control import ControlDesk
 from flykd_console.training.distill import curriculum_of, distill
 from flykd_console.training.finetune import finetune
+from flykd_console.training.guidance import neighbourhood
 from flykd_console.training.metrics import Scored, score
 from flykd_console.training.plan import stage_epochs, teacher_stages
 from flykd_console.training.pretrain import pretrain, steps_of
@@ -63,6 +64,8 @@ class SeedStages:
         task, profile = self.task, self.task.profile
         self._say_pooling()
         self._say_split()
+        # What the structure losses need of the graph is asked for before hours of teachers.
+        neighbourhood(task)
         artifacts.save_labels(task, self.directory)
         artifacts.save_evaluation_pairs(task, self.directory)
 

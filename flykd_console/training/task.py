@@ -17,7 +17,7 @@ from flykd_console.graph.split import EdgeSplit, split_graph
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
-from flykd_console.model.propagation import MessageGraph
+from flykd_console.model.propagation import Hidden, MessageGraph
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import Profile
 from flykd_console.seeding import torch_rng
@@ -74,14 +74,20 @@ class Task:
         types = self.messages.edge_types
         return HeteroRGCN(self.node_counts, types, shape.dim, rng, shape.layers, shape.kind).to_device(self.device)
 
-    def encoder(self, model: HeteroRGCN, heads: NDArray[np.int64], tails: dict[str, NDArray[np.int64]]) -> LinkEncoder:
-        """Propagation and pooling for a choice of heads and, per relation, tails."""
+    def encoder(
+        self,
+        model: HeteroRGCN,
+        heads: NDArray[np.int64],
+        tails: dict[str, NDArray[np.int64]],
+        hidden: Hidden | None = None,
+    ) -> LinkEncoder:
+        """Propagation and pooling for a choice of heads and, per relation, tails; `hidden`: layer outputs besides."""
         kind = self.profile.engine.propagation
-        return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails)
+        return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails, hidden)
 
-    def training_encoder(self, model: HeteroRGCN) -> LinkEncoder:
+    def training_encoder(self, model: HeteroRGCN, hidden: Hidden | None = None) -> LinkEncoder:
         """The encoder of the pair space."""
-        return self.encoder(model, self.space.heads, self.space.tails)
+        return self.encoder(model, self.space.heads, self.space.tails, hidden)
 
 
 class Evaluator:
