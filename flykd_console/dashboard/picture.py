@@ -1,55 +1,98 @@
-"""Saves one chart as it is looked at: an SVG of a good size, and the visible values as CSV beside it."""
+"""Saves one chart as it is looked at: SVG and PNG by `plot` in a process of its own, and the visible values as CSV."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.segment import Segment, Segments
-from rich.style import Style
-from rich.terminal_theme import TerminalTheme
-
-from flykd_console.dashboard.palette import Look, look
-from flykd_console.dashboard.widgets.chart import ChartPanel, rich_style
+from flykd_console.dashboard.palette import look
+from flykd_console.dashboard.widgets.chart import ChartPanel
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 
 if TYPE_CHECKING:
-    from flykd_console.dashboard.drawing import ChartSpec
+    from flykd_console.dashboard.canvas import Floats
+    from flykd_console.dashboard.chart_spec import ChartSpec
+    from flykd_console.dashboard.plot import Numbers, PlotRequest
 
-SIZE = (110, 30)
+_Y_LABELS = {
+    "weights": "weight of the loss", "losses": "loss", "rate": "learning rate", "speed": "epochs per second",
+    "auprc": "validation AUPRC, %",
+}  # fmt: skip
+_POINTS = 4_000
 
 
-def save_chart(chart: ChartPanel, directory: RunDirectory, dark: bool) -> Path | None:
-    """Write `charts/<panel>.svg` and `.csv` into the run's folder.
+async def save_chart(chart: ChartPanel, directory: RunDirectory, dark: bool) -> Path | None:
+    """Write `charts/<panel>.svg`, `.png` and `.csv` into the run's folder.
 
     Returns:
-        The picture's path, or None where the chart is empty.
+        The picture's path without its ending, or None where the chart is empty.
 
     Raises:
-        OSError: The files cannot be written.
+        OSError: The files cannot be written, or the process that draws them has failed; its last line says why.
     """
-    width, height = SIZE
-    colours = look(dark)
-    rows = chart.rows(width, height, dark)
-    if chart.spec is None or not chart.spec.curves:
+    import msgspec
+
+    chart.rows(110, 30, dark)
+    if chart.spec is None or not any(len(curve.x) for curve in chart.spec.curves):
         return None
-    console = Console(
-        width=width, height=height, record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor"
-    )
-    for row in rows:
-        console.print(Segments([Segment(text, rich_style(ink)) for text, ink in row]), end="\n", style=Style())
-    title = f"{directory.name} · {chart.title.lower()}"
-    svg = console.export_svg(title=title, theme=_terminal_theme(colours))
     folder = directory.path / "charts"
     folder.mkdir(exist_ok=True)
-    path = folder / f"{chart.id}.svg"
-    replace_file(path, svg.encode())
+    path = folder / (chart.id or "chart")
     replace_file(path.with_suffix(".csv"), values_csv(chart.spec).encode())
+    request = msgspec.json.encode(plot_request(chart, chart.spec, path, directory.name, dark))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "flykd_console.dashboard.plot",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate(request)
+    if process.returncode != 0:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise OSError(0, lines[-1] if lines else f"exit code {process.returncode}")
     return path
+
+
+def plot_request(chart: ChartPanel, spec: ChartSpec, path: Path, run: str, dark: bool) -> PlotRequest:
+    """The chart as the drawing process wants it: on the axes of the screen, thinned to what a picture can show."""
+    from flykd_console.dashboard.canvas import decimate, tick_words
+    from flykd_console.dashboard.plot import PlotCurve, PlotRequest
+    from flykd_console.dashboard.scales import visible, y_axis_of
+
+    colours = look(dark)
+    columns = _POINTS // 2
+    shown = [curve for curve in spec.curves if len(curve.x)]
+    axis, cut = y_axis_of(spec, [visible(curve, spec, columns) for curve in shown])
+    curves = []
+    for curve in shown:
+        x, y = decimate(curve.x, curve.y, spec.x_low, spec.x_high, columns)
+        raw_x, raw = curve.x[:0], curve.x[:0]
+        if curve.raw is not None and not curve.faded:
+            raw_x, raw = decimate(curve.x, curve.raw, spec.x_low, spec.x_high, columns)
+        curves.append(
+            PlotCurve(
+                curve.name, x.tolist(), _numbers(y), curve.colour, curve.faded, raw_x.tolist(), _numbers(raw)
+            )
+        )  # fmt: skip
+    ticks = axis.ticks(8)
+    band = None
+    if spec.band is not None:
+        band = (spec.band[0].tolist(), _numbers(spec.band[1]), _numbers(spec.band[2]))
+    return PlotRequest(
+        path=str(path), title=f"{chart.plain_title}\n{run}", x_label="epoch",
+        y_label=_Y_LABELS.get(chart.id or "", chart.title.lower()), curves=curves, x_range=(spec.x_low, spec.x_high),
+        y_range=(axis.low, axis.high), y_ticks=list(zip(ticks, tick_words(ticks), strict=True)), log_y=axis.log,
+        background=colours.background, foreground=colours.foreground,
+        grid=colours.faint, band=band, now=spec.now, cursor=spec.cursor,
+        note=" ".join(filter(None, (spec.note, "outliers above are cut off" if cut is not None else ""))),
+    )  # fmt: skip
+
+
+def _numbers(values: Floats) -> Numbers:
+    return [None if value != value else value for value in values.tolist()]
 
 
 def values_csv(spec: ChartSpec) -> str:
@@ -65,11 +108,3 @@ def values_csv(spec: ChartSpec) -> str:
                     (curve.name, f"{x:g}", "" if y != y else repr(y), "" if before != before else repr(before))
                 )
     return out.getvalue()
-
-
-def _terminal_theme(colours: Look) -> TerminalTheme:
-    def rgb(colour: str) -> tuple[int, int, int]:
-        return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-    eight = [rgb(c) for c in colours.curves]
-    return TerminalTheme(rgb(colours.background), rgb(colours.foreground), eight, eight)

@@ -351,8 +351,14 @@ async def test_saved_chart_is_a_picture_with_its_values(make_app: AppMaker) -> N
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         await pilot.press("x")
+        await app.workers.wait_for_complete()
         folder = app.directory.path / "charts"
-        assert (folder / "losses.svg").read_text().startswith("<svg")
+        svg = (folder / "losses.svg").read_text()
+        assert "<svg" in svg
+        assert "pseudo on train" in svg
+        assert not any(0x2800 <= ord(sign) < 0x2900 for sign in svg)
+        assert (folder / "losses.png").read_bytes().startswith(b"\x89PNG")
+        assert "losses.svg, .png and .csv" in notes(app).replace("\n", "")
         rows = list(csv.DictReader((folder / "losses.csv").open()))
         assert {row["curve"] for row in rows} == {"original", "pseudo on train", "pseudo on random", "total"}
         assert len(rows) == 4 * 120
@@ -466,6 +472,7 @@ async def test_an_empty_chart_cannot_be_saved_and_says_so(make_app: AppMaker) ->
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         await pilot.press("x")
+        await app.workers.wait_for_complete()
         assert "nothing to save" in notes(app)
         assert not (app.directory.path / "charts").exists()
 

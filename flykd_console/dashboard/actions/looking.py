@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual import work
+
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.state import MODELS
 
@@ -81,7 +83,8 @@ class ChartActions(FollowingApp):
         chart.band = not chart.band
         chart.redraw()
 
-    def action_save_chart(self) -> None:
+    @work(exclusive=True, group="save-chart")
+    async def action_save_chart(self) -> None:
         chart = self.main.chart
         if chart is None:
             self.notify("Focus a chart first (tab)", timeout=3)
@@ -89,8 +92,9 @@ class ChartActions(FollowingApp):
         from flykd_console.dashboard.picture import save_chart
 
         try:
-            path = save_chart(chart, self.directory, self.current_theme.dark)
+            path = await save_chart(chart, self.directory, self.current_theme.dark)
         except OSError as error:
-            self.notify(f"The chart could not be saved: {error.strerror}", severity="error")
+            self.notify(f"The chart could not be saved: {error.strerror}", severity="error", markup=False)
             return
-        self.notify(f"{path} and its values beside it" if path is not None else "There is nothing to save yet")
+        said = f"{path}.svg, .png and .csv" if path is not None else "There is nothing to save yet"
+        self.notify(said, markup=False)

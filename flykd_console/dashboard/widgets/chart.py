@@ -101,6 +101,16 @@ class ChartPanel(Widget, can_focus=True):
         self.refresh()
 
     def _title(self) -> str:
+        remarks = self._remarks()
+        return self.title + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "")
+
+    @property
+    def plain_title(self) -> str:
+        """The title with its remarks, for a picture."""
+        words = self.title if self.title.endswith("AUPRC BY SEED") else self.title.lower()
+        return " · ".join((words[:1].upper() + words[1:].lower().replace("auprc", "AUPRC"), *self._remarks()))
+
+    def _remarks(self) -> list[str]:
         remarks = []
         if self._state is not None and self.recipe == "auprc":
             from flykd_console.dashboard.charts import shown_model
@@ -118,8 +128,7 @@ class ChartPanel(Widget, can_focus=True):
         remarks += [f"smooth {self.smoothing:g}"] if self.smoothing else []
         remarks += ["mean ± std"] if self.band else []
         remarks += [self.curve] if self.curve is not None else []
-        remarks += ["zoomed"] if self.zoom else []
-        return self.title + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "")
+        return [*remarks, *(["zoomed"] if self.zoom else [])]
 
     @property
     def view(self) -> View:
