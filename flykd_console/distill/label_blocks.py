@@ -29,6 +29,7 @@ def block_loss(
     head_weights: Tensor,
     tail_weights: Tensor,
     temperature: float = 1.0,
+    min_logit: float | None = None,
 ) -> Tensor:
     """The weighted cross-entropy of a block; differentiable in the student's `heads` and `tails`.
 
@@ -37,11 +38,15 @@ def block_loss(
         tails: float32 [n, d].
         teacher_heads, teacher_tails: The same of the frozen teacher, [m, D] and [n, D].
         head_weights, tail_weights: p [m] and q [n], float32; they sum to 1 for a mean.
+        min_logit: Pairs that the teacher scores at or below it weigh nothing.
     """
     if temperature != 1.0:
         # Logits are bilinear in heads and tails: dividing the heads divides them.
         heads, teacher_heads = heads / temperature, teacher_heads / temperature
-    loss: Tensor = _BlockLoss.apply(heads, tails, teacher_heads, teacher_tails, head_weights, tail_weights)  # type: ignore[no-untyped-call]
+    threshold = None if min_logit is None else min_logit / temperature
+    loss: Tensor = _BlockLoss.apply(  # type: ignore[no-untyped-call]
+        threshold, heads, tails, teacher_heads, teacher_tails, head_weights, tail_weights
+    )
     return loss if temperature == 1.0 else temperature**2 * loss
 
 
@@ -49,7 +54,7 @@ class _BlockLoss(torch.autograd.Function):
     """The gradient is known as soon as the logits are, so it is taken in the forward pass and kept."""
 
     @staticmethod
-    def forward(ctx: Any, heads: Tensor, tails: Tensor, *rest: Tensor) -> Tensor:
+    def forward(ctx: Any, threshold: float | None, heads: Tensor, tails: Tensor, *rest: Tensor) -> Tensor:
         teacher_heads, teacher_tails, p, q = rest
         rows = max(1, CHUNK_LABELS // max(1, len(tails)))
         loss = heads.new_zeros(())
@@ -57,10 +62,15 @@ class _BlockLoss(torch.autograd.Function):
         for start in range(0, len(heads), rows):
             chunk = slice(start, start + rows)
             logits = heads[chunk] @ tails.T
-            soft = torch.sigmoid_(teacher_heads[chunk] @ teacher_tails.T)
+            teacher_logits = teacher_heads[chunk] @ teacher_tails.T
+            strong = None if threshold is None else teacher_logits > threshold
+            soft = torch.sigmoid_(teacher_logits)
             # BCE with logits: softplus(s) - y s.
-            loss += p[chunk] @ ((functional.softplus(logits).sub_(soft * logits)) @ q)
+            each = functional.softplus(logits).sub_(soft * logits)
+            loss += p[chunk] @ ((each if strong is None else each.mul_(strong)) @ q)
             gradient = torch.sigmoid_(logits).sub_(soft).mul_(p[chunk, None]).mul_(q)
+            if strong is not None:
+                gradient.mul_(strong)
             torch.mm(gradient, tails, out=d_heads[chunk])
             d_tails.addmm_(gradient.T, heads[chunk])
         ctx.save_for_backward(d_heads, d_tails)
@@ -69,4 +79,4 @@ class _BlockLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         d_heads, d_tails = ctx.saved_tensors
-        return gradients[0] * d_heads, gradients[0] * d_tails, None, None, None, None
+        return None, gradients[0] * d_heads, gradients[0] * d_tails, None, None, None, None

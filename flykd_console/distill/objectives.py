@@ -13,7 +13,7 @@ and teacher logits s and t. Labels that are 0 or 1 for certain have none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -24,6 +24,7 @@ from torch.nn import functional
 from flykd_console.distill.label_blocks import block_loss
 from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
+from flykd_console.distill.strong_pairs import StrongPairs
 from flykd_console.model.link_encoder import Encoded
 
 
@@ -174,6 +175,10 @@ class PseudoBlocks:
 
     The expectation weighs every pair of the support by the chance that a draw is that pair: p_head q_tail, each
     proportional to degree^power. It is the limit of infinitely many labels, without sampling noise.
+
+    Where only strong scores count (`strong`, with their chance to be drawn), a pair that does not qualify weighs
+    nothing and the others are divided by that chance: over blocks this has the same expectation as qualifying pairs
+    drawn one by one, and the expectation itself is the mean over the qualifying pairs.
     """
 
     def __init__(
@@ -183,10 +188,14 @@ class PseudoBlocks:
         blocks: RandomBlocks | None,
         degree_power: float,
         temperature: float = 1.0,
+        min_logit: float | None = None,
+        strong: Sequence[StrongPairs] | None = None,
     ) -> None:
         self._space = space
         self._blocks = blocks
         self._temperature = temperature
+        self._min_logit = min_logit
+        self._mass = None if strong is None else [relation.mass.float() for relation in strong]
         teacher = soft.teacher
         self._teacher = [
             (
@@ -212,7 +221,10 @@ class PseudoBlocks:
                 heads, teacher_heads = heads.index_select(0, rows), teacher_heads.index_select(0, rows)
                 tails, teacher_tails = tails.index_select(0, columns), teacher_tails.index_select(0, columns)
                 p, q = (p.new_full((len(drawn_ends),), 1 / len(drawn_ends)) for drawn_ends in (rows, columns))
-            total.append(block_loss(heads, tails, teacher_heads, teacher_tails, p, q, self._temperature))
+            if self._mass is not None:
+                p = p / self._mass[i]
+            ends = (heads, tails, teacher_heads, teacher_tails)
+            total.append(block_loss(*ends, p, q, self._temperature, self._min_logit))
         # Every relation has the same number of labels, so the mean over labels is the mean over relations.
         return torch.stack(total).mean()
 

@@ -22,6 +22,7 @@ from flykd_console.distill.objectives import (
 )
 from flykd_console.distill.pair_space import SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redrawn
+from flykd_console.distill.strong_pairs import StrongGraphs, StrongPairs, strong_pairs
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import Profile
 from flykd_console.training.guidance import Guidance
@@ -44,9 +45,9 @@ def distill(task: Task, teachers: Sequence[HeteroRGCN], student: HeteroRGCN, ses
     guidance = Guidance(task, teachers, student, session.stage)
     purposes = ("negatives", "pseudo_negatives", "random_graph")
     draw = {purpose: task.generator(f"{session.stage}/{purpose}") for purpose in purposes}
-    random = profile.distill.random_graph
-    graphs = (RandomGraphs if random.sampler == "pairs" else RandomBlocks)(task.space, random, draw["random_graph"])
-    sources = label_sources(task, guidance.soft, graphs, draw)
+    strong = strong_scores(task, guidance.soft, session)
+    graphs = random_graphs(task, strong, draw["random_graph"])
+    sources = label_sources(task, guidance.soft, graphs, draw, strong)
     curriculum = curriculum_of(profile)
     optimizer = torch.optim.Adam([*student.parameters(), *guidance.parameters], lr=profile.finetune.lr, fused=True)
     plateau = LatePlateau(optimizer, profile.distill.plateau or profile.finetune.plateau, profile.distill.epochs)
@@ -67,8 +68,36 @@ def distill(task: Task, teachers: Sequence[HeteroRGCN], student: HeteroRGCN, ses
         session.record(epoch, loss, lr=lr, weights=weights)
 
 
+def strong_scores(task: Task, soft: SoftLabels, session: StageSession) -> list[StrongPairs] | None:
+    """The pairs above `min_logit`, where the profile asks for them alone."""
+    settings = task.profile.distill.random_graph
+    if settings.min_logit is None:
+        return None
+    found = strong_pairs(task.space, soft, settings, listed=settings.sampler == "pairs")
+    for strong, pairs in zip(found, task.space.relations, strict=True):
+        session.log(
+            f"{strong.relation}: {strong.count} of {pairs.area} pairs score above {settings.min_logit:g},"
+            f" {100 * float(strong.mass):.3g} % of what is drawn by degree"
+        )
+    return found
+
+
+def random_graphs(task: Task, strong: list[StrongPairs] | None, generator: torch.Generator) -> Redrawn:
+    """The stream of random graphs of the profile's sampler."""
+    settings = task.profile.distill.random_graph
+    if settings.sampler != "pairs":
+        return RandomBlocks(task.space, settings, generator)
+    if strong is not None:
+        return StrongGraphs(task.space, settings, generator, strong)
+    return RandomGraphs(task.space, settings, generator)
+
+
 def label_sources(
-    task: Task, soft: SoftLabels, graphs: Redrawn, draw: dict[str, torch.Generator]
+    task: Task,
+    soft: SoftLabels,
+    graphs: Redrawn,
+    draw: dict[str, torch.Generator],
+    strong: list[StrongPairs] | None = None,
 ) -> dict[str, LabelSource]:
     """The sources that the profile names, in its order."""
     space, settings, filtered = task.space, task.profile.distill, task.profile.split.filter_negatives
@@ -81,14 +110,14 @@ def label_sources(
             settings.pseudo_negatives,
             settings.temperature,
         ),
-        "pseudo_random": _pseudo_random(task, soft, graphs),
+        "pseudo_random": _pseudo_random(task, soft, graphs, strong),
     }
     return {name: known[name] for name in settings.sources}
 
 
-def _pseudo_random(task: Task, soft: SoftLabels, graphs: Redrawn) -> LabelSource:
+def _pseudo_random(task: Task, soft: SoftLabels, graphs: Redrawn, strong: list[StrongPairs] | None) -> LabelSource:
     settings, temperature = task.profile.distill.random_graph, task.profile.distill.temperature
     if isinstance(graphs, RandomGraphs):
         return PseudoRandom(graphs, soft, temperature)
     blocks = graphs if isinstance(graphs, RandomBlocks) and settings.sampler == "blocks" else None
-    return PseudoBlocks(task.space, soft, blocks, settings.degree_power, temperature)
+    return PseudoBlocks(task.space, soft, blocks, settings.degree_power, temperature, settings.min_logit, strong)

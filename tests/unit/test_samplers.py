@@ -8,9 +8,12 @@ from torch.nn import functional
 
 from flykd_console import profile
 from flykd_console.distill import label_blocks
+from flykd_console.distill import strong_pairs as strong_pairs_module
 from flykd_console.distill.objectives import LabelSource, PseudoBlocks, PseudoRandom, losses
 from flykd_console.distill.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
+from flykd_console.distill.strong_pairs import StrongGraphs, strong_pairs
+from flykd_console.errors import UserError
 from flykd_console.graph.split import split_graph
 from flykd_console.model.distmult import all_logits
 from flykd_console.model.link_encoder import Encoded
@@ -99,3 +102,107 @@ def test_a_block_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) 
 def test_a_block_has_as_many_labels_as_asked_for() -> None:
     blocks = RandomBlocks(_space(), profile.RandomGraph(labels_per_relation=1000), torch_rng(0, "b")).current(0)
     assert [len(end) for end in blocks] == [31, 33, 31, 33]
+
+
+def _strong_setting(sampler: str = "pairs", labels: int = 10_000, power: float = 1.0) -> profile.RandomGraph:
+    return profile.RandomGraph(
+        labels_per_relation=labels,
+        sampler=sampler,
+        degree_power=power,
+        min_logit=0.5,
+    )
+
+
+def _teacher_logits(space: PairSpace, teacher: Encoded) -> list[torch.Tensor]:
+    return [
+        all_logits(teacher.head[p.heads], teacher.relation[p.relation], teacher.tails[p.relation]).detach().flatten()
+        for p in space.relations
+    ]
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5])
+def test_strong_graphs_draw_qualifying_pairs_alone_in_proportion_to_their_degrees(power: float) -> None:
+    space, settings = _space(), _strong_setting(labels=200_000, power=power)
+    teacher = _encoded(space, 1, 6)
+    soft = SoftLabels(space, teacher)
+    graphs = StrongGraphs(space, settings, torch_rng(0, "s"), strong_pairs(space, soft, settings))
+    for pairs, logits, drawn in zip(space.relations, _teacher_logits(space, teacher), graphs.current(0), strict=True):
+        assert len(drawn) == 200_000
+        assert bool((logits[drawn] > 0.5).all())
+        p, q = degree_weights(pairs, power)
+        expected = (p[:, None] * q).flatten() * (logits > 0.5)
+        found = torch.bincount(drawn, minlength=pairs.area) / len(drawn)
+        assert (found - expected / expected.sum()).abs().sum() < 0.05
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_strong_scores_weigh_the_qualifying_pairs_alone(temperature: float) -> None:
+    space, settings = _space(), _strong_setting("exact", power=1.5)
+    teacher, student = _encoded(space, 1, 6), _encoded(space, 2, 4)
+    soft = SoftLabels(space, teacher)
+    strong = strong_pairs(space, soft, settings, listed=False)
+    found, gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, 1.5, temperature, 0.5, strong))
+    parts = []
+    for pairs, whole in zip(space.relations, _teacher_logits(space, teacher), strict=True):
+        p, q = degree_weights(pairs, 1.5)
+        weights = (p[:, None] * q).flatten().float() * (whole > 0.5)
+        name = pairs.relation
+        logits = all_logits(student.head[pairs.heads], student.relation[name], student.tails[name]).flatten()
+        each = functional.binary_cross_entropy_with_logits(
+            logits / temperature, torch.sigmoid(whole / temperature), reduction="none"
+        )
+        parts.append(temperature**2 * (weights * each).sum() / weights.sum())
+    expected = torch.stack(parts).mean()
+    assert found == pytest.approx(expected.item(), rel=1e-5)
+    plain = torch.cat([g.reshape(-1) for g in torch.autograd.grad(expected, _leaves(student))])
+    assert torch.allclose(gradient, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["pairs", "blocks"])
+def test_strong_draws_agree_with_the_strong_expectation(sampler: str) -> None:
+    space, settings = _space(), _strong_setting()
+    student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
+    strong = strong_pairs(space, soft, settings)
+    expectation = PseudoBlocks(space, soft, None, 1.0, min_logit=0.5, strong=strong)
+    exact, exact_gradient = _loss_and_gradient(space, student, expectation)
+    source: LabelSource
+    if sampler == "pairs":
+        source = PseudoRandom(StrongGraphs(space, settings, torch_rng(0, "p"), strong), soft)
+    else:
+        blocks = RandomBlocks(space, settings, torch_rng(0, "b"))
+        source = PseudoBlocks(space, soft, blocks, 1.0, min_logit=0.5, strong=strong)
+    found, gradient = _loss_and_gradient(space, student, source, epochs=40 if sampler == "pairs" else 600)
+    assert found == pytest.approx(exact, rel=0.01)
+    assert (gradient - exact_gradient).norm() < 0.03 * exact_gradient.norm()
+
+
+def test_strong_pairs_are_the_same_however_the_matrix_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, settings = _space(), _strong_setting()
+    soft = SoftLabels(space, _encoded(space, 1, 6))
+    whole = strong_pairs(space, soft, settings)
+    monkeypatch.setattr(strong_pairs_module, "CHUNK_PAIRS", 7)
+    for a, b in zip(whole, strong_pairs(space, soft, settings), strict=True):
+        assert a.flat is not None
+        assert b.flat is not None
+        assert torch.equal(a.flat, b.flat)
+        assert torch.allclose(a.mass, b.mass)
+        assert 0.0 < float(a.mass) <= 1.0
+
+
+def test_a_threshold_that_no_pair_reaches_is_told_with_the_highest_logit() -> None:
+    space = _space()
+    soft = SoftLabels(space, _encoded(space, 1, 6))
+    highest = max(float(x.max()) for x in _teacher_logits(space, _encoded(space, 1, 6))[:1])
+    with pytest.raises(UserError) as error:
+        strong_pairs(space, soft, profile.RandomGraph(min_logit=1e4))
+    assert f"above 10000: its highest logit is {highest:.2f}" in str(error.value)
+    assert error.value.where == "distill.random_graph.min_logit"
+
+
+def test_more_strong_pairs_than_can_be_listed_point_to_the_other_samplers(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = _space()
+    soft = SoftLabels(space, _encoded(space, 1, 6))
+    monkeypatch.setattr(strong_pairs_module, "DENSE_LIMIT", 3)
+    with pytest.raises(UserError, match="too many to be listed"):
+        strong_pairs(space, soft, _strong_setting())
+    assert strong_pairs(space, soft, _strong_setting(), listed=False)[0].flat is None

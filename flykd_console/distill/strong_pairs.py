@@ -1,0 +1,135 @@
+"""Random graphs of strong scores only: pairs whose teacher logit is above a threshold (FlyKD, Table A.2).
+
+The teacher is frozen, so which pairs qualify is settled before the first epoch. A draw that is repeated until it
+qualifies has the distribution of all draws, restricted: p_head q_tail / mass over the qualifying pairs, where mass is
+the chance that a single draw qualifies. That distribution is drawn from directly, by inverting its cumulative sum: as
+many labels as asked for, on the device, however rare a qualifying pair is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flykd_console import profile
+from flykd_console.distill.pair_space import DENSE_LIMIT, PairSpace, RelationPairs, SoftLabels
+from flykd_console.distill.random_graph import RandomGraphs, degree_weights
+from flykd_console.errors import UserError
+
+# Teacher logits in work at a time, 4 bytes each.
+CHUNK_PAIRS = 4_000_000
+
+
+@dataclass(frozen=True)
+class StrongPairs:
+    """The qualifying pairs of one relation.
+
+    Attributes:
+        count: Number of qualifying pairs of the support.
+        mass: Chance that a pair drawn by degree qualifies, in (0, 1], float64 [].
+        flat: Flat indices of the qualifying pairs, int64 [count]; None where only the mass was asked for.
+        cumulative: Running sum of p_head q_tail over them, float64 [count].
+    """
+
+    relation: str
+    count: int
+    mass: Tensor
+    flat: Tensor | None = None
+    cumulative: Tensor | None = None
+
+
+@torch.no_grad()
+def strong_pairs(
+    space: PairSpace, soft: SoftLabels, settings: profile.RandomGraph, listed: bool = True
+) -> list[StrongPairs]:
+    """Per relation the pairs that the teacher scores above `settings.min_logit`.
+
+    Args:
+        space: The supports.
+        soft: The teacher.
+        settings: `min_logit` and `degree_power`.
+        listed: List the pairs; False: count and weigh them only.
+
+    Raises:
+        UserError: No pair of a relation qualifies, or too many to be listed.
+    """
+    assert settings.min_logit is not None
+    return [
+        _strong(pairs, *_ends(pairs, soft), settings.min_logit, settings.degree_power, listed)
+        for pairs in space.relations
+    ]
+
+
+def _ends(pairs: RelationPairs, soft: SoftLabels) -> tuple[Tensor, Tensor]:
+    """The teacher's heads times its relation vector [m, D], and its tails [n, D]; logits are their product."""
+    heads = soft.teacher.head.index_select(0, pairs.heads) * soft.teacher.relation[pairs.relation]
+    return heads, soft.teacher.tails[pairs.relation]
+
+
+def _strong(
+    pairs: RelationPairs, heads: Tensor, tails: Tensor, min_logit: float, power: float, listed: bool
+) -> StrongPairs:
+    head_weights, tail_weights = degree_weights(pairs, power)
+    rows = max(1, CHUNK_PAIRS // max(1, len(tails)))
+    mass = head_weights.new_zeros(())
+    highest = heads.new_full((), float("-inf"))
+    counted = torch.zeros((), dtype=torch.int64, device=heads.device)
+    for start in range(0, len(heads), rows):
+        logits = heads[start : start + rows] @ tails.T
+        strong = logits > min_logit
+        mass += head_weights[start : start + rows] @ (strong.double() @ tail_weights)
+        counted += strong.sum()
+        highest = torch.maximum(highest, logits.max())
+    count = int(counted)
+    if count == 0:
+        raise UserError(
+            f"the teacher scores no pair of {pairs.relation} above {min_logit:g}: its highest logit is {highest:.2f}",
+            "distill.random_graph.min_logit",
+            "Lower it, or leave it out.",
+        )
+    if not listed:
+        return StrongPairs(pairs.relation, count, mass)
+    if count > DENSE_LIMIT:
+        raise UserError(
+            f"{count} pairs of {pairs.relation} score above {min_logit:g}, too many to be listed",
+            "distill.random_graph.min_logit",
+            "Use sampler = 'exact' or 'blocks', which need no list.",
+        )
+    flat = torch.empty(count, dtype=torch.int64, device=heads.device)
+    weights = torch.empty(count, dtype=torch.float64, device=heads.device)
+    at = 0
+    for start in range(0, len(heads), rows):
+        row, column = torch.nonzero(heads[start : start + rows] @ tails.T > min_logit, as_tuple=True)
+        flat[at : at + len(row)] = pairs.flat(row + start, column)
+        weights[at : at + len(row)] = head_weights[row + start] * tail_weights[column]
+        at += len(row)
+    return StrongPairs(pairs.relation, count, mass, flat, weights.cumsum(0))
+
+
+class StrongGraphs(RandomGraphs):
+    """Qualifying pairs, per relation flat indices int64 [labels_per_relation]."""
+
+    def __init__(
+        self,
+        space: PairSpace,
+        settings: profile.RandomGraph,
+        generator: torch.Generator,
+        strong: list[StrongPairs],
+    ) -> None:
+        super().__init__(space, settings, generator)
+        self._strong = strong
+
+    def draw(self) -> list[Tensor]:
+        return [self._of(strong) for strong in self._strong]
+
+    def _of(self, strong: StrongPairs) -> Tensor:
+        assert strong.flat is not None
+        assert strong.cumulative is not None
+        device = strong.flat.device
+        uniform = torch.rand(
+            self._settings.labels_per_relation, generator=self._generator, device=device, dtype=torch.float64
+        )
+        places = torch.searchsorted(strong.cumulative, uniform * strong.cumulative[-1], right=True)
+        return strong.flat[places.clamp_(max=strong.count - 1)]
