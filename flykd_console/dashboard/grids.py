@@ -177,9 +177,12 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
         metrics = list(dict.fromkeys(metric for row in rows for metric in row.ranking[relation]))
         if metrics:
             yield Grid(
-                title=f"Ranking per tail: {relation}",
+                title=f"Ranking per tail, per cent: {relation}",
                 headings=["model", *(metric.replace("_", " ") for metric in metrics)],
-                rows=[[row.label, *(_metric(row.ranking[relation].get(metric)) for metric in metrics)] for row in rows],
+                rows=[
+                    [row.label, *(spread_words(row.ranking[relation].get(metric), 100) for metric in metrics)]
+                    for row in rows
+                ],
                 caption="Each test tail's heads ranked among all that training did not show with it; mean over tails.",
             )
 
@@ -236,13 +239,6 @@ def _paper_gain(gain: Gain) -> str:
 
 def _relation(name: str) -> str:
     return name if len(name) <= 18 else short_relation(name)
-
-
-def _metric(spread: Spread | None) -> str:
-    if spread is None:
-        return DASH
-    # Counts and ranks stand as they are, shares in per cent.
-    return spread_words(spread, 1.0 if spread.mean > 1 else 100)
 
 
 def _settings(values: dict[str, object]) -> str:

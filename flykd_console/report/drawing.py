@@ -25,6 +25,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
+    "text.parse_math": False,
     "text.color": INK,
     "axes.edgecolor": GRID,
     "axes.labelcolor": MUTED,
@@ -85,7 +86,7 @@ def svg(figure: Figure, name: str, description: str) -> str:
     )
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
-    text = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font: \1 var(--sans)", text)
+    text = text.replace("font-family: 'DejaVu Sans'", "font-family: var(--sans)")
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", text)
     # No id is needed on what nothing points to, and coordinates need no millionths of a point.
     pointed = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ class Look:
 
 def looks(contenders: Sequence[Contender]) -> dict[Contender, Look]:
     """Baselines in ink, teachers muted, students in colours."""
-    found, students, plain = {}, 0, {"baseline": 0, "teacher": 0}
+    found, students, plain = {}, 0, Counter[str]()
     for one in contenders:
         if one.model == "student":
             found[one] = Look(colour_of(students), dash_of(students))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import msgspec
 
 from flykd_console.runs.comparison.figures import PaperFigure, RunFacts, SeedScore
 from flykd_console.runs.comparison.loading import LoadedRun, settings
 from flykd_console.runs.comparison.models import Contender
 from flykd_console.runs.comparison.paper import method_row, model_row, paper
-from flykd_console.runs.results import Spread, spread
+from flykd_console.runs.results import RANKING_METRICS, Spread, spread
 
 # How a run is called and carried out, and what the method itself is, is not a difference of training.
 _NOT_TRAINING = ("run.", "engine.", "distill.", "finetune.validate_every")
@@ -38,9 +34,9 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
     """Per relation and metric the spread over the seeds of the ranking figures in the run's results."""
     found: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
-        for relation, figures in (msgspec.to_builtins(getattr(one.result(seed).test, "ranking", None)) or {}).items():
-            for metric, value in _numbers(figures):
-                found.setdefault(relation, {}).setdefault(metric, []).append(value)
+        for relation, figures in (one.result(seed).test.ranking or {}).items():
+            for metric in RANKING_METRICS:
+                found.setdefault(relation, {}).setdefault(metric, []).append(getattr(figures, metric))
     return {
         relation: {metric: known for metric, values in metrics.items() if (known := spread(values)) is not None}
         for relation, metrics in found.items()
@@ -115,14 +111,6 @@ def _disagreements(scores: Mapping[int, Mapping[Contender, SeedScore]]) -> list[
         if (stored := run.results.seeds[str(seed)][one.model].test.macro_auprc) is not None
         and abs(stored - score.macro_auprc) > _TOLERANCE
     ]
-
-
-def _numbers(value: Any, prefix: str = "") -> list[tuple[str, float]]:
-    if isinstance(value, dict):
-        return [item for key, inner in value.items() for item in _numbers(inner, f"{prefix} {key}".strip())]
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return [(prefix, float(value))]
-    return []
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -14,9 +14,10 @@ import polars as pl
 
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import MODELS
 from flykd_console.runs.results import Results, read_results
 
+# Where several teachers are averaged, their mean is a model of its own.
+COMPARED = ("teacher", "teacher-mean", "baseline", "student")
 KEYS = ("relation", "head_id", "tail_id", "label")
 
 
@@ -26,7 +27,7 @@ class LoadedRun:
 
     Attributes:
         seeds: Seeds with test scores of every model that the run trains, ascending.
-        models: Those models, of teacher, baseline, student.
+        models: Those models, of `COMPARED`.
     """
 
     directory: RunDirectory
@@ -88,9 +89,11 @@ def load_run(directory: RunDirectory) -> LoadedRun:
     profile = _read_toml(directory.profile)
     trained = {model for models in results.seeds.values() for model in models}
     # A run of 0 distilling epochs has no student; a seed in work lacks the models that are not done.
-    models = tuple(model for model in MODELS if model in trained)
+    models = tuple(model for model in COMPARED if model in trained)
     if "baseline" not in models:
         raise UserError("no seed of this run has a finished baseline", directory.name, "Let it train on, or resume it.")
+    if not any(models[name].test.relations for models in results.seeds.values() for name in models):
+        raise UserError("this run was trained without a test part, so there is nothing to compare", directory.name)
     done = sorted(
         int(seed)
         for seed, found in results.seeds.items()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flykd_console.runs.comparison.comparable import same_model
-from flykd_console.runs.comparison.loading import LoadedRun
+from flykd_console.runs.comparison.loading import COMPARED, LoadedRun
 from flykd_console.runs.results import ModelResult
 
 
@@ -40,7 +40,7 @@ def contenders_of(runs: Sequence[LoadedRun], seeds: Sequence[int]) -> list[Conte
     named after its first run.
     """
     found: list[Contender] = []
-    for model in ("teacher", "baseline"):
+    for model in COMPARED[:-1]:
         groups: list[list[LoadedRun]] = []
         for run in runs:
             if model not in run.models:
