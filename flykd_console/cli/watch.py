@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[
-        str | None,
+    runs: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="A run's name, the beginning of it, or its folder. Default: the newest.", show_default=False
+            metavar="[RUN]...",
+            help="Name, beginning of it, or folder; several are laid over each other. Default: the newest.",
+            show_default=False,
         ),
     ] = None,
     replay: Annotated[
@@ -44,11 +47,14 @@ def command(
     from flykd_console.runs.directory import find_run
 
     speed = parse_speed(replay) if replay is not None else None
-    directory = find_run(run)
+    directories = [find_run(run) for run in runs] if runs else [_in_training(find_run(None))]
+    directory = directories[0]
+    if len(directories) > 1 and (speed is not None or plain or json or (not web and not _can_show())):
+        raise UserError("several runs need the dashboard", "watch", "Name one run for plain lines or a replay.")
     if speed is not None and directory.is_running():
         raise UserError("this run is being trained", directory.name, "Only a run that is over can be replayed.")
     if web:
-        _serve(directory, host, port, allow_remote, replay)
+        _serve(directories, host, port, allow_remote, replay)
     elif plain or json or not _can_show():
         if speed is not None:
             raise UserError("a replay needs a terminal", "--replay")
@@ -56,9 +62,11 @@ def command(
 
         follow_plain(directory, sys.stdout, json=json)
     else:
+        # Until the first frame is on the screen, which comes a sixth sooner so; the dashboard enables it again.
+        gc.disable()
         from flykd_console.dashboard.app import DashboardOutcome, run_dashboard
 
-        outcome = run_dashboard(directory, replay=speed)
+        outcome = run_dashboard(directory, replay=speed, overlaid=directories if len(directories) > 1 else ())
         if "TEXTUAL_DRIVER" not in os.environ and outcome is DashboardOutcome.DETACHED and directory.is_running():
             print(f"Training goes on. Come back: flykd-console watch {directory.name}")
 
@@ -85,7 +93,16 @@ def parse_speed(text: str) -> float:
     return speed
 
 
-def _serve(directory: RunDirectory, host: str, port: int, allow_remote: bool, replay: str | None) -> None:
+def _in_training(directory: RunDirectory) -> RunDirectory:
+    """Of a run's batch the one in training, else the last that has begun; a run of its own as it is."""
+    from flykd_console.runs.queue import batch_of, has_begun
+
+    batch = batch_of(directory)
+    begun = [run for run in batch if has_begun(run)]
+    return next((run for run in batch if run.is_running()), begun[-1] if begun else directory)
+
+
+def _serve(directories: list[RunDirectory], host: str, port: int, allow_remote: bool, replay: str | None) -> None:
     from flykd_console.dashboard.web import DashboardServer, is_loopback
 
     if not is_loopback(host) and not allow_remote:
@@ -105,6 +122,6 @@ def _serve(directory: RunDirectory, host: str, port: int, allow_remote: bool, re
             raise UserError(
                 f"cannot serve there ({error.strerror})", f"{host}:{port}", "Give another --port."
             ) from None
-    parts = [sys.executable, "-m", "flykd_console", "watch", str(directory.path)]
+    parts = [sys.executable, "-m", "flykd_console", "watch", *(str(directory.path) for directory in directories)]
     parts += ["--replay", replay] if replay is not None else []
-    DashboardServer(parts, host, port, f"flykd-console · {directory.name}", allow_remote).serve()
+    DashboardServer(parts, host, port, f"flykd-console · {directories[0].name}", allow_remote).serve()

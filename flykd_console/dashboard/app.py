@@ -8,7 +8,7 @@ is not to feel it.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.app import SystemCommand
@@ -18,9 +18,11 @@ from textual.screen import Screen
 from flykd_console.dashboard.actions.looking import ChartActions
 from flykd_console.dashboard.actions.moving import MoveActions
 from flykd_console.dashboard.actions.orders import OrderActions
+from flykd_console.dashboard.actions.runs import RunActions
 from flykd_console.dashboard.following import DashboardOutcome
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.keymap import ACTIONS, bindings
+from flykd_console.dashboard.screens.full import FullScreen
 from flykd_console.dashboard.source import ReplaySource
 from flykd_console.dashboard.user_keys import read_user_keys
 from flykd_console.runs.directory import RunDirectory
@@ -28,7 +30,7 @@ from flykd_console.runs.directory import RunDirectory
 __all__ = ["DashboardApp", "DashboardOutcome", "run_dashboard"]
 
 
-class DashboardApp(OrderActions, ChartActions, MoveActions):
+class DashboardApp(RunActions, OrderActions, ChartActions, MoveActions):
     """The program: what it follows is in `following`, what its keys do in `actions`; arguments as `FollowingApp`."""
 
     CSS_PATH = "dashboard.tcss"
@@ -67,6 +69,9 @@ class DashboardApp(OrderActions, ChartActions, MoveActions):
         return gone
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        if isinstance(screen, FullScreen):
+            yield from screen.commands()
+            return
         labels = self.labels()
         for action in self.user_keys.actions():
             if action.palette and (not action.label or action.id in labels):
@@ -76,7 +81,11 @@ class DashboardApp(OrderActions, ChartActions, MoveActions):
 
 
 def run_dashboard(
-    directory: RunDirectory, *, worker: subprocess.Popen[bytes] | None = None, replay: float | None = None
+    directory: RunDirectory,
+    *,
+    worker: subprocess.Popen[bytes] | None = None,
+    replay: float | None = None,
+    overlaid: Sequence[RunDirectory] = (),
 ) -> DashboardOutcome:
     """Show a run until the user leaves. Saying how to come back is the caller's: the terminal is theirs again then.
 
@@ -84,10 +93,12 @@ def run_dashboard(
         directory: The run.
         worker: Its training process, where the caller started it.
         replay: Replay a finished run at so many times its speed.
+        overlaid: Runs to lay over each other as soon as the program is up.
 
     Returns:
         How it was left: detached while training went on, or what the run had come to.
     """
     app = DashboardApp(directory, worker=worker, replay=replay, keys=read_user_keys())
+    app.overlaid = overlaid
     app.run()
     return app.outcome

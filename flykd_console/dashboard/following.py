@@ -5,6 +5,7 @@ Panels are drawn once a second and bars twice, unless a key asks for more: train
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from flykd_console.dashboard.screens.main import MainScreen
 from flykd_console.dashboard.source import LiveSource, ReplaySource
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.user_keys import UserKeys
+from flykd_console.dashboard.widgets.bars import HeaderBar
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFailed
 
@@ -75,6 +77,7 @@ class FollowingApp(App[None]):
             self.register_theme(known)
         self.theme = theme or os.environ.get("FLYKD_THEME", DARK)
         self.directory = directory
+        self._clock = clock
         self.state = DashboardState()
         self.source = LiveSource(directory, clock) if replay is None else ReplaySource(directory.events, replay)
         self.main = MainScreen()
@@ -88,6 +91,7 @@ class FollowingApp(App[None]):
         self._timer: Timer | None = None
         self._stale = True
         self._loading = True
+        self._styled = False
         self._reading_on = False
         self._panels_at = self._bars_at = 0.0
         self._seen_controls: dict[str, int] = {}
@@ -106,7 +110,16 @@ class FollowingApp(App[None]):
         if not self.is_headless:
             self._catch_signals()
 
+    def refresh_css(self, animate: bool = True) -> None:
+        if not self._styled:
+            # At the start the variables of the theme are enough: the rules are parsed when the first widget needs them.
+            self._styled = True
+            self.stylesheet.set_variables(self.get_css_variables())
+            return
+        super().refresh_css(animate)
+
     def _begin(self) -> None:
+        gc.enable()
         self._timer = self.set_interval(self._poll_seconds or POLL_SECONDS, self.poll)
         self.poll()
 
@@ -173,6 +186,7 @@ class FollowingApp(App[None]):
             # A process of ours that has ended is dead at once; its last words may still be on their way.
             DEAD_AFTER if self.worker is None else KNOWN_DEAD_AFTER,
         )
+        self.phase = self.settled_phase(self.phase)
         self._acknowledge()
         gain = ""
         if self.phase is Phase.FINISHED:
@@ -183,6 +197,7 @@ class FollowingApp(App[None]):
             # Nothing to look at: the caller says it in one line.
             self.exit()
         told = notice(self.phase, self.state, self.source, self.directory, gain)
+        self.main.query_one(HeaderBar).place = self.batch_words()
         run, actions = self._progress(self.state), self.user_keys.actions()
         self.main.show_bars(self.state, self.phase, run, told, self.labels(), self.directory.name, actions)
 
@@ -209,6 +224,14 @@ class FollowingApp(App[None]):
             self._seen_controls = counts | {"": 1}
         ended = self.phase in (Phase.FINISHED, Phase.STOPPED, Phase.FAILED)
         self.outcome = DashboardOutcome(self.phase.value) if ended else DashboardOutcome.DETACHED
+
+    def settled_phase(self, phase: Phase) -> Phase:
+        """The phase, with what other runs have to do with it."""
+        return phase
+
+    def batch_words(self) -> str:
+        """The run's place in its batch; empty without one."""
+        return ""
 
     def labels(self) -> dict[str, str]:
         """What the footer says for each action that applies now."""

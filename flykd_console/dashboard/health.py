@@ -20,6 +20,7 @@ QUIET_AFTER = 30.0
 class Phase(StrEnum):
     """The run's life as a screen can show it."""
 
+    WAITING = "waiting"
     STARTING = "starting"
     RUNNING = "running"
     PAUSING = "pausing…"

@@ -38,6 +38,8 @@ async def take(
         await pilot.pause()
         for key in keys:
             await pilot.press(key)
+            # What a screen reads in the background belongs into the picture.
+            await app.workers.wait_for_complete()
             await pilot.pause()
         return app.export_screenshot(title=f"flykd-console · {directory.name}")
 

@@ -15,6 +15,7 @@ from rapidfuzz import fuzz, process, utils
 
 _ALIKE = 72.0  # of 100: below it, WRatio calls words alike that nobody would
 _CANDIDATES = 60
+_ENOUGH = 5  # literal matches, beyond which nothing spelt alike is meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class NameSearch:
             return []
         literal = self._literal(query)
         found = [Match(row, _WAYS[way]) for way, _, row in sorted(literal)[:limit]]
-        if len(found) < limit and len(query) > 2:
+        if len(found) < min(limit, _ENOUGH) and len(query) > 2:
             known = {row for _, _, row in literal}
             found += [Match(row, "alike") for row in self._alike(query) if row not in known][: limit - len(found)]
         return found

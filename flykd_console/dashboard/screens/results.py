@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
+from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase, near
 from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.dashboard.table import spread_words, summary
@@ -25,6 +26,7 @@ class ResultsScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,r,q", "dismiss", "Close", show=False),
         Binding("e", "export", "Export", show=False),
+        Binding("c", "compare", "Intervals", show=False),
     ]
 
     def __init__(self, state: DashboardState, phase: Phase, run: str) -> None:
@@ -39,7 +41,8 @@ class ResultsScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         box = self.query_one("#results")
-        box.border_title, box.border_subtitle = "RESULTS [not bold]· test AUPRC, %[/]", "esc closes"
+        box.border_title = "RESULTS [not bold]· test AUPRC, %[/]"
+        box.border_subtitle = "c intervals and tests · esc closes"
         table = self.query_one(DataTable)
         state = self._state
         relations = state.relations
@@ -48,6 +51,12 @@ class ResultsScreen(ModalScreen[None]):
             table.add_column(Text(head, justify="left" if left else "right"))
         for cells in result_rows(state, relations):
             table.add_row(*(Text(c, justify="left" if i < 2 else "right") for i, c in enumerate(cells)))
+
+    def action_compare(self) -> None:
+        from flykd_console.dashboard.screens.comparison import ComparisonScreen
+
+        assert isinstance(self.app, FollowingApp)
+        self.app.push_screen(ComparisonScreen([self.app.directory]))
 
     def action_export(self) -> None:
         self.dismiss()

@@ -39,14 +39,18 @@ class Line(Static):
 class HeaderBar(Line):
     """Who is being trained, where it is and how fast; drops the least important parts where there is no room."""
 
+    place = ""
+
     def show(self, state: DashboardState, phase: Phase, name: str, width: int) -> None:
         """Write the line anew."""
-        self.say(header(state, phase, name, width))
+        self.say(header(state, phase, name, width, self.place))
 
 
-def header(state: DashboardState, phase: Phase, name: str, width: int) -> Content:
-    """The header for a width in cells."""
-    short = state.started.name if state.started is not None else name
+def header(state: DashboardState, phase: Phase, name: str, width: int, batch: str = "") -> Content:
+    """The header for a width in cells; `batch`: the run's place in its batch."""
+    name, short = (
+        f"{batch} {words}".strip() for words in (name, state.started.name if state.started is not None else name)
+    )
     facts = _facts(state, phase)
     # From everything to almost nothing; the first that fits is taken.
     for title, run, limit in (

@@ -1,0 +1,83 @@
+"""A ranking as rows: ranks of student and teacher, score, and whether the graph knows the pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from flykd_console.dashboard.palette import Look
+from flykd_console.dashboard.wording import DASH, clipped, grouped, signed
+
+if TYPE_CHECKING:
+    from flykd_console.runs.explore import RankedNode, Ranking
+
+KNOWN_SIGNS = {"train": "●", "validation": "◐", "test": "○"}
+_WORDS = {"train": "train", "validation": "valid.", "test": "test"}
+_RANKS_SHOWN = {"train": 3, "validation": 6, "test": 6}
+
+
+@dataclass(frozen=True)
+class RankColumn:
+    """One column of the ranking."""
+
+    head: str
+    width: int
+    cell: Callable[[RankedNode, Look], Text]
+    words: bool = False
+
+
+def known_style(part: str, look: Look) -> str:
+    """A part's colour; the sign and the word tell it without."""
+    return {"train": look.curve(2), "validation": look.curve(1), "test": look.curve(0)}.get(part, look.muted)
+
+
+def columns(width: int, node_type: str, has_teacher: bool) -> list[RankColumn]:
+    """The columns for a width in cells."""
+    fixed = [
+        RankColumn("rank", 5, lambda n, look: _number(grouped(n.rank), f"bold {look.foreground}")),
+        RankColumn("known", 8, _known, words=True),
+        RankColumn("logit", 6, lambda n, look: _number(signed(n.logit), look.foreground)),
+    ]
+    if has_teacher:
+        fixed.insert(1, RankColumn("teacher", 7, _teacher))
+    spare = width - sum(column.width + 2 for column in fixed) - 2
+    wide_enough_for_ids = spare >= 36
+    if wide_enough_for_ids:
+        fixed.append(RankColumn("id", 10, lambda n, look: Text(clipped(n.id, 10), style=look.muted), words=True))
+        spare -= 12
+    room = max(12, spare)
+    name = RankColumn(node_type, room, lambda n, look: Text(clipped(n.name, room), style=look.foreground), words=True)
+    at = 2 if has_teacher else 1
+    return [*fixed[:at], name, *fixed[at:]]
+
+
+def known_words(ranking: Ranking, ranked_type: str, look: Look) -> Text:
+    """How many pairs the graph knows by part, and at which ranks the best of them stand."""
+    total = sum(map(len, ranking.known_ranks.values()))
+    if not total:
+        return Text(f"The graph knows no {ranked_type} for it in this relation", style=look.muted)
+    words = Text("known  ", style=look.muted)
+    for part, ranks in ranking.known_ranks.items():
+        if ranks:
+            words.append(f"{KNOWN_SIGNS[part]} {_WORDS[part]} {len(ranks)}", style=known_style(part, look))
+            most = _RANKS_SHOWN[part]
+            some = ", ".join(map(grouped, ranks[:most])) + (" …" if len(ranks) > most else "")
+            words.append(f" (rank {some})  ", style=look.muted if part == "train" else look.foreground)
+    return words
+
+
+def _number(text: str, style: str) -> Text:
+    return Text(text, style=style, justify="right")
+
+
+def _teacher(node: RankedNode, look: Look) -> Text:
+    return _number(DASH if node.teacher_rank is None else grouped(node.teacher_rank), look.muted)
+
+
+def _known(node: RankedNode, look: Look) -> Text:
+    if not node.known:
+        return Text("")
+    return Text(f"{KNOWN_SIGNS[node.known]} {_WORDS[node.known]}", style=known_style(node.known, look))

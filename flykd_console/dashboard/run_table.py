@@ -1,0 +1,129 @@
+"""The list of runs as rows and columns: columns that fit a width, their texts, the order of the rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from flykd_console.dashboard.wording import DASH, clipped, per_cent, short_stage, signed
+from flykd_console.runs.overview import RunOverview
+
+_SIGNS = {
+    "running": "▶", "starting": "▶", "paused": "‖", "stopping": "■", "waiting": "…", "finished": "✔", "stopped": "■",
+    "failed": "✘", "died": "✘", "unreadable": "?",
+}  # fmt: skip
+_TONES = {
+    "running": "good", "starting": "good", "paused": "warn", "stopping": "warn", "finished": "plain",
+    "stopped": "warn", "failed": "bad", "died": "bad", "unreadable": "bad", "waiting": "muted",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunColumn:
+    """One column.
+
+    Attributes:
+        key: Names it.
+        head: Above it.
+        width: In cells; the name's is what is left.
+        text: Of a run's cell.
+        order: What rows are sorted by; runs without a value (None) come last either way.
+        words: Left-aligned, sorted from A; numbers are right-aligned and sorted from the largest.
+    """
+
+    key: str
+    head: str
+    width: int
+    text: Callable[[RunOverview], str]
+    order: Callable[[RunOverview], float | str | None]
+    words: bool = False
+
+
+def state_words(run: RunOverview) -> str:
+    """The state with its sign, so that colour is not needed."""
+    return f"{_SIGNS.get(run.state, ' ')} {run.state}"
+
+
+def state_tone(run: RunOverview) -> str:
+    """good, plain, warn, bad or muted."""
+    return _TONES.get(run.state, "plain")
+
+
+def progress_words(run: RunOverview) -> str:
+    """What is being trained and how far the whole run is."""
+    if run.state == "waiting":
+        return f"{run.batch[0]} of {run.batch[1]}" if run.batch is not None else ""
+    if run.state == "finished" or run.stage is None or run.seed is None:
+        return ""
+    return f"{run.seed} {short_stage(run.stage)} {100 * run.progress:.0f} %"
+
+
+def mean_words(run: RunOverview) -> str:
+    """Mean ± deviation of the student's AUPRC."""
+    return per_cent(run.mean) + (f" ± {100 * run.std:.2f}" if run.std is not None else "")
+
+
+def started_words(run: RunOverview, now: float | None = None) -> str:
+    """When it was started: the time today, else the date."""
+    if run.started is None:
+        return DASH
+    then, today = time.localtime(run.started), time.localtime(now)
+    if then[:3] == today[:3]:
+        return time.strftime("%H:%M", then)
+    return time.strftime("%d %b %H:%M" if then.tm_year == today.tm_year else "%Y-%m-%d", then)
+
+
+def _seeds_words(run: RunOverview) -> str:
+    return f"{run.seeds_done}/{run.seeds}" if run.seeds else ""
+
+
+# In order of the screen; the first number says in which order they are given up where there is no room.
+_COLUMNS: tuple[tuple[int, RunColumn], ...] = (
+    (3, RunColumn("method", "method", 12, lambda r: clipped(r.method, 12), lambda r: r.method or None, words=True)),
+    (7, RunColumn("graph", "graph", 12, lambda r: clipped(r.graph, 12), lambda r: r.graph or None, words=True)),
+    (0, RunColumn("state", "state", 11, state_words, lambda r: r.state, words=True)),
+    (4, RunColumn("progress", "now", 17, progress_words, lambda r: r.progress)),
+    (1, RunColumn("seeds", "seeds", 7, _seeds_words, lambda r: float(r.seeds_done))),
+    (5, RunColumn("best", "best", 6, lambda r: per_cent(r.best), lambda r: r.best)),
+    (0, RunColumn("mean", "AUPRC", 7, lambda r: per_cent(r.mean), lambda r: r.mean)),
+    (0, RunColumn("gain", "gain", 6, lambda r: signed(r.gain), lambda r: r.gain)),
+    (2, RunColumn("started", "started", 12, started_words, lambda r: r.started)),
+    (6, RunColumn("device", "device", 8, lambda r: clipped(r.device, 8), lambda r: r.device or None, words=True)),
+)
+_MARK = 4  # with its padding, and the scroll bar
+_LEAST_NAME, _MOST_NAME = 26, 48
+
+
+def columns(width: int) -> list[RunColumn]:
+    """The columns for a width in cells, the name first."""
+    kept = list(_COLUMNS)
+
+    def spare() -> int:
+        return width - _MARK - sum(column.width + 2 for _, column in kept) - 2
+
+    while kept and spare() < _LEAST_NAME:
+        worst = max(rank for rank, _ in kept)
+        if worst == 0:
+            break
+        kept = [(rank, column) for rank, column in kept if rank != worst]
+    name_width = max(12, min(_MOST_NAME, spare()))
+    wide = [column for _, column in kept]
+    if spare() - name_width >= 8:
+        wide = [
+            RunColumn("mean", "AUPRC", 13, mean_words, c.order) if c.key == "mean" else c for c in wide
+        ]  # mean ± deviation
+    name = RunColumn("name", "run", name_width, lambda r: clipped(r.name, name_width), lambda r: r.name, words=True)
+    return [name, *wide]
+
+
+def ordered(runs: Iterable[RunOverview], column: RunColumn | None, turned: bool) -> list[RunOverview]:
+    """The runs sorted by a column; without one as they come (newest first)."""
+    listed = list(runs)
+    if column is None:
+        return listed[::-1] if turned else listed
+    known = [run for run in listed if column.order(run) is not None]
+    rest = [run for run in listed if column.order(run) is None]
+    largest_first = not column.words
+    known.sort(key=lambda run: column.order(run), reverse=largest_first != turned)  # type: ignore[arg-type,return-value]
+    return known + rest

@@ -1,0 +1,126 @@
+"""The tables of `flykd-console compare` for one run or several, worked out in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from textual import work
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from flykd_console.dashboard.palette import Look, look
+from flykd_console.dashboard.screen_keys import COMPARISON_ACTIONS, screen_bindings
+from flykd_console.dashboard.screens.full import FullScreen, Part
+from flykd_console.errors import UserError
+from flykd_console.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from flykd_console.runs.comparison.figures import Comparison
+
+
+class ComparisonScreen(FullScreen[None]):
+    """Gains, intervals and the paper's figures.
+
+    Args:
+        runs: At least one; those that cannot be compared stand in tables of their own.
+    """
+
+    ACTIONS = COMPARISON_ACTIONS
+    BINDINGS: ClassVar[list[BindingType]] = [*screen_bindings(COMPARISON_ACTIONS)]
+    AUTO_FOCUS = "#comparison"
+
+    class Compared(Message):
+        """The figures are there, or there is a reason why not."""
+
+        def __init__(self, comparison: Comparison | None, problem: str = "") -> None:
+            super().__init__()
+            self.comparison, self.problem = comparison, problem
+
+    def __init__(self, runs: Sequence[RunDirectory]) -> None:
+        super().__init__()
+        self._runs = list(runs)
+        self.comparison: Comparison | None = None
+        self.problem = ""
+
+    def body(self) -> Iterable[Widget]:
+        with VerticalScroll(id="comparison"):
+            yield Static(id="comparison-tables")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.compare()
+
+    @work(thread=True, exclusive=True, group="comparison")
+    def compare(self) -> None:
+        """Read the runs' scores and resample them; some seconds for several runs."""
+        from flykd_console.runs.comparison.compare import compare
+        from flykd_console.runs.comparison.loading import load_runs
+
+        try:
+            message = self.Compared(compare(load_runs(self._runs), anyway=True))
+        except UserError as error:
+            message = self.Compared(None, str(error))
+        self.post_message(message)
+
+    def on_comparison_screen_compared(self, message: Compared) -> None:
+        self.comparison, self.problem = message.comparison, message.problem
+        self.fit()
+
+    def lay_out(self, width: int, height: int) -> None:
+        colours = look(self.app.current_theme.dark)
+        tables = self.query_one("#comparison-tables", Static)
+        if self.comparison is not None:
+            tables.update(comparison_tables(self.comparison, colours, width - 4))
+        elif self.problem:
+            tables.update(Text(f"✘ {self.problem}", style=colours.curve(5)))
+        else:
+            tables.update(Text("Reading scores and resampling them…", style=colours.muted))
+
+    def title_parts(self) -> list[Part]:
+        names = ", ".join(run.name for run in self._runs[:3]) + (" …" if len(self._runs) > 3 else "")
+        parts = [("comparison", "bold $primary"), (names, "bold $foreground")]
+        if self.comparison is None and not self.problem:
+            parts.insert(1, ("working…", "$warning"))
+        return parts
+
+
+def comparison_tables(comparison: Comparison, colours: Look, width: int) -> RenderableType:
+    """Every table of every block, with what a reader must know before them."""
+    from rich import box
+    from rich.table import Table
+
+    from flykd_console.dashboard.grids import block_heading, grids
+
+    parts: list[RenderableType] = []
+    for index, block in enumerate(comparison.blocks):
+        if len(comparison.blocks) > 1:
+            words = f"Block {index + 1} of {len(comparison.blocks)}: not comparable with the others"
+            parts.append(Text(words, style=f"bold {colours.curve(1)}"))
+        parts.append(Text(block_heading(comparison, index), style=f"bold {colours.foreground}"))
+        parts += [Text(f"· {note}", style=colours.muted) for note in block.notes]
+        for grid in grids(block):
+            table = Table(
+                box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=False, border_style=colours.faint,
+                header_style=colours.muted,
+            )  # fmt: skip
+            words_only = grid.title == "Runs"
+            for column, heading in enumerate(grid.headings):
+                left = column == 0 or words_only
+                strong = column == 0 or column in grid.emphasised
+                table.add_column(
+                    Text(heading, style=colours.muted), justify="left" if left else "right", overflow="fold",
+                    style=f"bold {colours.foreground}" if strong else colours.foreground,
+                )  # fmt: skip
+            for row in grid.rows:
+                table.add_row(*map(Text, row))
+            parts += [Text(""), Text(grid.title, style=f"bold {colours.accent}"), table]
+            if grid.caption:
+                parts.append(Text(grid.caption, style=colours.muted))
+        parts.append(Text(""))
+    return Group(*parts)
