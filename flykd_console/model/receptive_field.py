@@ -16,6 +16,16 @@ from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.propagation import MessageGraph, Wanted
 
 
+def linked_nodes(graph: MessageGraph) -> dict[str, NDArray[np.int64]]:
+    """Per node type, sorted, the nodes with an edge, ascending."""
+    seen: dict[str, NDArray[np.bool_]] = {}
+    for edge_type, pairs in graph.edges.items():
+        for node_type, ends in zip((edge_type.head, edge_type.tail), pairs, strict=True):
+            if len(ends):
+                seen.setdefault(node_type, np.zeros(graph.node_counts[node_type], dtype=bool))[ends] = True
+    return {node_type: np.flatnonzero(mask) for node_type, mask in sorted(seen.items())}
+
+
 def mean_matrices(graph: MessageGraph, wanted: Wanted) -> dict[EdgeType, sp.csr_array]:
     """Per edge type the mean over its messages, float32 [wanted tails, N_head]; edge types without any are left out."""
     matrices = {}

@@ -1,65 +1,26 @@
 """Pretraining: link prediction over every relation of the training graph (TxGNN), without pooling.
 
-for each batch of edges: encode -> logits of the edges and of one negative each -> BCE -> AdamW
+for each batch of edges: encode their ends -> logits of the edges and of one negative each -> BCE -> AdamW
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from flykd_console import profile
+from flykd_console.model.gather import gather
 from flykd_console.model.propagation import propagation
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.training.all_edges import AllEdges, Shuffle
 from flykd_console.training.session import StageSession
 from flykd_console.training.task import Task
 
-
-class AllEdges:
-    """Every training edge in both directions, by row of the stacked outputs of all nodes that have an edge.
-
-    Attributes:
-        wanted: Per node type the nodes with an edge, int64.
-        heads, tails, relations: int64 [E] each, on the device.
-    """
-
-    def __init__(self, task: Task, model: HeteroRGCN) -> None:
-        edges = {edge_type: pairs for edge_type, pairs in task.messages.edges.items() if len(pairs[0])}
-        ends: dict[str, list[np.ndarray]] = {}
-        for edge_type, (heads, tails) in edges.items():
-            ends.setdefault(edge_type.head, []).append(heads)
-            ends.setdefault(edge_type.tail, []).append(tails)
-        self.wanted = {node_type: np.unique(np.concatenate(parts)) for node_type, parts in sorted(ends.items())}
-        starts, start = {}, 0
-        for node_type, nodes in self.wanted.items():
-            starts[node_type], start = start, start + len(nodes)
-
-        def rows(node_type: str, nodes: np.ndarray) -> np.ndarray:
-            return starts[node_type] + np.searchsorted(self.wanted[node_type], nodes)
-
-        stacked_heads = [rows(e.head, heads) for e, (heads, _) in edges.items()]
-        stacked_tails = [rows(e.tail, tails) for e, (_, tails) in edges.items()]
-        numbers = [np.full(len(heads), model.index(e)) for e, (heads, _) in edges.items()]
-        # A relation's negatives are its own tails: stacked, with each relation's share of the stack.
-        candidates = [np.unique(tails) for tails in stacked_tails]
-        begins = np.cumsum([0, *(len(c) for c in candidates[:-1])])
-        device = task.device
-        self.heads = torch.from_numpy(np.concatenate(stacked_heads)).to(device)
-        self.tails = torch.from_numpy(np.concatenate(stacked_tails)).to(device)
-        self.relations = torch.from_numpy(np.concatenate(numbers)).to(device)
-        self._candidates = torch.from_numpy(np.concatenate(candidates)).to(device)
-        sizes = [len(heads) for heads in stacked_heads]
-        self._begin = torch.from_numpy(np.repeat(begins, sizes)).to(device)
-        self._count = torch.from_numpy(np.repeat([len(c) for c in candidates], sizes)).to(device)
-
-    def __len__(self) -> int:
-        return len(self.heads)
-
-    def negative_tails(self, batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """One tail per edge of the batch, uniform over the tails of its relation, int64 [batch]."""
-        uniform = torch.rand(len(batch), generator=generator, device=batch.device, dtype=torch.float64)
-        return self._candidates[self._begin[batch] + (uniform * self._count[batch]).long()]
+# (model, rows): output embeddings of some nodes, float32 [n, at least d], filled up with zeros; rows int64 [n].
+Encode = Callable[[HeteroRGCN, Tensor], Tensor]
 
 
 def steps_of(task: Task, settings: profile.Pretrain) -> int:
@@ -70,8 +31,8 @@ def steps_of(task: Task, settings: profile.Pretrain) -> int:
 
 def pretrain(task: Task, model: HeteroRGCN, settings: profile.Pretrain, session: StageSession) -> None:
     """Train a model's weights on every relation; one session epoch is one optimiser step."""
-    edges = AllEdges(task, model)
-    encode = propagation(task.profile.engine.propagation, task.messages, model, edges.wanted)
+    edges = AllEdges(task.messages, model)
+    encode = node_encoder(task, model, edges)
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     order, draw = (task.generator(f"{session.stage}/{purpose}") for purpose in ("order", "negatives"))
     shuffle = Shuffle(len(edges), settings.batch_size, order)
@@ -80,42 +41,37 @@ def pretrain(task: Task, model: HeteroRGCN, settings: profile.Pretrain, session:
     session.resume()
 
     for step in session.epochs():
-        batch = shuffle.batch(step)
-        output = encode(model)
-        nodes = torch.cat([output[node_type] for node_type in edges.wanted])
-        # One gather for all ends: its gradient is one scatter into the nodes, which would otherwise be three.
-        ends = torch.cat([edges.heads[batch], edges.tails[batch], edges.negative_tails(batch, draw)])
-        heads, tails, negatives = nodes.index_select(0, ends).chunk(3)
-        scaled = heads * model.relation.index_select(0, edges.relations[batch])
-        logits = torch.cat([(scaled * tails).sum(dim=1), (scaled * negatives).sum(dim=1)])
-        labels = torch.cat([torch.ones_like(logits[: len(batch)]), torch.zeros_like(logits[len(batch) :])])
-        loss = functional.binary_cross_entropy_with_logits(logits, labels)
+        loss = batch_loss(model, encode, edges, shuffle.batch(step), draw)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         session.record(step, {"total": loss}, lr=settings.lr)
 
 
-class Shuffle:
-    """Batches of a random order of the edges, drawn anew for each pass over them."""
+def batch_loss(model: HeteroRGCN, encode: Encode, edges: AllEdges, batch: Tensor, draw: torch.Generator) -> Tensor:
+    """Mean binary cross-entropy of a batch of edges and as many negatives; `batch`: edge numbers, int64 [n]."""
+    relations = edges.relations(batch)
+    ends = torch.cat([edges.heads[batch], edges.tails[batch], edges.negative_tails(relations, draw)])
+    rows, where = torch.unique(ends, return_inverse=True)
+    heads, tails, negatives = gather(encode(model, rows.long()), where).chunk(3)
+    vectors = functional.pad(model.relation, (0, heads.shape[1] - model.dim))
+    scaled = heads * gather(vectors, relations)
+    logits = torch.cat([(scaled * tails).sum(dim=1), (scaled * negatives).sum(dim=1)])
+    labels = torch.cat([torch.ones_like(logits[: len(batch)]), torch.zeros_like(logits[len(batch) :])])
+    return functional.binary_cross_entropy_with_logits(logits, labels)
 
-    def __init__(self, count: int, batch_size: int, generator: torch.Generator) -> None:
-        self._count, self._size, self._generator = count, batch_size, generator
-        self._per_pass = -(-count // batch_size)
-        self._order: torch.Tensor | None = None
 
-    def batch(self, step: int) -> torch.Tensor:
-        """Edge numbers of a step, int64 [at most batch_size]."""
-        at = step % self._per_pass
-        if self._order is None or at == 0:
-            self._order = torch.randperm(self._count, generator=self._generator, device=self._generator.device)
-        return self._order[at * self._size : (at + 1) * self._size]
+def node_encoder(task: Task, model: HeteroRGCN, edges: AllEdges) -> Encode:
+    """The cheapest way to the outputs of a batch's nodes."""
+    kind = task.profile.engine.propagation
+    if kind == "planned" and task.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
+        from flykd_console.model.batched import BatchPropagation
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """The order in force, for a checkpoint."""
-        return {} if self._order is None else {"shuffle/order": self._order}
+        return BatchPropagation(task.messages, model)
+    whole = propagation(kind, task.messages, model, edges.nodes)
 
-    def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Take over what `state` returned."""
-        if "shuffle/order" in tensors:
-            self._order = tensors["shuffle/order"].to(self._generator.device)
+    def encode(model: HeteroRGCN, rows: Tensor) -> Tensor:
+        output = whole(model)
+        return gather(torch.cat([output[node_type] for node_type in edges.nodes]), rows)
+
+    return encode
