@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from flykd_console import __version__
+from flykd_console.dashboard.wording import grouped
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.grids import (
@@ -193,7 +194,9 @@ def _provenance(run: LoadedRun) -> dict[str, Any]:
         "flykd-console": " · ".join(str(found[key]) for key in ("flykd_console", "git_commit") if found.get(key)),
         "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items() if version),
         "graph": graph.get("source", run.results.graph.source),
-        "size": f"{graph['nodes']:,} nodes, {graph['edges']:,} edges" if {"nodes", "edges"} <= set(graph) else "",
+        "size": f"{grouped(graph['nodes'])} nodes, {grouped(graph['edges'])} edges"
+        if {"nodes", "edges"} <= set(graph)
+        else "",
         "graph fingerprint": run.fingerprint,
     }
     facts |= {f"split of seed {seed}": run.splits.get(str(seed), "") for seed in run.seeds}

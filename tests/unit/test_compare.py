@@ -238,6 +238,7 @@ def test_the_order_of_the_stored_pairs_does_not_matter(two: list[RunDirectory]) 
 def test_only_some_tails_are_tested(two: list[RunDirectory], tmp_path: Path) -> None:
     ids = frozenset(f"T{i:04d}" for i in range(30))
     block = only_block(*two, only=Restriction("exact.csv", ids))
+    assert block.notes[0].startswith("Only test pairs of tails in exact.csv: ")
     frame = pl.read_parquet(two[0].test_scores(45)).filter(pl.col("tail_id").is_in(list(ids)))
     counts = {r: (p["label"].sum(), (p["label"] == 0).sum()) for (r,), p in frame.group_by("relation")}
     assert block.pairs[45] == counts
