@@ -34,7 +34,8 @@ def block_heading(comparison: Comparison, index: int) -> str:
     pairs = [positives + negatives for found in block.pairs.values() for positives, negatives in found.values()]
     a_seed = grouped(sum(pairs) / len(block.seeds))
     only = f", only tails in {comparison.only}" if comparison.only else ""
-    return f"{block.graph} · {block.split} · seeds {_joined(block.seeds)} · {a_seed} test pairs a seed{only}"
+    seeds = f"seed{'s' if len(block.seeds) > 1 else ''} {_joined(block.seeds)}"
+    return f"{block.graph} · {block.split} · {seeds} · {a_seed} test pairs a seed{only}"
 
 
 def grids(block: Block) -> Iterator[Grid]:

@@ -194,9 +194,7 @@ def _provenance(run: LoadedRun) -> dict[str, Any]:
         "flykd-console": " · ".join(str(found[key]) for key in ("flykd_console", "git_commit") if found.get(key)),
         "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items() if version),
         "graph": graph.get("source", run.results.graph.source),
-        "size": f"{grouped(graph['nodes'])} nodes, {grouped(graph['edges'])} edges"
-        if {"nodes", "edges"} <= set(graph)
-        else "",
+        "size": ", ".join(f"{grouped(graph[part])} {part}" for part in ("nodes", "edges") if part in graph),
         "graph fingerprint": run.fingerprint,
     }
     facts |= {f"split of seed {seed}": run.splits.get(str(seed), "") for seed in run.seeds}

@@ -8,7 +8,7 @@ models given), and had other seeds been drawn (paired t).
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +115,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         },
         runs=describe_runs(runs, contenders, seeds),
         rows=rows,
-        notes=notes_of(runs, seeds, scores if only is None else {}),
+        notes=_restricted(pairs, only) + notes_of(runs, seeds, scores if only is None else {}),
     )
 
 
@@ -141,6 +141,18 @@ def pairs_of(
         logits = {one: part[column.name].to_numpy() for one, column in columns.items()}
         found[relation] = RelationScores(labels, part["tail"].to_numpy(), logits)
     return found
+
+
+def _restricted(pairs: Mapping[int, Mapping[str, RelationScores]], only: Restriction | None) -> list[str]:
+    """What a restriction leaves, and that chance is no longer one half."""
+    if only is None:
+        return []
+    labels = np.concatenate([scores.labels for found in pairs.values() for scores in found.values()])
+    true = int(labels.sum())
+    return [
+        f"Only test pairs of tails in {only.name}: {true} true and {len(labels) - true} false ones over all seeds, "
+        f"so that chance scores about {100 * true / len(labels):.0f} %; over all pairs it scores 50 %."
+    ]
 
 
 def _score(relations: dict[str, RelationScores], contenders: Sequence[Contender]) -> dict[Contender, SeedScore]:
