@@ -77,7 +77,7 @@ class DashboardApp(RunActions, OrderActions, ChartActions, MoveActions):
             if action.palette and (not action.label or action.id in labels):
                 run = getattr(self, f"action_{action.id}")
                 key = f" ({action.shown})" if action.shown else ""
-                yield SystemCommand(f"{action.help}{key}", action.group, run)
+                yield SystemCommand(f"{action.help}{key}", f"{action.group} · {action.id}", run)
 
 
 def run_dashboard(

@@ -67,6 +67,7 @@ class ChartSpec:
         note: A quiet remark in the top right corner.
         clip: Cut outliers off, and mark where.
         per_cent: Values are per cent, said with two decimals.
+        digits: Decimals of values in the legend, at most.
     """
 
     curves: tuple[Curve, ...] = ()
@@ -82,3 +83,4 @@ class ChartSpec:
     note: str = ""
     clip: bool = False
     per_cent: bool = False
+    digits: int = 3

@@ -225,5 +225,12 @@ def _single(state: DashboardState, view: View, look: Look, name: str, colour: in
     low, high = view.zoom or full_range(stage.epoch, stage.epochs)
     curve = _curve(view, series, name, "", look.curve(colour))
     return ChartSpec(
-        curves=(curve,), x_low=low, x_high=high, y_low=0.0, log_y=view.log_y, cursor=view.cursor, clip=True
+        curves=(curve,),
+        x_low=low,
+        x_high=high,
+        y_low=0.0,
+        log_y=view.log_y,
+        cursor=view.cursor,
+        clip=True,
+        digits=1 if series is stage.rate else 3,
     )

@@ -61,7 +61,7 @@ def _value_words(curve: Curve, spec: ChartSpec, digits: int) -> str:
         value = float(solid[-1]) if len(solid) else math.nan
     if spec.per_cent:
         return f"{value:.2f}" if math.isfinite(value) else "–"
-    return loss(value, digits)
+    return loss(value, min(digits, spec.digits))
 
 
 def _length(row: Row) -> int:

@@ -17,8 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from flykd_console.dashboard.keymap import ACTIONS, Action
+from flykd_console.dashboard.screen_keys import COMPARISON_ACTIONS, EXPLORE_ACTIONS, OVERLAY_ACTIONS, RUN_ACTIONS
 
 # Textual's own, and the numbers of the tabs.
+_SCREENS = (ACTIONS, RUN_ACTIONS, OVERLAY_ACTIONS, EXPLORE_ACTIONS, COMPARISON_ACTIONS)
 RESERVED = {"ctrl+p": "the command palette", "ctrl+q": "leaving at once"} | {str(n): "the tabs" for n in range(1, 10)}
 _MODIFIERS = ("ctrl", "shift", "alt", "meta", "super", "hyper")
 
@@ -44,13 +46,13 @@ class UserKeys:
         """All problems in one message, empty where there is none."""
         return f"{self.path}: {' '.join(self.problems)} The other keys hold." if self.problems else ""
 
-    def actions(self) -> tuple[Action, ...]:
-        """Every action with the keys that it really has; one that lost its only key has none."""
-        if not self.keys:
-            return ACTIONS
-        taken = {key for keys in self.keys.values() for key in keys}
+    def actions(self, of: tuple[Action, ...] = ACTIONS) -> tuple[Action, ...]:
+        """A screen's actions with the keys that they really have; one that lost its only key has none."""
+        taken = {key for action in of for key in self.keys.get(action.id, ())}
+        if not taken:
+            return of
         out = []
-        for action in ACTIONS:
+        for action in of:
             keys = self.keys.get(action.id)
             if keys is None:
                 kept = [key for key in action.keys.split(",") if key not in taken]
@@ -93,16 +95,19 @@ def read_user_keys(path: Path | None = None) -> UserKeys:
 
 
 def _checked(path: Path, table: dict[str, object]) -> UserKeys:
-    ids = {action.id for action in ACTIONS}
+    screen_of = {action.id: screen for screen in _SCREENS for action in screen}
+    ids = list(screen_of)
     keys: dict[str, tuple[str, ...]] = {}
-    owner: dict[str, str] = {}
+    # A key may do one thing on each screen.
+    owners: dict[tuple[Action, ...], dict[str, str]] = {screen: {} for screen in _SCREENS}
     problems: list[str] = []
     for action, value in table.items():
         if action not in ids:
             near = difflib.get_close_matches(action, ids, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(ids))}."
+            hint = f"did you mean {near[0]}?" if near else "the command palette (Ctrl-P) names them."
             problems.append(f"There is no action {action!r}; {hint}")
             continue
+        owner = owners[screen_of[action]]
         texts = value if isinstance(value, list) else [value]
         good: list[str] = []
         for text in texts:
@@ -119,7 +124,8 @@ def _checked(path: Path, table: dict[str, object]) -> UserKeys:
             keys[action] = tuple(good)
     lost = [
         f"{action.id} has no key left, since {owner[action.keys]} took {action.shown}."
-        for action in ACTIONS
+        for screen, owner in owners.items()
+        for action in screen
         if action.id not in keys and action.keys in owner
     ]
     return UserKeys(path, keys, (*problems, *lost), found=True)

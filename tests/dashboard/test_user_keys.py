@@ -102,6 +102,22 @@ async def test_own_key_works_shows_everywhere_and_frees_the_old_one(make_app: Ap
         assert "keymap.toml" in said
 
 
+async def test_screens_of_their_own_take_own_keys_too(make_app: AppMaker, tmp_path: Path) -> None:
+    keys = keys_of(tmp_path, 'runs = "R"\nruns_mark = "x"\nruns_help = "f1"\n')
+    assert keys.problems == ()
+    app = make_app("running", keys=keys)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("R")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        footer = str(app.screen.query_one("#full-footer").render())
+        assert "x mark" in footer
+        assert "space" not in footer
+        await pilot.press("f1")
+        assert type(app.screen).__name__ == "ScreenHelp"
+
+
 async def test_mistakes_are_told_once_the_dashboard_stands(make_app: AppMaker, tmp_path: Path) -> None:
     app = make_app("running", keys=keys_of(tmp_path, 'pause = "hyper[space"\n'))
     async with app.run_test(size=(120, 36)) as pilot:

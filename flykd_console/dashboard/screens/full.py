@@ -19,6 +19,7 @@ from textual.widgets import Input, Static
 from flykd_console.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH
 from flykd_console.dashboard.keymap import Action
 from flykd_console.dashboard.screen_keys import method_of
+from flykd_console.dashboard.user_keys import UserKeys
 from flykd_console.dashboard.widgets.bars import Line
 
 Answer = TypeVar("Answer")
@@ -74,7 +75,13 @@ class FullScreen(ModalScreen[Answer]):
         """Write title and footer anew."""
         width = self.app.size.width
         self.query_one("#full-title", Line).say(_title(self.title_parts(), width))
-        self.query_one("#full-footer", Line).say(_footer(self.ACTIONS, self.labels(), width))
+        self.query_one("#full-footer", Line).say(_footer(self.keyed_actions, self.labels(), width))
+
+    @property
+    def keyed_actions(self) -> tuple[Action, ...]:
+        """The screen's actions with the user's own keys."""
+        keys = getattr(self.app, "user_keys", None)
+        return keys.actions(self.ACTIONS) if isinstance(keys, UserKeys) else self.ACTIONS
 
     @property
     def typing(self) -> bool:
@@ -83,13 +90,14 @@ class FullScreen(ModalScreen[Answer]):
 
     def commands(self) -> Iterable[SystemCommand]:
         """The screen's entries in the command palette."""
-        for action in self.ACTIONS:
+        for action in self.keyed_actions:
             if action.palette:
                 method = getattr(self, f"action_{method_of(action)}")
-                yield SystemCommand(f"{action.help} ({action.shown})", action.group, method)
+                key = f" ({action.shown})" if action.shown else ""
+                yield SystemCommand(f"{action.help}{key}", f"{action.group} · {action.id}", method)
 
     def action_help(self) -> None:
-        self.app.push_screen(ScreenHelp(self.ACTIONS))
+        self.app.push_screen(ScreenHelp(self.keyed_actions))
 
     def action_close(self) -> None:
         self.dismiss()
@@ -111,7 +119,7 @@ class ScreenHelp(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         parts: list[Part] = []
         for action in self._actions:
-            parts += [(f"{action.shown:<8}", "bold $key"), (f"{action.help}\n", "$foreground")]
+            parts += [(f"{action.shown or '–':<8}", "bold $key"), (f"{action.help}\n", "$foreground")]
         parts += [("t       ", "bold $key"), ("Light or dark\n", "$foreground")]
         parts += [("Ctrl-P  ", "bold $key"), ("All of these by name, in the command palette", "$foreground")]
         with VerticalScroll(id="help", classes="dialog"):

@@ -67,6 +67,7 @@ class MainScreen(Screen[None]):
         for mode in _MODES:
             self.set_class(plan.mode == mode, f"mode-{mode}")
         self.set_class(plan.side_by_side, "side-by-side")
+        self.set_class(plan.mode == "tabs" and len(plan.visible) == 1, "single")
         self.set_class(plan.mode == "tabs" and plan.visible == ("resources", "log"), "tab-log")
         for name in PANELS:
             self.query_one(f"#{name}").display = name in plan.visible
