@@ -68,7 +68,7 @@ def _conclude(directory: RunDirectory, status: RunStatus, going: bool) -> int:
 def _show(console: Console, directory: RunDirectory) -> None:
     with suppress(UserError):
         results = read_results(directory.results)
-        console.print(f"\n[bold]{results.method}[/bold] {directory.name}\n")
+        console.print(f"\n[bold]{directory.name}[/bold]")
         console.print(results_table(results))
 
 

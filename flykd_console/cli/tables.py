@@ -28,31 +28,33 @@ def results_table(results: Results) -> Table:
     """One row a seed and one for the mean: each model's macro AUPRC, and the student's gain."""
     untested = _untested(results)
     table = _table(f"{results.method} on {results.graph.source}", caption=_NO_TEST if untested else _CAPTION)
+    # A run may leave the student out, and so its gain.
+    shown = [model for model in MODELS if any(model in models for models in results.seeds.values())] or [*MODELS]
     table.add_column("seed", style="bold")
-    for model in MODELS:
+    for model in shown:
         table.add_column(_heading(results, model), justify="right")
-    table.add_column("gain", justify="right")
-    table.add_column("gain %", justify="right")
+    for heading in ("gain", "gain %") if "student" in shown else ():
+        table.add_column(heading, justify="right")
     for seed, models in results.seeds.items():
         won = gain(models)
+        gains = (signed(won.points if won else None), signed(won.percent if won else None))
         table.add_row(
             seed,
-            *(per_cent(_shown(models[model], untested).macro_auprc) if model in models else DASH for model in MODELS),
-            signed(won.points if won else None),
-            signed(won.percent if won else None),
+            *(per_cent(_shown(models[model], untested).macro_auprc) if model in models else DASH for model in shown),
+            *(gains if "student" in shown else ()),
         )
     if len(results.seeds) > 1:
         table.add_section()
         student = results.summary.get("student")
         means = [
             spread(_shown(models[model], untested).macro_auprc for models in results.seeds.values() if model in models)
-            for model in MODELS
+            for model in shown
         ]
+        won_by = [(student.gain_points, student.gain_percent)] if student else []
         table.add_row(
             "mean",
             *(spread_text(mean, 100) for mean in means),
-            spread_text(student.gain_points if student else None, sign=True),
-            spread_text(student.gain_percent if student else None, sign=True),
+            *(spread_text(value, sign=True) for pair in won_by for value in pair),
             style="bold",
         )
     return table
@@ -62,9 +64,10 @@ def relations_table(results: Results) -> Table:
     """One row a relation: each model's AUPRC, mean ± deviation over the seeds."""
     table = _table(None)
     table.add_column("relation", style="bold", overflow="fold")
-    for model in MODELS:
+    shown = [model for model in MODELS if model in results.summary] or [*MODELS]
+    for model in shown:
         table.add_column(_heading(results, model), justify="right")
-    summaries = [results.summary.get(model) for model in MODELS]
+    summaries = [results.summary.get(model) for model in shown]
     relations = dict.fromkeys(relation for summary in summaries if summary for relation in summary.relations)
     for relation in relations:
         spreads = [(summary.relations.get(relation, {}) if summary else {}) for summary in summaries]

@@ -58,7 +58,7 @@ def test_every_command_can_be_asked_for_help(name: str, capsys: pytest.CaptureFi
         (["rum"], "flykd-console: No such command 'rum'. Did you mean 'run'? See: flykd-console --help"),
         (["--colour"], "flykd-console: No such option: --colour"),
         (["run", "flykd", "--sedes", "3"], "flykd-console run: No such option: --sedes"),
-        (["run", "flykd", "twice"], "flykd-console run: Got unexpected extra argument"),
+        (["profiles", "show", "flykd", "twice"], "flykd-console profiles show: Got unexpected extra argument"),
         (["profiles", "show"], "flykd-console profiles show: Missing argument"),
     ],
 )
@@ -95,7 +95,7 @@ def test_errors_become_one_line_and_an_exit_code(
     def raising(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("flykd_console.profile_files.shipped_profiles", raising)
+    monkeypatch.setattr("flykd_console.profile_io.shipped_profiles", raising)
     assert call("profiles", "list") == code
     assert capsys.readouterr().err == line
 
