@@ -33,7 +33,7 @@ AREAS: dict[str, str] = {
 _ALIASES = {"neurodigenerative": "neurodegenerative"}  # so spelt in the published lists
 _PARENT_CHILD = "parent-child"
 # Merging diseases into groups closes a few small circles in an ontology; a wrong direction closes a great many.
-_MOST_CIRCULAR = 0.05
+_TOLERATED = 0.05
 
 
 def ontology_area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
@@ -67,15 +67,15 @@ def _parent_child(graph: KnowledgeGraph, node_type: str) -> tuple[NDArray[np.int
     """The ontology's edges as node indices (parents, children), int64 [n] each."""
     path = _file_of(graph)
     stat = path.stat()
-    pairs = _first_rows(str(path), stat.st_mtime_ns, stat.st_size, node_type)
+    pairs, mirrored_later = _first_rows(str(path), stat.st_mtime_ns, stat.st_size, node_type)
     if pairs.is_empty():
         raise _directionless(graph, f"none of its rows between nodes of type {node_type!r} is marked {_PARENT_CHILD!r}")
     index = graph.nodes[node_type].with_row_index("row").select("id", pl.col("row").cast(pl.Int64))
     for side in ("parent", "child"):
         pairs = pairs.join(index.rename({"id": side, "row": f"{side}_row"}), on=side, how="inner")
     parents, children = pairs["parent_row"].to_numpy(), pairs["child_row"].to_numpy()
-    if (parents < children).all() or (parents > children).all():
-        raise _directionless(graph, "its rows are sorted by id")
+    if not mirrored_later:
+        raise _directionless(graph, "its rows are sorted, so that mirror images stand among the others")
     _check_direction(graph, parents, children, graph.count(node_type))
     return parents, children
 
@@ -92,8 +92,11 @@ def _file_of(graph: KnowledgeGraph) -> Path:
 
 
 @functools.lru_cache(maxsize=2)
-def _first_rows(path: str, modified: int, size: int, node_type: str) -> pl.DataFrame:
-    """`parent, child` of every pair's first row; the time and size only tell one state of the file from another."""
+def _first_rows(path: str, modified: int, size: int, node_type: str) -> tuple[pl.DataFrame, bool]:
+    """`parent, child` of every pair's first row, and whether these stand before all further rows of the pairs.
+
+    The file's time and size only tell one state of it from another.
+    """
     from flykd_console.graph import table, table_faults
 
     separator = table_faults.check_file(Path(path), table.FORMATS)
@@ -104,7 +107,7 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> pl.DataF
     )
     nothing = pl.DataFrame(schema={"parent": pl.String, "child": pl.String})
     if "display_relation" not in scan.collect_schema():
-        return nothing
+        return nothing, True
     text = [pl.col(c).cast(pl.String) for c in ("display_relation", "x_type", "y_type", "x_id", "y_id")]
     rows = (
         scan.select("row", *text)
@@ -119,7 +122,11 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> pl.DataF
         .sort("row")
     )
     pair = (pl.min_horizontal("parent", "child").alias("a"), pl.max_horizontal("parent", "child").alias("b"))
-    return rows.with_columns(pair).unique(["a", "b"], keep="first", maintain_order=True).select("parent", "child")
+    first = rows.with_columns(pair).unique(["a", "b"], keep="first", maintain_order=True)
+    others = rows.join(first, on="row", how="anti")["row"]
+    begin = others.quantile(_TOLERATED)
+    late = (first["row"] > begin).mean() if begin is not None else 0.0
+    return first.select("parent", "child"), float(late or 0.0) <= _TOLERATED  # type: ignore[arg-type]
 
 
 def _check_direction(
@@ -130,7 +137,7 @@ def _check_direction(
 
     down = sp.csr_array((np.ones(len(parents), np.int8), (parents, children)), shape=(count, count))
     _, circle = connected_components(down, directed=True, connection="strong")
-    if np.mean(circle[parents] == circle[children]) > _MOST_CIRCULAR:
+    if np.mean(circle[parents] == circle[children]) > _TOLERATED:
         raise _directionless(graph, "its rows run in circles")
 
 
