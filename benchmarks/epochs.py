@@ -47,6 +47,8 @@ class Bench:
         self.teacher, self.student = task.new_model("teacher"), task.new_model("student")
         self.teacher_encoder, self.student_encoder = (self._encoder(m) for m in (self.teacher, self.student))
         self.prepare_seconds = time.perf_counter() - start
+        # An epoch of the student with some label sources; `epochs` sets it.
+        self.distilling: Callable[[list[str]], Callable[[], None]]
 
     def _encoder(self, model: HeteroRGCN) -> LinkEncoder:
         task = self.task
@@ -79,7 +81,8 @@ class Bench:
 
             return epoch
 
-        flykd = step(self.student, self.student_encoder, list(WEIGHTS))
+        self.distilling = lambda names: step(self.student, self.student_encoder, names)
+        flykd = self.distilling(list(WEIGHTS))
 
         def flykd_with_teacher() -> None:
             label()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -50,6 +52,19 @@ def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def in_child(code: str, *arguments: str, cache: str | None = None) -> dict[str, float]:
+    """What Python code prints last, as JSON, in a process of its own under the trainer's environment."""
+    from flykd_console.runs.spawn import worker_environment
+
+    environment = worker_environment() | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    if cache is not None:
+        environment["FLYKD_CACHE"] = cache
+    command = [sys.executable, "-c", code, *arguments]
+    output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    result: dict[str, float] = json.loads(output.splitlines()[-1])
+    return result
 
 
 def restart_as_trainer() -> None:
