@@ -230,13 +230,19 @@ class PseudoBlocks:
 
 
 def losses(
-    space: PairSpace, encoded: Encoded, sources: Mapping[str, LabelSource], weights: Mapping[str, float], epoch: int
+    space: PairSpace,
+    encoded: Encoded,
+    sources: Mapping[str, LabelSource],
+    weights: Mapping[str, float | Tensor],
+    epoch: int,
 ) -> dict[str, Tensor]:
     """Mean binary cross-entropy per source, and `total`, their weighted sum; sources of weight 0 are left out.
 
+    A weight that is a tensor is never read back: its source takes part.
+
     Every source's pairs are scored together, so the score matrix is formed and differentiated once.
     """
-    active = {name: source for name, source in sources.items() if weights[name] > 0.0}
+    active = {name: source for name, source in sources.items() if _takes_part(weights.get(name, 0.0))}
     batches = {name: source.batch(epoch) for name, source in active.items() if isinstance(source, PairSource)}
     result: dict[str, Tensor] = {}
     if batches:
@@ -244,6 +250,10 @@ def losses(
     result |= {name: source.loss(encoded, epoch) for name, source in active.items() if isinstance(source, BlockSource)}
     result["total"] = torch.stack([weights[name] * loss for name, loss in result.items()]).sum()
     return result
+
+
+def _takes_part(weight: float | Tensor) -> bool:
+    return isinstance(weight, Tensor) or weight > 0.0
 
 
 def _pair_losses(space: PairSpace, encoded: Encoded, batches: Mapping[str, LabelBatch]) -> dict[str, Tensor]:

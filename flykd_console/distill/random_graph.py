@@ -35,10 +35,20 @@ class Redrawn:
 
     def current(self, epoch: int) -> list[Tensor]:
         """The draw of an epoch, counted from 0."""
-        every = self._settings.refresh_every
-        if not self._current or (every > 0 and epoch % every == 0):
-            self._current = self.draw()
+        if not self._current or self.redraws(epoch):
+            drawn = self.draw()
+            if self._current and drawn[0].device.type == "cuda":
+                # Into the same memory, which a recorded epoch reads.
+                for kept, new in zip(self._current, drawn, strict=True):
+                    kept.copy_(new)
+            else:
+                self._current = drawn
         return self._current
+
+    def redraws(self, epoch: int) -> bool:
+        """Whether the profile wants a fresh draw in an epoch, counted from 0."""
+        every = self._settings.refresh_every
+        return every > 0 and epoch % every == 0
 
     def state(self) -> dict[str, Tensor]:
         """The draw in force, for a checkpoint; empty before the first."""

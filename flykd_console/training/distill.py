@@ -1,7 +1,7 @@
 """Distilling: the student on the label sources that the profile composes, eased in by the curriculum (FlyKD section 3).
 
 once: the frozen teachers' embeddings, hence their label of every pair and the targets of structure losses
-for each epoch: encode -> every source's pairs and labels -> weighted losses, structure losses -> Adam -> late plateau
+for each epoch: encode -> every source's pairs and labels -> weighted losses, structure losses -> Adam -> plateau
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from flykd_console.distill.curriculum import Curriculum
 from flykd_console.distill.objectives import (
@@ -25,8 +26,9 @@ from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redra
 from flykd_console.distill.strong_pairs import StrongGraphs, StrongPairs, strong_pairs
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import Profile
+from flykd_console.training.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.guidance import Guidance
-from flykd_console.training.schedule import LatePlateau
+from flykd_console.training.schedule import late_plateau
 from flykd_console.training.session import StageSession
 from flykd_console.training.task import Task
 
@@ -49,22 +51,22 @@ def distill(task: Task, teachers: Sequence[HeteroRGCN], student: HeteroRGCN, ses
     graphs = random_graphs(task, strong, draw["random_graph"])
     sources = label_sources(task, guidance.soft, graphs, draw, strong)
     curriculum = curriculum_of(profile)
-    optimizer = torch.optim.Adam([*student.parameters(), *guidance.parameters], lr=profile.finetune.lr, fused=True)
-    plateau = LatePlateau(optimizer, profile.distill.plateau or profile.finetune.plateau, profile.distill.epochs)
+    optimizer = adam([*student.parameters(), *guidance.parameters], profile.finetune.lr)
+    plateau = late_plateau(optimizer, profile.distill.plateau or profile.finetune.plateau, profile.distill.epochs)
     session.optimizer, session.generators = optimizer, draw | guidance.generators
     session.resumables = [graphs, *guidance.resumables]
     session.scalars, session.load_scalars = plateau.state, plateau.load_state
     session.resume()
 
+    def loss_of(epoch: int, weights: Weights) -> dict[str, Tensor]:
+        encoded, layers = guidance.encode(student)
+        return guidance.add(losses(task.space, encoded, sources, weights, epoch), encoded, layers)
+
+    replay, random = profile.engine.cuda_graphs, session.generators.values()
+    step = EpochStep(loss_of, optimizer, plateau, random, graphs.redraws, replay, session.log)
     for epoch in session.epochs():
         weights = curriculum.weights(epoch)
-        encoded, layers = guidance.encode(student)
-        loss = guidance.add(losses(task.space, encoded, sources, weights, epoch), encoded, layers)
-        optimizer.zero_grad(set_to_none=True)
-        loss["total"].backward()
-        lr = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        plateau.step(epoch, loss["total"])
+        loss, lr = step(epoch, weights)
         session.record(epoch, loss, lr=lr, weights=weights)
 
 

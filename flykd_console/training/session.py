@@ -50,7 +50,7 @@ class _Pending:
     epoch: int
     losses: dict[str, Tensor]
     weights: dict[str, float] | None
-    lr: float
+    lr: float | Tensor
 
 
 @dataclass
@@ -125,7 +125,7 @@ class StageSession:
         self._settle()
 
     def record(
-        self, epoch: int, losses: Mapping[str, Tensor], lr: float, weights: Mapping[str, float] | None = None
+        self, epoch: int, losses: Mapping[str, Tensor], lr: float | Tensor, weights: Mapping[str, float] | None = None
     ) -> None:
         """End an epoch, counted from 0.
 
@@ -234,7 +234,7 @@ class StageSession:
             "key": self.key,
             "device": self._device,
             "epoch": epoch,
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
             "scalars": self.scalars(),
             "seconds": self.seconds,
         }
@@ -270,7 +270,7 @@ class StageSession:
                         epochs=self.epochs_total,
                         losses=dict(losses),
                         weights=entry.weights,
-                        lr=entry.lr,
+                        lr=float(entry.lr),
                         seconds=seconds,
                     )
                 )
