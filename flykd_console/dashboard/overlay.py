@@ -205,6 +205,9 @@ def smoothed(y: Floats, weight: float) -> Floats:
         return y
     out, mean, norm = np.empty_like(y), 0.0, 0.0
     for i, value in enumerate(y):
+        if value != value:
+            out[i] = value
+            continue
         mean, norm = weight * mean + (1 - weight) * value, weight * norm + (1 - weight)
         out[i] = mean / norm
     return out

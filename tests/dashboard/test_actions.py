@@ -653,3 +653,20 @@ async def test_log_shows_a_level_and_what_is_worse(make_app: AppMaker) -> None:
         assert [count for count, _ in seen] == [2, 1, everything]
         assert "warnings and errors only" in seen[0][1]
         assert "errors only" in seen[1][1]
+
+
+@pytest.mark.parametrize(("sign", "shown"), [("√", "✔"), ("✗", "✘")])
+def test_checks_of_the_export_keep_their_columns_when_they_wrap(sign: str, shown: str) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from flykd_console.dashboard.screens.export import check_line
+
+    console = Console(file=StringIO(), width=50)
+    console.print(check_line(f"  {sign} graphs         inputs and outputs of scoring_head.onnx and ranking_head.onnx"))
+    file = console.file
+    assert isinstance(file, StringIO)
+    first, second = file.getvalue().splitlines()[:2]
+    assert first.startswith(f"{shown} graphs ")
+    assert second.startswith(" " * first.index("inputs"))

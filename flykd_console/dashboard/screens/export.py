@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from typing import ClassVar
 
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,6 +18,23 @@ from textual.screen import ModalScreen
 from textual.widgets import RichLog, Static
 
 from flykd_console.runs.directory import RunDirectory
+
+_CHECK = re.compile(r"^\s*([√✓✔✗✘×])\s+(\S.*?)\s{2,}(.*)$")
+
+
+def check_line(line: str) -> RenderableType:
+    """A line of the export: a check with its sign in colour, what it found wrapped below itself; others as they are."""
+    found = _CHECK.match(line)
+    if found is None:
+        return Text(line)
+    passed = found[1] in "√✓✔"
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(min_width=14, no_wrap=True)
+    table.add_column()
+    style = "bold green" if passed else "bold red"
+    table.add_row(Text("✔" if passed else "✘", style=style), Text(found[2], style="bold"), Text(found[3]))
+    return table
 
 
 class ExportScreen(ModalScreen[bool]):
@@ -56,7 +77,9 @@ class ExportScreen(ModalScreen[bool]):
             return
         assert process.stdout is not None
         async for line in process.stdout:
-            log.write(line.decode(errors="replace").rstrip())
+            # Without a width of its own a line is wrapped as for a terminal of eighty columns.
+            width = max(20, log.scrollable_content_region.width)
+            log.write(check_line(line.decode(errors="replace").rstrip()), width=width, shrink=False)
         self.code = await process.wait()
         if self.code == 0:
             state.update("[bold $success]✔ Exported and verified[/]")
