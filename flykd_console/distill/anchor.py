@@ -14,16 +14,18 @@ add a constant without a gradient.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console import profile
-from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
 from flykd_console.model.distmult import all_logits
-from flykd_console.model.link_encoder import Encoded
+
+if TYPE_CHECKING:
+    from flykd_console import profile
+    from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
+    from flykd_console.model.link_encoder import Encoded
 
 # Anchors times contexts² in work at a time, 4 bytes each in a handful of buffers.
 _CHUNK_PAIRS = 4_000_000

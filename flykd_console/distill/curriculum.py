@@ -6,8 +6,10 @@ L = (λ_original L_og + λ_pseudo_train L_pe + λ_pseudo_random L_pr) / (λ_orig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flykd_console import profile
+if TYPE_CHECKING:
+    from flykd_console import profile
 
 
 @dataclass(frozen=True)

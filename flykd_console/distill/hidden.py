@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,10 +32,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console import profile
-from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import MessageGraph
 from flykd_console.model.sparse import FixedSparse
+
+if TYPE_CHECKING:
+    from flykd_console import profile
+    from flykd_console.graph.knowledge_graph import EdgeType
+    from flykd_console.model.propagation import MessageGraph
 
 Nodes = dict[str, NDArray[np.int64]]
 

@@ -6,13 +6,16 @@ Several losses may ask for rows of one layer. The pass computes their union once
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from flykd_console.model.propagation import Layers, Wanted
 from flykd_console.model.receptive_field import joined
+
+if TYPE_CHECKING:
+    from flykd_console.model.propagation import Layers, Wanted
 
 
 @dataclass

@@ -20,17 +20,19 @@ norms turn it into distances, and softmaxes run over segments of the list. Its g
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console import profile
-from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console import profile
+    from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 
 _POLYNOMIAL_OFFSET = 2.0
 # Keeps the gradient of a distance finite where both ends coincide.

@@ -15,17 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from flykd_console.distill.label_blocks import block_loss
-from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
-from flykd_console.distill.strong_pairs import StrongPairs
-from flykd_console.model.link_encoder import Encoded
+
+if TYPE_CHECKING:
+    from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
+    from flykd_console.distill.strong_pairs import StrongPairs
+    from flykd_console.model.link_encoder import Encoded
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,20 @@ could draw, and its gradient is two more. Where the matrix would be too large, p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.graph.split import Edges
 from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.link_encoder import Encoded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console.graph.knowledge_graph import EdgeType
+    from flykd_console.graph.split_random import Edges
 
 # Above this many pairs of a relation, 4 bytes each, the matrix is not formed.
 DENSE_LIMIT = 100_000_000

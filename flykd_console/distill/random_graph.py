@@ -10,12 +10,14 @@ costs O(1), on the device, without a table. With another power of the degree it 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from flykd_console import profile
-from flykd_console.distill.pair_space import PairSpace, RelationPairs
+if TYPE_CHECKING:
+    from flykd_console import profile
+    from flykd_console.distill.pair_space import PairSpace, RelationPairs
 
 
 class Redrawn:

@@ -9,14 +9,17 @@ many labels as asked for, on the device, however rare a qualifying pair is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from flykd_console import profile
 from flykd_console.distill.pair_space import DENSE_LIMIT, PairSpace, RelationPairs, SoftLabels
 from flykd_console.distill.random_graph import RandomGraphs, degree_weights
 from flykd_console.errors import UserError
+
+if TYPE_CHECKING:
+    from flykd_console import profile
 
 # Teacher logits in work at a time, 4 bytes each.
 CHUNK_PAIRS = 4_000_000

@@ -9,13 +9,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 

@@ -6,13 +6,17 @@ draws fresh ones each epoch, on the device: `distill.objectives`.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.split import EdgeSplit
 from flykd_console.seeding import numpy_rng
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+    from flykd_console.graph.split import EdgeSplit
 
 _REDRAWS = 100
 

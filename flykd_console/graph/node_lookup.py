@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 _FRACTION = re.compile(r"^(\d+)\.0+$")
 _CURIE = re.compile(r"^[A-Za-z]+[:_]0*(\d+)$")

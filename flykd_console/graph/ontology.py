@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.node_lookup import NodeLookup
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console.graph.knowledge_graph import KnowledgeGraph
 
 # MONDO ids of the terms that answer to the roots of TxGNN's lists (which follow the Disease Ontology).
 AREAS: dict[str, str] = {

@@ -11,17 +11,20 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flykd_console import profile
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.split_diseases import cut_area, cut_diseases
 from flykd_console.graph.split_files import read_split
 from flykd_console.graph.split_random import Edges, Membership, cut_at_random, cut_by_tail, grouped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console import profile
+    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 
 PARTS = ("train", "validation", "test")
 

@@ -7,18 +7,22 @@ edges of the area's two-hop neighbourhood, so that it is cut out of the graph mo
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from flykd_console import profile
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.ontology import ontology_area
 from flykd_console.graph.split_random import Edges, Membership, hold_out, joins, tails_of
 from flykd_console.seeding import numpy_rng
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console import profile
+    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 
 # Of the drug-disease edges that a `disease` split leaves, this share validates (TxGNN's disease_eval).
 _VALIDATING = 0.05

@@ -11,16 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from flykd_console import profile
 from flykd_console.errors import UserError
 from flykd_console.graph import table, table_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.split_random import grouped, joins
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console import profile
 
 ROWS = ("x_type", "x_id", "relation", "y_type", "y_id")
 PAIRS = ("relation", "head_id", "tail_id")

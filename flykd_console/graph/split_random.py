@@ -6,13 +6,16 @@ A cut is a part number for every edge: int8, 0 train, 1 validation, 2 test.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flykd_console import profile
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.seeding import numpy_rng
+
+if TYPE_CHECKING:
+    from flykd_console import profile
 
 Edges = Mapping[EdgeType, Pairs]
 Membership = dict[EdgeType, NDArray[np.int8]]

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import Wanted
-from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.row_groups import RowGroup, group_rows
 from flykd_console.model.sparse import FixedSparse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console.graph.knowledge_graph import EdgeType
+    from flykd_console.model.propagation import Wanted
+    from flykd_console.model.rgcn import HeteroRGCN
 
 ALIGNMENT = 8  # floats: the width of a vector register
 

@@ -8,14 +8,18 @@ Gradients flow through both terms.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from flykd_console import profile
-from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 from flykd_console.graph.similarity import most_similar, tail_profiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console import profile
+    from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 
 
 def pooling_maps(

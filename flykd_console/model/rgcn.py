@@ -20,12 +20,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.profile import LayerKind
+if TYPE_CHECKING:
+    from flykd_console.graph.knowledge_graph import EdgeType
+    from flykd_console.profile import LayerKind
 
 NEGATIVE_SLOPE = 0.01
 

@@ -7,9 +7,7 @@ for each epoch: encode -> every source's pairs and labels -> weighted losses, st
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from flykd_console.distill.curriculum import Curriculum
 from flykd_console.distill.objectives import (
@@ -21,16 +19,21 @@ from flykd_console.distill.objectives import (
     PseudoTrain,
     losses,
 )
-from flykd_console.distill.pair_space import SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redrawn
 from flykd_console.distill.strong_pairs import StrongGraphs, StrongPairs, strong_pairs
-from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.profile import Profile
 from flykd_console.training.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.guidance import Guidance
 from flykd_console.training.schedule import late_plateau
-from flykd_console.training.session import StageSession
-from flykd_console.training.task import Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from flykd_console.distill.pair_space import SoftLabels
+    from flykd_console.model.rgcn import HeteroRGCN
+    from flykd_console.profile import Profile
+    from flykd_console.training.session import StageSession
+    from flykd_console.training.task import Task
 
 
 def curriculum_of(profile: Profile) -> Curriculum:

@@ -5,15 +5,19 @@ for each epoch: encode -> logits of training edges and fresh negatives -> L_og -
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from flykd_console import profile
 from flykd_console.distill.objectives import Negatives, Original, losses
-from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.training.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.schedule import late_plateau
-from flykd_console.training.session import StageSession
-from flykd_console.training.task import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from flykd_console import profile
+    from flykd_console.model.rgcn import HeteroRGCN
+    from flykd_console.training.session import StageSession
+    from flykd_console.training.task import Task
 
 
 def finetune(task: Task, model: HeteroRGCN, settings: profile.Finetune, session: StageSession) -> None:

@@ -10,6 +10,7 @@ those layers along with its embeddings; where no loss compares layers, it is the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,12 +22,14 @@ from flykd_console.distill.lsp import LocalStructure, Neighbourhood
 from flykd_console.distill.pair_space import SoftLabels
 from flykd_console.distill.teachers import mean_of
 from flykd_console.errors import UserError
-from flykd_console.model.link_encoder import Encoded
-from flykd_console.model.propagation import Layers
-from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
-from flykd_console.training.session import Resumable
-from flykd_console.training.task import Task
+
+if TYPE_CHECKING:
+    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.propagation import Layers
+    from flykd_console.model.rgcn import HeteroRGCN
+    from flykd_console.training.session import Resumable
+    from flykd_console.training.task import Task
 
 
 class Guidance:

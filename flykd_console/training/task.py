@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.distill.pair_space import PairSpace
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.graph.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.graph.split import EdgeSplit, split_graph
 from flykd_console.model.disease_pooling import pooling_maps
@@ -19,9 +18,14 @@ from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
 from flykd_console.model.propagation import Hidden, MessageGraph
 from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.profile import Profile
 from flykd_console.seeding import torch_rng
-from flykd_console.training.metrics import Scored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+    from flykd_console.profile import Profile
+    from flykd_console.training.metrics import Scored
 
 
 @dataclass(frozen=True)
