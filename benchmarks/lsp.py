@@ -1,0 +1,113 @@
+"""What local structure preservation costs: its epochs against an epoch of Basic KD, same graph, same threads, same run.
+
+    python benchmarks/lsp.py                             # the embedded graph
+    python benchmarks/lsp.py --graph synthetic --scale 1.0
+    python benchmarks/lsp.py --graph kg.csv.gz --full    # neighbourhoods over all relations too
+
+The compositions are the paper's: Basic KD is .05 L_og + L_pe, the others L_og + 500 L_lsp on the last layer or on both.
+The paper reports 12 times Basic KD for one layer and 25 times for two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+
+from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
+from flykd_console.distill.objectives import losses
+from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.graph.load import load_graph
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.profile import Profile
+from flykd_console.training.distill import curriculum_of, label_sources
+from flykd_console.training.guidance import Guidance, neighbourhood
+from flykd_console.training.task import Task
+
+BASIC = "Basic KD"
+_NO_CURRICULUM = {"shape": "none"}
+
+
+def compositions(full: bool) -> dict[str, dict[str, Any]]:
+    """The `distill` section of each row."""
+    both = {"weight": 500.0, "layers": [1, 2], "sigma": [0.2, 3.0]}
+    supervised = {"sources": ["original"], "curriculum": _NO_CURRICULUM}
+    rows: dict[str, dict[str, Any]] = {
+        BASIC: {"sources": ["original", "pseudo_train"], "curriculum": _NO_CURRICULUM},
+        "LSP, 1 layer": supervised | {"lsp": {"weight": 500.0}},
+        "LSP, 2 layers": supervised | {"lsp": both},
+    }
+    if full:
+        rows["LSP, 2 layers, full neighbourhoods"] = supervised | {"lsp": both | {"neighbourhood": "full"}}
+    return rows
+
+
+def epoch_of(task: Task, teacher: HeteroRGCN) -> Callable[[], None]:
+    """One call is one epoch of a fresh student under the task's profile."""
+    student = task.new_model("student")
+    guidance = Guidance(task, [teacher], student, "student")
+    draw = {name: task.generator(name) for name in ("negatives", "pseudo_negatives", "random_graph")}
+    graphs = RandomGraphs(task.space, task.profile.distill.random_graph, draw["random_graph"])
+    sources = label_sources(task, guidance.soft, graphs, draw)
+    optimizer = torch.optim.Adam(student.parameters(), lr=5e-4, fused=True)
+    weights = curriculum_of(task.profile).weights(0)
+
+    def epoch() -> None:
+        encoded, layers = guidance.encode(student)
+        loss = guidance.add(losses(task.space, encoded, sources, weights, 0), encoded, layers)
+        optimizer.zero_grad(set_to_none=True)
+        loss["total"].backward()
+        optimizer.step()
+
+    return epoch
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--graph", default="embedded")
+    parser.add_argument("--scale", type=float, default=0.1, help="size of the synthetic graph")
+    parser.add_argument("--full", action="store_true", help="also neighbourhoods over all relations")
+    parser.add_argument("--repeats", type=int, default=9)
+    options = parser.parse_args()
+    restart_as_trainer()
+    base = {"graph": {"source": options.graph, "scale": options.scale}}
+    profiles = {
+        name: Profile.model_validate(base | {"distill": distill})
+        for name, distill in compositions(options.full).items()
+    }
+    graph = load_graph(profiles[BASIC].graph)
+    targets = graph.targets(profiles[BASIC].graph.targets)
+    teacher = None
+    times, preparing, edges = {}, {}, {}
+    for name, profile in profiles.items():
+        task = Task(profile, graph, targets, 45, torch.device("cpu"))
+        task.messages, task.pooling, task.space  # noqa: B018
+        teacher = teacher or task.new_model("teacher")
+        start = time.perf_counter()
+        epoch = epoch_of(task, teacher)
+        preparing[name] = time.perf_counter() - start
+        times[name] = median_seconds(epoch, options.repeats)
+        neighbours = neighbourhood(task)
+        edges[name] = "" if neighbours is None else f"{neighbours.matrix.nnz:,}"
+    console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    console.print(f"{graph.source}: {graph.node_count:,} nodes, {sum(len(h) for h, _ in graph.edges.values()):,} edges")
+    show(
+        "Local structure preservation",
+        ["composition", "neighbours", "preparing", "epoch", "of Basic KD"],
+        [
+            [name, edges[name], f"{preparing[name]:.1f} s", f"{1e3 * t:.0f} ms", f"{t / times[BASIC]:.2f}x"]
+            for name, t in times.items()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
