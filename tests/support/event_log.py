@@ -36,6 +36,7 @@ class LogSpec:
         state: running, paused, finished, failed (an error), user-error, stopped, died (no last word), starting (only
             `run.started`), reading (and log lines).
         stop_at: (seed index, stage, epoch) where an unfinished log ends; by default in the second seed's student.
+        structure: The student is also trained on the four structure losses.
         reuse: Stages that are reused instead of trained, for every seed.
     """
 
@@ -47,6 +48,7 @@ class LogSpec:
     state: str = "running"
     stop_at: tuple[int, str, int] | None = None
     gpu: bool = False
+    structure: bool = False
     device: str = "cpu"
     device_name: str = ""
     method: str = "flykd"
@@ -216,6 +218,9 @@ class _Writer:
             }
             losses = dict(parts)
             losses["total"] = sum(weights[name] * value for name, value in parts.items())
+            if self.spec.structure:
+                for i, name in enumerate(("lsp", "hidden", "anchor_rank", "anchor_distribution")):
+                    losses[name] = (0.1 + 0.03 * i) * math.exp(-2 * x) + self.random.gauss(0.0, 0.001)
         if epoch in self.spec.not_finite:
             losses = dict.fromkeys(losses)
         lr = 5e-4 * 0.8 ** max(0, math.floor((x - 0.8) * 20)) if x > 0.8 else 5e-4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -22,6 +23,7 @@ _WORDS = (
 )
 
 TWO_COLUMNS_FROM = 118
+_KEYS = 8
 
 
 class HelpScreen(ModalScreen[None]):
@@ -36,13 +38,16 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         actions = self._keys.actions()
         two = self.app.size.width >= TWO_COLUMNS_FROM
+        # The frame, its padding and the scroll bar go off.
+        inner = (122 if two else min(84, 96 * self.app.size.width // 100)) - 8
+        width = inner // 2 - 1 if two else inner
         with VerticalScroll(id="help", classes="dialog two" if two else "dialog"):
             if two:
                 with Horizontal():
-                    yield Static(help_text(TRAINING, CHARTS, actions=actions), classes="half")
-                    yield Static(help_text(PANELS, PROGRAM, actions=actions), classes="half")
+                    yield Static(help_text(TRAINING, CHARTS, actions=actions, width=width), classes="half")
+                    yield Static(help_text(PANELS, PROGRAM, actions=actions, width=width), classes="half")
             else:
-                yield Static(help_text(TRAINING, CHARTS, PANELS, PROGRAM, actions=actions))
+                yield Static(help_text(TRAINING, CHARTS, PANELS, PROGRAM, actions=actions, width=width))
             yield Static(Content.assemble((_WORDS, "$muted")))
             if self._keys.found and self._keys.path is not None:
                 yield Static(Content.assemble(("\nYour own keys: ", "$muted"), (str(self._keys.path), "$foreground")))
@@ -54,15 +59,21 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#help").border_subtitle = "esc closes"
 
 
-def help_text(*groups: str, actions: tuple[Action, ...] = ACTIONS) -> Content:
-    """The actions of some groups, each with its key."""
+def help_text(*groups: str, actions: tuple[Action, ...] = ACTIONS, width: int = 200) -> Content:
+    """The actions of some groups, each with its key; words wrap beside the keys, in `width` cells."""
+    beside = "\n" + " " * (_KEYS + 2)
+
+    def words(text: str) -> str:
+        return beside.join(wrap(text, max(20, width - _KEYS - 2))) + "\n"
+
     parts: list[tuple[str, str] | str] = []
     for group in groups:
         parts.append((f"{group}\n", "bold $primary"))
         for action in actions:
             if action.group == group:
-                parts += [(f"  {action.shown or '–':<8}", "bold $key"), (f"{action.help}\n", "$foreground")]
+                parts += [(f"  {action.shown or '–':<{_KEYS}}", "bold $key"), (words(action.help), "$foreground")]
         if group == PROGRAM:
-            parts += [("  Ctrl-P  ", "bold $key"), ("All of these by name, in the command palette\n", "$foreground")]
+            palette = words("All of these by name, in the command palette")
+            parts += [(f"  {'Ctrl-P':<{_KEYS}}", "bold $key"), (palette, "$foreground")]
         parts.append("\n")
     return Content.assemble(*parts)

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 from textual.worker import get_current_worker
 
+from flykd_console.dashboard.health import near
 from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.run_table import RunColumn, columns, ordered, state_tone
 from flykd_console.dashboard.screen_keys import RUN_ACTIONS, screen_bindings
@@ -193,7 +194,7 @@ class RunsScreen(FullScreen[RunDirectory | None]):
         run = self.current
         detail = self.query_one("#runs-detail", Static)
         if run is not None:
-            said = f"{run.state}: {run.error}" if run.error else str(run.directory.path)
+            said = f"{run.state}: {run.error}" if run.error else near(run.directory.path)
             detail.update(Text(said, style="", overflow="ellipsis", no_wrap=True))
         elif not self._complete:
             detail.update("Reading the runs…")
@@ -211,7 +212,7 @@ class RunsScreen(FullScreen[RunDirectory | None]):
         if self._sort is not None:
             heads = {column.key: column.head for column in self._columns}
             parts.append((f"by {heads.get(self._sort, self._sort)}", "$foreground"))
-        return [*parts, (str(self.root), "$muted")]
+        return [*parts, (near(self.root), "$muted")]
 
     def labels(self) -> dict[str, str]:
         labels = super().labels()

@@ -137,7 +137,6 @@ class TabBar(Line):
             text = f" {i + 1} {name} "
             style = "bold reverse $primary" if i == chosen else "$muted"
             parts.append(Content.assemble((text, style)).stylize(f"@click=app.tab({i})"))
-            parts.append(" ")
         self.say(Content.assemble(*parts))
 
 
