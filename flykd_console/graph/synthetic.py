@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
 from flykd_console.graph import naming
+from flykd_console.graph.keys import distinct
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.modules import Members, assign, popularity
 from flykd_console.graph.shape import NODE_TYPES, RELATIONS, Relation
@@ -262,7 +263,7 @@ def _distinct(
         return unordered
 
     possible = n_heads * (n_heads - 1) // 2 if symmetric else n_heads * n_tails
-    fixed = np.unique(keys(kept))
+    fixed = distinct(keys(kept))
     count = max(min(count, int(DENSEST * possible)), len(fixed), 1)
     found = fixed
     attempt = 0
@@ -270,7 +271,7 @@ def _distinct(
         size = round(1.2 * (count - len(found))) + 64
         # Where the popular pairs are used up, the rest is drawn evenly.
         more = draw(rng, size) if attempt < 30 else (rng.integers(0, n_heads, size), rng.integers(0, n_tails, size))
-        found = np.unique(np.concatenate([found, keys(more)]))
+        found = distinct(np.concatenate([found, keys(more)]))
         attempt += 1
     if len(found) > count:
         free = np.flatnonzero(~np.isin(found, fixed, assume_unique=True))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
 from flykd_console.graph import table_faults
+from flykd_console.graph.keys import distinct
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 
 COLUMNS = ("relation", "x_id", "x_type", "x_name", "y_id", "y_type", "y_name")
@@ -122,7 +123,7 @@ def _edges(
         n_tails = tables[tail].height
         keys = _keys(group, "x_id", "y_id", places[head], places[tail], n_tails, unordered=head == tail)
         if head == tail:
-            keys = np.unique(keys)
+            keys = distinct(keys)
         else:
             keys = np.sort(keys)
             mirrored = groups.get((names[0], names[2], names[1]))
