@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,16 @@ class CooArray:
         self.data, self.row, self.col, self.shape = data, row, col, shape
 
 
+class CscArray(NamedTuple):
+    """A sparse matrix by columns."""
+
+    data: NDArray[Any]
+    indices: NDArray[np.int64]
+    indptr: NDArray[np.int64]
+
+
 class CsrArray:
-    """scipy.sparse.csr_array as far as the engine uses it: rows in order, columns ascending, duplicates summed."""
+    """scipy.sparse.csr_array as far as the engine uses it; made of entries, their duplicates are summed at once."""
 
     data: NDArray[Any]
     indices: NDArray[np.int64]
@@ -60,6 +68,11 @@ class CsrArray:
         if isinstance(source, CooArray):
             data, (row, column), shape = source.data, (source.row, source.col), source.shape
         else:
+            if len(source) == 3:
+                assert shape is not None
+                self.data, self.indices, self.indptr = (np.asarray(part) for part in source)
+                self.shape = (int(shape[0]), int(shape[1]))
+                return
             data, (row, column) = source
         assert shape is not None
         self.shape = (int(shape[0]), int(shape[1]))
@@ -79,8 +92,20 @@ class CsrArray:
         entries = self.tocoo()
         return CsrArray((entries.data, (entries.col, entries.row)), shape=(self.shape[1], self.shape[0]))
 
+    def copy(self) -> CsrArray:
+        return CsrArray(self)
+
     def sum_duplicates(self) -> None:
-        """Nothing to do: duplicates are summed from the start."""
+        """Columns ascending within each row, each once."""
+        summed = CsrArray(self.tocoo())
+        self.data, self.indices, self.indptr = summed.data, summed.indices, summed.indptr
+
+    def tocsc(self) -> CscArray:
+        """By columns; within a column the rows ascend, entries of one place in their order."""
+        entries = self.tocoo()
+        order = np.argsort(entries.col, kind="stable")
+        ends = np.cumsum(np.bincount(entries.col, minlength=self.shape[1]))
+        return CscArray(entries.data[order], entries.row[order], np.concatenate([[0], ends]))
 
     def tocoo(self) -> CooArray:
         rows = np.repeat(np.arange(self.shape[0]), np.diff(self.indptr))

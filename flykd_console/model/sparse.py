@@ -23,7 +23,10 @@ class _Rows:
     """One CSR matrix, ready for `matrix @ dense`."""
 
     def __init__(self, matrix: sp.csr_array, device: torch.device) -> None:
-        matrix = sp.csr_array(matrix)
+        if device.type != "cpu":
+            # The GPU's product wants columns ascending and each once.
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
         index = np.int32 if max(*matrix.shape, matrix.nnz) < 2**31 else np.int64
         self.offsets = torch.from_numpy(matrix.indptr.astype(index, copy=False)).to(device)
         self.columns = torch.from_numpy(matrix.indices.astype(index, copy=False)).to(device)
