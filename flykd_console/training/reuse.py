@@ -24,7 +24,7 @@ REVISION = 1
 def stage_key(task: Task, stage: str) -> str:
     """SHA-256 over everything that determines a stage's weights: graph, split, seed and settings.
 
-    How the arithmetic is carried out (`engine`) is left out, and how often it is looked at (`validate_every`) too where
+    How the arithmetic is carried out (`engine`, but for a lower precision) is left out, and how often it is looked at (`validate_every`) too where
     no look decides anything.
     """
     profile = task.profile
@@ -43,6 +43,8 @@ def stage_key(task: Task, stage: str) -> str:
     if (shape.layers, shape.kind) != (2, "rgcn"):
         # Left out for the paper's models, whose keys so are what they were before there were others.
         facts |= {"layers": shape.layers, "kind": shape.kind}
+    if profile.engine.precision != "float32":
+        facts["precision"] = profile.engine.precision
     if not stage.startswith("pretrain"):
         facts |= {
             "targets": profile.graph.targets,
@@ -67,12 +69,14 @@ class FinishedStage:
         seconds: Seconds of training.
         run: Name of the run that trained it.
         kept_epoch: The epoch whose weights stayed; None: the last one's.
+        added_epochs: How many of `epochs` were added by hand to those of the profile.
     """
 
     epochs: int
     seconds: float
     run: str
     kept_epoch: int | None = None
+    added_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ class StageStore:
         own = self.directory.weights(task.seed, stage)
         for path in self._candidates(task.seed, stage):
             metadata = load_metadata(path)
-            if metadata is None or metadata.get("key") != key:
+            # A stage that was given epochs by hand is what its own run made of it, and nothing that others asked for.
+            if metadata is None or metadata.get("planned_key" if path == own else "key", metadata.get("key")) != key:
                 continue
             # CPU and CUDA draw other random numbers from the same seed; this run's own stages stay its own.
             if path != own and metadata.get("device") != task.device.type:
@@ -104,13 +109,21 @@ class StageStore:
                 continue
             if path != own:
                 _adopt(path, own)
-            kept = metadata.get("kept_epoch")
-            return FinishedStage(metadata["epochs"], metadata["seconds"], metadata["run"], kept_epoch=kept)
+            return FinishedStage(
+                epochs=metadata["epochs"],
+                seconds=metadata["seconds"],
+                run=metadata["run"],
+                kept_epoch=metadata.get("kept_epoch"),
+                added_epochs=metadata.get("added_epochs", 0),
+            )
         return None
 
     def save(self, task: Task, stage: str, model: HeteroRGCN, finished: FinishedStage) -> None:
         """Leave a finished stage's weights and drop its resumable state."""
-        metadata = {"key": stage_key(task, stage), "stage": stage, "seed": task.seed}
+        key = stage_key(task, stage)
+        metadata = {"key": key, "planned_key": key, "stage": stage, "seed": task.seed}
+        if finished.added_epochs:
+            metadata["key"] = hashlib.sha256(f"{key} and {finished.added_epochs} epochs".encode()).hexdigest()
         metadata |= {"device": task.device.type} | asdict(finished)
         save_tensors(self.directory.weights(task.seed, stage), model.tensors(), metadata)
         self.directory.state(task.seed, stage).unlink(missing_ok=True)

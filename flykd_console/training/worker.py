@@ -3,7 +3,8 @@
     python -m flykd_console.training.worker RUN_DIR [RUN_DIR...] [--fresh]
 
 Several runs are trained one after another: one that fails does not keep the next from being trained, a stop leaves the
-rest waiting. Exit code 0: finished, or stopped with a checkpoint; 1: one failed; 2: something the user can mend.
+rest waiting. Exit code 0: finished, or stopped with a checkpoint; 1: one failed; 2: something the user can mend; 130:
+ended at once by order.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import sys
 import time
 import traceback
@@ -53,9 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _is_stopped(directory: RunDirectory, stop: StopSignals) -> bool:
     """Whether the batch ends here; a stop that came too late for the run is meant for what follows."""
-    if directory.order_file("stop").exists():
-        directory.withdraw("stop")
-        stop.asked = True
+    for order in ("stop", "abort"):
+        if directory.order_file(order).exists():
+            directory.withdraw(order)
+            stop.asked = True
     return stop.asked
 
 
@@ -103,9 +106,9 @@ def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
     # The run's own clock: what earlier starts took counts too.
     began = time.time() - _seconds_before(directory)
     events = EventWriter(directory.events)
-    control = ControlDesk(directory, events, stop)
+    control = ControlDesk(directory, events, stop, began)
     try:
-        with _forwarded_warnings(events):
+        with control.open(), _forwarded_warnings(events):
             profile = load_profile(directory.profile)
             events.write(_first_event(directory, profile, resumed))
             _train(directory, profile, events, control, fresh, began)
@@ -157,6 +160,7 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         teacher_kind=profile.teacher.kind,
         student_kind=profile.student.kind,
         pid=os.getpid(),
+        host=socket.gethostname(),
         resumed=resumed,
     )
 
@@ -186,6 +190,10 @@ def _train(
     if profile.engine.threads:
         torch.set_num_threads(profile.engine.threads)
     device = resolve_device(profile.run.device)
+    # torch's words: highest is float32 throughout, high is TF32, medium is bfloat16, each where the device has it.
+    torch.set_float32_matmul_precision(
+        {"float32": "highest", "tf32": "high", "bf16": "medium"}[profile.engine.precision]
+    )
     device_name = _device_name(device)
     sampler = ResourceSampler(events, _gpu_uuid(device))
     sampler.start()
@@ -194,6 +202,8 @@ def _train(
         def log(message: str) -> None:
             events.write(Log(level="info", message=message))
 
+        if profile.engine.precision == "tf32" and device.type == "cpu":
+            log("engine.precision = tf32 changes nothing on a CPU")
         graph = load_graph(profile.graph, log=log)
         graph = orient_targets(graph, profile.graph.targets, profile.graph.pooling.relations, log)
         targets = graph.targets(profile.graph.targets)
@@ -234,6 +244,7 @@ def _train(
             results[seed] = stages.run()
             # After each seed, so that a run that ends early leaves what it has measured.
             write_results(directory, build_results(directory.name, profile.distill.method, source, results))
+        control.close()
         events.write(RunFinished(outcome="finished", seconds=time.time() - began))
     finally:
         sampler.stop()
