@@ -19,11 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from benchmarks.measure import console, machine, median_seconds, peak_gib, restart_as_trainer, show
+from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
 from flykd_console.graph.load import load_graph
 from flykd_console.profile import Pretrain, Profile
 from flykd_console.training.all_edges import AllEdges, Shuffle
 from flykd_console.training.pretrain import Encode, batch_loss, node_encoder, steps_of
+from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.task import Task
 
 
@@ -69,8 +70,9 @@ def main() -> None:
     rows = []
     for size, dim in (("teacher", profile.teacher.dim), ("student", profile.student.dim)):
         start = time.perf_counter()
+        reset_peak()
         mine = seconds_per_step(task, size, "planned", options.batches, options.repeats)
-        peak = peak_gib()
+        peak = peak_bytes() / 2**30
         console.print(f"{size}: measured in {time.perf_counter() - start:.0f} s")
         plain = None
         if options.plain:
