@@ -26,11 +26,14 @@ class Curriculum:
         total = sum(raw.values())
         return {source: weight / total for source, weight in raw.items()}
 
-    def schedule(self, points: int = 200) -> dict[str, list[tuple[float, float]]]:
-        """The whole course as (epoch, weight) by source: evenly spaced points, and both sides of every break point."""
+    def schedule(self, points: int = 200, until: int = 0) -> dict[str, list[tuple[float, float]]]:
+        """The whole course as (epoch, weight) by source: evenly spaced points, and both sides of every break point.
+
+        `until`: the last epoch, where epochs were added; the weights stay there as they are at the end of the plan.
+        """
         breaks = [fraction * self.epochs for source in self.sources for fraction, _ in getattr(self.settings, source)]
         even = [self.epochs * i / points for i in range(points + 1)]
         sides = [b + side for b in breaks for side in (-1e-6, 0.0) if 0.0 <= b + side <= self.epochs]
-        epochs = sorted({*even, *sides})
+        epochs = sorted({*even, *sides, *([float(until)] if until > self.epochs else [])})
         course = [(epoch, self.weights(epoch)) for epoch in epochs]
         return {source: [(epoch, weights[source]) for epoch, weights in course] for source in self.sources}

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flykd_console.errors import UserError
+from flykd_console.runs.files import replace_file
 
-ORDERS = ("pause", "stop", "checkpoint", "evaluate")
+ORDERS = ("pause", "stop", "checkpoint", "evaluate", "extend", "abort")
 
 
 def runs_root() -> Path:
@@ -98,12 +99,21 @@ class RunDirectory:
     def order_file(self, order: str) -> Path:
         return self.path / "control" / order
 
-    def order(self, order: str) -> None:
-        """Give an order (`pause`, `stop`, `checkpoint`, `evaluate`); the trainer acknowledges it by an event."""
+    def order(self, order: str, content: bytes = b"") -> None:
+        """Give an order, one of `ORDERS`; the trainer acknowledges it by an event.
+
+        Args:
+            order: `stop` ends the run with a checkpoint, `abort` at once; `extend` adds epochs to the running stage.
+            content: What the order says besides its name: see `flykd_console.runs.more_epochs` for `extend`.
+        """
         if order not in ORDERS:
             raise ValueError(order)
-        self.order_file(order).parent.mkdir(exist_ok=True)
-        self.order_file(order).touch()
+        path = self.order_file(order)
+        path.parent.mkdir(exist_ok=True)
+        if content:
+            replace_file(path, content)
+        else:
+            path.touch()
 
     def withdraw(self, order: str) -> None:
         """Take an order back; withdrawing `pause` lets training go on."""

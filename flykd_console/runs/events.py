@@ -48,7 +48,7 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
 class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     """First record of a run, and again after each resume (`resumed` is then true).
 
-    Pretraining's length and most of `graph` follow in `run.prepared`.
+    Pretraining's length and most of `graph` follow in `run.prepared`. `pid` is a process of the machine named `host`.
     """
 
     run: str
@@ -66,6 +66,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     teacher_kind: str = LAYER_KIND
     student_kind: str = LAYER_KIND
     pid: int
+    host: str = ""
     resumed: bool = False
 
 
@@ -90,6 +91,20 @@ class StageStarted(Event, frozen=True, kw_only=True, tag="stage.started"):
     layers: int = LAYERS
     layer_kind: str = LAYER_KIND
     parameters: int
+    schedule: dict[str, list[tuple[float, float]]] | None = None
+
+
+class StageExtended(Event, frozen=True, kw_only=True, tag="stage.extended"):
+    """The stage in training now has `epochs` epochs, `added` of them by an order just obeyed; the plan had `planned`.
+
+    `schedule`: as in `stage.started`, up to the new end.
+    """
+
+    seed: int
+    stage: str
+    epochs: int
+    added: int
+    planned: int
     schedule: dict[str, list[tuple[float, float]]] | None = None
 
 
@@ -150,12 +165,17 @@ class Checkpoint(Event, frozen=True, kw_only=True, tag="checkpoint"):
 
 
 class Control(Event, frozen=True, kw_only=True, tag="control"):
-    """The trainer acknowledges an order. `state`: running, paused, stopping."""
+    """The trainer acknowledges an order: it is obeyed, or `state` is refused (a log line says why).
 
-    action: Literal["pause", "resume", "stop", "checkpoint", "evaluate"]
+    `state`: running, paused, stopping, refused. `abort` ends the run at once, without a checkpoint. `epochs`: of the
+    stage from now on, where epochs were added (`extend`).
+    """
+
+    action: Literal["pause", "resume", "stop", "checkpoint", "evaluate", "extend", "abort"]
     state: str
     seed: int | None = None
     stage: str | None = None
+    epochs: int | None = None
 
 
 class Log(Event, frozen=True, kw_only=True, tag="log"):
@@ -190,10 +210,14 @@ class ExportFinished(Event, frozen=True, kw_only=True, tag="export.finished"):
 
 
 class RunFinished(Event, frozen=True, kw_only=True, tag="run.finished"):
-    """`outcome`: finished (every stage done) or stopped (by order, with a state); `seconds` over all its starts."""
+    """`outcome`: finished (every stage done) or stopped (by order); `seconds` over all its starts.
+
+    `saved`: false where a run was stopped at once: what came after its last checkpoint is lost.
+    """
 
     outcome: Literal["finished", "stopped"]
     seconds: float
+    saved: bool = True
 
 
 class RunFailed(Event, frozen=True, kw_only=True, tag="run.failed"):
@@ -207,6 +231,7 @@ AnyEvent = (
     RunStarted
     | RunPrepared
     | StageStarted
+    | StageExtended
     | Epoch
     | Evaluation
     | Resources

@@ -62,6 +62,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `layers` of `layer_kind` (`rgcn` or `rgat`), each `dim` wide; a file that names neither is of two `rgcn` layers.
     `kept_epoch`: the epoch whose weights stayed, where the best on validation was asked for; None: the last one.
+    `added_epochs`: how many of `epochs` are beyond the profile's, added by hand while the stage was in training.
     """
 
     dim: int
@@ -74,6 +75,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     validation: Scores = Scores()
     reused_from: str | None = None
     kept_epoch: int | None = None
+    added_epochs: int = 0
 
     @property
     def shape(self) -> str:

@@ -1,19 +1,27 @@
-"""Orders to a running trainer: files in `control/` and signals, read between epochs, acknowledged by an event."""
+"""Orders to a running trainer: files in `control/` and signals, acknowledged by events.
+
+Most are read between epochs. To end at once (`abort`, or a second signal) waits for nothing: a thread looks for it.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import Control
+from flykd_console.runs.events import Control, RunFinished
 from flykd_console.runs.log import EventWriter
 
 _POLL_SECONDS = 0.1
+_ABORT_SECONDS = 0.25
+_ABORTED = 130
+# Obeyed between epochs; what lies there when the run ends has come too late. A stop is meant for the next run, too.
+_BETWEEN_EPOCHS = ("checkpoint", "evaluate", "extend", "pause")
 
 
 class StopRequestedError(Exception):
@@ -25,10 +33,12 @@ class StopSignals:
 
     Attributes:
         asked: A stop was ordered, by a signal or by a file, and stays ordered.
+        force: What the second signal does; by default it ends the process without a word.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.force: Callable[[], None] | None = None
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -41,37 +51,101 @@ class StopSignals:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            os._exit(130)
-        self.asked = True
+        if not self.asked:
+            self.asked = True
+        elif self.force is not None:
+            self.force()
+        else:
+            os._exit(_ABORTED)
 
 
 class ControlDesk:
-    """Reads a run's orders; `stop` also comes by signal."""
+    """Reads a run's orders; `stop` also comes by signal.
 
-    def __init__(self, directory: RunDirectory, events: EventWriter, stop: StopSignals | None = None) -> None:
+    Args:
+        directory: The run.
+        events: Its log.
+        stop: The process' signals.
+        began: When the run began, by the clock that leaves out the time between its starts (Unix seconds).
+
+    Attributes:
+        place: Seed and stage in training, which a run that is ended at once names.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, events: EventWriter, stop: StopSignals | None = None, began: float | None = None
+    ) -> None:
         self._directory = directory
         self._events = events
         self._last_poll = 0.0
         self._stop = stop or StopSignals()
+        self._began = time.time() if began is None else began
+        self._over = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self.place: tuple[int, str] | None = None
 
-    def poll(self) -> set[str]:
-        """Orders to carry out now, of `pause`, `checkpoint`, `evaluate` and `stop`; a stop stays until obeyed."""
-        now = time.monotonic()
-        if not self._stop.asked and now - self._last_poll < _POLL_SECONDS:
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """From here to the end the run can be ended at once."""
+        self._stop.force = self.abort
+        self._watcher = threading.Thread(target=self._watch, name="orders", daemon=True)
+        self._watcher.start()
+        try:
+            yield
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Before the run's last word: nothing more is obeyed, and orders that came too late are refused."""
+        self._stop.force = None
+        self._over.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        for order in _BETWEEN_EPOCHS:
+            if self._given(order):
+                self._directory.withdraw(order)
+                self._events.write(Control(action=order, state="refused"))  # type: ignore[arg-type]
+
+    def _watch(self) -> None:
+        while not self._over.wait(_ABORT_SECONDS):
+            if self._given("abort"):
+                self.abort()
+
+    def abort(self) -> None:
+        """Say so and end the process at once, whatever it is doing; the last checkpoint stays as it is."""
+        seed, stage = self.place or (None, None)
+        try:
+            with suppress(OSError):
+                self._directory.withdraw("abort")
+            self._events.write_last(
+                Control(action="abort", state="stopping", seed=seed, stage=stage),
+                RunFinished(outcome="stopped", seconds=time.time() - self._began, saved=False),
+            )
+            for part in self._directory.path.rglob(f".*.{os.getpid()}.tmp"):
+                part.unlink(missing_ok=True)  # of a file that was being written
+        finally:
+            os._exit(_ABORTED)
+
+    def poll(self, now: bool = False) -> set[str]:
+        """Orders to carry out now; a stop stays until obeyed, and `extend` is left for `take_more_epochs`.
+
+        `now`: look even where the last look was a moment ago.
+        """
+        time_now = time.monotonic()
+        if not now and not self._stop.asked and time_now - self._last_poll < _POLL_SECONDS:
             return set()
-        self._last_poll = now
-        orders = {order for order in ("checkpoint", "evaluate", "stop") if self._given(order)}
-        for order in orders:
+        self._last_poll = time_now
+        orders = {order for order in ("checkpoint", "evaluate", "extend", "stop") if self._given(order)}
+        for order in orders - {"extend"}:
             self._directory.withdraw(order)
         self._stop.asked = self._stop.asked or "stop" in orders
         if self._stop.asked:
             return orders | {"stop"}
         return orders | {"pause"} if self._given("pause") else orders
 
-    def acknowledge(self, action: str, state: str, seed: int, stage: str) -> None:
+    def acknowledge(self, action: str, state: str, seed: int, stage: str, epochs: int | None = None) -> None:
         """Write the `control` event that lets a screen claim the action."""
-        self._events.write(Control(action=action, state=state, seed=seed, stage=stage))  # type: ignore[arg-type]
+        self._events.write(Control(action=action, state=state, seed=seed, stage=stage, epochs=epochs))  # type: ignore[arg-type]
 
     def _given(self, order: str) -> bool:
         return self._directory.order_file(order).exists()

@@ -20,6 +20,7 @@ from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Checkpoint, Epoch, Evaluation, Log
 from flykd_console.runs.log import EventWriter
+from flykd_console.runs.more_epochs import can_be_extended, take_more_epochs
 from flykd_console.runs.results import Scores
 from flykd_console.training import checkpoint
 from flykd_console.training.control import ControlDesk, StopRequestedError
@@ -58,11 +59,13 @@ class StageSession:
     """State and services of one stage of one seed.
 
     Attributes:
-        epochs_total: Epochs (pretraining: optimiser steps) of the stage.
+        epochs_total: Epochs (pretraining: optimiser steps) of the stage; grows where some are added by hand.
+        planned: Epochs that the profile asks for.
         evaluate: Scores the model on the validation part; None leaves evaluation out.
         key: What the stage depends on; a state of another key is not resumed.
         selection: Which epoch's weights stay, and whether to stop early; None: the last one's (pretraining).
         done: Epochs behind the stage; below `epochs_total` at the end where validation ended it early.
+        tell_extended: Told how many epochs were just added.
     """
 
     directory: RunDirectory
@@ -83,6 +86,8 @@ class StageSession:
     resumables: list[Resumable] = field(default_factory=list)
     scalars: Callable[[], dict[str, float]] = dict
     load_scalars: Callable[[dict[str, float]], None] = lambda state: None
+    tell_extended: Callable[[int], None] = lambda added: None
+    planned: int = field(init=False)
     first_epoch: int = 0
     done: int = 0
     seconds: float = 0.0
@@ -91,8 +96,11 @@ class StageSession:
     _checkpointed: int = 0
 
     def __post_init__(self) -> None:
+        self.planned = self.epochs_total
+        self.control.place = (self.seed, self.stage)
         metadata = checkpoint.load_metadata(self.directory.state(self.seed, self.stage))
         if metadata is not None and metadata.get("key") == self.key:
+            self.epochs_total = max(self.planned, metadata.get("epochs", 0))
             self.first_epoch = self.done = self._checkpointed = metadata["epoch"]
             self.seconds = metadata["seconds"]
 
@@ -117,10 +125,10 @@ class StageSession:
     def epochs(self) -> Iterator[int]:
         """Epochs to go, counted from 0; fewer where validation ends the stage early."""
         self._since = time.perf_counter()
-        for epoch in range(self.first_epoch, self.epochs_total):
-            if self._exhausted:
-                break
+        epoch = self.first_epoch
+        while epoch < self.epochs_total and not self._exhausted:  # epochs may be added on the way
             yield epoch
+            epoch += 1
         self._flush()
         self._settle()
 
@@ -136,7 +144,7 @@ class StageSession:
         done = epoch + 1
         detached = {name: loss.detach() for name, loss in losses.items()}
         self._pending.append(_Pending(done, detached, dict(weights) if weights else None, lr))
-        orders = self.control.poll()
+        orders = self.control.poll(now=done == self.epochs_total)
         if "pause" in orders:
             # What is done is told first, and the wait is no epoch's time.
             self._flush()
@@ -144,10 +152,12 @@ class StageSession:
             self._since = time.perf_counter()
             orders = (orders | self.control.poll()) - {"pause"}
         self.done = done
+        refused = set() if "extend" not in orders or self._extend() else {"extend"}
         last = done == self.epochs_total
         scheduled = self.evaluate is not None and (done % self.validate_every == 0 or last)
         evaluate = scheduled or (self.evaluate is not None and "evaluate" in orders)
-        save = done % self.checkpoint_every == 0 or orders & {"checkpoint", "stop"}
+        # Added epochs are checkpointed at once, so that a resume knows of them.
+        save = done % self.checkpoint_every == 0 or orders & {"checkpoint", "stop", "extend"} - refused
         on_device = next(iter(detached.values())).device.type != "cpu"
         if evaluate or save or last or not on_device or len(self._pending) >= _DEVICE_BLOCK:
             self._flush()
@@ -160,12 +170,43 @@ class StageSession:
             self.save_state(done)
         if "evaluate" in orders and self.evaluate is None:
             self.log("there is nothing to evaluate while pretraining", "warning")
+            refused.add("evaluate")
+        if "checkpoint" in orders and last:
+            self.log(f"no checkpoint: {self.stage} ends here, and its weights are kept")
+            refused.add("checkpoint")
         for order in sorted(orders):
-            self.control.acknowledge(order, "stopping" if order == "stop" else "running", self.seed, self.stage)
+            state = "refused" if order in refused else "stopping" if order == "stop" else "running"
+            epochs = self.epochs_total if order == "extend" and order not in refused else None
+            self.control.acknowledge(order, state, self.seed, self.stage, epochs)
         if "stop" in orders and not last:
             raise StopRequestedError
         if evaluate or save or orders:
             self._since = time.perf_counter()
+
+    def _extend(self) -> bool:
+        """Add the epochs that were ordered for this stage; False, and a line of the log, where that cannot be."""
+        order = take_more_epochs(self.directory)
+        why = ""
+        if order is None:
+            why = "the order names no number of epochs"
+        elif not order.is_meant_for(self.seed, self.stage):
+            why = f"{order.stage} of seed {order.seed} is over"
+        elif not can_be_extended(self.stage):
+            why = "pretraining keeps its length"
+        elif self._exhausted:
+            why = f"{self.stage} ends early, since validation brings nothing better"
+        if order is None or why:
+            self.log(f"no epochs added: {why}", "warning")
+            return False
+        self.epochs_total += order.epochs
+        self.log(f"{order.epochs} epochs added to {self.stage} by hand: {self.epochs_total}, {self.planned} planned")
+        self.tell_extended(order.epochs)
+        return True
+
+    @property
+    def added_epochs(self) -> int:
+        """How many of the epochs behind the stage were not planned."""
+        return max(0, self.done - self.planned)
 
     @property
     def kept_epoch(self) -> int | None:
@@ -234,6 +275,7 @@ class StageSession:
             "key": self.key,
             "device": self._device,
             "epoch": epoch,
+            "epochs": self.epochs_total,
             "lr": float(self.optimizer.param_groups[0]["lr"]),
             "scalars": self.scalars(),
             "seconds": self.seconds,

@@ -18,7 +18,7 @@ from flykd_console.distill.teachers import mean_of
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import Log, StageFinished, StageStarted
+from flykd_console.runs.events import Log, StageExtended, StageFinished, StageStarted
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.seeding import torch_rng
@@ -108,6 +108,7 @@ class SeedStages:
             session.selection = Selection(self.task.profile.finetune)
             evaluator = Evaluator(self.task, model, "validation")
             session.evaluate = lambda: score(evaluator.logits(model))
+            session.tell_extended = lambda added: self._tell_extended(session, added)
             self._tell_start(session)
             train(model, session)
             finished = self._finished(session)
@@ -136,7 +137,13 @@ class SeedStages:
 
     def _finished(self, session: StageSession) -> FinishedStage:
         seconds = round(session.seconds, 3)
-        return FinishedStage(session.done, seconds, self.directory.name, kept_epoch=session.kept_epoch)
+        return FinishedStage(
+            epochs=session.done,
+            seconds=seconds,
+            run=self.directory.name,
+            kept_epoch=session.kept_epoch,
+            added_epochs=session.added_epochs,
+        )
 
     def _assess(self, stage: str, model: HeteroRGCN, finished: FinishedStage) -> ModelResult:
         """Leave the model's embeddings and measure it from them, on validation and test."""
@@ -157,6 +164,7 @@ class SeedStages:
             validation=score(artifacts.score_part(self.task, encoded, "validation")),
             reused_from=None if finished.run == self.directory.name else finished.run,
             kept_epoch=finished.kept_epoch,
+            added_epochs=finished.added_epochs,
         )
 
     def _assess_mean(self, teachers: list[HeteroRGCN], results: list[ModelResult]) -> ModelResult:
@@ -208,7 +216,6 @@ class SeedStages:
 
     def _start_event(self, stage: str, model: HeteroRGCN, epochs: int, first_epoch: int) -> None:
         reset_peak()
-        schedule = curriculum_of(self.task.profile).schedule() if stage == "student" else None
         self.events.write(
             StageStarted(
                 seed=self.task.seed,
@@ -219,10 +226,25 @@ class SeedStages:
                 layers=model.layers,
                 layer_kind=model.kind,
                 parameters=model.parameter_count,
-                schedule=schedule,
+                schedule=self._schedule(stage, epochs),
             )
         )
         self._told.add(stage)
+
+    def _tell_extended(self, session: StageSession, added: int) -> None:
+        self.events.write(
+            StageExtended(
+                seed=session.seed,
+                stage=session.stage,
+                epochs=session.epochs_total,
+                added=added,
+                planned=session.planned,
+                schedule=self._schedule(session.stage, session.epochs_total),
+            )
+        )
+
+    def _schedule(self, stage: str, epochs: int) -> dict[str, list[tuple[float, float]]] | None:
+        return curriculum_of(self.task.profile).schedule(until=epochs) if stage == "student" else None
 
     def _tell_end(self, stage: str, finished: FinishedStage, reused: bool = False) -> None:
         self.events.write(
