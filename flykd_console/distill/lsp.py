@@ -91,23 +91,28 @@ class Neighbourhood:
 
 
 class EdgeList:
-    """A neighbourhood's edges on a device, E of them, with what products in both directions need."""
+    """A neighbourhood's E edges on a device, and the symmetric matrix [N, N] of their gradients."""
 
     def __init__(self, matrix: sp.csr_array, device: torch.device) -> None:
         def on_device(array: NDArray[Any]) -> Tensor:
             return torch.from_numpy(np.asarray(array, dtype=np.int64)).to(device)
 
-        numbered = sp.csr_array((np.arange(1, matrix.nnz + 1), matrix.indices, matrix.indptr), shape=matrix.shape)
-        turned = sp.csr_array(numbered.T)
         degrees = np.diff(matrix.indptr)
+        owners = np.repeat(np.arange(matrix.shape[0]), degrees)
         self.shape: tuple[int, int] = matrix.shape
         self.offsets, self.columns = on_device(matrix.indptr), on_device(matrix.indices)
-        self.owners = on_device(np.repeat(np.arange(matrix.shape[0]), degrees))
-        self.turned_offsets, self.turned_columns = on_device(turned.indptr), on_device(turned.indices)
-        self.turned_edges = on_device(turned.data - 1)
+        self.owners = on_device(owners)
         # 1 / (n |N(v)|): what the divergence of an edge's tail counts for in the mean.
         shares = 1.0 / (len(degrees) * np.repeat(degrees, degrees).astype(np.float64))
         self.shares = torch.from_numpy(shares).to(device)
+        # Every edge in the row of either end, and every row's own entry, numbered after the edges.
+        own = np.arange(matrix.shape[1])
+        ends = np.concatenate([owners, matrix.indices, own])
+        order = np.argsort(ends, kind="stable")
+        edge = np.arange(matrix.nnz)
+        self._both_offsets = on_device(np.concatenate([[0], np.bincount(ends, minlength=len(own)).cumsum()]))
+        self._both_columns = on_device(np.concatenate([matrix.indices, owners, own])[order])
+        self._both_edges = on_device(np.concatenate([edge, edge, matrix.nnz + own])[order])
 
     def dots(self, table: Tensor) -> Tensor:
         """h_v . h_u of every edge: rows [N, d] -> [E]; without a gradient."""
@@ -117,32 +122,25 @@ class EdgeList:
         dots: Tensor = torch.sparse.sampled_addmm(pattern, table[: self.shape[0]], table.T, beta=0.0).values()
         return dots
 
-    def dots_gradient(self, table: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient of `dots` in the rows: [N, d]."""
-        turned = gradient.index_select(0, self.turned_edges)
-        total = _product(self.turned_offsets, self.turned_columns, turned, table[: self.shape[0]])
-        total[: self.shape[0]].add_(_product(self.offsets, self.columns, gradient, table))
+    def spread(self, values: Tensor, own: Tensor, table: Tensor) -> Tensor:
+        """sum over its edges of value x the other end's row, plus own x its row: [E], [N], [N, d] -> [N, d]."""
+        entries = torch.cat([values, own]).index_select(0, self._both_edges)
+        if table.device.type != "cpu":
+            shape, pattern = (len(table), len(table)), (self._both_offsets, self._both_columns)
+            return torch.sparse_csr_tensor(*pattern, entries, size=shape, check_invariants=False) @ table
+        # As in `model.sparse`: bags of rows are far faster on a CPU than a CSR product.
+        bags = (self._both_columns, self._both_offsets)
+        total: Tensor = torch.embedding_bag(table.contiguous(), *bags, False, 0, False, entries, True)[0]
         return total
 
     def over_tails(self, values: Tensor, reduce: str) -> Tensor:
         """Sum or maximum over each tail's edges, [E] -> [n]."""
         return torch.segment_reduce(values, reduce, offsets=self.offsets, unsafe=True)
 
-    def both_ends_sum(self, values: Tensor) -> Tensor:
+    def over_both_ends(self, values: Tensor) -> Tensor:
         """Sum over the edges that a row of the table takes part in, as either end, [E] -> [N]."""
-        turned = values.index_select(0, self.turned_edges)
-        total = torch.segment_reduce(turned, "sum", offsets=self.turned_offsets, unsafe=True, initial=0)
-        total[: self.shape[0]].add_(self.over_tails(values, "sum"))
-        return total
-
-
-def _product(offsets: Tensor, columns: Tensor, values: Tensor, dense: Tensor) -> Tensor:
-    """A CSR matrix of the given values times dense rows; see `model.sparse` for why a CPU sums bags."""
-    if dense.device.type != "cpu":
-        shape = (len(offsets) - 1, len(dense))
-        return torch.sparse_csr_tensor(offsets, columns, values, size=shape, check_invariants=False) @ dense
-    total: Tensor = torch.embedding_bag(dense.contiguous(), columns, offsets, False, 0, False, values, True)[0]
-    return total
+        entries = torch.cat([values, values.new_zeros(self.shape[1])]).index_select(0, self._both_edges)
+        return torch.segment_reduce(entries, "sum", offsets=self._both_offsets, unsafe=True)
 
 
 class _Dots(torch.autograd.Function):
@@ -155,7 +153,7 @@ class _Dots(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (table,) = ctx.saved_tensors
-        return ctx.edges.dots_gradient(table, gradients[0].contiguous()), None
+        return ctx.edges.spread(gradients[0], table.new_zeros(len(table)), table), None
 
 
 class _SquaredDistances(torch.autograd.Function):
@@ -165,17 +163,16 @@ class _SquaredDistances(torch.autograd.Function):
     def forward(ctx: Any, table: Tensor, edges: EdgeList) -> Tensor:
         ctx.edges = edges
         ctx.save_for_backward(table)
-        norms = table.square().sum(dim=1)
+        norms = torch.linalg.vector_norm(table, dim=1).square_()
         lengths = norms.index_select(0, edges.owners).add_(norms.index_select(0, edges.columns))
         # Rounding may take a distance of 0 below it.
         return lengths.sub_(edges.dots(table), alpha=2.0).clamp_(min=0.0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (table,), edges = ctx.saved_tensors, ctx.edges
-        gradient = gradients[0].contiguous()
-        total: Tensor = edges.dots_gradient(table, gradient).mul_(-2.0)
-        return total.addcmul_(table, edges.both_ends_sum(gradient)[:, None], value=2.0), None
+        (table,), doubled = ctx.saved_tensors, 2.0 * gradients[0]
+        gradient: Tensor = ctx.edges.spread(-doubled, ctx.edges.over_both_ends(doubled), table)
+        return gradient, None
 
 
 def similarities(table: Tensor, edges: EdgeList, kernel: str, sigma: float = 1.0) -> Tensor:
