@@ -153,7 +153,8 @@ class _Dots(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (table,) = ctx.saved_tensors
-        return ctx.edges.spread(gradients[0], table.new_zeros(len(table)), table), None
+        gradient: Tensor = ctx.edges.spread(gradients[0], table.new_zeros(len(table)), table)
+        return gradient, None
 
 
 class _SquaredDistances(torch.autograd.Function):
