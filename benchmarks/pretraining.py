@@ -72,7 +72,7 @@ def main() -> None:
         start = time.perf_counter()
         reset_peak()
         mine = seconds_per_step(task, size, "planned", options.batches, options.repeats)
-        peak = peak_bytes() / 2**30
+        peak = (peak_bytes() or 0) / 2**30
         console.print(f"{size}: measured in {time.perf_counter() - start:.0f} s")
         plain = None
         if options.plain:
