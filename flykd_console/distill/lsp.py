@@ -165,13 +165,14 @@ class _SquaredDistances(torch.autograd.Function):
         ctx.edges = edges
         ctx.save_for_backward(table)
         norms = torch.linalg.vector_norm(table, dim=1).square_()
-        lengths = norms.index_select(0, edges.owners).add_(norms.index_select(0, edges.columns))
+        lengths: Tensor = norms.index_select(0, edges.owners).add_(norms.index_select(0, edges.columns))
         # Rounding may take a distance of 0 below it.
         return lengths.sub_(edges.dots(table), alpha=2.0).clamp_(min=0.0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (table,), doubled = ctx.saved_tensors, 2.0 * gradients[0]
+        (table,) = ctx.saved_tensors
+        doubled = 2.0 * gradients[0]
         gradient: Tensor = ctx.edges.spread(-doubled, ctx.edges.over_both_ends(doubled), table)
         return gradient, None
 
