@@ -77,9 +77,13 @@ def columns_where(
     count = 0
     for piece in pieces:
         values = piece.raw_y if piece.raw is None else piece.raw
-        inside = (piece.raw_x >= axis.low) & (piece.raw_x <= axis.high) & wanted(values)
-        count += int(inside.sum())
-        places = np.clip(np.floor((axis.position(piece.raw_x[inside]) * (2 * width - 1) + 0.5) / 2), 0, width - 1)
+        first, last = np.searchsorted(piece.raw_x, axis.low), np.searchsorted(piece.raw_x, axis.high, side="right")
+        found = np.flatnonzero(wanted(values[first:last]))
+        if not len(found):
+            continue
+        count += len(found)
+        x = piece.raw_x[first:last][found]
+        places = np.clip(np.floor((axis.position(x) * (2 * width - 1) + 0.5) / 2), 0, width - 1)
         columns.update(np.unique(places.astype(np.int64)).tolist())
     return sorted(columns), count
 
