@@ -75,6 +75,7 @@ def _show(console: Console, directory: RunDirectory) -> None:
 def _say_what_is_left(console: Console, states: Sequence[tuple[RunDirectory, RunStatus]], going: bool) -> None:
     waiting = [directory.name for directory, status in states if status.state == "waiting"]
     stopped = [directory.name for directory, status in states if status.state == "stopped"]
+    saved = all(status.saved for _, status in states)
     broken_off = [directory.name for directory, status in states if status.state not in _OVER]
     if going:
         current = next(
@@ -86,7 +87,8 @@ def _say_what_is_left(console: Console, states: Sequence[tuple[RunDirectory, Run
         return
     if stopped:
         after = f", then with the {len(waiting)} that wait" if waiting else ""
-        console.print(f"\n{stopped[-1]} is stopped, with a checkpoint. Go on with it{after}:")
+        how = "with a checkpoint" if saved else "at once; its last checkpoint stays"
+        console.print(f"\n{stopped[-1]} is stopped, {how}. Go on with it{after}:")
     elif waiting and not broken_off:
         console.print(f"\nWaiting: {', '.join(waiting)}. Go on with them:")
     # To go on with a run that was broken off, which was told, is to go on with those that wait for it.

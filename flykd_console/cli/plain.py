@@ -28,6 +28,7 @@ from flykd_console.runs.events import (
     encode,
     finite,
 )
+from flykd_console.runs.liveness import is_alive
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.model_shape import model_width
 
@@ -101,7 +102,7 @@ def follow_plain(
 def _ended(directory: RunDirectory, worker: subprocess.Popen[bytes] | None, settled: bool) -> bool:
     if worker is not None:
         return worker.poll() is not None
-    return settled and not directory.is_running()
+    return settled and not is_alive(directory)
 
 
 def _fold(outcome: Outcome, event: AnyEvent) -> Outcome:
@@ -114,6 +115,19 @@ def _fold(outcome: Outcome, event: AnyEvent) -> Outcome:
             return "failed"
         case _:
             return outcome
+
+
+_OBEYED = {"pause": "paused", "resume": "going on", "checkpoint": "checkpoint written", "evaluate": "evaluated"}
+
+
+def _control_words(event: Control) -> str:
+    if event.state == "refused":
+        return f"not obeyed: {event.action}"
+    if event.action == "extend":
+        return f"epochs added: {grouped(event.epochs or 0)} in all"
+    if event.action == "abort":
+        return "stopping at once"
+    return _OBEYED.get(event.action, event.state)
 
 
 class _Narrator:
@@ -156,8 +170,8 @@ class _Narrator:
                 self._progress(event, f"{event.split} AUPRC {per_cent(event.macro_auprc)}")
             case StageFinished():
                 self._finish(event)
-            case Control(state=state):
-                self._line("", {"paused": "paused", "running": "going on"}.get(state, state))
+            case Control():
+                self._line("", _control_words(event))
                 self._last_line = event.t
             case Log(level=level, message=message):
                 if level != "debug":
@@ -165,7 +179,8 @@ class _Narrator:
             case ExportFinished(bundle=bundle):
                 self._line("", f"exported to {bundle}")
             case RunFinished(outcome=outcome, seconds=seconds):
-                self._line("", f"{outcome} after {span(seconds)}")
+                lost = "" if event.saved else ", without a checkpoint"
+                self._line("", f"{outcome} after {span(seconds)}{lost}")
             case RunFailed(error=error) if self._tell_failure:
                 self._line("", f"failed: {error}")
             case _:

@@ -232,17 +232,17 @@ def _resumable(name: str) -> list[RunDirectory]:
     """The run to go on with, and after it the runs of its batch that wait and that nobody trains."""
     from flykd_console.runs.directory import ORDERS, find_run
     from flykd_console.runs.queue import batch_of, waiting_after
-    from flykd_console.runs.status import status_of
+    from flykd_console.runs.status import in_training, status_of
 
     directory = find_run(name)
-    if directory.is_running():
+    if in_training(directory):
         raise UserError(
             "this run is being trained already", directory.name, f"Watch it: flykd-console watch {directory.name}"
         )
     if status_of(directory).state == "finished" and _has_results(directory):
         raise UserError("this run is finished", directory.name, f"Look at it: flykd-console runs show {directory.name}")
-    in_training = any(run.is_running() for run in batch_of(directory))
-    batch = [directory, *([] if in_training else waiting_after(directory))]
+    others = any(in_training(run) for run in batch_of(directory))
+    batch = [directory, *([] if others else waiting_after(directory))]
     for run in batch:
         for order in ORDERS:  # what was ordered of the process that is gone
             run.withdraw(order)

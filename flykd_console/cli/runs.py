@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flykd_console.cli.orders import COMMANDS, RunName
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode="markdown")
 
-_RunName = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="Name, its beginning, or path; default: the newest.")
-]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _COLOURS = {
@@ -32,7 +30,7 @@ _COLOURS = {
 
 @app.callback(invoke_without_command=True)
 def listing(context: typer.Context, json: _Json = False) -> None:
-    """List runs, newest first; or show, stop or remove one.
+    """List runs, newest first; or show one, give it orders, or remove it.
 
     Runs live in `runs/` below the current folder, or where the environment variable `FLYKD_RUNS` says.
     """
@@ -56,7 +54,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
 
 
 @app.command()
-def show(run: _RunName = None, json: _Json = False) -> None:
+def show(run: RunName = None, json: _Json = False) -> None:
     """Show how far a run is and what it measured."""
     from flykd_console.runs.directory import find_run
 
@@ -80,17 +78,8 @@ def show(run: _RunName = None, json: _Json = False) -> None:
                 console.print(table)
 
 
-@app.command()
-def stop(run: _RunName = None) -> None:
-    """Stop a running run with a checkpoint."""
-    from flykd_console.runs.directory import find_run
-
-    directory = find_run(run)
-    if not directory.is_running():
-        raise UserError("this run is not being trained", directory.name, "See: flykd-console runs")
-    directory.order("stop")
-    directory.withdraw("pause")
-    typer.echo(f"{directory.name} stops after this epoch. Go on later: flykd-console run --resume {directory.name}")
+for _name, _order in COMMANDS.items():
+    app.command(_name)(_order)
 
 
 @app.command()
@@ -104,9 +93,10 @@ def rm(
 
     from flykd_console.dashboard.wording import size
     from flykd_console.runs.directory import find_run
+    from flykd_console.runs.status import in_training
 
     directory = find_run(run)
-    if directory.is_running():
+    if in_training(directory):
         raise UserError(
             "this run is being trained", directory.name, f"Stop it first: flykd-console runs stop {directory.name}"
         )

@@ -110,7 +110,7 @@ def _follow(batch: Sequence[RunDirectory], worker: subprocess.Popen[bytes], json
             if outcome not in ("finished", "failed"):
                 break
     if presses.count > 1 and worker.poll() is None:
-        _force(worker)
+        _force(worker, presses.directory)
 
 
 @dataclass
@@ -147,8 +147,10 @@ def _interrupts(directory: RunDirectory) -> Iterator[_Presses]:
             signal.signal(number, handler)
 
 
-def _force(worker: subprocess.Popen[bytes]) -> None:
-    worker.terminate()
+def _force(worker: subprocess.Popen[bytes], directory: RunDirectory) -> None:
+    """Have the worker end at once, which it notes in the log; kill it where it does not listen."""
+    with suppress(OSError):
+        directory.order("abort")
     try:
         worker.wait(_FORCE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -166,7 +168,8 @@ def _conclude(
             _show_results(directory)
         return 0
     if status.state == "stopped":
-        say(f"Stopped, with a checkpoint. Go on: [bold]flykd-console run --resume {name}[/bold]")
+        how = ", with a checkpoint. Go on" if status.saved else " at once. Go on from the last checkpoint"
+        say(f"Stopped{how}: [bold]flykd-console run --resume {name}[/bold]")
         return 0
     if status.state == "failed":
         if not status.traceback:

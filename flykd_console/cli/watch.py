@@ -45,13 +45,14 @@ def command(
 ) -> None:
     """Open the dashboard on a running or finished run."""
     from flykd_console.runs.directory import find_run
+    from flykd_console.runs.status import in_training
 
     speed = parse_speed(replay) if replay is not None else None
     directories = [find_run(run) for run in runs] if runs else [_in_training(find_run(None))]
     directory = directories[0]
     if len(directories) > 1 and (speed is not None or plain or json or (not web and not _can_show())):
         raise UserError("several runs need the dashboard", "watch", "Name one run for plain lines or a replay.")
-    if speed is not None and directory.is_running():
+    if speed is not None and in_training(directory):
         raise UserError("this run is being trained", directory.name, "Only a run that is over can be replayed.")
     if web:
         _serve(directories, host, port, allow_remote, replay)
@@ -67,7 +68,7 @@ def command(
         from flykd_console.dashboard.app import DashboardOutcome, run_dashboard
 
         outcome = run_dashboard(directory, replay=speed, overlaid=directories if len(directories) > 1 else ())
-        if "TEXTUAL_DRIVER" not in os.environ and outcome is DashboardOutcome.DETACHED and directory.is_running():
+        if "TEXTUAL_DRIVER" not in os.environ and outcome is DashboardOutcome.DETACHED and in_training(directory):
             print(f"Training goes on. Come back: flykd-console watch {directory.name}")
 
 
@@ -96,10 +97,11 @@ def parse_speed(text: str) -> float:
 def _in_training(directory: RunDirectory) -> RunDirectory:
     """Of a run's batch the one in training, else the last that has begun; a run of its own as it is."""
     from flykd_console.runs.queue import batch_of, has_begun
+    from flykd_console.runs.status import in_training
 
     batch = batch_of(directory)
     begun = [run for run in batch if has_begun(run)]
-    return next((run for run in batch if run.is_running()), begun[-1] if begun else directory)
+    return next((run for run in batch if in_training(run)), begun[-1] if begun else directory)
 
 
 def _serve(directories: list[RunDirectory], host: str, port: int, allow_remote: bool, replay: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -151,7 +152,7 @@ class RunDirectory:
                     "this run is being trained already", self.name, f"Watch it: flykd-console watch {self.name}"
                 )
             os.ftruncate(handle, 0)
-            os.write(handle, f"{os.getpid()}\n".encode())
+            os.write(handle, f"{os.getpid()}\n{socket.gethostname()}\n".encode())
             yield
         finally:
             os.close(handle)

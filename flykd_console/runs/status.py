@@ -15,6 +15,7 @@ from flykd_console.runs.events import (
     Control,
     Epoch,
     Evaluation,
+    NewerSchemaError,
     PlannedStage,
     RunFailed,
     RunFinished,
@@ -24,10 +25,12 @@ from flykd_console.runs.events import (
     StageStarted,
     decode,
 )
+from flykd_console.runs.liveness import is_alive, other_machine
 from flykd_console.runs.queue import read_queue
 
 State = Literal["waiting", "starting", "running", "paused", "stopping", "finished", "stopped", "failed", "died"]
 
+_MOVING: tuple[State, ...] = ("starting", "running", "paused", "stopping")
 _BLOCK = 1 << 16
 _OPENING_LINES = 1000
 # A worker says its first word within seconds of its start; it takes the run's lock a little later than it is made.
@@ -48,6 +51,7 @@ class RunStatus:
         progress: Share of the planned epochs that is done, 0 to 1.
         updated: Time of the last record (Unix seconds); that of the profile where nothing is logged.
         error: What the run failed of; `traceback` is empty where that is a mistake of the user's.
+        saved: False for a run that was stopped at once, without a checkpoint.
     """
 
     state: State
@@ -60,6 +64,7 @@ class RunStatus:
     updated: float = 0.0
     error: str = ""
     traceback: str = ""
+    saved: bool = True
 
     @property
     def seed_position(self) -> int:
@@ -75,7 +80,7 @@ def status_of(directory: RunDirectory) -> RunStatus:
     Raises:
         NewerSchemaError: The log was written by a newer program.
     """
-    alive = directory.is_running()
+    alive = is_alive(directory)
     started, stages = _opening(directory.events)
     if started is None:
         updated = _modified(directory.profile)
@@ -87,12 +92,14 @@ def status_of(directory: RunDirectory) -> RunStatus:
     updated = 0.0
     state: State | None = None
     failure: RunFailed | None = None
+    saved = True
     position: StageStarted | Epoch | StageFinished | None = None
     for event in _backwards(directory.events):
         updated = updated or event.t
         if state is None:
             state = _state_said_by(event)
             failure = event if isinstance(event, RunFailed) else None
+            saved = not isinstance(event, RunFinished) or event.saved
         if position is None and isinstance(event, StageStarted | Epoch | StageFinished):
             position = event
         if state is not None and position is not None:
@@ -107,6 +114,7 @@ def status_of(directory: RunDirectory) -> RunStatus:
         updated=updated,
         error=failure.error if failure else "",
         traceback=failure.traceback if failure else "",
+        saved=saved,
     )
     if position is None:
         return status
@@ -120,6 +128,18 @@ def status_of(directory: RunDirectory) -> RunStatus:
         epochs=position.epochs,
         progress=1.0 if state == "finished" else progress,
     )
+
+
+def in_training(directory: RunDirectory) -> bool:
+    """Whether somebody trains the run: here, or on another machine that shares the disk."""
+    if directory.is_running():
+        return True
+    if not other_machine(directory):
+        return False
+    try:
+        return status_of(directory).state in _MOVING
+    except NewerSchemaError:
+        return is_alive(directory)
 
 
 def _waits(directory: RunDirectory) -> bool:
@@ -150,6 +170,8 @@ def _state_said_by(event: AnyEvent) -> State | None:
             return "paused"
         case Control(state="stopping"):
             return "stopping"
+        case Control(state="refused"):
+            return None
         case Control() | RunStarted() | RunPrepared() | StageStarted() | Epoch() | Evaluation() | StageFinished():
             return "running"
         case _:  # checkpoints, resources, log lines and exports come in every state
