@@ -24,8 +24,8 @@ REVISION = 1
 def stage_key(task: Task, stage: str) -> str:
     """SHA-256 over everything that determines a stage's weights: graph, split, seed and settings.
 
-    How the arithmetic is carried out (`engine`, but for a lower precision) is left out, and how often it is looked at (`validate_every`) too where
-    no look decides anything.
+    How the arithmetic is carried out (`engine`, but for a lower precision) is left out, and how often it is looked at
+    (`validate_every`) too where no look decides anything.
     """
     profile = task.profile
     size = "teacher" if "teacher" in stage else "student"
