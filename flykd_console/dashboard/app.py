@@ -61,9 +61,11 @@ class DashboardApp(RunActions, OrderActions, ChartActions, MoveActions):
     def _not_now(self) -> set[str]:
         gone = set()
         if not self.phase.obeys:
-            gone |= {"pause", "stop", "checkpoint"}
+            gone |= {"pause", "stop", "checkpoint", "abort", "extend"}
             if self.phase is not Phase.FINISHED:
                 gone.add("evaluate_or_export")
+        if self.growing is None:
+            gone.add("extend")
         if self.phase is Phase.REPLAY:
             gone.discard("pause")
         return gone

@@ -17,7 +17,16 @@ from textual.app import App
 from textual.screen import Screen
 from textual.timer import Timer
 
-from flykd_console.dashboard.health import DEAD_AFTER, KNOWN_DEAD_AFTER, Orders, Phase, notice, pending_orders, phase_of
+from flykd_console.dashboard.health import (
+    DEAD_AFTER,
+    KNOWN_DEAD_AFTER,
+    OrderClock,
+    Orders,
+    Phase,
+    notice,
+    pending_orders,
+    phase_of,
+)
 from flykd_console.dashboard.palette import DARK, THEMES
 from flykd_console.dashboard.progress import SteadyProgress
 from flykd_console.dashboard.screens.main import MainScreen
@@ -25,8 +34,10 @@ from flykd_console.dashboard.source import LiveSource, ReplaySource
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.user_keys import UserKeys
 from flykd_console.dashboard.widgets.bars import HeaderBar
+from flykd_console.dashboard.wording import grouped
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFailed
+from flykd_console.runs.liveness import SILENT_SECONDS, other_machine
 
 POLL_SECONDS = 0.2
 READ_SECONDS = 0.05
@@ -83,6 +94,7 @@ class FollowingApp(App[None]):
         self.main = MainScreen()
         self.phase = Phase.STARTING
         self.orders = Orders()
+        self._order_clock = OrderClock()
         self._progress = SteadyProgress()
         self.outcome = DashboardOutcome.DETACHED
         self.worker = worker
@@ -177,15 +189,12 @@ class FollowingApp(App[None]):
         if not self.main.is_mounted:
             return
         if not self.source.replaying:
-            self.orders = pending_orders(self.directory)
-        self.phase = phase_of(
-            self.state,
-            self.source,
-            self.orders,
-            self._alive(),
-            # A process of ours that has ended is dead at once; its last words may still be on their way.
-            DEAD_AFTER if self.worker is None else KNOWN_DEAD_AFTER,
-        )
+            self.orders = self._order_clock(pending_orders(self.directory), self.state.control, self._clock())
+        alive = self._alive()
+        elsewhere = "" if alive or self.worker is not None else other_machine(self.directory)
+        # A process of ours that has ended is dead at once; its last words may still be on their way.
+        dead_after = KNOWN_DEAD_AFTER if self.worker is not None else SILENT_SECONDS if elsewhere else DEAD_AFTER
+        self.phase = phase_of(self.state, self.source, self.orders, alive, dead_after)
         self.phase = self.settled_phase(self.phase)
         self._acknowledge()
         gain = ""
@@ -196,7 +205,7 @@ class FollowingApp(App[None]):
         if self.worker is not None and self.phase is Phase.FAILED and self._mistake():
             # Nothing to look at: the caller says it in one line.
             self.exit()
-        told = notice(self.phase, self.state, self.source, self.directory, gain)
+        told = notice(self.phase, self.state, self.source, self.directory, gain, self.orders, elsewhere)
         self.main.query_one(HeaderBar).place = self.batch_words()
         run, actions = self._progress(self.state), self.user_keys.actions()
         self.main.show_bars(self.state, self.phase, run, told, self.labels(), self.directory.name, actions)
@@ -215,9 +224,13 @@ class FollowingApp(App[None]):
     def _acknowledge(self) -> None:
         """Say what the trainer has done since the last look; the past of a log that was just opened is no news."""
         counts = dict(self.state.control_count)
+        refused = {f"{action} refused": count for action, count in self.state.refusals.items()}
         if self.source.behind == 0:
-            # Pausing and stopping show in the header; these two would leave no trace there.
-            said = {"checkpoint": "Checkpoint written", "evaluate": "Evaluated"}
+            # Pausing and stopping show in the header; these would leave no trace there.
+            epochs = grouped(self.state.stage.epochs) if self.state.stage is not None else ""
+            said = {"checkpoint": "Checkpoint written", "evaluate": "Evaluated", "extend": f"{epochs} epochs now"}
+            said |= {key: f"Not obeyed: {key.removesuffix(' refused')}; the log says why" for key in refused}
+            counts |= refused
             for action, words in said.items():
                 if self._seen_controls and counts.get(action, 0) > self._seen_controls.get(action, 0):
                     self.notify(words, timeout=4)

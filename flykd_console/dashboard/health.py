@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -10,11 +10,16 @@ from flykd_console.dashboard.source import Source
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.wording import clipped, grouped, span
 from flykd_console.runs import events as ev
-from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.directory import ORDERS, RunDirectory
 
 DEAD_AFTER = 10.0
 KNOWN_DEAD_AFTER = 1.0
 QUIET_AFTER = 30.0
+WAITING_AFTER = 5.0
+_ORDER_WORDS = {
+    "pause": "to pause", "resume": "to go on", "stop": "to stop with a checkpoint", "abort": "to stop at once",
+    "checkpoint": "to write a checkpoint", "evaluate": "to evaluate", "extend": "to add epochs",
+}  # fmt: skip
 
 
 class Phase(StrEnum):
@@ -42,18 +47,44 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Orders that lie in the control folder, not obeyed yet."""
+    """Orders that lie in the control folder, not obeyed yet.
+
+    Attributes:
+        unanswered: Those that lie there longer than an order should, with the seconds since they were first seen; also
+            `resume`, for a pause that was withdrawn.
+    """
 
     pause: bool = False
     stop: bool = False
     checkpoint: bool = False
     evaluate: bool = False
+    extend: bool = False
+    abort: bool = False
+    unanswered: tuple[tuple[str, float], ...] = ()
 
 
 def pending_orders(directory: RunDirectory) -> Orders:
     """Look into the control folder."""
-    names = ("pause", "stop", "checkpoint", "evaluate")
-    return Orders(**{name: directory.order_file(name).exists() for name in names})
+    return Orders(**{name: directory.order_file(name).exists() for name in ORDERS})
+
+
+class OrderClock:
+    """Since when each order waits to be obeyed, by the clock of the one who looks: disks may have another."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def __call__(self, orders: Orders, control: str, now: float) -> Orders:
+        """The orders with those that wait too long. `control`: what the trainer last said."""
+        waiting = {name for name in ORDERS if getattr(orders, name)}
+        if control == "paused":
+            # The file of an obeyed pause stays; without it training is to go on.
+            waiting = waiting - {"pause"} if orders.pause else waiting | {"resume"}
+        if control == "stopping":
+            waiting -= {"stop", "abort"}
+        self._since = {name: self._since.get(name, now) for name in waiting}
+        late = sorted((since, name) for name, since in self._since.items() if now - since >= WAITING_AFTER)
+        return replace(orders, unanswered=tuple((name, now - since) for since, name in late))
 
 
 def phase_of(
@@ -80,7 +111,7 @@ def phase_of(
         return Phase.REPLAY
     if not alive and source.behind == 0 and source.quiet_for() > dead_after:
         return Phase.DIED
-    if orders.stop or state.control == "stopping":
+    if orders.stop or orders.abort or state.control == "stopping":
         return Phase.STOPPING
     if state.control == "paused":
         return Phase.PAUSED if orders.pause else Phase.CONTINUING
@@ -109,9 +140,25 @@ class Notice:
 
 
 def notice(
-    phase: Phase, state: DashboardState, source: Source, directory: RunDirectory, gain: str = ""
+    phase: Phase,
+    state: DashboardState,
+    source: Source,
+    directory: RunDirectory,
+    gain: str = "",
+    orders: Orders = Orders(),
+    elsewhere: str = "",
 ) -> Notice | None:
-    """What the user must be told, None while training simply goes on."""
+    """What the user must be told, None while training simply goes on.
+
+    Args:
+        phase: The run's.
+        state: What the log says.
+        source: Where it comes from.
+        directory: The run.
+        gain: What a finished run has gained, in a sentence.
+        orders: Those that nobody has obeyed yet.
+        elsewhere: The machine that trains the run, where it is another one.
+    """
     resume = f"flykd-console run --resume {directory.name}"
     log = near(directory.worker_log)
     if phase is Phase.UNREADABLE:
@@ -135,21 +182,59 @@ def notice(
             keys=(("evaluate_or_export", "export"), ("results", "results")),
         )
     if phase is Phase.STOPPED:
-        return Notice("warn", "Stopped", f"{_where(state)}A checkpoint was written. Go on:", resume)
+        return Notice("warn", "Stopped", f"{_where(state)}{_saved(state)} Go on:", resume)
     if phase is Phase.FAILED:
         assert isinstance(state.ended, ev.RunFailed)
         more = f" The traceback is in {log}." if state.ended.traceback else ""
         error = (state.ended.error.strip() or "no reason given").splitlines()[0].rstrip(".")
         return Notice("bad", "Failed", f"{error}.{more} Go on:", resume)
     if phase is Phase.DIED:
-        words = f"The worker ended without a last word.{_last_line(directory)} Its output: {log}. Go on:"
+        ended = "The worker ended without a last word."
+        if elsewhere:
+            quiet = span(source.quiet_for())
+            ended = f"No word from {elsewhere} for {quiet}, and a trainer writes every second."
+        words = f"{ended}{_last_line(directory)}{_unanswered(orders)} Its output: {log}. Go on:"
         return Notice("bad", "Died", words, resume)
-    if phase in (Phase.RUNNING, Phase.STARTING) and source.quiet_for() > QUIET_AFTER:
-        return Notice("warn", "Quiet", f"No news for {span(source.quiet_for())}; the worker is still there.")
+    quiet_for = source.quiet_for()
+    if phase in (Phase.RUNNING, Phase.STARTING) and quiet_for > QUIET_AFTER:
+        there = f"it may still train on {elsewhere}" if elsewhere else "the worker is still there"
+        return Notice("warn", "Quiet", f"No news for {span(quiet_for)}; {there}.{_unanswered(orders)}")
+    if phase.obeys and orders.unanswered:
+        return _waiting(phase, state, orders)
     if source.skipped and phase is not Phase.REPLAY:
         count = "1 line" if source.skipped == 1 else f"{grouped(source.skipped)} lines"
         return Notice("plain", "Note", f"{count} of the event log could not be read and was left out.")
     return None
+
+
+def _waiting(phase: Phase, state: DashboardState, orders: Orders) -> Notice:
+    name, seconds = orders.unanswered[0]
+    others = len(orders.unanswered) - 1
+    more = f" (and {others} more)" if others else ""
+    if state.current is None:
+        when = "It looks for orders once it trains."
+    elif phase is Phase.PAUSED:
+        when = "It will when training goes on."
+    else:
+        when = "It looks for orders after each epoch."
+    text = f"The trainer has not answered the order {_ORDER_WORDS[name]}{more} for {span(seconds)}. {when}"
+    return Notice("warn", "Waiting", text)
+
+
+def _unanswered(orders: Orders) -> str:
+    """Orders that nobody obeyed, in a sentence after a space."""
+    words = " and ".join(_ORDER_WORDS[name] for name, _ in orders.unanswered)
+    return f" Unanswered: the order {words}." if words else ""
+
+
+def _saved(state: DashboardState) -> str:
+    """What a stop has kept."""
+    if not isinstance(state.ended, ev.RunFinished) or state.ended.saved:
+        return "A checkpoint was written."
+    epoch = state.stage.checkpoint_epoch if state.stage is not None else None
+    if epoch is None:
+        return "Ended at once; this stage has no checkpoint and begins anew."
+    return f"Ended at once; the last checkpoint is that of epoch {grouped(epoch)}."
 
 
 def near(path: Path | str) -> str:

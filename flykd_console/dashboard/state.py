@@ -26,7 +26,10 @@ LOG_LINES = 5_000
 _RATE_WINDOW = 40
 # A library may have coloured its warning; an escape code must not reach the screen.
 _CONTROL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_CONTROL_WORDS = {"pause": "Training is paused", "resume": "Training goes on", "stop": "Stopping, with a checkpoint"}
+_CONTROL_WORDS = {
+    "pause": "Training is paused", "resume": "Training goes on", "stop": "Stopping, with a checkpoint",
+    "abort": "Stopping at once",
+}  # fmt: skip
 _LEVELS = ("debug", "info", "warning", "error")
 
 Key = tuple[int, str]
@@ -40,6 +43,7 @@ class DashboardState:
         stages: By (seed, stage), in the order in which the run goes through them.
         current: The stage that is being trained, or was last.
         control: `running`, `paused` or `stopping`, as the trainer last said.
+        control_count: Orders that it obeyed, by action; `refusals` those that it did not.
         ended: The last word of the run, None while it goes on.
         costs: By kind of stage, measured in this session; `earlier_costs` before the last resume.
         version: Grows with every event that was taken.
@@ -53,6 +57,7 @@ class DashboardState:
         self.current: Key | None = None
         self.control = "running"
         self.control_count: dict[str, int] = {}
+        self.refusals: dict[str, int] = {}
         self.ended: ev.RunFinished | ev.RunFailed | None = None
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.log_total = 0
@@ -75,6 +80,7 @@ class DashboardState:
             ev.RunStarted: self._run_started,
             ev.RunPrepared: self._run_prepared,
             ev.StageStarted: self._stage_started,
+            ev.StageExtended: self._stage_extended,
             ev.Epoch: self._epoch,
             ev.Evaluation: self._evaluation,
             ev.Resources: self._resources,
@@ -250,6 +256,12 @@ class DashboardState:
         self._setting_up = True
         self.costs.setdefault(event.stage, Cost()).opening.clear()
 
+    def _stage_extended(self, event: ev.StageExtended) -> None:
+        stage = self._key(event.seed, event.stage, event.epochs)
+        stage.epochs = event.epochs
+        if event.schedule:
+            stage.schedule = event.schedule
+
     def _epoch(self, event: ev.Epoch) -> None:
         stage = self._key(event.seed, event.stage, event.epochs)
         self.current = (event.seed, event.stage)
@@ -318,6 +330,10 @@ class DashboardState:
         self._say(event.t, "info", f"Seed {event.seed}: {event.stage}, checkpoint at epoch {grouped(event.epoch)}")
 
     def _control(self, event: ev.Control) -> None:
+        if event.state == "refused":
+            self.refusals[event.action] = self.refusals.get(event.action, 0) + 1
+            self._say(event.t, "warning", f"Not obeyed: the order {event.action}")
+            return
         self.control_count[event.action] = self.control_count.get(event.action, 0) + 1
         was, self.control = self.control, event.state
         if event.action in _CONTROL_WORDS:

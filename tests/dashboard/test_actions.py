@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
@@ -423,7 +424,7 @@ async def test_outcome_says_what_became_of_the_run(make_app: AppMaker, state: st
     assert app.outcome == outcome
 
 
-async def test_first_interrupt_orders_a_stop_and_the_second_forces(
+async def test_first_interrupt_orders_a_stop_the_second_an_end_at_once_and_the_third_kills(
     make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app("running", pid=4_000_000)
@@ -433,10 +434,14 @@ async def test_first_interrupt_orders_a_stop_and_the_second_forces(
         await settle(pilot)
         await pilot.press("ctrl+c")
         assert app.directory.order_file("stop").exists()
+        assert not app.directory.order_file("abort").exists()
+        await pilot.press("ctrl+c")
+        assert app.directory.order_file("abort").exists()
         assert killed == []
+        monkeypatch.setattr("flykd_console.dashboard.actions.orders._is_trainer", lambda pid: pid == 4_000_000)
         with app.directory.locked():
             await pilot.press("ctrl+c")
-        assert killed == [(4_000_000, signal.SIGTERM)]
+        assert killed == [(4_000_000, signal.SIGKILL)]
         assert app.is_running
 
 
@@ -448,9 +453,25 @@ async def test_a_worker_on_another_machine_is_never_signalled(
     monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
-        await pilot.press("ctrl+c", "ctrl+c")
+        await pilot.press("ctrl+c", "ctrl+c", "ctrl+c")
         assert killed == []
         assert "does not run on this machine" in notes(app)
+
+
+@pytest.mark.parametrize("host", ["", "elsewhere"])
+async def test_a_process_that_only_shares_a_trainers_number_is_never_signalled(
+    host: str, make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app("running", pid=os.getppid())
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        assert app.state.started is not None
+        app.state.started = msgspec.structs.replace(app.state.started, host=host)
+        with app.directory.locked():  # as a disk that shows the locks of others would have it
+            await pilot.press("ctrl+c", "ctrl+c", "ctrl+c")
+        assert killed == []
 
 
 async def test_row_under_the_cursor_brings_out_its_curve(make_app: AppMaker) -> None:

@@ -1,13 +1,18 @@
-"""Orders to the trainer: pause, stop, checkpoint, evaluate, interrupt. The screen claims nothing before the log."""
+"""Orders to the trainer: pause, stop, checkpoint, evaluate, more epochs. The screen claims nothing before the log."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+from pathlib import Path
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.source import ReplaySource
+from flykd_console.dashboard.state import StageState
+from flykd_console.dashboard.wording import grouped
+from flykd_console.runs.more_epochs import MOST_EPOCHS, MoreEpochs, can_be_extended, order_more_epochs
 
 
 class OrderActions(FollowingApp):
@@ -47,6 +52,80 @@ class OrderActions(FollowingApp):
         if yes:
             self._order("stop")
 
+    def action_abort(self) -> None:
+        if not self._can_order("stop"):
+            return
+        from flykd_console.dashboard.screens.confirm import ConfirmScreen
+
+        detail = f"{self._unsaved()} To keep everything, stop with a checkpoint instead."
+        screen = ConfirmScreen("Stop at once, without a checkpoint?", detail, "Stop at once")
+        self.push_screen(screen, self._abort_again)
+
+    def _abort_again(self, yes: bool | None) -> None:
+        if not yes or not self._can_order("stop"):
+            return
+        from flykd_console.dashboard.screens.confirm import ConfirmScreen
+
+        detail = f"{self._unsaved()} Go on later from there: flykd-console run --resume {self.directory.name}"
+        screen = ConfirmScreen("Really? Training ends this moment.", detail, "Stop at once", careful=True)
+        self.push_screen(screen, self._abort_answered)
+
+    def _abort_answered(self, yes: bool | None) -> None:
+        if yes and self._can_order("stop"):
+            self._order("abort")
+
+    def _unsaved(self) -> str:
+        """What an end at once would lose."""
+        stage = self.state.stage
+        if stage is None or stage.over:
+            return "Nothing that was trained is lost."
+        saved = min(stage.checkpoint_epoch or 0, stage.epoch)
+        what = f"{stage.stage} of seed {stage.seed}"
+        if not saved:
+            return f"{what} has no checkpoint yet: all its {grouped(stage.epoch)} epochs are lost."
+        return f"{what} goes back to epoch {grouped(saved)}: {grouped(stage.epoch - saved)} epochs are lost."
+
+    @property
+    def growing(self) -> StageState | None:
+        """The stage in training, where epochs can be added to it."""
+        stage = self.state.stage
+        return stage if stage is not None and not stage.over and can_be_extended(stage.stage) else None
+
+    def action_extend(self) -> None:
+        if not self._can_order("add epochs to"):
+            return
+        stage = self.growing
+        if stage is None:
+            said = "Epochs can be added to finetuning and distilling, while they are in training"
+            self.notify(said, severity="warning", timeout=5)
+            return
+        from flykd_console.dashboard.screens.number import NumberScreen
+
+        seed, name = stage.seed, stage.stage
+        weights = "The loss weights stay as they end in the plan. " if stage.schedule else ""
+        detail = (
+            f"Epoch {grouped(stage.epoch)} of {grouped(stage.epochs)}. {weights}The plateau watches on to the new end. "
+            "The results say how long was trained, and no other run takes this stage over."
+        )
+        if self.orders.extend:
+            detail += " An order to add epochs waits already: this one takes its place."
+
+        def answered(epochs: int | None) -> None:
+            if epochs is not None and self._can_order("add epochs to"):
+                self._extend(MoreEpochs(epochs=epochs, seed=seed, stage=name))
+
+        question = f"How many more epochs for {name} of seed {seed}?"
+        self.push_screen(NumberScreen(question, detail, "Add", MOST_EPOCHS), answered)
+
+    def _extend(self, order: MoreEpochs) -> None:
+        try:
+            order_more_epochs(self.directory, order)
+        except OSError as error:
+            self.notify(f"The order could not be given: {error.strerror}", severity="error")
+            return
+        self.draw()
+        self.notify(f"{grouped(order.epochs)} more epochs ordered", timeout=2)
+
     def action_checkpoint(self) -> None:
         if self._can_order("save") and self._order("checkpoint"):
             self.notify("Checkpoint ordered", timeout=2)
@@ -62,32 +141,45 @@ class OrderActions(FollowingApp):
     export_command: list[str] | None = None
 
     def action_interrupt(self) -> None:
-        """First: stop with a checkpoint. Again: SIGTERM. Where nobody trains: leave."""
+        """First: stop with a checkpoint. Again: at once. Then: kill what is deaf. Where nobody trains: leave."""
         if not self.phase.obeys:
             self.exit()
             return
         self.interrupts += 1
         if self.interrupts == 1:
             if self._order("stop"):
-                self.notify("Stopping with a checkpoint. Ctrl-C again forces the worker to end.", severity="warning")
-            return
-        if self._force():
-            self.notify("The worker was told to end (SIGTERM)", severity="warning")
+                self.notify("A stop with a checkpoint is ordered. Ctrl-C again: stop at once.", severity="warning")
+        elif self.interrupts == 2:
+            if self._order("abort"):
+                self.notify("A stop at once is ordered. Ctrl-C again kills the trainer.", severity="warning")
+        elif self._kill():
+            self.notify("The trainer was killed (SIGKILL)", severity="warning")
         else:
-            self.notify("The worker does not run on this machine: it can only be asked to stop", severity="warning")
+            self.notify("The trainer does not run on this machine: it can only be asked to stop", severity="warning")
 
-    def _force(self) -> bool:
-        """SIGTERM to the worker, if it is known to be alive on this machine."""
+    def _kill(self) -> bool:
+        """SIGKILL to the trainer, if it is known to be alive on this machine."""
         if self.worker is not None:
             if self.worker.poll() is None:
-                self.worker.terminate()
+                self.worker.kill()
                 return True
             return False
-        pid = self.state.started.pid if self.state.started is not None else 0
-        if pid <= 1 or not self.directory.is_running():
+        started = self.state.started
+        # A shared disk may show another machine's lock, and its process number is somebody else's here.
+        if started is None or started.host not in ("", socket.gethostname()) or not self.directory.is_running():
+            return False
+        if not _is_trainer(started.pid):
             return False
         try:
-            os.kill(pid, signal.SIGTERM)
+            os.kill(started.pid, signal.SIGKILL)
         except OSError:
             return False
         return True
+
+
+def _is_trainer(pid: int) -> bool:
+    """Whether a process number belongs to a trainer; containers on one machine have numbers of their own."""
+    try:
+        return pid > 1 and b"flykd_console.training.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

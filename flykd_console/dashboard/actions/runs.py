@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from flykd_console.dashboard.following import FollowingApp
-from flykd_console.dashboard.health import Phase
+from flykd_console.dashboard.health import OrderClock, Phase
 from flykd_console.dashboard.progress import SteadyProgress
 from flykd_console.dashboard.source import LiveSource
 from flykd_console.dashboard.state import DashboardState
@@ -61,6 +61,7 @@ class RunActions(FollowingApp):
         self.phase = Phase.STARTING
         self.interrupts = 0
         self._seen_controls = {}
+        self._order_clock = OrderClock()
         self._progress = SteadyProgress()
         self._loading = self._stale = True
         for chart in self.main.query(ChartPanel):

@@ -18,6 +18,7 @@ class ConfirmScreen(ModalScreen[bool]):
         question: In one line.
         detail: What will happen.
         yes: What the confirming button says.
+        careful: The other button has the focus, so that a key pressed twice confirms nothing.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -26,8 +27,10 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("left,right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, question: str, detail: str, yes: str) -> None:
+    def __init__(self, question: str, detail: str, yes: str, careful: bool = False) -> None:
         super().__init__()
+        if careful:
+            self.AUTO_FOCUS = "#no"
         self._question, self._detail, self._yes = question, detail, yes
 
     def compose(self) -> ComposeResult:
