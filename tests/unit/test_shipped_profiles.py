@@ -24,12 +24,13 @@ ROWS = [
     "lsp-2",
 ]
 FOLDERS = ["primekg", "embedded", "primekg/reference"]
-LINEAR = {
+# Under these alone the published code keeps the full rate until the last 400 epochs: not under the linear curriculum
+# without pseudo labels on train.
+SPARED = {
     "basic-kd-curriculum",
     "flykd",
     "flykd-fixed-graph",
     "flykd-mod-probability",
-    "flykd-no-pseudo-train",
     "flykd-occasional",
     "flykd-strong-scores",
 }
@@ -112,16 +113,18 @@ def test_the_text_reduces_every_models_rate_in_the_last_400_epochs() -> None:
             assert profile.distill.plateau is None
 
 
-def test_the_code_reduces_the_rate_from_the_first_epoch_but_under_linear_curricula() -> None:
+def test_the_code_reduces_the_rate_from_the_first_epoch_but_under_two_linear_curricula() -> None:
     for row in ROWS:
         profile = load_profile(f"primekg/reference/{row}")
         assert profile.finetune.plateau == Plateau(factor=0.9, patience=10, last_epochs=2000)
         assert profile.split.validation_seed == 1
-        assert profile.distill.pseudo_negatives == "teacher"
+        # The embeddings are mixed up where a random graph is labelled, which Basic KD has not got.
+        mixed_up = "student" if row.startswith("basic-kd") else "teacher"
+        assert profile.distill.pseudo_negatives == mixed_up
         pretrain = profile.pretrain
         assert (pretrain.batch_size, pretrain.lr, pretrain.weight_decay) == (1024, 1e-3, 0.01)
         if row not in ("baseline", "baseline-full-rate"):
-            last = 400 if row in LINEAR else 2000
+            last = 400 if row in SPARED else 2000
             assert profile.distill.plateau == Plateau(factor=0.9, patience=10, last_epochs=last)
 
 
