@@ -179,8 +179,8 @@ class PseudoBlocks:
     proportional to degree^power. It is the limit of infinitely many labels, without sampling noise.
 
     Where only strong scores count (`strong`, with their chance to be drawn), a pair that does not qualify weighs
-    nothing and the others are divided by that chance: over blocks this has the same expectation as qualifying pairs
-    drawn one by one, and the expectation itself is the mean over the qualifying pairs.
+    nothing and the others are divided by the relations' mean chance: over blocks this has the same expectation as
+    qualifying pairs drawn one by one, and the expectation itself is the mean over the qualifying pairs.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class PseudoBlocks:
         self._blocks = blocks
         self._temperature = temperature
         self._min_logit = min_logit
-        self._mass = None if strong is None else [relation.mass.float() for relation in strong]
+        self._mass = None if strong is None else torch.stack([relation.mass for relation in strong]).mean().float()
         teacher = soft.teacher
         self._teacher = [
             (
@@ -224,10 +224,10 @@ class PseudoBlocks:
                 tails, teacher_tails = tails.index_select(0, columns), teacher_tails.index_select(0, columns)
                 p, q = (p.new_full((len(drawn_ends),), 1 / len(drawn_ends)) for drawn_ends in (rows, columns))
             if self._mass is not None:
-                p = p / self._mass[i]
+                p = p / self._mass
             ends = (heads, tails, teacher_heads, teacher_tails)
             total.append(block_loss(*ends, p, q, self._temperature, self._min_logit))
-        # Every relation has the same number of labels, so the mean over labels is the mean over relations.
+        # Every relation has the same number of draws, so the mean over draws is the mean over relations.
         return torch.stack(total).mean()
 
 

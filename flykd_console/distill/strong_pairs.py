@@ -3,7 +3,9 @@
 The teacher is frozen, so which pairs qualify is settled before the first epoch. A draw that is repeated until it
 qualifies has the distribution of all draws, restricted: p_head q_tail / mass over the qualifying pairs, where mass is
 the chance that a single draw qualifies. That distribution is drawn from directly, by inverting its cumulative sum: as
-many labels as asked for, on the device, however rare a qualifying pair is.
+many labels as asked for, on the device, however rare a qualifying pair is. Random graphs have as many pairs of one
+relation as of another; of those that qualify each relation has a share in proportion to its mass, as if every pair had
+been drawn first and the weak ones left out.
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ def _strong(
 
 
 class StrongGraphs(RandomGraphs):
-    """Qualifying pairs, per relation flat indices int64 [labels_per_relation]."""
+    """Qualifying pairs, per relation flat indices int64; `labels_per_relation` on average over the relations."""
 
     def __init__(
         self,
@@ -123,16 +125,17 @@ class StrongGraphs(RandomGraphs):
     ) -> None:
         super().__init__(space, settings, generator)
         self._strong = strong
+        mass = [float(relation.mass) for relation in strong]
+        labels = settings.labels_per_relation * len(strong) / sum(mass)
+        self._counts = [max(1, round(labels * of_relation)) for of_relation in mass]
 
     def draw(self) -> list[Tensor]:
-        return [self._of(strong) for strong in self._strong]
+        return [self._of(strong, count) for strong, count in zip(self._strong, self._counts, strict=True)]
 
-    def _of(self, strong: StrongPairs) -> Tensor:
+    def _of(self, strong: StrongPairs, count: int) -> Tensor:
         assert strong.flat is not None
         assert strong.cumulative is not None
         device = strong.flat.device
-        uniform = torch.rand(
-            self._settings.labels_per_relation, generator=self._generator, device=device, dtype=torch.float64
-        )
+        uniform = torch.rand(count, generator=self._generator, device=device, dtype=torch.float64)
         places = torch.searchsorted(strong.cumulative, uniform * strong.cumulative[-1], right=True)
         return strong.flat[places.clamp_(max=strong.count - 1)]

@@ -125,9 +125,14 @@ def test_strong_graphs_draw_qualifying_pairs_alone_in_proportion_to_their_degree
     space, settings = _space(), _strong_setting(labels=200_000, power=power)
     teacher = _encoded(space, 1, 6)
     soft = SoftLabels(space, teacher)
-    graphs = StrongGraphs(space, settings, torch_rng(0, "s"), strong_pairs(space, soft, settings))
-    for pairs, logits, drawn in zip(space.relations, _teacher_logits(space, teacher), graphs.current(0), strict=True):
-        assert len(drawn) == 200_000
+    strong = strong_pairs(space, soft, settings)
+    drawn_by_relation = StrongGraphs(space, settings, torch_rng(0, "s"), strong).current(0)
+    # As many in all as without a threshold; shares as if pairs were drawn first and the weak ones left out.
+    assert abs(sum(map(len, drawn_by_relation)) - 200_000 * len(strong)) <= len(strong)
+    first, second = (len(drawn) / float(found.mass) for drawn, found in zip(drawn_by_relation, strong, strict=True))
+    assert first == pytest.approx(second, rel=1e-3)
+    assert abs(float(strong[0].mass) - float(strong[1].mass)) > 0.01
+    for pairs, logits, drawn in zip(space.relations, _teacher_logits(space, teacher), drawn_by_relation, strict=True):
         assert bool((logits[drawn] > 0.5).all())
         p, q = degree_weights(pairs, power)
         expected = (p[:, None] * q).flatten() * (logits > 0.5)
@@ -142,7 +147,7 @@ def test_strong_scores_weigh_the_qualifying_pairs_alone(temperature: float) -> N
     soft = SoftLabels(space, teacher)
     strong = strong_pairs(space, soft, settings, listed=False)
     found, gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, 1.5, temperature, 0.5, strong))
-    parts = []
+    parts, total = [], torch.zeros(())
     for pairs, whole in zip(space.relations, _teacher_logits(space, teacher), strict=True):
         p, q = degree_weights(pairs, 1.5)
         weights = (p[:, None] * q).flatten().float() * (whole > 0.5)
@@ -151,8 +156,9 @@ def test_strong_scores_weigh_the_qualifying_pairs_alone(temperature: float) -> N
         each = functional.binary_cross_entropy_with_logits(
             logits / temperature, torch.sigmoid(whole / temperature), reduction="none"
         )
-        parts.append(temperature**2 * (weights * each).sum() / weights.sum())
-    expected = torch.stack(parts).mean()
+        parts.append(temperature**2 * (weights * each).sum())
+        total = total + weights.sum()
+    expected = torch.stack(parts).sum() / total
     assert found == pytest.approx(expected.item(), rel=1e-5)
     plain = torch.cat([g.reshape(-1) for g in torch.autograd.grad(expected, _leaves(student))])
     assert torch.allclose(gradient, plain, atol=1e-5)
