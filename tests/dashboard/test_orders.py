@@ -38,7 +38,7 @@ async def test_an_end_at_once_asks_twice_and_is_claimed_when_the_trainer_says_so
         await settle(pilot)
         await pilot.press("S")
         assert isinstance(app.screen, ConfirmScreen)
-        assert "student of seed 46 goes back to epoch 100: 20 epochs are lost." in detail(app)
+        assert "Seed 46's student goes back to epoch 100: 20 epochs are lost." in detail(app)
         await pilot.press("y")
         assert isinstance(app.screen, ConfirmScreen)
         assert f"flykd-console run --resume {app.directory.name}" in detail(app)

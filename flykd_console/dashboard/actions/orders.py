@@ -19,6 +19,8 @@ class OrderActions(FollowingApp):
     """Keys that the trainer obeys."""
 
     def _can_order(self, what: str) -> bool:
+        # What was read since the bars were drawn counts: a key answers to what the screen shows.
+        self._draw_bars()
         if self.phase.obeys:
             return True
         why = "this is a replay" if self.phase is Phase.REPLAY else f"the run is {self.phase.value}"
@@ -80,7 +82,7 @@ class OrderActions(FollowingApp):
         if stage is None or stage.over:
             return "Nothing that was trained is lost."
         saved = min(stage.checkpoint_epoch or 0, stage.epoch)
-        what = f"{stage.stage} of seed {stage.seed}"
+        what = f"Seed {stage.seed}'s {stage.stage}"
         if not saved:
             return f"{what} has no checkpoint yet: all its {grouped(stage.epoch)} epochs are lost."
         return f"{what} goes back to epoch {grouped(saved)}: {grouped(stage.epoch - saved)} epochs are lost."
@@ -114,7 +116,7 @@ class OrderActions(FollowingApp):
             if epochs is not None and self._can_order("add epochs to"):
                 self._extend(MoreEpochs(epochs=epochs, seed=seed, stage=name))
 
-        question = f"How many more epochs for {name} of seed {seed}?"
+        question = f"How many more epochs for the {name} of seed {seed}?"
         self.push_screen(NumberScreen(question, detail, "Add", MOST_EPOCHS), answered)
 
     def _extend(self, order: MoreEpochs) -> None:

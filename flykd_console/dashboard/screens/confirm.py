@@ -31,14 +31,16 @@ class ConfirmScreen(ModalScreen[bool]):
         super().__init__()
         if careful:
             self.AUTO_FOCUS = "#no"
-        self._question, self._detail, self._yes = question, detail, yes
+        self._question, self._detail, self._yes, self._careful = question, detail, yes, careful
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="confirm"):
             yield Label(self._question, id="question")
             yield Label(self._detail, id="detail")
             with Horizontal(id="buttons"):
-                yield Button(f"{self._yes} (y)", variant="primary", id="yes", compact=True)
+                yield Button(
+                    f"{self._yes} (y)", variant="default" if self._careful else "primary", id="yes", compact=True
+                )
                 yield Button("Go on training (n)", id="no", compact=True)
 
     def action_answer(self, answer: bool) -> None:
