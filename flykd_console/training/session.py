@@ -139,7 +139,7 @@ class StageSession:
 
         Raises:
             StopRequestedError: A stop was ordered; the state is on disk.
-            TrainingDivergedError: A loss is not finite.
+            TrainingDivergedError: A loss, or a weight that is to be evaluated or saved, is not finite.
         """
         done = epoch + 1
         detached = {name: loss.detach() for name, loss in losses.items()}
@@ -162,6 +162,7 @@ class StageSession:
         if evaluate or save or last or not on_device or len(self._pending) >= _DEVICE_BLOCK:
             self._flush()
         if evaluate:
+            self._check_weights(done)
             scores = self.evaluate_now(done)
             if scheduled and self.selection is not None and scores.macro_auprc is not None:
                 self.selection.look(done, scores.macro_auprc, dict(self.model.named_parameters()))

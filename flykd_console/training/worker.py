@@ -186,10 +186,10 @@ def _train(
     from flykd_console.training.stages import SeedStages
     from flykd_console.training.task import Task
 
+    device = resolve_device(profile.run.device)
     threads_before = torch.get_num_threads()
     if profile.engine.threads:
         torch.set_num_threads(profile.engine.threads)
-    device = resolve_device(profile.run.device)
     # torch's words: highest is float32 throughout, high is TF32, medium is bfloat16, each where the device has it.
     torch.set_float32_matmul_precision(
         {"float32": "highest", "tf32": "high", "bf16": "medium"}[profile.engine.precision]

@@ -311,6 +311,27 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, monkeypatch
     )
 
 
+def test_weights_that_are_no_numbers_are_told_before_they_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = StageSession.record
+
+    def broken(self: StageSession, epoch: int, *rest: Any, **keywords: Any) -> None:
+        if (self.stage, epoch + 1) == ("teacher", 5):
+            with torch.no_grad():
+                self.model.relation.fill_(float("nan"))
+        record(self, epoch, *rest, **keywords)
+
+    monkeypatch.setattr(StageSession, "record", broken)
+    directory = _run(tmp_path / "runs", finetune={"epochs": 12, "validate_every": 5})
+    assert worker.main([str(directory.path)]) == 1
+    failed = events_of(directory)[-1]
+    assert isinstance(failed, ev.RunFailed)
+    assert "the weights 'relation' are not finite after epoch 5; the last good checkpoint is that of epoch 4" in (
+        failed.error
+    )
+
+
 # Strong scores
 
 
