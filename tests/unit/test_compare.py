@@ -135,6 +135,19 @@ def test_settings_in_which_runs_differ_are_told(two: list[RunDirectory]) -> None
     assert any("not trained alike in: finetune.plateau.last_epochs" in note for note in block.notes)
 
 
+def test_a_students_own_schedule_and_a_lower_precision_are_differences(runs: Path) -> None:
+    own = "plateau = { factor = 0.8, patience = 10, last_epochs = 0 }"
+    pair = [comparable_run(runs, "a-1", "a"), comparable_run(runs, "b-1", "b", distill=own)]
+    for run, precision in zip(pair, ("float32", "bf16"), strict=True):
+        with run.profile.open("a") as file:
+            file.write("\n[finetune]\nplateau = { factor = 0.8, patience = 10, last_epochs = 400 }\n")
+            file.write(f'\n[engine]\nprecision = "{precision}"\n')
+    assert [run.differs for run in only_block(*pair).runs] == [
+        {"distill.plateau.last_epochs": 400, "engine.precision": "float32"},
+        {"distill.plateau.last_epochs": 0, "engine.precision": "bf16"},
+    ]
+
+
 def test_seeds_that_not_all_have_are_left_out_and_named(runs: Path) -> None:
     block = only_block(
         comparable_run(runs, "a-1", "a", seeds=(45, 46, 47)), comparable_run(runs, "b-1", "b", seeds=(46, 47, 48))

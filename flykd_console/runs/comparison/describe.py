@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from flykd_console.runs.comparison.figures import PaperFigure, RunFacts, SeedScore
 from flykd_console.runs.comparison.loading import LoadedRun, settings
@@ -12,6 +13,8 @@ from flykd_console.runs.results import RANKING_METRICS, Spread, spread
 
 # How a run is called and carried out, and what the method itself is, is not a difference of training.
 _NOT_TRAINING = ("run.", "engine.", "distill.", "finetune.validate_every")
+# But these are: a lower precision, and the student's own schedule.
+_TRAINING = ("engine.precision", "distill.plateau.")
 _TOLERANCE = 1e-6
 
 
@@ -46,7 +49,9 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
 def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], seeds: Sequence[int]) -> list[RunFacts]:
     """Each run of a block; `differs` holds the training settings in which the runs are not all alike."""
     values = [dict(settings(run.profile)) for run in runs]
-    keys = sorted(key for key in set().union(*values) if not key.startswith(_NOT_TRAINING))
+    if any(key.startswith("distill.plateau.") for known in values for key in known):
+        values = [_with_students_plateau(known) for known in values]
+    keys = sorted(key for key in set().union(*values) if key.startswith(_TRAINING) or not key.startswith(_NOT_TRAINING))
     # An older run's file lacks newer keys; what is not written is at its default, and no difference to tell of.
     keys = [key for key in keys if all(key in v for v in values) and any(v[key] != values[0][key] for v in values)]
     facts = []
@@ -65,6 +70,12 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
             )
         )
     return facts
+
+
+def _with_students_plateau(known: dict[str, Any]) -> dict[str, Any]:
+    """A student without a plateau of its own has that of `finetune`."""
+    shared = {key.replace("finetune.", "distill.", 1): x for key, x in known.items() if "finetune.plateau." in key}
+    return shared | known
 
 
 def notes_of(
