@@ -148,6 +148,16 @@ def test_a_students_own_schedule_and_a_lower_precision_are_differences(runs: Pat
     ]
 
 
+def test_epochs_that_were_added_by_hand_are_told(two: list[RunDirectory]) -> None:
+    results = read_results(two[1].results)
+    seeds = {seed: dict(models) for seed, models in results.seeds.items()}
+    for seed in ("45", "47"):
+        seeds[seed]["student"] = msgspec.structs.replace(seeds[seed]["student"], added_epochs=500)
+    write_results(two[1], msgspec.structs.replace(results, seeds=seeds))
+    told = f"{two[1].name}: the student was given 500 epochs by hand beyond its profile's in seeds 45 and 47."
+    assert [note for note in only_block(*two).notes if "by hand" in note] == [told]
+
+
 def test_seeds_that_not_all_have_are_left_out_and_named(runs: Path) -> None:
     block = only_block(
         comparable_run(runs, "a-1", "a", seeds=(45, 46, 47)), comparable_run(runs, "b-1", "b", seeds=(46, 47, 48))

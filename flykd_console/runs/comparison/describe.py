@@ -90,6 +90,7 @@ def notes_of(
         unfinished = sorted(set(map(int, run.results.seeds)) - set(run.seeds))
         if unfinished:
             notes.append(f"{run.name}: {_seeds(unfinished)} not finished, left out.")
+        notes += _added_by_hand(run, seeds)
     if len(seeds) == 1:
         notes.append(f"One seed ({seeds[0]}): no deviation, and nothing is known about other seeds.")
     students = [run for run in runs if "student" in run.models]
@@ -110,6 +111,20 @@ def notes_of(
         notes.append(f"The runs are not trained alike in: {', '.join(differing)}.")
     notes += _disagreements(scores)
     return notes
+
+
+def _added_by_hand(run: LoadedRun, seeds: Sequence[int]) -> list[str]:
+    """Which of a run's models were trained longer than its profile asks for."""
+    added: dict[tuple[str, int], list[int]] = {}
+    for seed in seeds:
+        for model in run.models:
+            more = run.results.seeds[str(seed)][model].added_epochs
+            if more:
+                added.setdefault((model, more), []).append(seed)
+    return [
+        f"{run.name}: the {model} was given {more} epochs by hand beyond its profile's in {_seeds(where)}."
+        for (model, more), where in added.items()
+    ]
 
 
 def _disagreements(scores: Mapping[int, Mapping[Contender, SeedScore]]) -> list[str]:
