@@ -208,7 +208,9 @@ def test_the_table_of_an_unfinished_seed_shows_dashes_not_zeros() -> None:
     from rich.console import Console
 
     out = StringIO()
-    unfinished = build_results("r", "flykd", Source(source="embedded"), {45: {"teacher": model(0.8, 130)}})
+    whole = {"teacher": model(0.8, 130), "baseline": model(0.7, 80), "student": model(0.75, 80)}
+    seeds = {45: {"teacher": model(0.8, 130)}, 46: whole}
+    unfinished = build_results("r", "flykd", Source(source="embedded"), seeds)
     Console(file=out, width=80).print(results_table(unfinished))
     row = next(line for line in out.getvalue().splitlines() if line.startswith("45"))
     assert row.split() == ["45", "80.00", "–", "–", "–", "–"]
