@@ -1,8 +1,8 @@
 """The dashboard as a Textual program: follows a run's event log, draws the folded state, passes orders to the trainer.
 
 The process only reads the run directory, writes orders into `control/`, and never imports torch. The log is read in
-time-boxed batches between frames; panels are drawn once a second and bars twice, unless a key asks for more: training
-is not to feel it.
+time-boxed batches between frames, and drawn at most once a second unless a key asks for more: training is not to feel
+it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The part of the dashboard that follows a run: reads its log in time-boxed batches, draws the folded state.
 
-Panels are drawn once a second and bars twice, unless a key asks for more: training is not to feel it.
+While the user is at it, panels are drawn once a second and bars twice; left alone, every third and every second; a key
+draws at once: training is not to feel that it is watched.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from textual.app import App
+from textual.events import Event, InputEvent
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -44,6 +46,10 @@ READ_SECONDS = 0.05
 PANEL_SECONDS = 1.0
 REPLAY_SECONDS = 0.2
 BAR_SECONDS = 0.5
+# Without a key or a movement of the mouse for so long, it is drawn as seldom as this.
+ALONE_AFTER = 10.0
+ALONE_PANEL_SECONDS = 3.0
+ALONE_BAR_SECONDS = 1.0
 
 
 class DashboardOutcome(StrEnum):
@@ -106,8 +112,14 @@ class FollowingApp(App[None]):
         self._styled = False
         self._reading_on = False
         self._panels_at = self._bars_at = 0.0
+        self._touched_at = time.monotonic()
         self._seen_controls: dict[str, int] = {}
         self.interrupts = 0
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, InputEvent):
+            self._touched_at = time.monotonic()
+        await super().on_event(event)
 
     def get_default_screen(self) -> Screen[None]:
         return self.main
@@ -158,9 +170,12 @@ class FollowingApp(App[None]):
             self._stale = True
         caught_up = self.source.behind == 0
         now = time.monotonic()
-        if now - self._bars_at >= BAR_SECONDS:
+        alone = now - self._touched_at > ALONE_AFTER
+        if now - self._bars_at >= (ALONE_BAR_SECONDS if alone else BAR_SECONDS):
             self._draw_bars()
-        wait = REPLAY_SECONDS if self.source.replaying else PANEL_SECONDS
+        wait = ALONE_PANEL_SECONDS if alone else PANEL_SECONDS
+        if self.source.replaying:
+            wait = REPLAY_SECONDS
         if self._stale and (now - self._panels_at >= wait or (caught_up and self._loading)):
             self._draw_panels()
         self._loading = self._loading and not caught_up

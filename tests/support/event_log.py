@@ -6,6 +6,7 @@ times advance by a plausible cost of each epoch. Everything follows from `seeds`
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -273,3 +274,22 @@ def _schedule(epochs: int) -> dict[str, list[tuple[float, float]]]:
     points = [round(epochs * i / 100) for i in range(101)]
     rows = [_weights(point / epochs) for point in points]
     return {name: [(float(p), row[name]) for p, row in zip(points, rows, strict=True)] for name in rows[0]}
+
+
+def hours_of_events(hours: float, epochs_per_second: float = 10.0) -> Iterator[ev.AnyEvent]:
+    """One long stage: epochs, the machine's figures every second, at times a validation, a checkpoint, a log line."""
+    total = round(hours * 3600 * epochs_per_second)
+    writer = _Writer(LogSpec(epochs=total, seeds=(45,), gpu=True))
+    yield from itertools.islice(writer.run(), 4)
+    yield ev.StageStarted(t=writer.t, seed=45, stage="student", epochs=total, dim=80, parameters=652_000)
+    for epoch in range(1, total + 1):
+        writer.t = START + epoch / epochs_per_second
+        yield writer.epoch(0, 45, "student", epoch, total, 1 / epochs_per_second)
+        if writer.t >= writer.next_sample:
+            writer.next_sample += 1.0
+            yield writer.sample()
+        if epoch % 20 == 0:
+            yield writer.evaluation(0, 45, "student", epoch, "validation")
+        if epoch % 200 == 0:
+            yield ev.Checkpoint(t=writer.t, seed=45, stage="student", epoch=epoch, file="student.state")
+            yield writer.log(f"a line of the log, {epoch}")

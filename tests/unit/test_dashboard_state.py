@@ -20,13 +20,13 @@ from flykd_console.dashboard.palette import DARK_LOOK, LIGHT_LOOK
 from flykd_console.dashboard.progress import SteadyProgress, progress
 from flykd_console.dashboard.scores import model_score, seed_words
 from flykd_console.dashboard.series import LIMIT, Series, Smoothed
-from flykd_console.dashboard.state import DashboardState, Status
+from flykd_console.dashboard.state import LOG_LINES, DashboardState, Status
 from flykd_console.dashboard.table import gain_sentence, seed_rows, summary
 from flykd_console.dashboard.widgets.bars import progress_line
 from flykd_console.dashboard.wording import grouped, per_cent, rate, signed, size, span
 from flykd_console.runs import events as ev
 from flykd_console.runs.log import EventFollower
-from tests.support.event_log import LogSpec, events, write_run
+from tests.support.event_log import LogSpec, events, hours_of_events, write_run
 
 
 def folded(**settings: object) -> DashboardState:
@@ -444,3 +444,21 @@ def test_focused_panel_is_on_the_screen_wherever_it_fits(width: int, height: int
 @given(st.integers(60, 300), st.integers(18, 100))
 def test_every_panel_that_matters_can_be_reached(width: int, height: int) -> None:
     assert set(ring(width, height)) >= set(PANELS) - {"rate", "speed"}
+
+
+def test_hours_of_following_do_not_grow_the_state_without_bound() -> None:
+    def points(state: DashboardState) -> list[int]:
+        series = [*state.resource_series.values()]
+        for stage in state.stages.values():
+            series += [*stage.losses.values(), *stage.weights.values(), stage.lr, stage.rate, stage.validation]
+        return [len(one) for one in series]
+
+    state = DashboardState().fold(hours_of_events(8.0, epochs_per_second=1.0))
+    assert state.version > 50_000
+    assert max(points(state)) <= LIMIT
+    assert len(state.log) <= LOG_LINES
+    student = state.get(45, "student")
+    assert student is not None
+    x = student.losses["total"].x
+    assert x[0] < 0.01 * student.epoch
+    assert x[-1] == student.epoch == 8 * 3600
