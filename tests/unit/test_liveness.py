@@ -62,11 +62,7 @@ def test_a_run_in_training_elsewhere_is_neither_resumed_nor_removed(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of(runs, "elsewhere", 1.0)
-    for arguments in (
-        ["run", "--resume", "mine"],
-        ["runs", "rm", "mine", "--yes"],
-        ["watch", "mine", "--replay", "9x"],
-    ):
+    for line in ("run --resume mine", "runs rm mine --yes", "watch mine --replay 9x"):
         with pytest.raises(SystemExit) as left:
             main(line.split())
         assert left.value.code == 2
