@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -222,16 +223,17 @@ async def test_an_order_to_a_dead_trainer_is_unanswered(make_app: AppMaker) -> N
 async def test_another_machines_run_lives_by_the_age_of_its_log(tmp_path: Path) -> None:
     run = write_run(tmp_path, LogSpec(epochs=100, seeds=(45,)))
     run.lock.write_text("123\nelsewhere\n")
-    app = DashboardApp(run, poll_seconds=None)
+    os.utime(run.events, (START, START))
+    now = START
+    app = DashboardApp(run, poll_seconds=None, clock=lambda: now)
     assert not run.is_running()
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
-        source, begun = app.source, app._clock()
-        source._clock = lambda: begun + SILENT_SECONDS - 10.0  # type: ignore[union-attr]
+        now = START + SILENT_SECONDS - 10.0
         app.draw()
         assert app.phase is Phase.RUNNING
         assert "it may still train on elsewhere" in banner_text(app)
-        source._clock = lambda: begun + SILENT_SECONDS + 10.0  # type: ignore[union-attr]
+        now = START + SILENT_SECONDS + 10.0
         app.draw()
         assert app.phase is Phase.DIED
         assert "No word from elsewhere for 1 m 40 s" in banner_text(app)
