@@ -8,8 +8,9 @@ sparse product into stacked rows, which are those blocks without a copy. Widths 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,15 +49,6 @@ def cut(d_weight: Tensor, d_bias: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 @dataclass
-class TypeRows:
-    """The rows of one node type in a layer's stacked output, and which relations reach each: the biases."""
-
-    rows: slice
-    relations: Tensor  # int64 [k], relation indices
-    reached: Tensor  # float32 [rows, k], 0 or 1
-
-
-@dataclass
 class Block:
     """Rows that one dense product fills: [n, k d] messages against the stacked weights [k d, d] of k relations."""
 
@@ -80,11 +72,20 @@ class Block:
 
 
 @dataclass
+class TypeRows:
+    """The rows of one node type in a layer's stacked output, and which relations reach each: the biases."""
+
+    rows: slice
+    relations: Tensor  # int64 [k], relation indices
+    reached: Tensor  # float32 [rows, k], 0 or 1
+    blocks: list[Block]
+
+
+@dataclass
 class Layout:
     """How a layer's output rows are stacked: by node type, by block within it."""
 
     types: list[TypeRows]
-    blocks: list[Block]
     nodes: dict[str, NDArray[np.int64]]  # per type: position in the asked-for nodes, in stacked order
     row_count: int
     message_count: int
@@ -93,19 +94,32 @@ class Layout:
         """The stacked rows of a node type."""
         return dict(zip(self.nodes, (part.rows for part in self.types), strict=True)).get(node_type, slice(0, 0))
 
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks of all types, by row."""
+        return [block for part in self.types for block in part.blocks]
+
+    @property
+    def segments(self) -> list[slice]:
+        """All stacked rows, cut where a type or a block begins or ends."""
+        parts = [part.rows for part in self.types] + [block.rows for block in self.blocks]
+        cuts = sorted({end for rows in parts for end in (rows.start, rows.stop)})
+        return [slice(start, stop) for start, stop in pairwise(cuts)]
+
     def output(self, weight: Tensor, bias: Tensor, messages: Tensor, out: Tensor) -> None:
         """Fill `out` [rows, d] from the stacked messages [M, d]."""
+        # Type by type, so that rows are still in the cache when their blocks come.
         for part in self.types:
             torch.mm(part.reached, bias.index_select(0, part.relations), out=out[part.rows])
-        for block in self.blocks:
-            out[block.rows].addmm_(block.of(messages), block.weights(weight))
+            for block in part.blocks:
+                out[block.rows].addmm_(block.of(messages), block.weights(weight))
 
     def parameter_gradients(self, messages: Tensor, d_out: Tensor, d_weight: Tensor, d_bias: Tensor) -> None:
         """Add the gradients of weights [R, d, d] and biases [R, d], given those of the output rows."""
         for part in self.types:
             d_bias.index_add_(0, part.relations, part.reached.T @ d_out[part.rows])
-        for block in self.blocks:
-            block.add_gradient(d_weight, block.of(messages).T @ d_out[block.rows])
+            for block in part.blocks:
+                block.add_gradient(d_weight, block.of(messages).T @ d_out[block.rows])
 
     def message_gradients(self, weight: Tensor, d_out: Tensor, out: Tensor) -> None:
         """Fill `out` [M, d] with the gradients of the stacked messages."""
@@ -119,10 +133,14 @@ def lay_out(
     nodes: Wanted,
     group_cost: int,
     device: torch.device,
+    apart: Collection[EdgeType] = (),
 ) -> Layout:
-    """Stack the reached nodes of every type into blocks; nodes that no relation reaches have no row."""
+    """Stack the reached nodes of every type into blocks; nodes that no relation reaches have no row.
+
+    Args:
+        apart: Edge types whose messages are not stacked; rows that only they reach come last of their type.
+    """
     types: list[TypeRows] = []
-    blocks: list[Block] = []
     order: dict[str, NDArray[np.int64]] = {}
     row = message = 0
     for node_type in sorted(nodes):
@@ -131,12 +149,13 @@ def lay_out(
             continue
         covered = np.stack([np.diff(matrices[e].indptr) > 0 for e in into], axis=1)
         relation_of_column = np.array([numbers[e] for e in into])
-        groups: list[RowGroup] = group_rows(covered, group_cost)
-        first = row
+        stacked = np.array([e not in apart for e in into])
+        groups: list[RowGroup] = group_rows(covered[:, stacked], group_cost)
+        first, blocks = row, list[Block]()
         for group in groups:
             rows = slice(row, row + len(group.nodes))
             size = len(group.nodes) * len(group.relations)
-            numbers_of = relation_of_column[group.relations]
+            numbers_of = relation_of_column[stacked][group.relations]
             blocks.append(
                 Block(
                     rows=rows,
@@ -146,15 +165,18 @@ def lay_out(
                 )
             )
             row, message = rows.stop, message + size
-        order[node_type] = np.concatenate([group.nodes for group in groups])
+        others = np.flatnonzero(covered.any(axis=1) & ~covered[:, stacked].any(axis=1))
+        row += len(others)
+        order[node_type] = np.concatenate([*(group.nodes for group in groups), others])
         types.append(
             TypeRows(
                 rows=slice(first, row),
                 relations=torch.from_numpy(relation_of_column).to(device),
                 reached=torch.from_numpy(covered[order[node_type]].astype(np.float32)).to(device),
+                blocks=blocks,
             )
         )
-    return Layout(types=types, blocks=blocks, nodes=order, row_count=row, message_count=message)
+    return Layout(types=types, nodes=order, row_count=row, message_count=message)
 
 
 def stacked_means(

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.model.premultiplied import worth_it
 from flykd_console.model.propagation import Hidden, MessageGraph, propagation
+from flykd_console.model.receptive_field import mean_matrices
 from flykd_console.model.rgcn import HeteroRGCN
 from tests.support.message_graphs import graphs, hidden_nodes
 
@@ -129,3 +131,45 @@ def test_a_node_without_neighbours_gets_exactly_nothing() -> None:
         output = propagation(kind, graph, model, {"b": np.array([1, 0])})(model)
         assert torch.equal(output["b"][0], torch.zeros(4))
         assert output["b"][1].abs().sum() > 0
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_planned_is_the_same_whichever_relations_are_multiplied_first(
+    every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flykd_console.model.planned.worth_it", lambda means, *_: set(sorted(means)[::every]))
+
+    @given(graphs(), st.data())
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    def check(drawn: tuple[MessageGraph, dict[str, np.ndarray]], data: st.DataObject) -> None:
+        graph, wanted = drawn
+        hidden = data.draw(hidden_nodes(dict(graph.node_counts)))
+        model = HeteroRGCN(graph.node_counts, graph.edge_types, 4, torch.Generator().manual_seed(3))
+        expected, expected_gradients = _run_layers("dgl", graph, wanted, hidden, model, "nothing")
+        found, found_gradients = _run_layers("planned", graph, wanted, hidden, model, "nothing")
+        for mine, theirs in zip(found, expected, strict=True):
+            for node_type in theirs:
+                _close(mine[node_type], theirs[node_type])
+        for gradient, true_gradient in zip(found_gradients, expected_gradients, strict=True):
+            _close(gradient, true_gradient)
+
+    check()
+
+
+def test_a_relation_with_far_fewer_sources_than_targets_is_multiplied_first() -> None:
+    rng = np.random.default_rng(2)
+    few, many = EdgeType("few", "reaches", "many"), EdgeType("many", "rev_reaches", "few")
+    edges = {few: (rng.integers(0, 5, 4000), np.arange(4000))}
+    graph = MessageGraph.of(edges, {"few": 5, "many": 4000})
+    means = mean_matrices(graph, {"few": np.arange(5), "many": np.arange(4000)})
+    rows = {few: np.arange(5), many: np.arange(4000)}
+    assert worth_it(means, rows, [slice(0, 5), slice(5, 4000)], 0.05) == {few}
+    assert worth_it(means, rows, [slice(0, 5), slice(5, 4000)], 1.0) == set()
+    model = HeteroRGCN(graph.node_counts, graph.edge_types, 8, torch.Generator().manual_seed(0))
+    wanted = {"few": np.arange(5), "many": np.arange(4000)}
+    expected, expected_gradients = _run("dgl", graph, wanted, model)
+    found, found_gradients = _run("planned", graph, wanted, model)
+    for node_type in expected:
+        _close(found[node_type], expected[node_type])
+    for mine, theirs in zip(found_gradients, expected_gradients, strict=True):
+        _close(mine, theirs)
