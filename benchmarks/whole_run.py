@@ -38,7 +38,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("profile", nargs="?", default="primekg/flykd")
-    parser.add_argument("--graph", default="embedded")
+    parser.add_argument("--graph", default="synthetic")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the synthetic graph")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the profile")
     parser.add_argument("--repeats", type=int, default=9)
