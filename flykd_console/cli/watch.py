@@ -68,8 +68,11 @@ def command(
         from flykd_console.dashboard.app import DashboardOutcome, run_dashboard
 
         outcome = run_dashboard(directory, replay=speed, overlaid=directories if len(directories) > 1 else ())
+        directory = _in_training(directory)
         if "TEXTUAL_DRIVER" not in os.environ and outcome is DashboardOutcome.DETACHED and in_training(directory):
-            print(f"Training goes on. Come back: flykd-console watch {directory.name}")
+            print("Training goes on.")
+            print(f"  come back  flykd-console watch {directory.name}")
+            print(f"  stop it    flykd-console runs stop {directory.name}")
 
 
 def _can_show() -> bool:

@@ -58,8 +58,8 @@ def decimate(x: Floats, y: Floats, low: float, high: float, columns: int) -> tup
     return out_x, out_y
 
 
-def linear_ticks(low: float, high: float, count: int) -> list[float]:
-    """Round values (1, 2, 2.5 or 5 times a power of ten) between the ends, at most about `count` of them."""
+def linear_ticks(low: float, high: float, count: int, whole: bool = False) -> list[float]:
+    """Round values (1, 2, 2.5 or 5 times a power of ten) between the ends, at most about `count`; `whole`: integers."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return [low]
     rough = (high - low) / max(1, count)
@@ -67,10 +67,12 @@ def linear_ticks(low: float, high: float, count: int) -> list[float]:
     ticks: list[float] = []
     # One value alone says nothing about the scale: then the next finer steps.
     for step in sorted((s * power for s in (0.5, 1.0, 2.0, 2.5, 5.0, 10.0) if s * power <= rough * 10), reverse=True):
+        if whole and (step < 1.0 or step != round(step)):
+            continue
         if step > rough * 0.999 or len(ticks) < 2:
             first = math.ceil(low / step - 1e-9)
             ticks = [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
-    return ticks
+    return ticks or [float(math.ceil(low))] if whole else ticks
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
@@ -90,8 +92,41 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
     return ticks
 
 
-def tick_words(ticks: list[float]) -> list[str]:
-    """The ticks as short texts, all with the same number of decimals."""
+def tick_words(ticks: list[float], room: int | None = None) -> list[str]:
+    """The ticks as short texts, all with the same number of decimals.
+
+    Args:
+        ticks: The values.
+        room: Cells that a text may take; in longer ones the last digits are given up for a power of ten.
+    """
+    words = _even_words(ticks)
+    if room is None or max(map(len, words), default=0) <= room:
+        return words
+    words = [word.replace("\u202f", "") for word in words]
+    if max(map(len, words)) <= room:
+        return words
+    largest = max(abs(t) for t in ticks)
+    single = [_power_word(t, _exponent(t)) for t in ticks]
+    if max(map(len, single)) <= room and all(
+        abs(float(w) - t) <= 1e-6 * abs(t) for w, t in zip(single, ticks, strict=True)
+    ):
+        return single
+    # 5e-4, 10e-4, 15e-4 are shorter than 5.0e-4, 1.0e-3, 1.5e-3, and as easy to compare.
+    for power in range(_exponent(largest), max(_exponent(largest) - 4, -300), -1):
+        if all(abs(round(t / 10.0**power) * 10.0**power - t) <= 1e-6 * largest for t in ticks):
+            return [_power_word(t, power) for t in ticks]
+    return [f"{t:.0e}".replace("e-0", "e-").replace("e+0", "e") for t in ticks]
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value)) + 1e-9) if value else 0
+
+
+def _power_word(value: float, power: int) -> str:
+    return f"{round(value / 10.0**power)}e{power}" if value else "0"
+
+
+def _even_words(ticks: list[float]) -> list[str]:
     largest = max((abs(t) for t in ticks), default=0.0)
     small = bool(largest) and (largest >= 1e6 or largest < 1e-2)
     for digits in range(7):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from flykd_console.dashboard.canvas import Floats
 
@@ -36,6 +36,7 @@ class Curve:
         faded: Drawn in the background, another curve has the attention.
         value: What the legend says instead of the last value; None for that.
         marker: A sign set along the line, so that it is told apart without its colour; empty for none.
+        short: In a legend that is too narrow for the name; empty: the label, or the name.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Curve:
     faded: bool = False
     value: str | None = None
     marker: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ class ChartSpec:
         clip: Cut outliers off, and mark where.
         per_cent: Values are per cent, said with two decimals.
         digits: Decimals of values in the legend, at most.
+        significant: Significant digits of values instead; None for decimals.
+        read: What the reading line reads of a curve: the last `point`, the last one `measured` and the epoch at which
+            that was, or the `line` as it is drawn.
     """
 
     curves: tuple[Curve, ...] = ()
@@ -84,3 +89,5 @@ class ChartSpec:
     clip: bool = False
     per_cent: bool = False
     digits: int = 3
+    significant: int | None = None
+    read: Literal["point", "measured", "line"] = "point"

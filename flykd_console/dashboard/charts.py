@@ -113,7 +113,7 @@ def weights(state: DashboardState, view: View, look: Look) -> ChartSpec:
         )  # fmt: skip
     return ChartSpec(
         curves=tuple(curves), x_low=low, x_high=high, y_low=0.0, y_high=1.0, log_y=view.log_y,
-        now=now if live and now is not None and low <= now <= high else None, cursor=view.cursor,
+        now=now if live and now is not None and low <= now <= high else None, cursor=view.cursor, read="line",
     )  # fmt: skip
 
 
@@ -189,6 +189,7 @@ def auprc(state: DashboardState, view: View, look: Look) -> ChartSpec:
     note = "needs two seeds" if view.band and band is None else ""
     return ChartSpec(
         curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=True, note=note,
+        read="measured",
         band=(band[0], band[1] - band[2], band[1] + band[2]) if band is not None else None,
     )  # fmt: skip
 
@@ -223,14 +224,15 @@ def _single(state: DashboardState, view: View, look: Look, name: str, colour: in
     if stage is None or series is None or not len(series):
         return ChartSpec(empty="No epoch yet")
     low, high = view.zoom or full_range(stage.epoch, stage.epochs)
-    curve = _curve(view, series, name, "", look.curve(colour))
+    curve = replace(_curve(view, series, name, "", look.curve(colour)), short="rate" if series is stage.lr else "")
     return ChartSpec(
         curves=(curve,),
         x_low=low,
         x_high=high,
-        y_low=0.0,
+        # Zoomed, what is there fills the height; the whole is seen from zero.
+        y_low=None if view.zoom is not None else 0.0,
         log_y=view.log_y,
         cursor=view.cursor,
         clip=True,
-        digits=1 if series is stage.rate else 3,
+        significant=3,
     )

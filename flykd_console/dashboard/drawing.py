@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flykd_console.dashboard.canvas import Axis, Canvas, decimate, tick_words
+from flykd_console.dashboard.canvas import Axis, Canvas, decimate, linear_ticks, tick_words
 from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve, Ink, Row
 from flykd_console.dashboard.legend import legend
 from flykd_console.dashboard.page import Page, end_labels, set_markers
@@ -109,12 +109,12 @@ def plot_width(spec: ChartSpec, width: int) -> int:
 
 
 def _y_words(spec: ChartSpec, ticks: list[float]) -> list[str]:
-    return [clipped(word, GUTTER - 1) for word in tick_words(ticks)]
+    return [clipped(word, GUTTER - 1) for word in tick_words(ticks, GUTTER - 1)]
 
 
 def _x_axis_rows(axis: Axis, plot_w: int, margin: int, rows: int, look: Look) -> list[Row]:
     ink = Ink(look.muted)
-    ticks = axis.ticks(max(2, plot_w // 14))
+    ticks = linear_ticks(axis.low, axis.high, max(2, plot_w // 14), whole=True)  # epochs
     while len(ticks) > 2 and len(ticks) * (len(tick_words(ticks)[-1]) + 3) > plot_w:
         ticks = ticks[::2]
     words = tick_words(ticks)

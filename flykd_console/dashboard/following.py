@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from textual.app import App
 from textual.events import Event, InputEvent
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -25,6 +26,7 @@ from flykd_console.dashboard.health import (
     OrderClock,
     Orders,
     Phase,
+    Turn,
     notice,
     pending_orders,
     phase_of,
@@ -115,6 +117,7 @@ class FollowingApp(App[None]):
         self._touched_at = time.monotonic()
         self._seen_controls: dict[str, int] = {}
         self.interrupts = 0
+        self._said_until_end: list[str] = []
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, InputEvent):
@@ -127,7 +130,7 @@ class FollowingApp(App[None]):
     def on_mount(self) -> None:
         self._draw_bars()
         if self.user_keys.problems:
-            self.notify(self.user_keys.message, title="Keymap", severity="warning", timeout=20, markup=False)
+            self.notify(self.user_keys.message, title="Keymap", severity="warning", timeout=15, markup=False)
         if self._poll_seconds is not None:
             # The empty frame first, the log after it.
             self.call_after_refresh(self._begin)
@@ -171,12 +174,13 @@ class FollowingApp(App[None]):
         caught_up = self.source.behind == 0
         now = time.monotonic()
         alone = now - self._touched_at > ALONE_AFTER
-        if now - self._bars_at >= (ALONE_BAR_SECONDS if alone else BAR_SECONDS):
+        loaded = caught_up and self._loading
+        if loaded or now - self._bars_at >= (ALONE_BAR_SECONDS if alone else BAR_SECONDS):
             self._draw_bars()
         wait = ALONE_PANEL_SECONDS if alone else PANEL_SECONDS
         if self.source.replaying:
             wait = REPLAY_SECONDS
-        if self._stale and (now - self._panels_at >= wait or (caught_up and self._loading)):
+        if self._stale and (now - self._panels_at >= wait or loaded):
             self._draw_panels()
         self._loading = self._loading and not caught_up
         if not caught_up and not self._reading_on:
@@ -220,8 +224,10 @@ class FollowingApp(App[None]):
         if self.worker is not None and self.phase is Phase.FAILED and self._mistake():
             # Nothing to look at: the caller says it in one line.
             self.exit()
-        told = notice(self.phase, self.state, self.source, self.directory, gain, self.orders, elsewhere)
+        turn = self.turn() if self.phase is Phase.WAITING else None
+        told = notice(self.phase, self.state, self.source, self.directory, gain, self.orders, elsewhere, turn)
         self.main.query_one(HeaderBar).place = self.batch_words()
+        self.main.query_one(HeaderBar).replay = self.source.words
         run, actions = self._progress(self.state), self.user_keys.actions()
         self.main.show_bars(self.state, self.phase, run, told, self.labels(), self.directory.name, actions)
 
@@ -252,10 +258,32 @@ class FollowingApp(App[None]):
             self._seen_controls = counts | {"": 1}
         ended = self.phase in (Phase.FINISHED, Phase.STOPPED, Phase.FAILED)
         self.outcome = DashboardOutcome(self.phase.value) if ended else DashboardOutcome.DETACHED
+        if ended and self._said_until_end:
+            self.take_back(*self._said_until_end)
+            self._said_until_end.clear()
+
+    def say_until_it_ends(self, words: str, severity: SeverityLevel = "information") -> None:
+        """A toast that goes when the run has ended, if its time is not over before."""
+        self._said_until_end.append(words)
+        self.notify(words, severity=severity, timeout=6)
+
+    def take_back(self, *words: str) -> None:
+        """Take toasts away that are no longer true."""
+
+        def remove() -> None:
+            for note in [note for note in self._notifications if note.message in words]:
+                self._unnotify(note)
+
+        # One that was only just said is still on its way.
+        self.call_later(remove)
 
     def settled_phase(self, phase: Phase) -> Phase:
         """The phase, with what other runs have to do with it."""
         return phase
+
+    def turn(self) -> Turn | None:
+        """What a waiting run waits for."""
+        return None
 
     def batch_words(self) -> str:
         """The run's place in its batch; empty without one."""

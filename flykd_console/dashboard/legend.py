@@ -8,12 +8,13 @@ import numpy as np
 
 from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve, Ink, Row
 from flykd_console.dashboard.palette import Look
-from flykd_console.dashboard.wording import grouped, loss
+from flykd_console.dashboard.wording import grouped, loss, significant
 
 
 def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, look: Look) -> list[Row]:
     """Names and values, as much of them as fits; the note stands at the right end of the first row."""
-    head = f"{grouped(spec.cursor)}:" if spec.cursor is not None else ""
+    measured = _measured_at(curves, spec)
+    head = _head(spec, measured)
     note = f"  {spec.note}" if spec.note else ""
     forms = ((True, 3, most_rows), (False, 3, 1), (False, 2, 1), (False, 3, most_rows), (True, 0, 1), (False, 0, 1))
     rows: list[Row] = []
@@ -23,7 +24,7 @@ def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, loo
         rows = [list(start)]
         fits = True
         for curve in curves:
-            item = _legend_item(curve, spec, long_names, digits, look)
+            item = _legend_item(curve, spec, long_names, digits, look, say_epoch=len(measured) > 1)
             if len(rows[-1]) > 1:
                 if _length(rows[-1]) + _length(item) + 2 + (len(note) if len(rows) == 1 else 0) <= width:
                     item = [("  ", item[0][1]), *item]
@@ -38,29 +39,57 @@ def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, loo
     return [_fit(row, width) for row in rows[:most_rows]]
 
 
-def _legend_item(curve: Curve, spec: ChartSpec, long_name: bool, digits: int, look: Look) -> Row:
+def _legend_item(curve: Curve, spec: ChartSpec, long_name: bool, digits: int, look: Look, say_epoch: bool) -> Row:
     colour = look.blend(curve.colour, 0.6) if curve.faded else curve.colour
     item: Row = [
         (f"{curve.marker or '━'} ", Ink(colour)),
-        (curve.name if long_name else curve.label or curve.name, Ink(look.foreground)),
+        (curve.name if long_name else curve.short or curve.label or curve.name, Ink(look.foreground)),
     ]
-    words = _value_words(curve, spec, digits) if digits else ""
+    words = _value_words(curve, spec, digits, say_epoch) if digits else ""
     return [*item, (f" {words}", Ink(look.muted))] if words else item
 
 
-def _value_words(curve: Curve, spec: ChartSpec, digits: int) -> str:
+def _head(spec: ChartSpec, measured: set[int]) -> str:
+    """Where the reading line stands; and when that was measured which it reads there, if all of it was at once."""
+    if spec.cursor is None:
+        return ""
+    epoch = next(iter(measured)) if len(measured) == 1 else round(spec.cursor)
+    return f"{grouped(spec.cursor)}{f', eval {grouped(epoch)}' if epoch != round(spec.cursor) else ''}:"
+
+
+def _measured_at(curves: list[Curve], spec: ChartSpec) -> set[int]:
+    """The epochs at which that was measured which the reading line reads; empty where it reads other things."""
+    if spec.cursor is None or spec.read != "measured":
+        return set()
+    indices = [(curve, _index(curve, spec.cursor)) for curve in curves]
+    return {round(float(curve.x[index])) for curve, index in indices if index is not None}
+
+
+def _index(curve: Curve, cursor: float) -> int | None:
+    """The curve's last point up to a place; None before its first, and beyond its newest one."""
+    index = int(np.searchsorted(curve.x, cursor, side="right")) - 1
+    ended = cursor > curve.x[-1] + np.max(np.diff(curve.x[-8:]), initial=1.0)
+    return index if index >= 0 and not ended else None
+
+
+def _value_words(curve: Curve, spec: ChartSpec, digits: int, say_epoch: bool) -> str:
+    at = ""
     if spec.cursor is not None:
-        index = int(np.searchsorted(curve.x, spec.cursor, side="right")) - 1
-        # Beyond its newest point a curve has no value yet.
-        ended = spec.cursor > curve.x[-1] + np.max(np.diff(curve.x[-8:]), initial=1.0)
-        value = float(curve.y[index]) if index >= 0 and not ended else math.nan
+        index = _index(curve, spec.cursor)
+        value = float(curve.y[index]) if index is not None else math.nan
+        if index is not None and spec.read == "line":
+            value = float(np.interp(spec.cursor, curve.x, curve.y))
+        if index is not None and say_epoch:
+            at = f" at {grouped(float(curve.x[index]))}"
     elif curve.value is not None:
         return curve.value
     else:
         solid = curve.y[np.isfinite(curve.y)]
         value = float(solid[-1]) if len(solid) else math.nan
     if spec.per_cent:
-        return f"{value:.2f}" if math.isfinite(value) else "–"
+        return (f"{value:.2f}" if math.isfinite(value) else "–") + at
+    if spec.significant is not None:
+        return significant(value, spec.significant)
     return loss(value, min(digits, spec.digits))
 
 

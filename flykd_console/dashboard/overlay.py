@@ -191,6 +191,7 @@ class Overlay:
         return ChartSpec(
             curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=per_cent,
             clip=what == "loss", band=band, note="needs two seeds" if view.band and band is None else "",
+            read="measured" if per_cent else "point",
         )  # fmt: skip
 
     def _nothing(self) -> str:

@@ -41,16 +41,21 @@ class Page:
 
     def write(self, row: int, column: int, word: str, ink: Ink) -> bool:
         """Put a word on top; returns whether it fitted and nothing written was there."""
+        if not self.free(row, column, word):
+            return False
         end = column + len(word)
-        if not (0 <= row < self.canvas.height and column >= 0 and end <= self.width):
-            return False
-        if self.taken[row, column:end].any():
-            return False
         self.inks.append(ink)
         self.codes[row, column:end] = [ord(c) for c in word]
         self.style[row, column:end] = len(self.inks) - 1
         self.taken[row, column:end] = True
         return True
+
+    def free(self, row: int, column: int, word: str) -> bool:
+        """Whether a word fits and nothing written is there."""
+        end = column + len(word)
+        if not (0 <= row < self.canvas.height and column >= 0 and end <= self.width):
+            return False
+        return not self.taken[row, column:end].any()
 
     def row(self, row: int, look: Look) -> Row:
         style = self.style[row].copy()
@@ -72,15 +77,70 @@ def end_labels(page: Page, pieces: list[Piece], x_axis: Axis, y_axis: Axis, look
         inside = np.isfinite(y_axis.position(piece.y)) & (piece.x <= x_axis.high) & (piece.x >= x_axis.low)
         if inside.any():
             last = np.flatnonzero(inside)[-1]
-            ends.append(
-                (row_of(y_axis, float(piece.y[last]), height), column_of(x_axis, float(piece.x[last]), width), piece)
-            )
-    for row, column, piece in sorted(ends, key=lambda end: end[0]):
-        ink = Ink(look.blend(piece.colour, 0.6) if piece.faded else piece.colour, bold=not piece.faded)
-        start = min(column + 2 if column < width - 1 else width + 1, page.width - len(piece.label))
-        for shift in (0, 1, -1, 2, -2, 3, -3):
-            if page.write(row + shift, start, piece.label, ink):
-                break
+            x, y = float(piece.x[last]), float(piece.y[last])
+            column = column_of(x_axis, x, width)
+            start = min(column + 2 if column < width - 1 else width + 1, page.width - len(piece.label))
+            ends.append((row_of(y_axis, y, height), -y, (start, row_of(y_axis, y, height), piece)))
+    places = [place for _, _, place in sorted(ends, key=lambda end: end[:2])]
+    for together in _neighbours(places):
+        rows = _spread(page, together)
+        for (start, _, piece), row in zip(together, rows, strict=True):
+            if row is not None:
+                ink = Ink(look.blend(piece.colour, 0.6) if piece.faded else piece.colour, bold=not piece.faded)
+                page.write(row, start, piece.label, ink)
+
+
+Place = tuple[int, int, Piece]
+"""A label: its first column, the row where its curve ends, the curve."""
+
+
+def _neighbours(places: list[Place]) -> list[list[Place]]:
+    """Groups of labels that share columns, each from top to bottom; those of different groups cannot collide."""
+    groups: list[tuple[int, int, list[int]]] = []
+    for number, (start, _, piece) in enumerate(places):
+        low, high, members = start, start + len(piece.label), [number]
+        apart = []
+        for group in groups:
+            if group[0] < high and low < group[1]:
+                low, high, members = min(low, group[0]), max(high, group[1]), members + group[2]
+            else:
+                apart.append(group)
+        groups = [*apart, (low, high, members)]
+    return [[places[number] for number in sorted(members)] for _, _, members in groups]
+
+
+def _spread(page: Page, places: list[Place]) -> list[int | None]:
+    """A row for each label, in the order of the curves' ends and as near to them as possible; None: left out.
+
+    The sum of squared distances is the least of all; a label further away than three rows would name another curve.
+    """
+    height = page.canvas.height
+    # cost[i][r]: the least for the labels from i on, in rows from r on.
+    cost = [[0.0] * (height + 1) for _ in range(len(places) + 1)]
+    choice: list[list[str]] = [["omit"] * (height + 1) for _ in places]
+    for i in reversed(range(len(places))):
+        start, wanted, piece = places[i]
+        omitted = _OMITTED_FADED if piece.faded else _OMITTED
+        for row in range(height, -1, -1):
+            options = [(cost[i + 1][row] + omitted, "omit")]
+            if row < height:
+                options.append((cost[i][row + 1], "later"))
+                if page.free(row, start, piece.label):
+                    options.append((cost[i + 1][row + 1] + (row - wanted) ** 2, "here"))
+            cost[i][row], choice[i][row] = min(options, key=lambda option: (option[0], option[1] != "here"))
+    rows: list[int | None] = []
+    row = 0
+    for i in range(len(places)):
+        while choice[i][row] == "later":
+            row += 1
+        here = choice[i][row] == "here"
+        rows.append(row if here else None)
+        row += here
+    return rows
+
+
+# In squared rows: three rows away is better than no label, four are not.
+_OMITTED, _OMITTED_FADED = 10.0, 5.0
 
 
 _MARKER_EVERY = 14

@@ -26,11 +26,13 @@ _Y_LABELS = {
 _POINTS = 4_000
 
 
-async def save_chart(chart: ChartPanel, directory: RunDirectory, dark: bool) -> Path | None:
-    """Write `charts/<panel>.svg`, `.png` and `.csv` into the run's folder.
+def chart_path(chart: ChartPanel, directory: RunDirectory) -> Path:
+    """Where a chart is saved, without ending: the name says what it shows and how, so that no other is overwritten."""
+    return directory.path / "charts" / "-".join(chart.subject)
 
-    Returns:
-        The picture's path without its ending, or None where the chart is empty.
+
+async def save_chart(chart: ChartPanel, path: Path, run: str, dark: bool) -> None:
+    """Write `<path>.svg`, `.png` and `.csv` of a chart that is not empty; `run`: the run's name, for the title.
 
     Raises:
         OSError: The files cannot be written, or the process that draws them has failed; its last line says why.
@@ -38,13 +40,10 @@ async def save_chart(chart: ChartPanel, directory: RunDirectory, dark: bool) -> 
     import msgspec
 
     chart.rows(110, 30, dark)
-    if chart.spec is None or not any(len(curve.x) for curve in chart.spec.curves):
-        return None
-    folder = directory.path / "charts"
-    folder.mkdir(exist_ok=True)
-    path = folder / (chart.id or "chart")
-    replace_file(path.with_suffix(".csv"), values_csv(chart.spec).encode())
-    request = msgspec.json.encode(plot_request(chart, chart.spec, path, directory.name, dark))
+    assert chart.spec is not None
+    path.parent.mkdir(exist_ok=True)
+    replace_file(path.with_name(f"{path.name}.csv"), values_csv(chart.spec).encode())
+    request = msgspec.json.encode(plot_request(chart, chart.spec, path, run, dark))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "flykd_console.dashboard.plot",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
@@ -53,7 +52,6 @@ async def save_chart(chart: ChartPanel, directory: RunDirectory, dark: bool) -> 
     if process.returncode != 0:
         lines = said.decode(errors="replace").strip().splitlines()
         raise OSError(0, lines[-1] if lines else f"exit code {process.returncode}")
-    return path
 
 
 def plot_request(chart: ChartPanel, spec: ChartSpec, path: Path, run: str, dark: bool) -> PlotRequest:

@@ -110,6 +110,7 @@ def _draw(axes: Any, request: PlotRequest) -> None:
         if place is not None:
             axes.axvline(place, color=ink, linewidth=0.9, linestyle=style, alpha=0.7)
     axes.set_xlim(*request.x_range)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # epochs
     axes.set_ylim(*request.y_range)
     axes.set_xlabel(request.x_label, color=ink)
     axes.set_ylabel(request.y_label, color=ink)

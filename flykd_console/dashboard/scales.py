@@ -40,12 +40,15 @@ def visible(curve: Curve, spec: ChartSpec, columns: int) -> Piece:
 
 def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]:
     """The y axis that holds what is visible, and the height above which points were cut off."""
-    values = [p.y[(p.x >= spec.x_low) & (p.x <= spec.x_high)] for p in pieces]
+    values = [_inside(p.x, p.y, spec) for p in pieces]
     raw = [
-        decimate(p.raw_x, p.raw, spec.x_low, spec.x_high, 256)[1] for p in pieces if p.raw is not None and not p.faded
+        _inside(*decimate(p.raw_x, p.raw, spec.x_low, spec.x_high, 256), spec)
+        for p in pieces
+        if p.raw is not None and not p.faded
     ]
     if spec.band is not None:
-        values += [spec.band[1], spec.band[2]]
+        x, lower, upper = spec.band
+        values += [_inside(x, lower, spec), _inside(x, upper, spec)]
     everything = np.concatenate([*values, *raw]) if values or raw else np.empty(0)
     everything = everything[np.isfinite(everything)]
     log = spec.log_y and bool((everything >= _LEAST_ON_LOG).any())
@@ -67,6 +70,13 @@ def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]
     low, high = min(low, spec.y_low if spec.y_low is not None else low), max(high, spec.y_high or high)
     pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     return Axis(low - pad if low - pad >= 0 or low < 0 else 0.0, high + pad), cut
+
+
+def _inside(x: Floats, y: Floats, spec: ChartSpec) -> Floats:
+    """The values within the visible range, and those where a line enters and leaves it."""
+    inside = y[(x >= spec.x_low) & (x <= spec.x_high)]
+    edges = [edge for edge in (spec.x_low, spec.x_high) if len(x) and x[0] < edge < x[-1]]
+    return np.concatenate((inside, np.interp(edges, x, y))) if edges else inside
 
 
 def columns_where(

@@ -50,22 +50,22 @@ OVERLAY_ACTIONS = (
     _action("overlay_compare", "c", "c", "compare", "Table of the runs: gains, intervals", OVERLAY, 7),
     _action("overlay_next", "tab", "tab", "focus", "The other chart, or the table", OVERLAY, 11, False),
     _action("overlay_help", *_HELP, OVERLAY, 8, False),
-    _action("overlay_close", "escape,q", "esc", "back", "Back to the list of runs", OVERLAY, 3, False),
+    _action("overlay_close", "escape", "esc", "back", "Back to the list of runs", OVERLAY, 3, False),
+    _action("overlay_leave", "q", "q", "", "Back; leave, where `watch` began with these runs", OVERLAY, 0, False),
 )  # fmt: skip
 
 EXPLORE_ACTIONS = (
     _action("explore_search", "slash", "/", "search", "Type a name or an id", EXPLORE, 1),
-    _action(
-        "explore_swap", "w", "w", "swap", "From a disease to its drugs, or from a drug to its diseases", EXPLORE, 2
-    ),
+    _action("explore_swap", "w,ctrl+s", "w", "swap",
+            "From a disease to its drugs, or from a drug to its diseases; Ctrl-S while typing", EXPLORE, 2),
     _action("explore_follow", "enter", "enter", "follow", "Ask for the node under the cursor", EXPLORE, 3, False),
     _action("explore_back", "backspace", "⌫", "previous", "What was asked for before", EXPLORE, 7),
     _action("explore_relation", "r", "r", "relation", "The next relation", EXPLORE, 4),
     _action("explore_seed", "d", "d", "seed", "The student of the next seed", EXPLORE, 5),
     _action("explore_unknown", "k", "k", "hide known", "Leave known pairs out of the list, or show them", EXPLORE, 6),
     _action("explore_help", *_HELP, EXPLORE, 8, False),
-    _action("explore_close", "escape,q", "esc", "back", "Back to the run", EXPLORE, 3, False),
-)
+    _action("explore_close", "escape,q", "esc", "back", "Back to the ranking, then to the run", EXPLORE, 3, False),
+)  # fmt: skip
 
 COMPARISON_ACTIONS = (
     _action("comparison_help", *_HELP, COMPARISON, 2, False),

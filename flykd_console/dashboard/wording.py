@@ -116,9 +116,18 @@ def loss(value: float, digits: int = 3) -> str:
     """A loss or a weight, short enough for a legend."""
     if not math.isfinite(value):
         return DASH
-    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e4):
+    if value != 0 and (abs(value) < max(1e-3, 0.5 * 10.0**-digits) or abs(value) >= 1e4):
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e+")
     return f"{value:.{digits}f}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """0.002 as 0.002, 41.733 as 41.7, 1204 as 1 204: so many significant digits, whole numbers from 1000 on."""
+    if not math.isfinite(value):
+        return DASH
+    if abs(value) >= 1000:
+        return grouped(value)
+    return f"{value:.{digits}g}".replace("e-0", "e-")
 
 
 def clipped(text: str, width: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -156,6 +155,39 @@ async def test_orders_to_a_run_that_is_over_are_refused_in_words(make_app: AppMa
         assert "pause" not in footer_text(app)
 
 
+@pytest.mark.parametrize(("state", "said"), [("died", "the run has died"), ("failed", "the run has failed")])
+async def test_why_an_order_is_refused_is_said_in_good_words(make_app: AppMaker, state: str, said: str) -> None:
+    app = make_app(state)
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("p")
+        assert f"Nothing to pause: {said}" in notes(app)
+
+
+@pytest.mark.parametrize(
+    ("state", "there", "gone"), [("running", "s stop & save", "quit"), ("finished", "q quit", "Training")]
+)
+async def test_too_small_a_terminal_names_the_keys_that_work(
+    make_app: AppMaker, state: str, there: str, gone: str
+) -> None:
+    app = make_app(state)
+    async with app.run_test(size=(50, 15)) as pilot:
+        await settle(pilot)
+        said = str(app.main.query_one("#tiny").render())
+        assert there in said
+        assert gone not in said
+
+
+async def test_an_exported_run_tells_how_to_score_with_it(make_app: AppMaker) -> None:
+    app = make_app("finished")
+    append(app.directory, ev.ExportFinished(seed=45, bundle=str(app.directory.export)))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        first, command = banner_text(app).splitlines()
+        assert first.strip() == "✔ Exported. Score with it:"
+        assert "--disease NAME --relation indication" in command
+
+
 async def test_log_and_smoothing_change_the_focused_chart_alone(make_app: AppMaker) -> None:
     app = make_app("running")
     async with app.run_test(size=NORMAL) as pilot:
@@ -195,6 +227,53 @@ async def test_zoom_pan_and_reset(make_app: AppMaker) -> None:
         assert losses.zoom is None
         assert losses.spec is not None
         assert (losses.spec.x_low, losses.spec.x_high) == whole
+
+
+async def test_keys_pressed_faster_than_the_screen_is_drawn_all_count(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        losses = chart(app, "losses")
+        # As keys come that lie in the queue together: nothing is drawn in between.
+        app.action_zoom()
+        app.action_zoom()
+        assert losses.zoom is not None
+        low, high = losses.zoom
+        assert high - low == pytest.approx(50)
+        for _ in range(4):
+            app.action_pan_left()
+        assert losses.zoom == pytest.approx((low - 4 * 12.5, high - 4 * 12.5))
+        app.action_inspect()
+        assert losses.cursor is not None
+        assert losses.zoom[0] <= losses.cursor <= losses.zoom[1]
+        await pilot.pause()
+        assert losses.spec is not None
+        assert (losses.spec.x_low, losses.spec.x_high) == losses.zoom
+
+
+async def test_legend_of_the_weights_follows_training(make_app: AppMaker) -> None:
+    app = make_app("running", stop_at=(1, "student", 10))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        before = legend_on_screen(app, "weights")
+        losses = {"original": 0.3, "pseudo_train": 0.3, "pseudo_random": 0.3, "total": 0.3}
+        append(
+            app.directory,
+            ev.Epoch(seed=46, stage="student", epoch=150, epochs=200, losses=losses, lr=1e-3, seconds=0.02),
+        )
+        await settle(pilot)
+        after = legend_on_screen(app, "weights")
+        assert "orig" in before
+        assert "orig" in after
+        assert before != after
+        assert after.strip() == "".join(text for text, _ in chart(app, "weights")._rows[0]).strip()  # type: ignore[index]
+
+
+def legend_on_screen(app: DashboardApp, name: str) -> str:
+    """The first row of a chart as it stands on the screen, whatever the chart would draw."""
+    content = chart(app, name).content_region
+    strip = app.screen._compositor.render_strips()[content.y]
+    return strip.crop(content.x, content.right).text
 
 
 async def test_reading_line_moves_and_says_values(make_app: AppMaker) -> None:
@@ -353,17 +432,42 @@ async def test_saved_chart_is_a_picture_with_its_values(make_app: AppMaker) -> N
         await settle(pilot)
         await pilot.press("x")
         await app.workers.wait_for_complete()
-        folder = app.directory.path / "charts"
-        svg = (folder / "losses.svg").read_text()
+        folder, name = app.directory.path / "charts", "losses-seed-46-student"
+        svg = (folder / f"{name}.svg").read_text()
         assert "<svg" in svg
         assert "pseudo on train" in svg
         assert not any(0x2800 <= ord(sign) < 0x2900 for sign in svg)
-        assert (folder / "losses.png").read_bytes().startswith(b"\x89PNG")
-        assert "losses.svg, .png and .csv" in notes(app).replace("\n", "")
-        rows = list(csv.DictReader((folder / "losses.csv").open()))
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        said = notes(app).replace("\n", "")
+        assert said.startswith("Saved ")
+        assert f"{name}.svg, .png and .csv" in said
+        rows = list(csv.DictReader((folder / f"{name}.csv").open()))
         assert {row["curve"] for row in rows} == {"original", "pseudo on train", "pseudo on random", "total"}
         assert len(rows) == 4 * 120
         assert float(rows[0]["value"]) > 0
+
+
+async def test_saving_is_said_at_once_and_each_view_has_a_file_of_its_own(
+    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    async def save(chart: ChartPanel, path: Path, run: str, dark: bool) -> None:
+        said.append(path.name)
+
+    monkeypatch.setattr("flykd_console.dashboard.picture.save_chart", save)
+    app = make_app("running")
+    monkeypatch.setattr(app, "notify", lambda words, **_: said.append(words))
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("x", "l", "z", "x")
+        app.main.focus_panel("auprc")
+        await pilot.press("m", "x")
+        await app.workers.wait_for_complete()
+    names = ["losses-seed-46-student", "losses-seed-46-student-linear-epochs-60-160", "auprc-teacher"]
+    assert said[1::3] == names
+    assert said[0::3] == [f"Saving {name}…" for name in names]
+    assert all(words.startswith("Saved ") for words in said[2::3])
 
 
 async def test_help_names_every_action(make_app: AppMaker) -> None:
@@ -424,12 +528,22 @@ async def test_outcome_says_what_became_of_the_run(make_app: AppMaker, state: st
     assert app.outcome == outcome
 
 
-async def test_first_interrupt_orders_a_stop_the_second_an_end_at_once_and_the_third_kills(
-    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = make_app("running", pid=4_000_000)
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+class OwnWorker:
+    """A training process that this program has started, as far as the dashboard asks it."""
+
+    def __init__(self) -> None:
+        self.killed = 0
+
+    def poll(self) -> int | None:
+        return -9 if self.killed else None
+
+    def kill(self) -> None:
+        self.killed += 1
+
+
+async def test_first_interrupt_orders_a_stop_the_second_an_end_at_once_and_the_third_kills(make_app: AppMaker) -> None:
+    app, worker = make_app("running"), OwnWorker()
+    app.worker = worker  # type: ignore[assignment]
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         await pilot.press("ctrl+c")
@@ -437,41 +551,36 @@ async def test_first_interrupt_orders_a_stop_the_second_an_end_at_once_and_the_t
         assert not app.directory.order_file("abort").exists()
         await pilot.press("ctrl+c")
         assert app.directory.order_file("abort").exists()
-        assert killed == []
-        monkeypatch.setattr("flykd_console.dashboard.actions.orders._is_trainer", lambda pid: pid == 4_000_000)
-        with app.directory.locked():
-            await pilot.press("ctrl+c")
-        assert killed == [(4_000_000, signal.SIGKILL)]
+        assert worker.killed == 0
+        await pilot.press("ctrl+c")
+        assert worker.killed == 1
         assert app.is_running
 
 
-async def test_a_worker_on_another_machine_is_never_signalled(
-    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = make_app("running", pid=4_000_000)
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
-    async with app.run_test(size=NORMAL) as pilot:
-        await settle(pilot)
-        await pilot.press("ctrl+c", "ctrl+c", "ctrl+c")
-        assert killed == []
-        assert "does not run on this machine" in notes(app)
-
-
 @pytest.mark.parametrize("host", ["", "elsewhere"])
-async def test_a_process_that_only_shares_a_trainers_number_is_never_signalled(
-    host: str, make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_interrupt_only_leaves_a_run_that_somebody_else_trains(make_app: AppMaker, host: str) -> None:
     app = make_app("running", pid=os.getppid())
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         assert app.state.started is not None
         app.state.started = msgspec.structs.replace(app.state.started, host=host)
-        with app.directory.locked():  # as a disk that shows the locks of others would have it
-            await pilot.press("ctrl+c", "ctrl+c", "ctrl+c")
-        assert killed == []
+        with app.directory.locked():
+            await pilot.press("ctrl+c")
+    assert app.outcome is DashboardOutcome.DETACHED
+    assert not list((app.directory.path / "control").iterdir())
+
+
+async def test_toast_of_an_ordered_stop_goes_when_the_run_has_stopped(make_app: AppMaker) -> None:
+    app = make_app("running")
+    app.worker = OwnWorker()  # type: ignore[assignment]
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+c")
+        assert "A stop with a checkpoint is ordered" in notes(app)
+        append(app.directory, ev.RunFinished(outcome="stopped", seconds=12.0))
+        await settle(pilot)
+        assert app.phase is Phase.STOPPED
+        assert "is ordered" not in notes(app)
 
 
 async def test_row_under_the_cursor_brings_out_its_curve(make_app: AppMaker) -> None:
@@ -536,10 +645,10 @@ async def test_reading_line_is_the_same_epoch_on_every_chart(make_app: AppMaker)
         await pilot.pause()
         epoch = chart(app, "losses").cursor
         assert epoch is not None
-        for name in ("weights", "auprc"):
+        for name, head in (("weights", f"{epoch:.0f}:"), ("auprc", f"{epoch:.0f}, eval 100:")):
             assert chart(app, name).cursor == epoch
             legend = "".join(text for text, _ in chart(app, name).rows(90, 20, True)[0])
-            assert legend.startswith(f"{epoch:.0f}:")
+            assert legend.startswith(head)
         await pilot.press("escape")
         await pilot.pause()
         assert [chart(app, name).cursor for name in ("losses", "weights", "auprc")] == [None, None, None]
@@ -593,6 +702,23 @@ async def test_outliers_are_cut_off_said_and_shown_on_demand(make_app: AppMaker)
         assert "× 2 not finite" in text
         await pilot.press("y")
         assert "above" not in "".join(part for row in losses.rows(90, 20, True) for part, _ in row)
+
+
+@pytest.mark.parametrize("size", [(100, 30), (120, 36), (200, 60)])
+async def test_no_title_is_cut_off_however_a_chart_is_looked_at(make_app: AppMaker, size: tuple[int, int]) -> None:
+    app = make_app("running")
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("a", "b")
+        for panel in app.main.query(ChartPanel):
+            if panel.display:
+                app.main.focus_panel(panel.id or "")
+                await pilot.press("l", "z", "f")
+        await settle(pilot)
+        screen = [strip.text for strip in app.screen._compositor.render_strips()]
+        tops = [screen[panel.region.y] for panel in app.main.query(ChartPanel) if panel.display]
+        assert not any("…" in top for top in tops)
+        assert all("zoom" in top for top in tops)
 
 
 async def test_rates_take_the_place_of_weights_and_give_it_back(make_app: AppMaker) -> None:

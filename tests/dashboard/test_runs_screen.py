@@ -307,14 +307,68 @@ async def test_batch_is_not_followed_away_from_a_run_opened_to_be_read(
         assert app.directory.name == "first"
 
 
+async def test_batch_is_not_followed_from_a_run_laid_over_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = batch(tmp_path)
+    other = write_run(tmp_path / "runs", LogSpec(name="other", state="finished", epochs=40, seeds=(45,)), "other")
+    app = app_on(first, alive=True)
+    app.overlaid = [first, other]
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        app.poll()
+        append(first, ev.RunFinished(outcome="finished", seconds=3.0))
+        begin(second, tmp_path)
+        await settle(pilot)
+        app.poll()
+        assert app.directory.name == "first"
+        assert not app._notifications
+        await press(pilot, "escape", "escape")
+        assert app.screen is app.main
+        assert app.directory.name == "first"
+
+
+async def test_q_leaves_the_program_where_it_began_with_runs_over_each_other(app: DashboardApp) -> None:
+    app.overlaid = [app.directory, RunDirectory(app.directory.path.parent / "gamma")]
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.pause()
+        await rest(pilot)
+        assert isinstance(app.screen, OverlayScreen)
+        await pilot.press("q")
+        await pilot.pause()
+        assert app._exit
+
+
+async def test_a_finished_run_is_never_taken_for_one_seen_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = batch(tmp_path)
+    append(first, ev.RunFinished(outcome="finished", seconds=3.0))
+    begin(second, tmp_path)
+    app = app_on(first, alive=False)
+    async with app.run_test(size=NORMAL):
+        # The first frame is drawn before the log is read.
+        app.poll()
+        app.poll()
+        assert app.directory.name == "first"
+        assert not app.saw_training
+
+
 async def test_run_whose_turn_has_not_come_is_waiting_and_not_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _, second = batch(tmp_path)
+    first, second = batch(tmp_path)
     app = app_on(second, alive=False)
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         assert app.phase is Phase.WAITING
         assert "waiting" in str(app.main.query_one("#header").render())
-        assert not app.main.query_one("#banner").display
+        assert "Nobody trains this batch now: first has died." in str(app.main.query_one("#banner").render())
+        assert "flykd-console run --resume first" in str(app.main.query_one("#banner").render())
+        assert "ETA" not in str(app.main.query_one("#progress").render())
+        with first.locked():
+            app.draw()
+            assert "Its turn comes after first." in str(app.main.query_one("#banner").render())

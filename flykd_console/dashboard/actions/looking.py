@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import work
 
 from flykd_console.dashboard.following import FollowingApp
+from flykd_console.dashboard.health import near
 from flykd_console.dashboard.state import MODELS
 
 
@@ -89,12 +90,21 @@ class ChartActions(FollowingApp):
         if chart is None:
             self.notify("Focus a chart first (tab)", timeout=3)
             return
-        from flykd_console.dashboard.picture import save_chart
+        from flykd_console.dashboard.picture import chart_path, save_chart
 
+        if chart.empty:
+            self.notify("There is nothing to save yet")
+            return
+        path = chart_path(chart, self.directory)
+        before = path.with_name(f"{path.name}.svg").exists()
+        saving = f"Saving {path.name}…"
+        self.notify(saving, timeout=60, markup=False)
         try:
-            path = await save_chart(chart, self.directory, self.current_theme.dark)
+            await save_chart(chart, path, self.directory.name, self.current_theme.dark)
         except OSError as error:
             self.notify(f"The chart could not be saved: {error.strerror}", severity="error", markup=False)
             return
-        said = f"{path}.svg, .png and .csv" if path is not None else "There is nothing to save yet"
-        self.notify(said, markup=False)
+        finally:
+            self.take_back(saving)
+        again = ", in place of the one saved before" if before else ""
+        self.notify(f"Saved {near(path)}.svg, .png and .csv{again}", markup=False)

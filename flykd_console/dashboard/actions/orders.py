@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-from pathlib import Path
-
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.source import ReplaySource
 from flykd_console.dashboard.state import StageState
 from flykd_console.dashboard.wording import grouped
 from flykd_console.runs.more_epochs import MOST_EPOCHS, MoreEpochs, can_be_extended, order_more_epochs
+
+_WHY_NOT = {
+    Phase.FAILED: "the run has failed", Phase.DIED: "the run has died", Phase.WAITING: "the run waits for its turn",
+    Phase.UNREADABLE: "the run cannot be read",
+}  # fmt: skip
 
 
 class OrderActions(FollowingApp):
@@ -23,7 +23,9 @@ class OrderActions(FollowingApp):
         self._draw_bars()
         if self.phase.obeys:
             return True
-        why = "this is a replay" if self.phase is Phase.REPLAY else f"the run is {self.phase.value}"
+        why = (
+            "this is a replay" if self.source.replaying else _WHY_NOT.get(self.phase, f"the run is {self.phase.value}")
+        )
         self.notify(f"Nothing to {what}: {why}", severity="warning", timeout=4)
         return False
 
@@ -126,7 +128,8 @@ class OrderActions(FollowingApp):
             self.notify(f"The order could not be given: {error.strerror}", severity="error")
             return
         self.draw()
-        self.notify(f"{grouped(order.epochs)} more epochs ordered", timeout=2)
+        then = "; done when training goes on" if self.phase is Phase.PAUSED else ""
+        self.notify(f"{grouped(order.epochs)} more epochs ordered{then}", timeout=2)
 
     def action_checkpoint(self) -> None:
         if self._can_order("save") and self._order("checkpoint"):
@@ -143,45 +146,19 @@ class OrderActions(FollowingApp):
     export_command: list[str] | None = None
 
     def action_interrupt(self) -> None:
-        """First: stop with a checkpoint. Again: at once. Then: kill what is deaf. Where nobody trains: leave."""
-        if not self.phase.obeys:
+        """Leave what somebody else trains; of our own worker: stop with a checkpoint, at once, kill what is deaf."""
+        if not self.phase.obeys or self.worker is None:
             self.exit()
             return
         self.interrupts += 1
         if self.interrupts == 1:
             if self._order("stop"):
-                self.notify("A stop with a checkpoint is ordered. Ctrl-C again: stop at once.", severity="warning")
+                said = "A stop with a checkpoint is ordered. Ctrl-C again: stop at once."
+                self.say_until_it_ends(said, severity="warning")
         elif self.interrupts == 2:
             if self._order("abort"):
-                self.notify("A stop at once is ordered. Ctrl-C again kills the trainer.", severity="warning")
-        elif self._kill():
+                said = "A stop at once is ordered. Ctrl-C again kills the trainer."
+                self.say_until_it_ends(said, severity="warning")
+        elif self.worker.poll() is None:
+            self.worker.kill()
             self.notify("The trainer was killed (SIGKILL)", severity="warning")
-        else:
-            self.notify("The trainer does not run on this machine: it can only be asked to stop", severity="warning")
-
-    def _kill(self) -> bool:
-        """SIGKILL to the trainer, if it is known to be alive on this machine."""
-        if self.worker is not None:
-            if self.worker.poll() is None:
-                self.worker.kill()
-                return True
-            return False
-        started = self.state.started
-        # A shared disk may show another machine's lock, and its process number is somebody else's here.
-        if started is None or started.host not in ("", socket.gethostname()) or not self.directory.is_running():
-            return False
-        if not _is_trainer(started.pid):
-            return False
-        try:
-            os.kill(started.pid, signal.SIGKILL)
-        except OSError:
-            return False
-        return True
-
-
-def _is_trainer(pid: int) -> bool:
-    """Whether a process number belongs to a trainer; containers on one machine have numbers of their own."""
-    try:
-        return pid > 1 and b"flykd_console.training.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False

@@ -7,13 +7,17 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from flykd_console.dashboard.following import FollowingApp
-from flykd_console.dashboard.health import OrderClock, Phase
+from flykd_console.dashboard.health import OrderClock, Phase, Turn
 from flykd_console.dashboard.progress import SteadyProgress
 from flykd_console.dashboard.source import LiveSource
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.widgets.chart import ChartPanel
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.queue import batch_of, has_begun, read_queue
+from flykd_console.runs.status import in_training, status_of
+
+_LEFT_OFF = {"stopped": "been stopped", "died": "died"}
 
 
 class RunActions(FollowingApp):
@@ -21,15 +25,18 @@ class RunActions(FollowingApp):
 
     overlaid: Sequence[RunDirectory] = ()
     """Runs to lay over each other as soon as the program is up."""
+    opened_alone = True
+    """The user asked for the shown run itself, not to have it laid over others."""
     saw_training = False
-    """The shown run was in training while this program looked: only then is a batch followed."""
+    """The shown run was opened alone, and in training while this program looked: only then is a batch followed."""
     _process: subprocess.Popen[bytes] | None = None
     _trained_here: Set[Path] = frozenset()
 
     def on_mount(self) -> None:
-        super().on_mount()
+        # Textual calls each class's own handler: with a call of the one above everything there would be done twice.
         self._process = self.worker
         self._trained_here = {run.path for run in batch_of(self.directory)}
+        self.opened_alone = not self.overlaid
         if self.overlaid:
             self.call_after_refresh(self._open_overlay)
 
@@ -37,7 +44,7 @@ class RunActions(FollowingApp):
         self.action_runs()
         from flykd_console.dashboard.screens.overlay import OverlayScreen
 
-        self.push_screen(OverlayScreen(self.overlaid, follow=self._poll_seconds is not None))
+        self.push_screen(OverlayScreen(self.overlaid, follow=self._poll_seconds is not None, first=True))
 
     def action_runs(self) -> None:
         from flykd_console.dashboard.screens.runs import RunsScreen
@@ -47,7 +54,10 @@ class RunActions(FollowingApp):
         self.push_screen(screen, self._run_chosen)
 
     def _run_chosen(self, chosen: RunDirectory | None) -> None:
-        if chosen is not None and chosen.path != self.directory.path:
+        if chosen is None:
+            return
+        self.opened_alone = True
+        if chosen.path != self.directory.path:
             self.saw_training = False
             self.show_run(chosen)
 
@@ -76,7 +86,8 @@ class RunActions(FollowingApp):
 
     def poll(self) -> None:
         super().poll()
-        self.saw_training = self.saw_training or (self.phase.obeys and not self._loading)
+        watched = self.opened_alone and self.phase.obeys and not self._loading
+        self.saw_training = self.saw_training or watched
         self.move_on()
 
     def move_on(self) -> None:
@@ -95,6 +106,17 @@ class RunActions(FollowingApp):
         """`2/13` for the second run of a batch of thirteen; empty without a batch."""
         queue = read_queue(self.directory)
         return f"{queue.position + 1}/{len(queue.runs)}" if queue is not None and len(queue.runs) > 1 else ""
+
+    def turn(self) -> Turn | None:
+        queue = read_queue(self.directory)
+        if queue is None:
+            return None
+        batch = batch_of(self.directory)
+        training = next((run.name for run in batch if in_training(run)), "")
+        before = set(queue.runs[: queue.position])
+        left = [(run.name, state_of(run)) for run in batch if not training and run.name in before]
+        broken_off = next(((name, _LEFT_OFF[state]) for name, state in left if state in _LEFT_OFF), ("", ""))
+        return Turn(training, *broken_off)
 
     def settled_phase(self, phase: Phase) -> Phase:
         """A run of a batch whose turn has not come is waiting: nobody trains it, and nothing is wrong."""
@@ -117,3 +139,11 @@ class RunActions(FollowingApp):
             self.notify("There is no student yet: it can be explored once its seed is done", timeout=4)
             return
         self.push_screen(ExploreScreen(self.directory, seeds))
+
+
+def state_of(run: RunDirectory) -> str:
+    """A run's state, or `unreadable`."""
+    try:
+        return status_of(run).state
+    except (NewerSchemaError, OSError):
+        return "unreadable"

@@ -66,7 +66,7 @@ class OverlayChart(ChartPanel):
         remarks += [f"smooth {self.smoothing:g}"] if self.smoothing else []
         remarks += ["± std"] if self.band else []
         remarks += ["zoomed"] if self.zoom else []
-        return f"{self.title} [not bold]· {' · '.join(remarks)}[/]"
+        return self.fitted_title(remarks)
 
 
 class OverlayScreen(FullScreen[None]):
@@ -75,6 +75,7 @@ class OverlayScreen(FullScreen[None]):
     Args:
         runs: At least one.
         follow: Go on reading what running ones write.
+        first: The program was started for it, so that leaving it by `q` leaves the program.
     """
 
     ACTIONS = OVERLAY_ACTIONS
@@ -84,8 +85,9 @@ class OverlayScreen(FullScreen[None]):
     class Advanced(Message):
         """More of the logs was read."""
 
-    def __init__(self, runs: Sequence[RunDirectory], follow: bool = True) -> None:
+    def __init__(self, runs: Sequence[RunDirectory], follow: bool = True, first: bool = False) -> None:
         super().__init__()
+        self._first = first
         directories = list(runs)
         self.overlay = Overlay([OverlaidRun(d, n) for d, n in zip(directories, labels_of(directories), strict=True)])
         self._follow = follow
@@ -202,6 +204,12 @@ class OverlayScreen(FullScreen[None]):
     def on_descendant_focus(self) -> None:
         self.table.show_cursor = self.table.has_focus
         self.show_runs()
+
+    def action_leave(self) -> None:
+        if self._first:
+            self.app.exit()
+        else:
+            self.dismiss()
 
     def action_next(self) -> None:
         self.focus_next()

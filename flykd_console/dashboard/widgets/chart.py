@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 _ZOOM = 0.5
 _PAN = 0.25
 _SMOOTHINGS = (0.0, 0.9, 0.98)
+# Corners, lines and spaces on both sides of a title.
+_FRAME = 6
+_SHORT_TITLES = {"LEARNING RATE": "RATE", "VALIDATION AUPRC BY SEED": "AUPRC BY SEED", "VALIDATION AUPRC": "AUPRC"}
+_SHORT_REMARKS = (
+    ("smooth 0", "sm "), ("mean ± std", "± std"), ("mean over seeds", "mean"), ("zoomed", "zoom"), ("seed ", ""),
+    ("'s schedule", "'s"),
+)  # fmt: skip
+
+
+def _short_remark(remark: str) -> str:
+    for long, short in _SHORT_REMARKS:
+        remark = remark.replace(long, short)
+    return remark
 
 
 @lru_cache(maxsize=512)
@@ -63,6 +76,7 @@ class ChartPanel(Widget, can_focus=True):
         super().__init__(id=name, classes="panel")
         self.recipe, self.title = recipe, title
         self.log_y, self.smoothing = log_y, smoothing
+        self._usual = (log_y, smoothing)
         self.model: str | None = None
         self.band = False
         self.zoom: tuple[float, float] | None = None
@@ -90,8 +104,8 @@ class ChartPanel(Widget, can_focus=True):
         before, self._rows = self._rows, self.rows(*self._drawn_for)
         changed = [y for y, (old, new) in enumerate(zip(before, self._rows, strict=True)) if old != new]
         if changed:
-            top, left = self.gutter.top, self.gutter.left
-            self.refresh(Region(left, top + changed[0], self.size.width, changed[-1] - changed[0] + 1))
+            # Counted from the content's corner: a row too low leaves the legend as it was.
+            self.refresh(Region(0, changed[0], self.size.width, changed[-1] - changed[0] + 1))
 
     def redraw(self) -> None:
         """Draw again: the state or the view has changed."""
@@ -100,9 +114,28 @@ class ChartPanel(Widget, can_focus=True):
             self.border_title = self._title()
         self.refresh()
 
+    def on_resize(self) -> None:
+        if self._state is not None:
+            self.border_title = self._title()
+
     def _title(self) -> str:
-        remarks = self._remarks()
-        return self.title + (f" [not bold]· {' · '.join(remarks)}[/]" if remarks else "")
+        return self.fitted_title(self._remarks())
+
+    def fitted_title(self, remarks: list[str]) -> str:
+        """The frame's title with its remarks, in shorter words where the frame cuts long ones off."""
+        width = self.outer_size.width
+        room = width - _FRAME if width else 1_000
+        short = [_short_remark(remark) for remark in remarks]
+        short_title = _SHORT_TITLES.get(self.title, self.title)
+        # The curve that is brought out is seen in the chart.
+        least = [word for word in short if word != self.curve]
+        forms = [(self.title, remarks), (self.title, short), (short_title, short), (short_title, least)]
+        for title, words in forms:
+            if len(" · ".join((title, *words))) <= room:
+                return title + (f" [not bold]· {' · '.join(words)}[/]" if words else "")
+        while len(" ".join((short_title, *least))) > room and least:
+            least = least[1:]
+        return short_title + (f" [not bold]{' '.join(least)}[/]" if least else "")
 
     @property
     def plain_title(self) -> str:
@@ -197,17 +230,17 @@ class ChartPanel(Widget, can_focus=True):
 
     def zoom_by(self, factor: float, centre: float | None = None) -> None:
         """Show `factor` of the x range around a place: the reading line, else the newest point."""
-        if self.spec is None or not self.spec.curves:
+        whole = self._whole()
+        if whole is None:
             return
-        low, high = self.spec.x_low, self.spec.x_high
-        full_low, full_high = self._full()
+        low, high = self.zoom or (whole.x_low, whole.x_high)
         if centre is None:
-            centre = self.cursor if self.cursor is not None else self._newest(low, high)
-        width = min(max((high - low) * factor, 4.0), full_high - full_low)
+            centre = self.cursor if self.cursor is not None else _newest(whole, low, high)
+        width = min(max((high - low) * factor, 4.0), whole.x_high - whole.x_low)
         # The place keeps where it is on the screen.
         share = (centre - low) / ((high - low) or 1.0)
-        start = min(max(centre - share * width, full_low), full_high - width)
-        self.zoom = None if width >= full_high - full_low else (start, start + width)
+        start = min(max(centre - share * width, whole.x_low), whole.x_high - width)
+        self.zoom = None if width >= whole.x_high - whole.x_low else (start, start + width)
         self.redraw()
 
     def reset(self) -> None:
@@ -220,26 +253,27 @@ class ChartPanel(Widget, can_focus=True):
 
     def move(self, direction: int) -> None:
         """Move the reading line, or pan where the chart is zoomed."""
-        if self.spec is None:
+        whole = self._whole()
+        if whole is None:
             return
-        low, high = self.spec.x_low, self.spec.x_high
+        low, high = self.zoom or (whole.x_low, whole.x_high)
         if self.cursor is not None:
             step = max(1.0, (high - low) / max(1, 2 * self.size.width))
             self.cursor, self.pinned = min(high, max(low, self.cursor + direction * step)), True
             self.post_message(self.Read(self, self.cursor))
         elif self.zoom is not None:
-            full_low, full_high = self._full()
             shift = direction * _PAN * (high - low)
-            shift = max(full_low - low, min(shift, full_high - high))
+            shift = max(whole.x_low - low, min(shift, whole.x_high - high))
             self.zoom = (low + shift, high + shift)
         self.redraw()
 
     def toggle_cursor(self) -> None:
         """Reading line on at the newest point, or off."""
-        if self.spec is None or not self.spec.curves:
+        whole = self._whole()
+        if whole is None:
             return
         self.pinned = self.cursor is None
-        self.cursor = self._newest(self.spec.x_low, self.spec.x_high) if self.pinned else None
+        self.cursor = _newest(whole, *(self.zoom or (whole.x_low, whole.x_high))) if self.pinned else None
         self.post_message(self.Read(self, self.cursor))
         self.redraw()
 
@@ -248,19 +282,41 @@ class ChartPanel(Widget, can_focus=True):
         self.cursor, self.pinned = epoch, epoch is not None
         self.redraw()
 
-    def _full(self) -> tuple[float, float]:
+    @property
+    def empty(self) -> bool:
+        """There is no curve to be seen or saved."""
+        return self._whole() is None
+
+    @property
+    def subject(self) -> list[str]:
+        """What the chart is about, and how its view differs from the usual one: words for a file's name."""
+        words = [self.id or "chart"]
+        state = self._state
+        if state is not None and self.recipe == "auprc":
+            from flykd_console.dashboard.charts import shown_model
+
+            words.append(shown_model(state, self.view))
+        elif state is not None and self.recipe == "weights":
+            found = state.schedule()
+            words += [f"seed-{found[0]}"] if found is not None else []
+        elif state is not None and state.stage is not None:
+            words += [f"seed-{state.stage.seed}", state.stage.stage]
+        log_y, smoothing = self._usual
+        words += [] if self.log_y == log_y else ["log"] if self.log_y else ["linear"]
+        words += [] if self.smoothing == smoothing else [f"smooth-{self.smoothing:g}"]
+        words += [] if self.clip else ["outliers"]
+        words += ["mean"] if self.band else []
+        words += [self.curve.replace(" ", "-")] if self.curve is not None else []
+        return [*words, *([f"epochs-{self.zoom[0]:.0f}-{self.zoom[1]:.0f}"] if self.zoom is not None else [])]
+
+    def _whole(self) -> ChartSpec | None:
+        """The chart without zoom, made anew: what was drawn last may be older than the last key. None where empty."""
         from dataclasses import replace
 
         if self._state is None:
-            return 0.0, 1.0
+            return None
         spec = self.make(self._state, replace(self.view, zoom=None), look(self.app.current_theme.dark))
-        return spec.x_low, spec.x_high
-
-    def _newest(self, low: float, high: float) -> float:
-        assert self.spec is not None
-        ends = [float(c.x[-1]) for c in self.spec.curves if len(c.x)]
-        at = self.spec.now if self.spec.now is not None else max(ends, default=high)
-        return min(high, max(low, at))
+        return spec if any(len(curve.x) for curve in spec.curves) else None
 
     def _at(self, column: int) -> float | None:
         """The x value below a column of the content, None outside the plot."""
@@ -300,3 +356,10 @@ class ChartPanel(Widget, can_focus=True):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
         self.zoom_by(1 / _ZOOM, self.cursor)
+
+
+def _newest(spec: ChartSpec, low: float, high: float) -> float:
+    """Where training is, or the newest point, within a range."""
+    ends = [float(curve.x[-1]) for curve in spec.curves if len(curve.x)]
+    at = spec.now if spec.now is not None else max(ends, default=high)
+    return min(high, max(low, at))
