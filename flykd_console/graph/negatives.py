@@ -51,6 +51,34 @@ def evaluation_pairs(
     return [_of_relation(graph, split, part, target, seed, filter_true) for target in split.targets]
 
 
+def true_negatives(graph: KnowledgeGraph, target: EdgeType, pairs: EvaluationPairs) -> tuple[int, int]:
+    """How many stored negatives are true pairs of their relation somewhere in the graph, and of how many."""
+    false = pairs.labels == 0
+    keys = pairs.heads[false] * graph.count(target.tail) + pairs.tails[false]
+    heads, tails = graph.edges[target]
+    return int(np.isin(keys, heads * graph.count(target.tail) + tails).sum()), len(keys)
+
+
+def has_negatives(graph: KnowledgeGraph, split: EdgeSplit, target: EdgeType) -> bool:
+    """Whether some test negative of a relation could be a pair that is not true; also where nothing is tested."""
+    heads, tails = split.test[target]
+    if len(heads) == 0 or target in split.negatives.get("test", {}):
+        return True
+    replace_head = split.replaced == "head"
+    kept, candidates = (tails, _candidates(split, "test", target)) if replace_head else (heads, np.unique(tails))
+    known_kept, known = graph.edges[target][::-1] if replace_head else graph.edges[target]
+    among = np.isin(known, candidates)
+    pairs = np.unique(np.stack([known_kept[among], known[among]]), axis=1)
+    partners = np.bincount(pairs[0], minlength=int(kept.max()) + 1)
+    return bool((partners[np.unique(kept)] < len(candidates)).any())
+
+
+def _candidates(split: EdgeSplit, part: str, target: EdgeType) -> NDArray[np.int64]:
+    """What takes the place of the replaced end: heads that the relation trains on, or the part's own tails."""
+    replace_head = part == "test" and split.replaced == "head"
+    return np.unique(split.train[target][0] if replace_head else split.part(part)[target][1])
+
+
 def _of_relation(
     graph: KnowledgeGraph, split: EdgeSplit, part: str, target: EdgeType, seed: int, filter_true: bool
 ) -> EvaluationPairs:
@@ -61,7 +89,7 @@ def _of_relation(
     if len(heads) == 0:
         return _together(target, (heads, tails), (heads, tails))
     replace_head = part == "test" and split.replaced == "head"
-    candidates = np.unique(split.train[target][0] if replace_head else tails)
+    candidates = _candidates(split, part, target)
     rng = numpy_rng(seed, f"negatives/{part}/{target.relation}")
     drawn = rng.choice(candidates, size=len(heads))
     width = graph.count(target.tail)

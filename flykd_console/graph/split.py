@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from flykd_console.errors import UserError
+from flykd_console.graph.negatives import has_negatives
 from flykd_console.graph.split_diseases import cut_area, cut_diseases
 from flykd_console.graph.split_files import read_split
-from flykd_console.graph.split_random import Edges, Membership, cut_at_random, cut_by_tail, grouped
+from flykd_console.graph.split_random import Edges, Membership, counted, cut_at_random, cut_by_tail, grouped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 
 PARTS = ("train", "validation", "test")
+
+# A negative that keeps its head takes another tail of the test; among fewer than this it is often a true pair again.
+FEW_TAILS = 10
 
 
 @dataclass(frozen=True)
@@ -111,14 +115,22 @@ def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: profil
     train, validation, test = (
         {e: _chosen(pairs, membership[e] == number) for e, pairs in edges.items()} for number in range(len(PARTS))
     )
+    few = settings.kind == "disease_area" and _fewest_tails(targets, test) < FEW_TAILS
+    notes = [note] if note else []
+    if few:
+        head, tail = targets[0].head, targets[0].tail
+        notes.append(
+            f"test negatives keep the {tail} and take another {head}, since a relation is tested on fewer than "
+            f"{FEW_TAILS} nodes of type {tail!r}"
+        )
     split = EdgeSplit(
         targets,
         train,
         validation,
         test,
         kind=settings.kind,
-        replaced="head" if settings.kind == "disease" else "tail",
-        notes=(note,) if note else (),
+        replaced="head" if few or settings.kind == "disease" else "tail",
+        notes=tuple(notes),
     )
     _check_parts(graph, split, seed)
     return split
@@ -128,6 +140,7 @@ def _check_parts(graph: KnowledgeGraph, split: EdgeSplit, seed: int) -> None:
     """Refuse a split that cannot be trained or measured.
 
     Where the parts are given or follow from chosen tails, a target may lack edges in a part if another one has some.
+    A relation whose test negatives would all be true pairs scores 50 % whatever the model, and is refused.
     """
     chosen = split.kind in ("disease", "disease_area", "files")
     for name in PARTS:
@@ -144,6 +157,20 @@ def _check_parts(graph: KnowledgeGraph, split: EdgeSplit, seed: int) -> None:
                 if split.kind == "files"
                 else "Take a larger graph, other split.fractions, another split.kind or other graph.targets.",
             )
+    blind = next((target for target in split.targets if not has_negatives(graph, split, target)), None)
+    if blind is not None:
+        tails = len(np.unique(split.test[blind][1]))
+        raise UserError(
+            f"{blind.relation} cannot be tested: every pair that a test negative could be is a true one, so that any "
+            f"model would score 50 % (its test has {counted(tails, 'node')} of type {blind.tail!r})",
+            "split",
+            "Test more nodes, or take another split.kind or other graph.targets.",
+        )
+
+
+def _fewest_tails(targets: list[EdgeType], test: Edges) -> int:
+    """Of the relations that are tested, the fewest tails that one is tested on."""
+    return min((len(np.unique(test[target][1])) for target in targets if len(test[target][1])), default=0)
 
 
 def _distinct(heads: NDArray[np.int64], tails: NDArray[np.int64]) -> Pairs:

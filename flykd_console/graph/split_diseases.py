@@ -15,7 +15,7 @@ import polars as pl
 from flykd_console.errors import UserError
 from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.ontology import ontology_area
-from flykd_console.graph.split_random import Edges, Membership, hold_out, joins, tails_of
+from flykd_console.graph.split_random import Edges, Membership, counted, hold_out, joins, tails_of
 from flykd_console.seeding import numpy_rng
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def cut_area(
         edge_type: hold_out(tested[edge_type], share, edge_type, targets, seed, settings.validation_seed)
         for edge_type in edges
     }
-    return membership, f"{note}; {labelled} of them have pairs to test"
+    return membership, f"{note}; {labelled} of them {'has' if labelled == 1 else 'have'} pairs to test"
 
 
 def _check_labelled(edges: Edges, targets: list[EdgeType], chosen: NDArray[np.bool_], where: str) -> int:
@@ -148,7 +148,7 @@ def _area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.
     path = Path(area).expanduser()
     if not (area.lower().endswith((".csv", ".tsv")) or "/" in area):
         rows, root = ontology_area(graph, node_type, area)
-        return rows, f"area {area}: {root!r} and its descendants in the ontology, {len(rows)} nodes"
+        return rows, f"area {area}: {root!r} and its descendants in the ontology, {counted(len(rows), 'node')}"
     texts = _listed(path)
     found, unknown = NodeLookup(graph.nodes[node_type]).find_all(texts)
     if not found:
@@ -158,7 +158,8 @@ def _area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.
             "Ids or names must be those of the graph.",
         )
     missing = f" ({len(unknown)} match none, first {unknown[0]!r})" if unknown else ""
-    return np.array(found, dtype=np.int64), f"area {path.stem}: {len(texts)} rows match {len(found)} nodes{missing}"
+    rows_match = f"{counted(len(texts), 'row')} {'matches' if len(texts) == 1 else 'match'}"
+    return np.array(found, dtype=np.int64), f"area of {path.name}: {rows_match} {counted(len(found), 'node')}{missing}"
 
 
 def _listed(path: Path) -> list[str]:

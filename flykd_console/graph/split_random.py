@@ -34,6 +34,11 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{grouped(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def tails_of(edge_type: EdgeType, pairs: Pairs, tail_type: str) -> NDArray[np.int64]:
     """The end of each edge that has the targets' tail type, int64 [n]; the other one has not."""
     return pairs[1] if edge_type.tail == tail_type else pairs[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from pydantic import ValidationError
 from flykd_console import profile
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
-from flykd_console.graph.negatives import evaluation_pairs
+from flykd_console.graph.negatives import evaluation_pairs, has_negatives, true_negatives
 from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.ontology import ontology_area
-from flykd_console.graph.split import PARTS, EdgeSplit, split_graph
+from flykd_console.graph.split import PARTS, EdgeSplit, _check_parts, split_graph
 from flykd_console.graph.table import read_table
 from tests.support.graph_files import HEADER, both_ways, write_rows
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
@@ -73,7 +74,7 @@ def test_the_diseases_of_an_area_have_no_drug_edge_outside_the_test(tmp_path: Pa
         assert set(split.test[edge_type][side].tolist()) <= area
         for part in ("train", "validation"):
             assert not set(split.part(part)[edge_type][side].tolist()) & area
-    assert split.notes == (f"area area: 8 rows match 8 nodes; {len(area)} of them have pairs to test",)
+    assert split.notes[0] == f"area of area.csv: 8 rows match 8 nodes; {len(area)} of them have pairs to test"
 
 
 def test_an_area_also_tests_random_edges_of_its_neighbourhood_up_to_the_fraction(tmp_path: Path) -> None:
@@ -98,6 +99,34 @@ def test_an_area_also_tests_random_edges_of_its_neighbourhood_up_to_the_fraction
             assert {(edge_type.head, int(head)), (edge_type.tail, int(tail))} <= near
     share = len(split.validation[INDICATION][0]) / (len(graph.edges[INDICATION][0]) - len(split.test[INDICATION][0]))
     assert share == pytest.approx(0.15 / 0.85, abs=0.01)
+
+
+def test_an_area_of_few_diseases_has_other_drugs_as_negatives(tmp_path: Path) -> None:
+    graph = small_graph()
+    for count, replaced in ((1, "head"), (8, "head"), (40, "tail")):
+        path, _ = area_file(tmp_path, count)
+        split = split_of(graph, kind="disease_area", area=str(path))
+        assert split.replaced == replaced, count
+        assert any(note.startswith("test negatives keep the disease") for note in split.notes) == (replaced == "head")
+    path, _ = area_file(tmp_path, 1)
+    split = split_of(graph, kind="disease_area", area=str(path))
+    assert split.notes[0] == "area of area.csv: 1 row matches 1 node; 1 of them has pairs to test"
+    for target, pairs in zip(TARGETS, evaluation_pairs(graph, split, "test", 45, filter_true=True), strict=True):
+        assert true_negatives(graph, target, pairs) == (0, pairs.positives)
+
+
+def test_a_relation_whose_test_negatives_are_all_true_pairs_is_refused() -> None:
+    graph = small_graph()
+    tails = np.unique(graph.edges[INDICATION][1])
+    one = {INDICATION: tuple(np.array([at]) for at in (0, tails[0]))}
+    split = split_of(graph, kind="random")
+    lonely = dataclasses.replace(split, test={**split.test, **one})
+    everything = KnowledgeGraph(graph.nodes, {**graph.edges, INDICATION: one[INDICATION]}, "small")
+    assert not has_negatives(everything, lonely, INDICATION)
+    assert has_negatives(everything, dataclasses.replace(lonely, replaced="head"), INDICATION)
+    assert has_negatives(graph, split, INDICATION)
+    with pytest.raises(UserError, match="indication cannot be tested: every pair that a test negative could be"):
+        _check_parts(everything, lonely, 45)
 
 
 def test_parallel_relations_of_one_pair_are_drawn_apart(tmp_path: Path) -> None:
@@ -194,8 +223,8 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_rows_of_a_list_that_match_nothing_are_counted_in_the_note(tmp_path: Path) -> None:
     path, _ = area_file(tmp_path)
     path.write_text(path.read_text() + "8,gone,disease\n9,lost,disease\n")
-    (note,) = split_of(small_graph(), kind="disease_area", area=str(path)).notes
-    assert note.startswith("area area: 10 rows match 8 nodes (2 match none, first 'gone')")
+    note = split_of(small_graph(), kind="disease_area", area=str(path)).notes[0]
+    assert note.startswith("area of area.csv: 10 rows match 8 nodes (2 match none, first 'gone')")
 
 
 def test_unknown_diseases_are_counted_and_the_first_is_named() -> None:
