@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#0a0001", "#0a0002", "#0a0003", "#0a0004"
 SERIES = tuple(f"#0b00{i:02x}" for i in range(8))
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {c: f"c{i}" for i, c in enumerate(SERIES)}
+COLUMNS = 3  # of small panels
 _WIDTH = 9.0  # inches; the page scales it
 
 STYLE: dict[Any, Any] = {
@@ -51,7 +52,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def panels(count: int, columns: int = 3, height: float = 2.5) -> tuple[Figure, list[Axes]]:
+def panels(count: int, columns: int = COLUMNS, height: float = 2.5) -> tuple[Figure, list[Axes]]:
     """A figure of small panels in rows, sharing both axes; call it inside `rc_context(STYLE)`."""
     columns = min(columns, max(count, 1))
     rows = -(-count // columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from flykd_console.dashboard.wording import THIN, loss_words, signed
 from flykd_console.report.curves import Curves, Floats, thinned
 from flykd_console.report.drawing import (
+    COLUMNS,
     GRID,
     INK,
     MUTED,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SOURCES = {"original": SERIES[0], "pseudo_train": SERIES[1], "pseudo_random": SERIES[2], "total": INK}
+STRUCTURE = ("lsp", "hidden", "anchor_rank", "anchor_distribution")
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _RECALL = np.linspace(0.0, 1.0, 101)
 
 
@@ -151,9 +155,17 @@ def weights(contenders: Sequence[Contender], curves: Mapping[str, Curves], name:
 
 
 def losses(
-    contenders: Sequence[Contender], curves: Mapping[str, Curves], seeds: Sequence[int], name: str
+    contenders: Sequence[Contender],
+    curves: Mapping[str, Curves],
+    seeds: Sequence[int],
+    name: str,
+    structure: bool = False,
 ) -> str | None:
-    """Training losses of each student, mean over the seeds with the range between them, on a logarithmic axis."""
+    """Training losses of each student, mean over the seeds with the range between them, on a logarithmic axis.
+
+    Args:
+        structure: The structure losses alone, which may be a thousandth of the others; False: the others.
+    """
     found = []
     for one in contenders:
         if one.model != "student":
@@ -161,7 +173,8 @@ def losses(
         stages = [curves[one.runs[0].name].get((seed, one.model)) for seed in seeds]
         known = [stage for stage in stages if stage and stage.losses]
         names = list(dict.fromkeys(loss for stage in known for loss in stage.losses))
-        if known:
+        names = [loss for loss in names if (loss in STRUCTURE) == structure]
+        if names:
             found.append((one, {n: [thinned(s.losses[n]) for s in known if s.losses.get(n)] for n in names}))
     if not found:
         return None
@@ -174,12 +187,11 @@ def losses(
                 panel.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
                 panel.plot(x, values.mean(axis=0), color=colour, linewidth=1.2 if loss == "total" else 1.7)
             panel.set_yscale("log")
-            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-            panel.yaxis.set_minor_formatter(FuncFormatter(lambda y, _: f"{y:g}" if f"{y:e}"[0] in "23457" else ""))
-            panel.tick_params(axis="y", which="minor", labelcolor=MUTED, length=0)
             panel.set_title(one.label)
+        _decades(axes)
         _epochs(axes)
-        return svg(figure, f"{name}-losses", "Training losses over the epochs")
+        kind = "structure" if structure else "training"
+        return svg(figure, f"{name}-{kind}-losses", f"{kind.capitalize()} losses over the epochs")
 
 
 def source_names(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> list[tuple[str, str]]:
@@ -278,15 +290,34 @@ def css(colour: str) -> str:
 
 
 def _source(name: str) -> str:
-    others = ("lsp", "hidden", "anchor_rank", "anchor_distribution")
-    return _SOURCES.get(name) or SERIES[3 + (others.index(name) if name in others else 4)]
+    return _SOURCES.get(name) or SERIES[3 + (STRUCTURE.index(name) if name in STRUCTURE else 4)]
 
 
 def _epochs(axes: Sequence[Axes]) -> None:
-    for panel in axes:
+    for place, panel in enumerate(axes):
         panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}".replace(",", THIN)))
-        panel.set_xlabel("epoch")
+        if place >= len(axes) - COLUMNS:  # the last of each column, as `panels` numbers them
+            panel.set_xlabel("epoch")
+
+
+def _decades(axes: Sequence[Axes]) -> None:
+    """A handful of ticks on a logarithmic axis that all panels share: powers of ten, or 1, 2, 5 where these are few."""
+    low, high = axes[0].get_ylim()
+    narrow = math.log10(high / low) < 2.5
+    for panel in axes:
+        panel.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=7))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: log_tick(y)))
+        panel.yaxis.set_minor_locator(NullLocator())
+
+
+def log_tick(value: float) -> str:
+    """0.2, 0.05, 10⁻⁴, 2·10⁻³: at most two decimals."""
+    if 0.01 <= value < 10_000:
+        return f"{value:g}"
+    factor, exponent = f"{value:.0e}".split("e")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+    return power if factor == "1" else f"{factor}·{power}"
 
 
 def _together(lines: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

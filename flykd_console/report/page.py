@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from flykd_console import __version__
-from flykd_console.dashboard.wording import grouped
+from flykd_console.dashboard.wording import grouped, loss_words
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.grids import (
@@ -159,15 +159,28 @@ def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[Loaded
     sources = [(words, colour, False) for words, colour in figures.source_names(contenders, curves)]
     validation = "Thin: a seed. Bold: the mean over the seeds, with one standard deviation to each side."
     losses = "Mean over the seeds, with the range between them; the total is weighted. Logarithmic axis."
+    structure = "Mean over the seeds, with the range between them, before their weights. Logarithmic axis."
+    of_structure = [loss_words(loss) for loss in figures.STRUCTURE]
     found = [
         ("Validation while training", figures.validation(contenders, curves, block.seeds, name), validation, []),
         (
             "Weights of the losses",
             figures.weights(contenders, curves, name),
             _CURRICULUM,
-            [entry for entry in sources if entry[0] != "total"],
+            [entry for entry in sources if entry[0] not in ("total", *of_structure)],
         ),
-        ("Losses of the students", figures.losses(contenders, curves, block.seeds, name), losses, sources),
+        (
+            "Losses of the students",
+            figures.losses(contenders, curves, block.seeds, name),
+            losses,
+            [entry for entry in sources if entry[0] not in of_structure],
+        ),
+        (
+            "Structure losses of the students",
+            figures.losses(contenders, curves, block.seeds, name, structure=True),
+            structure,
+            [entry for entry in sources if entry[0] in of_structure],
+        ),
     ]
     return [Picture(title, svg, caption, legend) for title, svg, caption, legend in found if svg]
 
