@@ -153,8 +153,16 @@ class Finetune(Section):
     lr: float = Field(5e-4, gt=0.0)
     plateau: Plateau = Plateau()
     validate_every: int = Field(20, ge=1)
-    select: Literal["last", "best"] = Field("last", description="which epoch's weights stay; best by validation AUPRC")
-    patience: int = Field(0, ge=0, description="validations without a better AUPRC that end a stage; 0: never")
+    select: Literal["last", "best"] = Field(
+        "last",
+        description="which epoch's weights stay; best by validation AUPRC, a student's from the curriculum's last "
+        "break point on",
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        description="validations without a better AUPRC that end a stage, a student's counted like select's; 0: never",
+    )
 
 
 class RandomGraph(Section):
@@ -226,7 +234,7 @@ class Anchor(Section):
 
     rank_weight: float = Field(0.0, ge=0.0)
     distribution_weight: float = Field(0.0, ge=0.0)
-    anchors: int = Field(512, ge=1, description="anchor heads drawn per relation and epoch")
+    anchors: int = Field(512, ge=1, description="anchor heads drawn per relation and epoch, at most as many as it has")
     contexts: int = Field(64, ge=2, description="tails drawn around each anchor")
     margin: float = Field(0.1, ge=0.0)
     temperature: float = Field(1.0, gt=0.0)
@@ -254,6 +262,14 @@ class Distill(Section):
         if len(set(sources)) != len(sources):
             raise ValueError("a label source is named twice")
         return sources
+
+    @property
+    def settled(self) -> float:
+        """Fraction of the epochs from which on the curriculum's weights stay as they are at the end."""
+        breaks = sorted({0.0} | {f for source in self.sources for f, _ in getattr(self.curriculum, source)})
+        final = [self.curriculum.weight(source, 1.0) for source in self.sources]
+        moving = [f for f in breaks if [self.curriculum.weight(source, f) for source in self.sources] != final]
+        return next((f for f in breaks if not moving or f > moving[-1]), 1.0)
 
 
 class Engine(Section):
@@ -313,6 +329,22 @@ class Profile(Section):
             if len(set(pairs)) != len(pairs):
                 raise ValueError("distill.hidden.layers names a pair twice")
             self._layers_exist("distill.hidden.layers", [t for t, _ in pairs], [s for _, s in pairs])
+        return self
+
+    @model_validator(mode="after")
+    def _settings_can_act(self) -> Profile:
+        graphs, finetune = self.distill.random_graph, self.finetune
+        if graphs.sampler == "exact" and graphs.refresh_every != RandomGraph.model_fields["refresh_every"].default:
+            raise ValueError(
+                f"distill.random_graph.refresh_every = {graphs.refresh_every} does not apply: sampler = 'exact' draws "
+                "no graphs (leave it at 1)"
+            )
+        longest = max(finetune.epochs, self.distill.epochs)
+        if finetune.patience * finetune.validate_every >= longest:
+            raise ValueError(
+                f"finetune.patience = {finetune.patience} can never end a stage: with a validation every "
+                f"{finetune.validate_every} epochs it waits {finetune.patience * finetune.validate_every} of {longest}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -56,7 +56,9 @@ def _read(file: Path, chain: list[str], open_files: list[Path], done: set[Path],
     """Append a file's layers, parents first; `chain` names the files from the first to this, `open_files` are they."""
     identity = file.resolve()
     if identity in open_files:
-        raise UserError("extends itself", " → ".join(chain), "Take one of the `extends` out.")
+        circle = len(open_files) - open_files.index(identity)
+        title = "extends itself" if circle == 1 else f"{circle} profiles extend each other in a circle"
+        raise UserError(title, " → ".join(chain), "Take one of the `extends` out.")
     if identity in done:
         return
     done.add(identity)

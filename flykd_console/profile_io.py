@@ -194,10 +194,13 @@ def parse_set(text: str) -> Override:
     return Override(key, parsed["value"], origin)
 
 
-def dump_profile(profile: Profile) -> str:
+def dump_profile(profile: Profile, unset: bool = False) -> str:
     """The profile as TOML with every default written out; reading it gives an equal profile.
 
     A curriculum is written for the label sources that there are.
+
+    Args:
+        unset: Name the keys without a value, too, as comments of their tables.
     """
     data = profile.model_dump(exclude_none=True)
     for source in set(SOURCES) - set(profile.distill.sources):
@@ -206,7 +209,23 @@ def dump_profile(profile: Profile) -> str:
     # One line per array. Text is written on one line, so a newline next to a bracket or comma is always the array's.
     text = re.sub(r"\[\n\s+", "[", text)
     text = re.sub(r",\n\s*\]", "]", text)
-    return re.sub(r",\n\s+", ", ", text)
+    text = re.sub(r",\n\s+", ", ", text)
+    for table, keys in _unset(profile).items() if unset else ():
+        comments = "".join(f"# {key}: not set\n" for key in keys)
+        text = text.replace(f"[{table}]\n", f"[{table}]\n{comments}", 1)
+    return text
+
+
+def _unset(section: BaseModel, prefix: str = "") -> dict[str, list[str]]:
+    """By table the keys that have no value."""
+    found: dict[str, list[str]] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if value is None:
+            found.setdefault(prefix.rstrip("."), []).append(name)
+        elif isinstance(value, BaseModel):
+            found |= _unset(value, f"{prefix}{name}.")
+    return found
 
 
 def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> Iterator[str]:

@@ -129,7 +129,12 @@ class AnchorMatching:
         self, space: PairSpace, soft: SoftLabels, settings: profile.Anchor, generator: torch.Generator
     ) -> None:
         self._space, self._soft, self._settings = space, soft, settings
-        self._draws = [AnchorDraws(pairs, settings, generator) for pairs in space.relations]
+        # More anchors than heads would only repeat them.
+        counts = [min(settings.anchors, len(pairs.heads)) for pairs in space.relations]
+        self._draws = [
+            AnchorDraws(pairs, settings.model_copy(update={"anchors": count}), generator)
+            for pairs, count in zip(space.relations, counts, strict=True)
+        ]
 
     def __call__(self, encoded: Encoded) -> dict[str, Tensor]:
         """The losses whose weight is above 0, `anchor_rank` and `anchor_distribution`; differentiable."""

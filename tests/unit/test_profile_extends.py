@@ -81,7 +81,9 @@ def test_a_circle_is_refused_with_the_chain(tmp_path: Path, monkeypatch: pytest.
         tmp_path, a='extends = "sub/../b.toml"\n', b='extends = ["c.toml"]\n', c='extends = "a.toml"\n', sub="",
         self='extends = "self.toml"\n',
     )  # fmt: skip
-    assert refused("a.toml") == ("a.toml → b.toml → c.toml → a.toml: extends itself. Take one of the `extends` out.")
+    assert refused("a.toml") == (
+        "a.toml → b.toml → c.toml → a.toml: 3 profiles extend each other in a circle. Take one of the `extends` out."
+    )
     assert refused("self.toml").startswith("self.toml → self.toml: extends itself")
 
 
