@@ -256,7 +256,7 @@ async def test_legend_of_the_weights_follows_training(make_app: AppMaker) -> Non
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         before = legend_on_screen(app, "weights")
-        losses = {"original": 0.3, "pseudo_train": 0.3, "pseudo_random": 0.3, "total": 0.3}
+        losses: dict[str, float | None] = {"original": 0.3, "pseudo_train": 0.3, "pseudo_random": 0.3, "total": 0.3}
         append(
             app.directory,
             ev.Epoch(seed=46, stage="student", epoch=150, epochs=200, losses=losses, lr=1e-3, seconds=0.02),
