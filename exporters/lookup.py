@@ -12,6 +12,9 @@ from itertools import islice
 
 from flykd_console.errors import UserError
 
+_SHORTEST_WORD = 4
+_WORDS_ALIKE = 0.55
+
 
 def normal_form(text: str) -> str:
     """Text as names are compared: Unicode NFKC, case folded, inner white space as single blanks."""
@@ -82,7 +85,7 @@ class NodeIndex:
         raise UserError(f"there is no {self.node_type} {stripped!r}", hint=hint)
 
     def near(self, text: str, limit: int = 5) -> list[str]:
-        """Names like `text`, best first: those that begin with it, those that hold it, those spelt alike."""
+        """Names like `text`, best first: those that begin with it, hold it, are spelt alike, or hold a word that is."""
         key = normal_form(text)
         if not key:
             return []
@@ -95,7 +98,31 @@ class NodeIndex:
             alike = [name for name in self._by_name if abs(len(name) - len(key)) <= max(3, len(key) // 2)]
             matches = difflib.get_close_matches(key, alike[:100_000], n=limit, cutoff=0.6)
             found.update(dict.fromkeys(self._by_name[name][0] for name in matches))
+        if len(found) < limit:
+            found.update(dict.fromkeys(self._with_words_like(key, limit)))
         return [self.names[row] for row in islice(found, limit)]
+
+    def _with_words_like(self, key: str, limit: int) -> list[int]:
+        """Rows of names that hold a word spelt like one of the key's; names of few words first."""
+        rows: list[int] = []
+        for word in sorted(set(key.split()), key=len, reverse=True):
+            if len(word) < _SHORTEST_WORD:
+                continue
+            alike = [known for known in self._words if abs(len(known) - len(word)) <= max(2, len(word) // 3)]
+            for match in difflib.get_close_matches(word, alike[:100_000], n=limit, cutoff=_WORDS_ALIKE):
+                names = sorted(self._words[match], key=lambda name: (len(name), name))
+                rows += [self._by_name[name][0] for name in names[:limit]]
+        return rows
+
+    @cached_property
+    def _words(self) -> dict[str, list[str]]:
+        """The names that hold a word, by word."""
+        names: dict[str, list[str]] = defaultdict(list)
+        for name in self._by_name:
+            for word in dict.fromkeys(name.replace(",", " ").split()):
+                if len(word) >= _SHORTEST_WORD:
+                    names[word].append(name)
+        return names
 
     def _starting_with(self, key: str) -> list[int]:
         names = self._sorted_names

@@ -105,7 +105,7 @@ def check_signatures(candidate: Candidate) -> str:
         if session is not None:
             same_signature("inputs", inputs, session.get_inputs())
             same_signature("outputs", outputs, session.get_outputs())
-    return "inputs and outputs of scoring_head.onnx and ranking_head.onnx, number of pairs free"
+    return "scoring_head.onnx and ranking_head.onnx have their inputs and outputs; they take any number of pairs"
 
 
 def check_metadata(candidate: Candidate) -> str:

@@ -86,7 +86,8 @@ def _say_what_is_left(console: Console, states: Sequence[tuple[RunDirectory, Run
         console.print(f"  stop it   [bold]flykd-console runs stop {current}[/bold]")
         return
     if stopped:
-        after = f", then with the {len(waiting)} that wait" if waiting else ""
+        those = "the one that waits" if len(waiting) == 1 else f"the {len(waiting)} that wait"
+        after = f", then with {those}" if waiting else ""
         how = "with a checkpoint" if saved else "at once; its last checkpoint stays"
         console.print(f"\n{stopped[-1]} is stopped, {how}. Go on with it{after}:")
     elif waiting and not broken_off:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import textwrap
 import time
 from collections.abc import Callable
 from typing import Literal, TextIO
@@ -156,6 +158,8 @@ class _Narrator:
                 self._line("", f"{graph.source}: {amount}; {name or event.device}; ready after {span(seconds)}")
             case StageStarted(parameters=parameters, epochs=epochs, first_epoch=first):
                 self._last_epoch = self._test = None
+                if first >= epochs > 0:  # nothing is left to train; what it was reused from comes next
+                    return
                 steps = f"{grouped(epochs)} {'steps' if event.stage.startswith('pretrain') else 'epochs'}"
                 again = f", from {first} on" if first else ""
                 width = model_width(event.dim, event.layers, event.layer_kind)
@@ -179,8 +183,7 @@ class _Narrator:
             case ExportFinished(bundle=bundle):
                 self._line("", f"exported to {bundle}")
             case RunFinished(outcome=outcome, seconds=seconds):
-                lost = "" if event.saved else ", without a checkpoint"
-                self._line("", f"{outcome} after {span(seconds)}{lost}")
+                self._line("", f"{outcome} after {span(seconds)}{'' if event.saved else self._kept()}")
             case RunFailed(error=error) if self._tell_failure:
                 self._line("", f"failed: {error}")
             case _:
@@ -222,8 +225,24 @@ class _Narrator:
         self._line(self._place(event), done)
         self._last_line = event.t
 
+    def _kept(self) -> str:
+        """What is left of the stage that a run was in when it was ended at once."""
+        stage = self._state.stage
+        if stage is None or stage.over:
+            return ""
+        epoch = stage.checkpoint_epoch
+        return f", the checkpoint of epoch {grouped(epoch)} is kept" if epoch else ", without a checkpoint"
+
     def _line(self, place: str, text: str) -> None:
         line = _CONTROL_CHARACTERS.sub(" ", place + text)
+        width = shutil.get_terminal_size().columns if self._stream.isatty() else 0
+        if 0 < width < len(line):
+            # A terminal would break it in the middle of a word.
+            line = "\n".join(
+                textwrap.wrap(
+                    line, max(20, width), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+                )
+            )
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         try:
             line.encode(encoding)

@@ -38,6 +38,7 @@ def listing() -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160  # a pipe has no width; nothing is cut off for it
+        console.begin_capture()
     width = max(len(name) for name in shipped_profiles())
     for group in sorted(groups):
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
@@ -48,14 +49,16 @@ def listing() -> None:
         if group:
             console.print(f"\n{_GROUPS.get(group, group)}")
         console.print(table)
+    if not console.is_terminal:
+        typer.echo("\n".join(line.rstrip() for line in console.end_capture().splitlines()))
 
 
 @app.command()
 def show(profile: _Profile, settings: _Settings = None) -> None:
-    """Print a profile resolved: every key with its value, defaults written out."""
+    """Print a profile resolved: every key with its value, defaults written out, keys without a value as comments."""
     from flykd_console.profile_io import dump_profile, load_profile
 
-    typer.echo(dump_profile(load_profile(profile, settings or [])), nl=False)
+    typer.echo(dump_profile(load_profile(profile, settings or []), unset=True), nl=False)
 
 
 @app.command()
@@ -96,6 +99,14 @@ def check(profile: _Profile, settings: _Settings = None) -> None:
         f"{model_width(teacher.dim, teacher.layers, teacher.kind)} and "
         f"{model_shape(student.dim, student.layers, student.kind)}."
     )
+    if _says_nothing(profile) and not settings:
+        typer.echo("It sets no key: every one is at its default, which is the paper's.", err=True)
+
+
+def _says_nothing(profile: str) -> bool:
+    from flykd_console.profile_files import read_layers
+
+    return not any(layer.data for layer in read_layers(profile))
 
 
 def _first_comment(path: Path) -> str:

@@ -10,12 +10,19 @@ import typer
 
 def command(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Names, their beginnings, or paths.", show_default=False)
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Names, their beginnings, or paths; default: the newest finished run.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.html", help="Default: report.html in the run, or here for several.", show_default=False
+            metavar="FILE.html",
+            help="Default: report.html in the run's folder; for several, in the folder of runs.",
+            show_default=False,
         ),
     ] = None,
     against: Annotated[
@@ -36,8 +43,10 @@ def command(
     from flykd_console.cli.compare import check_writable, compared, write_whole
     from flykd_console.runs.directory import find_run
 
+    first = find_run(runs[0]) if runs else find_run(None, finished=True)
+    runs = runs or [str(first.path)]
     if out is None:
-        out = find_run(runs[0]).path / "report.html" if len(runs) == 1 else Path("report.html")
+        out = (first.path if len(runs) == 1 else first.path.parent) / "report.html"
     check_writable(out)
     comparison, loaded, restriction = compared(runs, against, only, anyway, resamples)
     from flykd_console.report.page import page

@@ -38,7 +38,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
         return
     from flykd_console.runs.directory import list_runs, runs_root
 
-    facts = [_facts(directory) for directory in list_runs()]
+    facts = [_facts(directory) for directory in _in_order_of_training(list_runs())]
     if json:
         _print_json(facts)
         return
@@ -122,6 +122,7 @@ def rm(
 def _facts(directory: RunDirectory) -> dict[str, Any]:
     """One run as plain data: what `--json` prints and the table shows. AUPRC is a fraction, gain is in points."""
     from flykd_console.runs.events import NewerSchemaError
+    from flykd_console.runs.overview import seeds_done
     from flykd_console.runs.results import read_results
     from flykd_console.runs.status import status_of
 
@@ -136,6 +137,7 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
         "method": started.method if started else None,
         "graph": started.graph.source if started else None,
         "seeds": started.seeds if started else [],
+        "seeds_done": len(started.seeds) if started and status.state == "finished" else 0,
         "seed": status.seed,
         "stage": status.stage,
         "epoch": status.epoch,
@@ -146,9 +148,12 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
         "error": status.error or None,
     }
     try:
-        summary = read_results(directory.results).summary.get("student") if directory.results.is_file() else None
+        results = read_results(directory.results) if directory.results.is_file() else None
     except UserError as error:
         return {**facts, "error": str(error)}
+    if results is not None:
+        facts["seeds_done"] = max(facts["seeds_done"], seeds_done(results))
+    summary = results.summary.get("student") if results is not None else None
     gain = summary.gain_points if summary else None
     score = summary.macro_auprc if summary else None
     return {
@@ -175,19 +180,18 @@ def _table(runs: list[dict[str, Any]], wide: bool) -> Table:
     if wide:
         table.add_column("method", no_wrap=True)
         table.add_column("graph", no_wrap=True)
-    for heading in ("seed", "done", "AUPRC", "gain", "age", *(["size"] if wide else [])):
+    for heading in ("seeds", "done", "AUPRC", "gain", "age", *(["size"] if wide else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in runs:
         seeds = run.get("seeds") or []
-        position = seeds.index(run["seed"]) + 1 if run.get("seed") in seeds else 0
         state = run["state"]
         cells = [run["name"], f"[{_COLOURS[state]}]{state}[/]" if state in _COLOURS else state]
         if wide:
             graph = run.get("graph") or ""
             cells += [run.get("method") or "", PurePath(graph).name]
         cells += [
-            f"{position}/{len(seeds)}" if seeds else "",
-            f"{100 * run.get('progress', 0):.0f} %",
+            f"{run.get('seeds_done', 0)}/{len(seeds)}" if seeds else "",
+            _share_done(run),
             per_cent(run.get("student_auprc")),
             signed(run.get("gain_points")),
             age(time.time() - run["updated"]) if run.get("updated") else "",
@@ -214,11 +218,33 @@ def _details(run: dict[str, Any]) -> Table:
         table.add_row("seeds", ", ".join(map(str, run["seeds"])))
     if run.get("stage"):
         place = f"seed {run['seed']}, {run['stage']}, epoch {run['epoch']} of {run['epochs']}"
-        table.add_row("progress", f"{100 * run['progress']:.0f} %  ({place})")
+        table.add_row("progress", f"{_share_done(run)}  ({place})")
     if run.get("updated"):
         table.add_row("last word", f"{age(time.time() - run['updated'])} ago")
     table.add_row("folder", f"{run['path']}  ({size(run['bytes'])})")
     return table
+
+
+def _share_done(run: dict[str, Any]) -> str:
+    """Only what is finished is done to 100 %."""
+    share = 100 * run.get("progress", 0)
+    return f"{share if run['state'] == 'finished' else min(share, 99):.0f} %"
+
+
+def _in_order_of_training(runs: list[RunDirectory]) -> list[RunDirectory]:
+    """Newest first, but those that wait in a batch as they will be trained, at the place of the first of them."""
+    from flykd_console.runs.queue import has_begun, read_queue
+
+    queues = {run.name: queue for run in runs if not has_begun(run) and (queue := read_queue(run)) is not None}
+    waiting: dict[tuple[str, ...], list[RunDirectory]] = {}
+    for run in runs:
+        if run.name in queues:
+            waiting.setdefault(tuple(queues[run.name].runs), []).append(run)
+    found: list[RunDirectory] = []
+    for run in runs:
+        batch = waiting.pop(tuple(queues[run.name].runs), []) if run.name in queues else [run]
+        found += sorted(batch, key=lambda one: queues[one.name].position) if run.name in queues else batch
+    return found
 
 
 def _bytes_in(directory: RunDirectory) -> int:

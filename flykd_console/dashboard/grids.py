@@ -9,6 +9,8 @@ from flykd_console.dashboard.wording import DASH, grouped, per_cent, short_relat
 from flykd_console.runs.comparison.figures import Block, Comparison, Gain, Interval, Row
 from flykd_console.runs.results import Spread
 
+RANKING_WORDS = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
+
 _SEEDS_A_TABLE = 5
 _NAMED_IN_A_CELL = 5
 
@@ -179,7 +181,7 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
         if metrics:
             yield Grid(
                 title=f"Ranking per tail, per cent: {relation}",
-                headings=["model", *(metric.replace("_", " ") for metric in metrics)],
+                headings=["model", *(RANKING_WORDS.get(metric, metric) for metric in metrics)],
                 rows=[
                     [row.label, *(spread_words(row.ranking[relation].get(metric), 100) for metric in metrics)]
                     for row in rows
@@ -190,11 +192,12 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
 
 def runs_grid(block: Block) -> Grid:
     """Which run is which, the paper's row that its settings repeat, and settings in which the runs differ."""
+    differ = any(run.differs for run in block.runs)
     return Grid(
         title="Runs",
-        headings=["run", "method", "the paper's row", *(["trained with"] if block.runs[0].differs else [])],
+        headings=["run", "method", "the paper's row", *(["trained with"] if differ else [])],
         rows=[
-            [run.name, run.label, run.paper_row or "none", *([_settings(run.differs)] if run.differs else [])]
+            [run.name, run.label, run.paper_row or "none", *([_settings(run.differs)] if differ else [])]
             for run in block.runs
         ],
     )

@@ -233,5 +233,5 @@ def find_run(run: str | None, root: Path | None = None, finished: bool = False) 
     runs = [r for r in list_runs(root) if not finished or _is_finished(r)]
     if not runs:
         what = "finished run" if finished else "run"
-        raise UserError(f"there is no {what} yet", str(root), "Train one: flykd-console run flykd")
+        raise UserError(f"there is no {what} in {root}/ yet", hint="Train one: flykd-console run flykd")
     return runs[0]

@@ -82,13 +82,15 @@ def overview_of(directory: RunDirectory) -> RunOverview:
         return RunOverview(directory, "unreadable", error=error.strerror or str(error), batch=batch)
     about = status.started
     planned = _planned(directory.profile) if about is None else _Planned()
+    seeds = len(about.seeds) if about else planned.seeds
     found = RunOverview(
         directory,
         status.state,
         method=about.method if about else planned.method,
         graph=Path(about.graph.source if about else planned.graph).name,
         device=about.device if about else planned.device,
-        seeds=len(about.seeds) if about else planned.seeds,
+        seeds=seeds,
+        seeds_done=seeds if status.state == "finished" else 0,
         seed=status.seed,
         stage=status.stage,
         progress=status.progress,
@@ -160,8 +162,18 @@ def _planned(path: Path) -> _Planned:
         return _Planned()
 
 
+def seeds_done(results: Results) -> int:
+    """How many seeds have a tested student, or a baseline where no student is trained."""
+    model = _last_model(results)
+    return sum(model in models for models in results.seeds.values())
+
+
+def _last_model(results: Results) -> str:
+    return "student" if any("student" in models for models in results.seeds.values()) else "baseline"
+
+
 def _with_results(found: RunOverview, results: Results) -> RunOverview:
-    model = "student" if any("student" in models for models in results.seeds.values()) else "baseline"
+    model = _last_model(results)
     scores = [models[model].test.macro_auprc for models in results.seeds.values() if model in models]
     measured = [score for score in scores if score is not None and math.isfinite(score)]
     summary = results.summary.get(model)
@@ -171,7 +183,7 @@ def _with_results(found: RunOverview, results: Results) -> RunOverview:
         found,
         method=found.method or results.method,
         seeds=found.seeds or len(results.seeds),
-        seeds_done=len(scores),
+        seeds_done=max(found.seeds_done, len(scores)),
         best=max(measured, default=None),
         mean=mean.mean if mean is not None else None,
         std=mean.std if mean is not None else None,

@@ -15,6 +15,7 @@ from flykd_console.runs.events import (
     Control,
     Epoch,
     Evaluation,
+    ExportFinished,
     NewerSchemaError,
     PlannedStage,
     RunFailed,
@@ -49,7 +50,8 @@ class RunStatus:
         stage: Its stage.
         epoch: Finished epochs of that stage, of `epochs`.
         progress: Share of the planned epochs that is done, 0 to 1.
-        updated: Time of the last record (Unix seconds); that of the profile where nothing is logged.
+        updated: Time of the last record of training (Unix seconds), whatever was exported since; that of the profile
+            where nothing is logged.
         error: What the run failed of; `traceback` is empty where that is a mistake of the user's.
         saved: False for a run that was stopped at once, without a checkpoint.
     """
@@ -95,7 +97,8 @@ def status_of(directory: RunDirectory) -> RunStatus:
     saved = True
     position: StageStarted | Epoch | StageFinished | None = None
     for event in _backwards(directory.events):
-        updated = updated or event.t
+        if not isinstance(event, ExportFinished):
+            updated = updated or event.t
         if state is None:
             state = _state_said_by(event)
             failure = event if isinstance(event, RunFailed) else None

@@ -145,6 +145,7 @@ def test_runs_are_listed_with_state_progress_and_gain(two_runs: Path, capsys: py
 def test_runs_as_json_hold_fractions_and_paths(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("runs", "--json") == 0
     half, done = json.loads(capsys.readouterr().out)
+    assert (done["seeds_done"], half["seeds_done"]) == (1, 0)
     assert done["student_auprc"] == pytest.approx(0.7993)
     assert done["gain_points"] == pytest.approx(1.29)
     assert (half["state"], half["seed"], half["stage"], half["progress"] < 1) == ("stopped", 46, "student", True)
@@ -213,6 +214,7 @@ def test_profiles_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[st
     lines = {line.split()[0]: line for line in out.splitlines() if line and line.split()[0] in shipped_profiles()}
     assert set(lines) == set(shipped_profiles())
     assert "drawn once" in lines["primekg/flykd-fixed-graph"]
+    assert not any(line.endswith(" ") for line in out.splitlines())
     assert out.index("embedded/lsp-2") < out.index("primekg/baseline") < out.index("primekg/reference/baseline")
 
 

@@ -18,6 +18,12 @@ from flykd_console.runs.log import EventWriter
 from tests.support.event_log import LogSpec, write_run
 
 
+def append(directory: RunDirectory, *events: ev.AnyEvent) -> None:
+    writer = EventWriter(directory.events)
+    writer.write(*events)
+    writer.close()
+
+
 def told(tmp_path: Path, spec: LogSpec) -> tuple[list[str], str]:
     out = io.StringIO()
     outcome = follow_plain(write_run(tmp_path, spec), out)
@@ -89,6 +95,49 @@ def test_losses_that_are_not_finite_are_shown_as_such(tmp_path: Path) -> None:
 def test_reused_stages_name_the_run_they_come_from(tmp_path: Path) -> None:
     lines, _ = told(tmp_path, LogSpec(state="finished", seeds=(45,), epochs=20, reuse=("pretrain-teacher", "teacher")))
     assert any("teacher           reused from flykd-20260919-100000  test AUPRC 80.33" in line for line in lines)
+
+
+def test_a_reused_stage_has_one_line(tmp_path: Path) -> None:
+    directory = write_run(tmp_path, LogSpec(state="starting", seeds=(45,), epochs=20))
+    append(
+        directory,
+        ev.StageStarted(seed=45, stage="teacher", epochs=80, first_epoch=80, dim=130, parameters=1000),
+        ev.StageFinished(seed=45, stage="teacher", epochs=80, seconds=0.0, reused_from="earlier"),
+        ev.RunFinished(outcome="finished", seconds=1.0),
+    )
+    out = io.StringIO()
+    follow_plain(directory, out)
+    teacher = [line for line in out.getvalue().splitlines() if "teacher" in line]
+    assert len(teacher) == 1
+    assert teacher[0].endswith("reused from earlier")
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "said"), [([], "without a checkpoint"), ([10], "the checkpoint of epoch 10 is kept")]
+)
+def test_an_end_at_once_tells_what_is_kept(tmp_path: Path, checkpoints: list[int], said: str) -> None:
+    directory = write_run(tmp_path, LogSpec(state="starting", seeds=(45,), epochs=20))
+    append(
+        directory,
+        ev.StageStarted(seed=45, stage="teacher", epochs=80, first_epoch=0, dim=130, parameters=1000),
+        *(ev.Checkpoint(seed=45, stage="teacher", epoch=epoch, file="teacher.state") for epoch in checkpoints),
+        ev.RunFinished(outcome="stopped", seconds=1.0, saved=False),
+    )
+    out = io.StringIO()
+    assert follow_plain(directory, out) == "stopped"
+    assert out.getvalue().splitlines()[-1] == f"stopped after 1 s, {said}"
+
+
+def test_a_terminal_gets_long_lines_broken_between_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "words " * 30
+    directory = write_run(tmp_path, LogSpec(state="stopped", epochs=40, extra_log=(("info", words.strip()),)))
+    monkeypatch.setenv("COLUMNS", "50")
+    out = io.StringIO()
+    monkeypatch.setattr(out, "isatty", lambda: True, raising=False)
+    follow_plain(directory, out)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 50
+    assert sum(line.count("words") for line in lines) == 30
 
 
 def test_json_gives_the_log_line_for_line(tmp_path: Path) -> None:

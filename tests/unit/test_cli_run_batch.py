@@ -107,7 +107,7 @@ def test_ctrl_c_stops_the_run_in_work_and_leaves_the_rest_waiting(
     assert states(runs) == {"a": "finished", "b": "stopped", "c": "waiting"}
     found = by_name(runs)
     out = capsys.readouterr().out
-    assert "then with the 1 that wait" in out
+    assert "then with the one that waits" in out
     assert f"flykd-console run --resume {found['b'].name}" in out
     assert waiting_after(found["b"]) == [found["c"]]
 

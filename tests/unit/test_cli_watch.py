@@ -41,7 +41,7 @@ def test_without_a_terminal_plain_lines_come_out(runs: Path, capsys: pytest.Capt
 
 def test_without_any_run_it_says_so(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert watch() == 2
-    assert "there is no run yet" in capsys.readouterr().err
+    assert "there is no run in " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org", ""])

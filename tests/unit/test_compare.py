@@ -148,6 +148,27 @@ def test_a_students_own_schedule_and_a_lower_precision_are_differences(runs: Pat
     ]
 
 
+def test_students_trained_for_other_numbers_of_epochs_are_told_and_what_makes_the_method_is_not(runs: Path) -> None:
+    pair = [
+        comparable_run(runs, "flykd-1", "flykd", distill="epochs = 600\n"),
+        comparable_run(runs, "basic-1", "basic-kd", distill="epochs = 80\ntemperature = 2.0\n" + BASIC),
+    ]
+    block = only_block(*pair)
+    assert [run.differs for run in block.runs] == [{"distill.epochs": 600}, {"distill.epochs": 80}]
+    assert "The runs are not trained alike in: distill.epochs." in block.notes
+
+
+def test_how_a_student_would_be_trained_is_no_difference_of_a_run_without_one(runs: Path) -> None:
+    pair = [
+        comparable_run(runs, "none-1", "none", distill="epochs = 0\n"),
+        comparable_run(runs, "flykd-1", "flykd", distill="epochs = 600\n"),
+    ]
+    results = read_results(pair[0].results)
+    seeds = {seed: {m: r for m, r in models.items() if m != "student"} for seed, models in results.seeds.items()}
+    write_results(pair[0], msgspec.structs.replace(results, seeds=seeds))
+    assert [run.differs for run in only_block(*pair).runs] == [{}, {}]
+
+
 def test_epochs_that_were_added_by_hand_are_told(two: list[RunDirectory]) -> None:
     results = read_results(two[1].results)
     seeds = {seed: dict(models) for seed, models in results.seeds.items()}

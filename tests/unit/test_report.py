@@ -174,6 +174,24 @@ def test_a_report_of_one_run_lies_in_it(two: list[RunDirectory], capsys: pytest.
     assert capsys.readouterr().out.startswith(f"Wrote {two[0].path / 'report.html'}")
 
 
+def test_a_report_of_several_runs_lies_beside_them_and_not_in_the_current_folder(
+    two: list[RunDirectory], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report("flykd-1", "plain-1")
+    place = two[0].path.parent / "report.html"
+    assert place.is_file()
+    assert capsys.readouterr().out.startswith(f"Wrote {place} ")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_without_a_name_the_newest_finished_run_is_reported(
+    two: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flykd_console.runs.directory._is_finished", lambda run: run.path == two[0].path)
+    report()
+    assert (two[0].path / "report.html").is_file()
+
+
 def test_a_report_that_fails_leaves_the_old_one(two: list[RunDirectory], tmp_path: Path) -> None:
     (tmp_path / "out.html").write_text("old")
     two[0].test_scores(45).write_bytes(b"no parquet")

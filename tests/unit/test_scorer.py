@@ -149,6 +149,7 @@ def test_nodes_are_found_by_id_name_or_beginning(scorer: Scorer, text: str, row:
     [
         ("astma", r"no disease 'astma'\. Near: asthma"),
         ("aspirin", r"no disease 'aspirin'\. Near: asthma, aspirin-induced\."),
+        ("mnieres", r"no disease 'mnieres'\. Near: Ménière disease"),
         ("asth", r"2 nodes of type disease begin with 'asth'.*asthma; asthma, aspirin-induced"),
         ("twin", r"2 nodes of type disease are called 'twin'. Give the id: T0006; T0007"),
         ("qqqqqqqq", r"no disease 'qqqqqqqq'\. Give its full name or its id"),
@@ -347,7 +348,7 @@ def test_the_module_prints_csv_and_needs_three_libraries(copy: Path) -> None:
 
 def test_the_module_says_what_a_user_can_mend(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     assert scorer_main([str(run.export), "--disease", "astma", "--relation", "indication"]) == 2
-    assert capsys.readouterr().err == "there is no disease 'astma'. Near: asthma.\n"
+    assert capsys.readouterr().err == "there is no disease 'astma'. Near: asthma; asthma, aspirin-induced.\n"
 
 
 def command(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -473,7 +474,7 @@ def test_export_exits_with_1_for_a_failed_check_and_2_for_a_mistake(
     monkeypatch.setenv("FLYKD_RUNS", str(tmp_path))
     code, _, err = command("export", capsys=capsys)
     assert code == 2
-    assert "there is no finished run yet" in err
+    assert "there is no finished run in " in err
     run = make_finished_run(tmp_path, RunSpec(seeds=(45,)))
     results = json.loads(run.results.read_text())
     results["seeds"]["45"]["student"]["test"]["macro_auprc"] = 0.99

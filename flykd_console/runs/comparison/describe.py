@@ -9,12 +9,15 @@ from flykd_console.runs.comparison.figures import PaperFigure, RunFacts, SeedSco
 from flykd_console.runs.comparison.loading import LoadedRun, settings
 from flykd_console.runs.comparison.models import Contender
 from flykd_console.runs.comparison.paper import method_row, model_row, paper
+from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.results import RANKING_METRICS, Spread, spread
+from flykd_console.runs.status import status_of
 
 # How a run is called and carried out, and what the method itself is, is not a difference of training.
-_NOT_TRAINING = ("run.", "engine.", "distill.", "finetune.validate_every")
-# But these are: a lower precision, and the student's own schedule.
-_TRAINING = ("engine.precision", "distill.plateau.")
+# Runs of a block have one graph, whatever it was read from.
+_NOT_TRAINING = ("run.", "engine.", "distill.", "finetune.validate_every", "graph.source", "graph.scale")
+# But these are: a lower precision, how long the student is trained, and its own schedule.
+_TRAINING = ("engine.precision", "distill.epochs", "distill.plateau.")
 _TOLERANCE = 1e-6
 
 
@@ -51,9 +54,15 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
     values = [dict(settings(run.profile)) for run in runs]
     if any(key.startswith("distill.plateau.") for known in values for key in known):
         values = [_with_students_plateau(known) for known in values]
+    # How a student would be trained says nothing about a run without one.
+    values = [
+        known if "student" in run.models else {key: x for key, x in known.items() if not key.startswith("distill.")}
+        for run, known in zip(runs, values, strict=True)
+    ]
     keys = sorted(key for key in set().union(*values) if key.startswith(_TRAINING) or not key.startswith(_NOT_TRAINING))
-    # An older run's file lacks newer keys; what is not written is at its default, and no difference to tell of.
-    keys = [key for key in keys if all(key in v for v in values) and any(v[key] != values[0][key] for v in values)]
+    keys = [key for key in keys if _differs(key, values)]
+    usual = {key: _usual([known[key] for known in values if key in known]) for key in keys}
+    composition = made_with(runs)
     facts = []
     for run, known in zip(runs, values, strict=True):
         student = next((c.label for c in contenders if c.model == "student" and c.runs[0] is run), "no student")
@@ -66,10 +75,54 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
                 method=run.results.method,
                 paper_row=f"{row.name} (Table {row.table})" if row else None,
                 seeds_left_out=sorted(set(run.seeds) - set(seeds)),
-                differs={key: known[key] for key in keys},
+                differs={key: known[key] for key in keys if key in known and known[key] != usual[key]},
+                made_with=composition.get(run.name, {}),
             )
         )
     return facts
+
+
+def _usual(values: Sequence[Any]) -> Any:
+    """The value that all but few of at least three runs share: said of the others alone. None without one."""
+    common = max(values, key=values.count)
+    return common if len(values) > 2 and 3 * values.count(common) > 2 * len(values) else None
+
+
+def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
+    """By run, where several have students of one method's name: what they are made of, as far as that differs.
+
+    What is not written is at its default. A structure loss that has no weight in any of them is left out.
+    """
+    from flykd_console.profile import Profile
+
+    default = {key: x for key, x in settings(Profile().model_dump(mode="json")) if key.startswith("distill.")}
+    found: dict[str, dict[str, Any]] = {}
+    students = [run for run in runs if "student" in run.models]
+    for method in dict.fromkeys(run.results.method for run in students):
+        alike = [run for run in students if run.results.method == method]
+        values = [default | dict(settings(run.profile)) for run in alike]
+        keys = [key for key in default if key.startswith("distill.") and not key.startswith(_TRAINING)]
+        keys = [key for key in keys if any(known[key] != values[0][key] for known in values) and _acts(key, values)]
+        if keys:
+            found |= {run.name: {key: known[key] for key in keys} for run, known in zip(alike, values, strict=True)}
+    return found
+
+
+def _acts(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a setting of the composition says anything: that of a structure loss does where one has a weight."""
+    table = key.rpartition(".")[0]
+    if table not in ("distill.lsp", "distill.hidden", "distill.anchor"):
+        return key not in ("distill.method", "distill.plateau")
+    return any(known[k] for known in values for k in known if k.startswith(table) and k.endswith("weight"))
+
+
+def _differs(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the runs that a setting concerns have more than one value of it.
+
+    An older run's file lacks newer keys; what is not written is at its default, and no difference to tell of.
+    """
+    concerned = [known for known in values if not key.startswith("distill.") or "distill.method" in known]
+    return all(key in known for known in concerned) and any(known[key] != concerned[0][key] for known in concerned)
 
 
 def _with_students_plateau(known: dict[str, Any]) -> dict[str, Any]:
@@ -87,9 +140,7 @@ def notes_of(
         left = sorted(set(run.seeds) - set(seeds))
         if left:
             notes.append(f"{run.name} has also {_seeds(left)}, which another run lacks: left out.")
-        unfinished = sorted(set(map(int, run.results.seeds)) - set(run.seeds))
-        if unfinished:
-            notes.append(f"{run.name}: {_seeds(unfinished)} not finished, left out.")
+        notes += _unfinished(run)
         notes += _added_by_hand(run, seeds)
     if len(seeds) == 1:
         notes.append(f"One seed ({seeds[0]}): no deviation, and nothing is known about other seeds.")
@@ -106,11 +157,38 @@ def notes_of(
                 "look at signs and order, not values."
             )
         notes.append("The paper does not say whether its gains are points or per cent.")
-    differing = sorted({key for facts in describe_runs(runs, [], seeds) for key in facts.differs})
+    facts = describe_runs(runs, [], seeds)
+    notes += [
+        f"{run.name} is made with: {', '.join(f'{key} = {_shown(value)}' for key, value in run.made_with.items())}."
+        for run in facts
+        if run.made_with
+    ]
+    differing = sorted({key for run in facts for key in run.differs})
     if differing:
         notes.append(f"The runs are not trained alike in: {', '.join(differing)}.")
     notes += _disagreements(scores)
     return notes
+
+
+def _unfinished(run: LoadedRun) -> list[str]:
+    """Which of the seeds that the profile asks for are missing, and where a run that is not in training ended."""
+    asked = list(run.profile.get("run", {}).get("seeds") or map(int, run.results.seeds))
+    missing = [seed for seed in asked if seed not in run.seeds]
+    if not missing:
+        return []
+    try:
+        status = status_of(run.directory)
+    except NewerSchemaError:
+        status = None
+    state = ""
+    if status is not None and status.seed in asked and status.state != "finished":
+        state = f"{status.state} in seed {status.seed}, number {asked.index(status.seed) + 1} of {len(asked)}; "
+    return [f"{run.name}: {state}{_seeds(missing)} not finished, left out."]
+
+
+def _shown(value: Any) -> str:
+    """A setting in few words; one without a value is not set."""
+    return "not set" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _added_by_hand(run: LoadedRun, seeds: Sequence[int]) -> list[str]:
