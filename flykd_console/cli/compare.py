@@ -54,6 +54,12 @@ def command(
         raise UserError("one form at a time", "--markdown, --csv, --json")
     if out is not None:
         check_writable(out)
+        if out.suffix.lower() not in (".md", ".csv", ".json") and not (markdown or csv or json):
+            raise UserError(
+                f"unknown form {out.suffix or 'without a suffix'}",
+                f"--out {out}",
+                "Name it .md, .csv or .json; for HTML: flykd-console report RUN --out FILE.html",
+            )
     from flykd_console.report.text import markdown as to_markdown
     from flykd_console.report.text import to_csv, to_json
 

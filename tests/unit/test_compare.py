@@ -20,6 +20,8 @@ from flykd_console.runs.comparison.compare import Restriction, compare
 from flykd_console.runs.comparison.figures import Block, Comparison
 from flykd_console.runs.comparison.loading import load_runs, read_ids
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import RunFinished, StageStarted
+from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import read_results, write_results
 from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore
 from tests.unit.test_cli_app import call
@@ -167,6 +169,45 @@ def test_how_a_student_would_be_trained_is_no_difference_of_a_run_without_one(ru
     seeds = {seed: {m: r for m, r in models.items() if m != "student"} for seed, models in results.seeds.items()}
     write_results(pair[0], msgspec.structs.replace(results, seeds=seeds))
     assert [run.differs for run in only_block(*pair).runs] == [{}, {}]
+
+
+def test_students_of_one_name_are_told_apart_by_what_they_are_made_of(runs: Path) -> None:
+    pair = [
+        comparable_run(runs, "flykd-1", "flykd"),
+        comparable_run(runs, "flykd-2", "flykd", distill="temperature = 2.0\nrandom_graph = { min_logit = 1.5 }\n"),
+    ]
+    block = only_block(*pair)
+    low, temperature = "distill.random_graph.min_logit", "distill.temperature"
+    assert [run.made_with for run in block.runs] == [{temperature: 1.0, low: None}, {temperature: 2.0, low: 1.5}]
+    assert f"flykd-1 is made with: {temperature} = 1.0, {low} = not set." in block.notes
+    assert f"flykd-2 is made with: {temperature} = 2.0, {low} = 1.5." in block.notes
+
+
+def test_what_all_but_one_share_is_told_of_that_one_alone(runs: Path) -> None:
+    usual = [comparable_run(runs, f"flykd-{i}", f"flykd-{i}", distill="epochs = 600\n") for i in range(3)]
+    odd = comparable_run(runs, "odd-1", "odd", distill="epochs = 80\n")
+    assert [run.differs for run in only_block(*usual, odd).runs] == [{}, {}, {}, {"distill.epochs": 80}]
+
+
+def test_seeds_that_a_stopped_run_lacks_are_told(runs: Path) -> None:
+    run = comparable_run(runs, "flykd-1", seeds=(45, 46))
+    text = run.profile.read_text()
+    run.profile.write_text(text.replace("[45, 46]", "[45, 46, 47, 48]"))
+    log = EventWriter(run.events)
+    log.write(StageStarted(seed=47, stage="teacher", epochs=9, dim=12, parameters=1))
+    log.write(RunFinished(outcome="stopped", seconds=1.0))
+    log.close()
+    (note,) = [note for note in only_block(run).notes if "not finished" in note]
+    assert note == "flykd-1: stopped in seed 47, number 3 of 4; seeds 47 and 48 not finished, left out."
+
+
+@pytest.mark.parametrize("name", ["c.html", "c.txt", "c"])
+def test_a_file_of_an_unknown_form_is_refused(
+    two: list[RunDirectory], tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("compare", "flykd-1", "--out", str(tmp_path / name)) == 2
+    assert "Name it .md, .csv or .json; for HTML: flykd-console report" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
 
 
 def test_epochs_that_were_added_by_hand_are_told(two: list[RunDirectory]) -> None:

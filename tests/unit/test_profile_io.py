@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -257,3 +259,44 @@ def test_a_dumped_profile_reads_back_equal(tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.getbasetemp() / "round.toml"
     path.write_text(dump_profile(profile), encoding="utf-8")
     assert load_profile(path) == profile
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[distill.random_graph]\nsampler = 'exact'\nrefresh_every = 5",
+            "refresh_every = 5 does not apply: sampler = 'exact' draws no graphs",
+        ),
+        (
+            "[finetune]\nepochs = 100\npatience = 5\n[distill]\nepochs = 80",
+            "patience = 5 can never end a stage: with a validation every 20 epochs it waits 100 of 100",
+        ),
+    ],
+)
+def test_settings_that_can_never_act_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_profile(path)
+
+
+def test_keys_without_a_value_are_named_as_comments_where_asked_for() -> None:
+    text = dump_profile(Profile(), unset=True)
+    assert "[distill.random_graph]\n# min_logit: not set\n" in text
+    assert "[distill]\n# plateau: not set\n" in text
+    assert tomllib.loads(text) == tomllib.loads(dump_profile(Profile()))
+
+
+@pytest.mark.parametrize(
+    ("curriculum", "settled"),
+    [
+        ({}, 0.6),
+        ({"shape": "stepwise"}, 0.4),
+        ({"shape": "none"}, 0.0),
+        ({"original": [(0.0, 1.0)], "pseudo_train": [(0.5, 1.0)], "pseudo_random": [(0.1, 0.0), (1.0, 1.0)]}, 1.0),
+    ],
+)
+def test_a_curriculum_settles_at_its_last_change(curriculum: dict[str, object], settled: float) -> None:
+    profile = Profile.model_validate({"distill": {"curriculum": curriculum}})
+    assert profile.distill.settled == settled

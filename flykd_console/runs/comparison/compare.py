@@ -115,7 +115,9 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         },
         runs=describe_runs(runs, contenders, seeds),
         rows=rows,
-        notes=_restricted(pairs, only) + notes_of(runs, seeds, scores if only is None else {}),
+        notes=_without_rival(against, rival)
+        + _restricted(pairs, only)
+        + notes_of(runs, seeds, scores if only is None else {}),
     )
 
 
@@ -141,6 +143,13 @@ def pairs_of(
         logits = {one: part[column.name].to_numpy() for one, column in columns.items()}
         found[relation] = RelationScores(labels, part["tail"].to_numpy(), logits)
     return found
+
+
+def _without_rival(against: LoadedRun | None, rival: Contender | None) -> list[str]:
+    """Why a block has no table against the run that was asked for."""
+    if against is None or rival is not None:
+        return []
+    return [f"Nothing here is compared with {against.name}, which is of another graph, split or seeds."]
 
 
 def _restricted(pairs: Mapping[int, Mapping[str, RelationScores]], only: Restriction | None) -> list[str]:

@@ -105,7 +105,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a block: its student's label, the seeds of its own that were left out, settings in which it differs."""
+    """A run of a block.
+
+    Attributes:
+        label: Its student's.
+        seeds_left_out: Of its own seeds.
+        differs: Training settings in which it differs from the others; where most agree, those alone that do not.
+        made_with: What its student is made of, as far as another run of the same method's name differs in it.
+    """
 
     name: str
     path: str
@@ -114,6 +121,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     paper_row: str | None
     seeds_left_out: list[int]
     differs: dict[str, Any]
+    made_with: dict[str, Any] = {}
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
