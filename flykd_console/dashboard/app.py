@@ -66,7 +66,7 @@ class DashboardApp(RunActions, OrderActions, ChartActions, MoveActions):
                 gone.add("evaluate_or_export")
         if self.growing is None:
             gone.add("extend")
-        if self.phase is Phase.REPLAY:
+        if self.phase is Phase.REPLAY and not self.source.over:
             gone.discard("pause")
         return gone
 

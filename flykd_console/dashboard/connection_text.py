@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from flykd_console.dashboard.explore_table import KNOWN_SIGNS, known_style
@@ -14,6 +16,18 @@ _KNOWN_SHOWN = 3
 _HELD_OUT = "held out"
 
 
+@dataclass(frozen=True)
+class ConnectionView:
+    """What was found, cut to the width that it is drawn at: a scroll bar may have come in between."""
+
+    found: Connections
+    relation: str
+    look: Look
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield connection_text(self.found, self.relation, self.look, max(20, options.max_width))
+
+
 def connection_text(found: Connections, relation: str, look: Look, width: int) -> RenderableType:
     """Everything that was found, for a width in cells."""
     parts: list[Text] = [_ends(found, look), *_direct(found, look)]
@@ -22,6 +36,9 @@ def connection_text(found: Connections, relation: str, look: Look, width: int) -
     if not found.groups:
         parts.append(Text("\nNo node lies between the two, nor two that are joined.", style=look.muted))
     parts += _similar(found, relation, look, width)
+    if found.groups:
+        words = "\nedges: how many the nodes between have in all; a hub, with many, says little"
+        parts.append(Text(words, style=look.muted))
     if any(path.part != "train" for group in found.groups for path in group.paths) or any(
         part != "train" for _, part in found.direct
     ):
@@ -52,9 +69,9 @@ def _direct(found: Connections, look: Look) -> list[Text]:
 
 def _group(group: PathGroup, found: Connections, look: Look, width: int) -> list[Text]:
     kind = group.node_type.replace("gene/protein", "protein").replace("effect/phenotype", "phenotype")
-    between = "shared" if len(group.relations) == 2 else "joined"
+    between = f"one {kind} between" if len(group.relations) == 2 else f"two joined {_plural(kind)} between"
     heading = Text.assemble(
-        (f"\n{kind}, {between}", f"bold {look.accent}"), (f"  {grouped(group.total)}", f"bold {look.foreground}"),
+        (f"\n{between}", f"bold {look.accent}"), (f"  {grouped(group.total)}", f"bold {look.foreground}"),
         (f", {grouped(group.held_out)} {_HELD_OUT}" if group.held_out else "", look.muted),
     )  # fmt: skip
     way = " – ".join([found.head.node_type, *_interleaved(group, kind), found.tail.node_type])
@@ -64,6 +81,10 @@ def _group(group: PathGroup, found: Connections, look: Look, width: int) -> list
     if rest:
         lines.append(Text(f"  and {grouped(rest)} more", style=look.muted))
     return lines
+
+
+def _plural(kind: str) -> str:
+    return f"{kind}es" if kind.endswith("s") else f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
 def _interleaved(group: PathGroup, kind: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -101,6 +102,8 @@ def phase_of(
     """
     if source.problem and not (source.problem.endswith("vanished") and state.ended is not None):
         return Phase.UNREADABLE
+    if source.replaying and not source.over:
+        return Phase.REPLAY  # an end in the middle of the log was not the last word
     if state.finished:
         return Phase.FINISHED
     if state.stopped:
@@ -118,6 +121,20 @@ def phase_of(
     if orders.pause:
         return Phase.PAUSING
     return Phase.STARTING if state.current is None else Phase.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a waiting run of a batch waits for.
+
+    Attributes:
+        training: The run of the batch that is trained now; empty where nobody trains.
+        broken_off: The run before it that was left unfinished, if there is one; `how` it was.
+    """
+
+    training: str = ""
+    broken_off: str = ""
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +164,7 @@ def notice(
     gain: str = "",
     orders: Orders = Orders(),
     elsewhere: str = "",
+    turn: Turn | None = None,
 ) -> Notice | None:
     """What the user must be told, None while training simply goes on.
 
@@ -158,6 +176,7 @@ def notice(
         gain: What a finished run has gained, in a sentence.
         orders: Those that nobody has obeyed yet.
         elsewhere: The machine that trains the run, where it is another one.
+        turn: What a waiting run waits for.
     """
     resume = f"flykd-console run --resume {directory.name}"
     log = near(directory.worker_log)
@@ -166,12 +185,14 @@ def notice(
     if phase is Phase.FINISHED:
         assert isinstance(state.ended, ev.RunFinished)
         if state.exports:
-            bundle = near(state.exports[-1].bundle)
+            bundle = shlex.quote(near(state.exports[-1].bundle))
+            relation = "indication" if "indication" in state.relations else next(iter(state.relations), "")
+            option = f" --relation {shlex.quote(relation)}" if relation else ""
             return Notice(
                 "good",
-                "Exported",
+                "Exported.",
                 "Score with it:",
-                f"flykd-console score {bundle} --disease NAME",
+                f"flykd-console score {bundle} --disease NAME{option}",
                 (("results", "results"),),
             )
         took = f" in {span(state.ended.seconds)}."
@@ -181,6 +202,10 @@ def notice(
             f"{took.lstrip()} {gain}".rstrip(),
             keys=(("evaluate_or_export", "export"), ("results", "results")),
         )
+    if phase is Phase.WAITING and turn is not None:
+        return _turn_words(turn, directory)
+    if phase is Phase.REPLAY and source.over:
+        return Notice("warn", "Died", f"{_where(state)}The log ends here, without a last word. Go on:", resume)
     if phase is Phase.STOPPED:
         return Notice("warn", "Stopped", f"{_where(state)}{_saved(state)} Go on:", resume)
     if phase is Phase.FAILED:
@@ -207,6 +232,19 @@ def notice(
     return None
 
 
+def _turn_words(turn: Turn, directory: RunDirectory) -> Notice:
+    if turn.training:
+        return Notice("plain", "Waiting", f"Its turn comes after {turn.training}.")
+    if turn.broken_off:
+        words = (
+            f"Nobody trains this batch now: {turn.broken_off} has {turn.how}. Go on with it, and then with this one:"
+        )
+        return Notice("warn", "Waiting", words, f"flykd-console run --resume {turn.broken_off}")
+    return Notice(
+        "warn", "Waiting", "Nobody trains this batch now. Go on:", f"flykd-console run --resume {directory.name}"
+    )
+
+
 def _waiting(phase: Phase, state: DashboardState, orders: Orders) -> Notice:
     name, seconds = orders.unanswered[0]
     others = len(orders.unanswered) - 1
@@ -214,7 +252,8 @@ def _waiting(phase: Phase, state: DashboardState, orders: Orders) -> Notice:
     if state.current is None:
         when = "It looks for orders once it trains."
     elif phase is Phase.PAUSED:
-        when = "It will when training goes on."
+        obeyed = name in ("checkpoint", "evaluate")
+        when = "It looks for such orders while paused, too." if obeyed else "It will when training goes on."
     else:
         when = "It looks for orders after each epoch."
     text = f"The trainer has not answered the order {_ORDER_WORDS[name]}{more} for {span(seconds)}. {when}"

@@ -39,8 +39,10 @@ class Progress:
 
 def progress(state: DashboardState) -> Progress:
     """Progress and remaining time over all seeds and stages."""
+    if not state.stages:
+        return Progress(0.0, None, False)  # nothing is planned yet
     ahead = [stage for stage in state.stages.values() if not stage.over]
-    if state.stages and not ahead:
+    if not ahead:
         return Progress(1.0, 0.0, False)
     remaining, rough, known = 0.0, False, True
     for stage in ahead:

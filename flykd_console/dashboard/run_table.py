@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from flykd_console.dashboard.wording import DASH, clipped, per_cent, short_stage, signed
 from flykd_console.runs.overview import RunOverview
@@ -93,21 +93,25 @@ _COLUMNS: tuple[tuple[int, RunColumn], ...] = (
 )
 _MARK = 4  # with its padding, and the scroll bar
 _LEAST_NAME, _MOST_NAME = 26, 48
+_LEAST_TELLING = 5
 
 
-def columns(width: int) -> list[RunColumn]:
-    """The columns for a width in cells, the name first."""
-    kept = list(_COLUMNS)
+def columns(width: int, runs: Sequence[RunOverview] = ()) -> list[RunColumn]:
+    """The columns for a width in cells, the name first; those that `runs` do not fill leave their room to the names."""
+    kept = [(rank, _fitted(column, runs)) for rank, column in _COLUMNS]
+    most_name = max([_LEAST_NAME, *(len(run.name) for run in runs)]) if runs else _MOST_NAME
 
     def spare() -> int:
         return width - _MARK - sum(column.width + 2 for _, column in kept) - 2
 
-    while kept and spare() < _LEAST_NAME:
+    while kept:
         worst = max(rank for rank, _ in kept)
-        if worst == 0:
+        # What tells least goes for long names as well.
+        wanted = max(_LEAST_NAME, min(most_name, _MOST_NAME)) if runs and worst >= _LEAST_TELLING else _LEAST_NAME
+        if worst == 0 or spare() >= wanted:
             break
         kept = [(rank, column) for rank, column in kept if rank != worst]
-    name_width = max(12, min(_MOST_NAME, spare()))
+    name_width = max(12, min(most_name, spare()))
     wide = [column for _, column in kept]
     if spare() - name_width >= 8:
         wide = [
@@ -115,6 +119,16 @@ def columns(width: int) -> list[RunColumn]:
         ]  # mean ± deviation
     name = RunColumn("name", "run", name_width, lambda r: clipped(r.name, name_width), lambda r: r.name, words=True)
     return [name, *wide]
+
+
+def _fitted(column: RunColumn, runs: Sequence[RunOverview]) -> RunColumn:
+    """The column no wider than its head, with the sign of sorting, and its texts need."""
+    if not runs:
+        return column
+    longest = max(len(column.text(run)) for run in runs)
+    if column.key == "progress" and longest:
+        return column  # it changes with every look
+    return replace(column, width=min(column.width, max(len(column.head) + 2, longest)))
 
 
 def ordered(runs: Iterable[RunOverview], column: RunColumn | None, turned: bool) -> list[RunOverview]:

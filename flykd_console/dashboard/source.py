@@ -24,10 +24,18 @@ class Source(Protocol):
         behind: Bytes that wait to be read.
         skipped: Lines that held no readable record.
         replaying: Events come from the past; nobody obeys orders.
+        over: A replay has come to its end.
+        words: What a replay is called in the header; empty for a log that is followed.
     """
 
     problem: str
     replaying: bool
+
+    @property
+    def over(self) -> bool: ...
+
+    @property
+    def words(self) -> str: ...
 
     @property
     def behind(self) -> int: ...
@@ -48,6 +56,8 @@ class LiveSource:
     """Follows `events.jsonl` of a run directory, which may be on a disk shared with the machine that trains."""
 
     replaying = False
+    over = False
+    words = ""
 
     def __init__(self, directory: RunDirectory, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
@@ -121,6 +131,12 @@ class ReplaySource:
     @property
     def over(self) -> bool:
         return self._exhausted and not self._waiting
+
+    @property
+    def words(self) -> str:
+        if self.over:
+            return "end of the replay"
+        return f"replay {self._speed:g}x" + (", held" if self.paused else "")
 
     def read(self, seconds: float) -> list[AnyEvent]:
         real = self._monotonic()

@@ -7,6 +7,7 @@ and the true pairs with the part that they belong to. A score is DistMult's, `lo
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -165,6 +166,14 @@ class Exploration:
         """The rows that a node makes true pairs with, and the part of each."""
         place = 0 if side == "head" else 1
         return {pair[1 - place]: part for pair, part in self._known[relation].items() if pair[place] == row}
+
+    def most_known(self, side: Side, relation: str, limit: int = 12) -> list[tuple[int, int]]:
+        """(row, true pairs) of the nodes with most true pairs under a relation, of those that can be ranked for."""
+        place = 0 if side == "head" else 1
+        counts = Counter(pair[place] for pair in self._known[relation])
+        embedded = self.student.table(side, relation).any(axis=1)
+        found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [(row, count) for row, count in found if embedded[row]][:limit]
 
     def rank(self, side: Side, row: int, relation: str, top: int = 100) -> Ranking:
         """The best nodes of the other side for a node, by the student, beside the teacher's ranks."""

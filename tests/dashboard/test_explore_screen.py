@@ -193,6 +193,37 @@ async def test_swap_asks_for_a_drug(run: RunDirectory) -> None:
         assert (screen.ranking.side, screen.ranking.row) == ("head", 5)
 
 
+async def test_an_empty_field_offers_those_with_most_known_pairs(run: RunDirectory) -> None:
+    app = app_on(run, alive=False)
+    async with app.run_test(size=NORMAL) as pilot:
+        screen = await opened(pilot)
+        labels = pl.read_parquet(run.labels(45)).filter(pl.col("relation") == "indication")
+        most = labels.unique(["head_id", "tail_id"])["tail_id"].value_counts()["count"].max()
+        options = screen.query_one(OptionList)
+        assert options.display
+        assert f"{most} known drug" in str(options.get_option_at_index(0).prompt)
+        await press(pilot, "down", "enter")
+        assert screen.ranking is not None
+        assert screen.ranking.row == screen._suggested[1]
+
+
+async def test_swapping_works_while_typing_and_escape_goes_back_step_by_step(run: RunDirectory) -> None:
+    app = app_on(run, alive=False)
+    async with app.run_test(size=NORMAL) as pilot:
+        screen = await opened(pilot)
+        assert "Ctrl-S by drug" in str(screen.query_one("#full-footer").render())
+        screen.ask("tail", 3)
+        await press(pilot, "slash", *"ww", "ctrl+s")
+        assert (screen.side, screen.ranking, screen.query_one(Input).value) == ("head", None, "ww")
+        await press(pilot, "escape")
+        assert screen.query_one(Input).value == ""
+        await press(pilot, "escape")
+        assert screen.ranking is not None
+        assert (screen.ranking.side, screen.ranking.row) == ("tail", 3)
+        await press(pilot, "escape")
+        assert app.screen is app.main
+
+
 async def test_relation_and_seed_rank_anew_and_keep_the_node(run: RunDirectory) -> None:
     app = app_on(run, alive=False)
     async with app.run_test(size=NORMAL) as pilot:

@@ -200,7 +200,7 @@ async def test_going_on_that_nobody_answers_is_shown_as_waiting(make_app: AppMak
         await pilot.press("c")
         later(app, 6.0)
         app.draw()
-        assert "the order to write a checkpoint for 6 s. It will when training goes on." in banner_text(app)
+        assert "the order to write a checkpoint for 6 s. It looks for such orders while" in banner_text(app)
         await pilot.press("p")
         later(app, 6.0)
         app.draw()

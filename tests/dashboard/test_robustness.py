@@ -211,6 +211,32 @@ async def test_replay_holds_and_goes_on_and_gives_no_orders(tmp_path: Path) -> N
         assert not run.order_file("pause").exists()
 
 
+@pytest.mark.parametrize(
+    ("state", "phase", "words"),
+    [("finished", Phase.FINISHED, "finished"), ("died", Phase.REPLAY, "without a last word")],
+)
+async def test_a_replay_is_called_so_to_its_end(tmp_path: Path, state: str, phase: Phase, words: str) -> None:
+    run = write_run(tmp_path, LogSpec(state=state, epochs=40, seeds=(45,)))
+    begun = run.events.read_bytes().splitlines(keepends=True)
+    stop = ev.encode(ev.RunFinished(t=START, outcome="stopped", seconds=1.0))
+    run.events.write_bytes(b"".join([begun[0], stop, *begun]))
+    app = DashboardApp(run, replay=20.0, poll_seconds=None)
+    async with app.run_test(size=NORMAL) as pilot:
+        app.poll()
+        app.draw()
+        assert app.phase is Phase.REPLAY
+        assert "replay 20x" in header_text(app)
+        assert banner_text(app) == ""
+        app.source = ReplaySource(run.events, 1e9)
+        for _ in range(3):
+            app.poll()
+        app.draw()
+        await pilot.pause()
+        assert "end of the replay" in header_text(app)
+        assert app.phase is phase
+        assert words in header_text(app) + banner_text(app)
+
+
 HEAVY = ("torch", "dgl", "polars", "pandas", "scipy", "sklearn", "pyarrow", "onnx", "onnxruntime", "plotext")
 
 

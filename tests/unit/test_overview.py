@@ -121,6 +121,14 @@ def test_columns_fit_and_keep_name_state_score_and_gain(width: int) -> None:
     assert all(len(column.text(run)) <= column.width for column in layout)
 
 
+def test_names_get_the_room_that_other_columns_do_not_fill() -> None:
+    runs = [line("primekg-flykd-with-a-long-name-20260101-000000", method="flykd", graph="primekg", device="cpu")]
+    layout = columns(120, runs)
+    assert layout[0].text(runs[0]) == runs[0].name
+    assert layout[0].width > columns(120)[0].width
+    assert sum(column.width + 2 for column in layout) + 3 <= 120
+
+
 def test_rows_are_sorted_with_unknown_values_last_either_way() -> None:
     runs = [line("a", mean=0.5), line("b"), line("c", mean=0.7)]
     column = next(column for column in columns(200) if column.key == "mean")

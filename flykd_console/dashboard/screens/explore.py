@@ -6,7 +6,9 @@ or has changed, the screen says so and ranks on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -19,11 +21,13 @@ from textual.widgets import DataTable, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from flykd_console.dashboard.connection_text import connection_text
+from flykd_console.dashboard.connection_text import ConnectionView
 from flykd_console.dashboard.explore_table import KNOWN_SIGNS, columns, known_words
+from flykd_console.dashboard.keymap import Action
 from flykd_console.dashboard.palette import look
 from flykd_console.dashboard.screen_keys import EXPLORE_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
+from flykd_console.dashboard.user_keys import shown
 from flykd_console.dashboard.wording import clipped, grouped
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 _TOP = 200
 _SUGGESTIONS = 12
 _SIDE_BY_SIDE_FROM = 110
+# Keys that no text takes for itself.
+_PAST_THE_TEXT = re.compile(r"(ctrl|alt)\+.+|f\d+")
 
 
 class ExploreScreen(FullScreen[None]):
@@ -58,11 +64,11 @@ class ExploreScreen(FullScreen[None]):
             self.seed, self.exploration, self.problem = seed, exploration, problem
 
     class Found(Message):
-        """Rows that the typed text may mean."""
+        """Rows that the typed text may mean; without a text those with most known pairs (`counts`)."""
 
-        def __init__(self, text: str, rows: list[int]) -> None:
+        def __init__(self, side: Side, text: str, rows: list[int], counts: list[int]) -> None:
             super().__init__()
-            self.text, self.rows = text, rows
+            self.side, self.text, self.rows, self.counts = side, text, rows, counts
 
     class GraphRead(Message):
         """The graph is split as the seed saw it, or there is a reason why not."""
@@ -107,6 +113,8 @@ class ExploreScreen(FullScreen[None]):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#explore-right").border_title = "WHAT CONNECTS THEM"
+        # The arrows reach it from the text, and a click needs no focus.
+        self.query_one(OptionList).can_focus = False
         self.query_one(OptionList).display = False
         self.open_seed(self.seed)
 
@@ -145,13 +153,18 @@ class ExploreScreen(FullScreen[None]):
 
     @work(thread=True, exclusive=True, group="search")
     def search(self, text: str) -> None:
-        """Find what is meant; a newer text takes an older one's place."""
-        exploration, worker = self.exploration, get_current_worker()
+        """Find what is meant, or what there is to begin with; a newer text takes an older one's place."""
+        exploration, worker, side = self.exploration, get_current_worker(), self.side
         if exploration is None or worker.is_cancelled:
             return
-        rows = [match.row for match in exploration.names(self.side).search(text, _SUGGESTIONS)]
+        counts: list[int] = []
+        if text.strip():
+            rows = [match.row for match in exploration.names(side).search(text, _SUGGESTIONS)]
+        else:
+            most = exploration.most_known(side, self.relation, _SUGGESTIONS)
+            rows, counts = [row for row, _ in most], [count for _, count in most]
         if not worker.is_cancelled:
-            self.post_message(self.Found(text, rows))
+            self.post_message(self.Found(side, text, rows, counts))
 
     @work(thread=True, exclusive=True, group="paths")
     def connect(self, pair: tuple[int, int, str]) -> None:
@@ -174,7 +187,7 @@ class ExploreScreen(FullScreen[None]):
                 self.relation = "indication" if "indication" in relations else relations[0]
             if self.ranking is not None:
                 self._rank(self.ranking.row)
-            elif self.query_one(Input).value:
+            else:
                 self.search(self.query_one(Input).value)
         self.fit()
 
@@ -186,24 +199,33 @@ class ExploreScreen(FullScreen[None]):
 
     def on_explore_screen_found(self, message: Found) -> None:
         search, suggestions = self.query_one(Input), self.query_one(OptionList)
-        if message.text != search.value or self.exploration is None:
+        if (message.side, message.text) != (self.side, search.value) or self.exploration is None:
             return
         names = self.exploration.names(self.side)
         colours = look(self.app.current_theme.dark)
         self._suggested = message.rows
         suggestions.clear_options()
         room = max(20, self.app.size.width - 24)
-        for row in message.rows:
+        counts = [f"  {count} known {self._ranked_type}{'s' if count != 1 else ''}" for count in message.counts]
+        room -= max(map(len, counts), default=0)
+        for place, row in enumerate(message.rows):
             said, node_id = clipped(names.names[row], room), clipped(names.ids[row], 20)
             name = Text.assemble((said, colours.foreground), (f"  {node_id}", colours.muted))
+            name.append(counts[place] if counts else "", style=colours.curve(2))
             suggestions.add_option(Option(name))
-        if not message.rows:
+        if not message.rows and message.text.strip():
             suggestions.add_option(
                 Option(Text(f"no {self._asked} is called like this", style=colours.muted), disabled=True)
             )
-        suggestions.display = search.has_focus and bool(search.value)
+        self._show_suggestions()
         if message.rows:
             suggestions.highlighted = 0
+
+    def _show_suggestions(self) -> None:
+        """The list below the text, while something is typed or nothing was asked yet."""
+        suggestions, search = self.query_one(OptionList), self.query_one(Input)
+        wanted = bool(search.value) or self.ranking is None
+        suggestions.display = search.has_focus and wanted and suggestions.option_count > 0
 
     def on_explore_screen_connected(self, message: Connected) -> None:
         if message.pair == self._pair:
@@ -248,7 +270,12 @@ class ExploreScreen(FullScreen[None]):
     def labels(self) -> dict[str, str]:
         labels = super().labels()
         if self.typing:
-            return {"explore_follow": "choose", "explore_close": "to the list" if self.ranking is not None else "back"}
+            there = self.ranking is not None or bool(self._history)
+            back = "to the ranking" if there else "clear" if self.query_one(Input).value else "back"
+            typing = {"explore_follow": "choose", "explore_close": back}
+            if self._swap_key:
+                typing["explore_swap"] = f"by {self._ranked_type}"
+            return typing
         if len(self._seeds) < 2:
             labels.pop("explore_seed")
         if self.exploration is not None and len(self.exploration.relations) < 2:
@@ -259,6 +286,20 @@ class ExploreScreen(FullScreen[None]):
         if self.hide_known:
             labels["explore_unknown"] = "show known"
         return labels
+
+    @property
+    def _swap_key(self) -> str:
+        """The key that swaps while a text is typed; empty where the user's own keys leave none."""
+        swap = next(action for action in super().keyed_actions if action.id == "explore_swap")
+        return next((key for key in swap.keys.split(",") if _PAST_THE_TEXT.fullmatch(key)), "")
+
+    @property
+    def keyed_actions(self) -> tuple[Action, ...]:
+        actions, key = super().keyed_actions, self._swap_key
+        if not self.typing or not key:
+            return actions
+        # A letter would go into the text.
+        return tuple(replace(one, shown=shown(key)) if one.id == "explore_swap" else one for one in actions)
 
     @property
     def shown(self) -> list[int]:
@@ -310,8 +351,9 @@ class ExploreScreen(FullScreen[None]):
             return f"✘ {self.problem}"
         marks = "   ".join(f"{sign} {part}" for part, sign in KNOWN_SIGNS.items())
         return (
-            f"Type a {self._asked} above. Its {self._ranked_type}s are ranked by the student, beside the teacher's "
-            f"ranks.\nPairs that the graph knows are marked:   {marks}\nThe models have seen the training pairs alone."
+            f"Type a {self._asked} above, or choose one of those with most known {self._ranked_type}s "
+            f"(↓, enter). Its {self._ranked_type}s are ranked by the student, beside the teacher's ranks.\n"
+            f"Pairs that the graph knows are marked:   {marks}\nThe models have seen the training pairs alone."
         )
 
     def _show_paths(self) -> None:
@@ -328,8 +370,7 @@ class ExploreScreen(FullScreen[None]):
         elif self.graph is None:
             paths.update(Text("Reading the graph…", style=colours.muted))
         elif self.connections is not None:
-            width = right.content_size.width or self.app.size.width // 2
-            paths.update(connection_text(self.connections, self.relation, colours, max(30, width)))
+            paths.update(ConnectionView(self.connections, self.relation, colours))
         else:
             paths.update("")
 
@@ -378,10 +419,11 @@ class ExploreScreen(FullScreen[None]):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        if event.value:
+        if event.value or self.ranking is None:
             self.search(event.value)
         else:
             self.query_one(OptionList).display = False
+        self.write_bars()
 
     @on(Input.Submitted)
     def _chosen(self) -> None:
@@ -405,8 +447,7 @@ class ExploreScreen(FullScreen[None]):
                 event.stop()
 
     def on_descendant_focus(self) -> None:
-        if not self.typing:
-            self.query_one(OptionList).display = False
+        self._show_suggestions()
         self.write_bars()
 
     @on(DataTable.RowHighlighted)
@@ -428,8 +469,12 @@ class ExploreScreen(FullScreen[None]):
 
     def action_swap(self) -> None:
         self.side = "head" if self.side == "tail" else "tail"
-        self.action_search()
+        if self.ranking is not None:
+            self._history.append((self.ranking.side, self.ranking.row))
         self.ranking, self._pair, self.connections = None, None, None
+        self.query_one(OptionList).clear_options()
+        self.action_search()
+        self.search(self.query_one(Input).value)
         self.fit()
 
     def action_back(self) -> None:
@@ -443,6 +488,8 @@ class ExploreScreen(FullScreen[None]):
             self.relation = relations[(relations.index(self.relation) + 1) % len(relations)]
             if self.ranking is not None:
                 self._rank(self.ranking.row)
+            else:
+                self.search(self.query_one(Input).value)
             self.write_bars()
 
     def action_seed(self) -> None:
@@ -459,7 +506,14 @@ class ExploreScreen(FullScreen[None]):
         self.write_bars()
 
     def action_close(self) -> None:
+        """Out of the text, back to the ranking that was there, then off the screen."""
+        search = self.query_one(Input)
         if self.typing and self.ranking is not None:
+            search.value = ""
             self.table.focus()
+        elif self.typing and search.value:
+            search.value = ""
+        elif self.ranking is None and self._history:
+            self.action_back()
         else:
             self.dismiss()

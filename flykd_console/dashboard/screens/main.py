@@ -19,6 +19,8 @@ from flykd_console.dashboard.widgets.log import LogPanel, LogView
 from flykd_console.dashboard.widgets.resources import ResourcesPanel
 from flykd_console.dashboard.widgets.seeds import SeedsPanel
 
+# What can be done without seeing the panels.
+_TINY_KEYS = ("pause", "stop", "detach")
 _MODES = ("tiny", "tabs", "columns", "full")
 
 
@@ -32,6 +34,7 @@ class MainScreen(Screen[None]):
         self.focused_panel = "losses"
         self.full = False
         self.rates = False
+        self._tiny_words = self._tiny_said = ""
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(id="header")
@@ -78,12 +81,18 @@ class MainScreen(Screen[None]):
         for selector in ("#header", "#body", "#progress", "#footer"):
             self.query_one(selector).display = not tiny
         self.query_one("#tiny").display = tiny
-        if tiny:
-            self.query_one("#tiny", Static).update(
-                f"Too small\n\n{width}x{height} here, {MIN_WIDTH}x{MIN_HEIGHT} needed.\n"
-                "Training is not affected.\nq detaches"
-            )
+        self._say_tiny()
         self.query_one(TabBar).show(plan.tabs, plan.tab)
+
+    def _say_tiny(self) -> None:
+        """What is wrong with the size, and the keys that work all the same."""
+        if not self.query_one("#tiny").display:
+            return
+        width, height = self.app.size
+        said = f"Too small\n\n{width}x{height} here, {MIN_WIDTH}x{MIN_HEIGHT} needed.\n{self._tiny_words}"
+        if said != self._tiny_said:
+            self._tiny_said = said
+            self.query_one("#tiny", Static).update(said)
 
     # Focus.
 
@@ -168,6 +177,9 @@ class MainScreen(Screen[None]):
     ) -> None:
         """Write header, banner, progress and footer."""
         width = self.app.size.width
+        keys = (f"{a.shown} {labels[a.id]}" for a in actions if a.id in _TINY_KEYS and a.id in labels and a.shown)
+        self._tiny_words = ("Training goes on.\n" if phase is Phase.RUNNING else "") + "   ".join(keys)
+        self._say_tiny()
         self.query_one(HeaderBar).show(state, phase, name, width)
         self.query_one(Banner).show(notice, width, actions)
         self.query_one(ProgressBar).show(state, run, phase, width)

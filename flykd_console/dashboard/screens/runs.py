@@ -125,7 +125,6 @@ class RunsScreen(FullScreen[RunDirectory | None]):
         return [self.current] if self.current is not None else []
 
     def lay_out(self, width: int, height: int) -> None:
-        self._columns = columns(width)
         self.show_runs()
 
     def visible_runs(self) -> list[RunOverview]:
@@ -137,6 +136,7 @@ class RunsScreen(FullScreen[RunDirectory | None]):
     def show_runs(self) -> None:
         """Bring the table up to date; the cursor stays on its run."""
         colours = look(self.app.current_theme.dark)
+        self._columns = columns(self.app.size.width, list(self._runs.values()))
         runs = self.visible_runs()
         rows = [run.directory.path for run in runs]
         cells = {run.directory.path: self._row(run, colours) for run in runs}
@@ -201,7 +201,7 @@ class RunsScreen(FullScreen[RunDirectory | None]):
         elif self._runs:
             detail.update("No run matches: esc clears the filter")
         else:
-            detail.update(f"There is no run in {self.root} yet. Train one: flykd-console run flykd")
+            detail.update(f"There is no run in {near(self.root)}/ yet. Train one: flykd-console run flykd")
 
     def title_parts(self) -> list[Part]:
         shown, total = len(self._rows), len(self._runs)

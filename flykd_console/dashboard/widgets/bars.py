@@ -40,18 +40,19 @@ class HeaderBar(Line):
     """Who is being trained, where it is and how fast; drops the least important parts where there is no room."""
 
     place = ""
+    replay = ""
 
     def show(self, state: DashboardState, phase: Phase, name: str, width: int) -> None:
         """Write the line anew."""
-        self.say(header(state, phase, name, width, self.place))
+        self.say(header(state, phase, name, width, self.place, self.replay))
 
 
-def header(state: DashboardState, phase: Phase, name: str, width: int, batch: str = "") -> Content:
-    """The header for a width in cells; `batch`: the run's place in its batch."""
+def header(state: DashboardState, phase: Phase, name: str, width: int, batch: str = "", replay: str = "") -> Content:
+    """The header for a width in cells; `batch`: the run's place in its batch; `replay`: how a replay is called."""
     name, short = (
         f"{batch} {words}".strip() for words in (name, state.started.name if state.started is not None else name)
     )
-    facts = _facts(state, phase)
+    facts = _facts(state, phase, replay)
     # From everything to almost nothing; the first that fits is taken.
     for title, run, limit in (
         (True, name, 6), (True, name, 5), (True, name, 4), (True, name, 3), (True, name, 2),
@@ -68,10 +69,12 @@ def header(state: DashboardState, phase: Phase, name: str, width: int, batch: st
     raise AssertionError("the last form is always taken")
 
 
-def _facts(state: DashboardState, phase: Phase) -> list[tuple[int, str, str]]:
+def _facts(state: DashboardState, phase: Phase, replay: str = "") -> list[tuple[int, str, str]]:
     """What the header says besides names: (rank, text, style), a lower rank is kept longer."""
     facts: list[tuple[int, str, str]] = []
-    if phase not in (Phase.RUNNING, Phase.STARTING):
+    if replay:
+        facts.append((0, replay, "bold $accent"))
+    if phase not in (Phase.RUNNING, Phase.STARTING) and not (replay and phase is Phase.REPLAY):
         facts.append((0, phase.value, _LOUD.get(phase, "bold")))
     stage, seeds = state.stage, state.seeds
     if phase is Phase.FINISHED:
@@ -119,10 +122,12 @@ class Banner(Line):
         if notice.command and one_line:
             parts.append((f" {notice.command}", "bold $foreground"))
         shown = {action.id: action.shown for action in actions}
-        for action, words in notice.keys:
-            parts += ["   ", (shown[action], "bold $key"), (f" {words}", "$foreground")]
         if notice.command and not one_line:
             parts.append((f"\n  {notice.command}", "bold $foreground"))
+        for action, words in notice.keys:
+            # Below the sentence only beside its command; the footer names these keys as well.
+            if one_line or not notice.command or len(notice.command) + len(words) + 10 <= width:
+                parts += ["   ", (shown[action], "bold $key"), (f" {words}", "$foreground")]
         self.say(Content.assemble(*parts), layout=True)
 
 
@@ -181,6 +186,8 @@ def progress_line(state: DashboardState, run: Progress, phase: Phase, width: int
         end = f"took {span(took)}" if state.resumes == 0 else ""
     elif phase in (Phase.PAUSED, Phase.CONTINUING):
         end = f"{span(run.remaining)} to go" if run.remaining is not None else ""
+    elif phase is Phase.WAITING:
+        end = ""
     else:
         end = "ETA " + (("~" if run.rough else "") + span(run.remaining) if run.remaining is not None else "–")
     texts = len(left) + len(left_end) + len(right_end) + len(end) + len("run")
