@@ -1,4 +1,4 @@
-"""The one exception for things a user can mend: printed as one clear line, exit code 2."""
+"""The exceptions that are told as a sentence: things a user can mend (exit code 2), and training that went astray."""
 
 from __future__ import annotations
 
@@ -21,3 +21,7 @@ class UserError(Exception):
     def __str__(self) -> str:
         line = f"{self.where}: {self.title}" if self.where else self.title
         return f"{line}. {self.hint}" if self.hint else line
+
+
+class DivergedError(Exception):
+    """Training left the numbers; the message is a whole sentence and needs no name before it."""

@@ -22,6 +22,8 @@ _ABORT_SECONDS = 0.25
 _ABORTED = 130
 # Obeyed between epochs; what lies there when the run ends has come too late. A stop is meant for the next run, too.
 _BETWEEN_EPOCHS = ("checkpoint", "evaluate", "extend", "pause")
+# What does not need training to go on.
+_WHILE_PAUSED = ("checkpoint", "evaluate")
 
 
 class StopRequestedError(Exception):
@@ -150,10 +152,21 @@ class ControlDesk:
     def _given(self, order: str) -> bool:
         return self._directory.order_file(order).exists()
 
-    def hold(self, seed: int, stage: str) -> None:
-        """Wait here while the run is paused."""
+    def hold(self, seed: int, stage: str, obey: Callable[[set[str]], None] | None = None) -> None:
+        """Wait here while the run is paused.
+
+        Args:
+            seed: The seed in training.
+            stage: Its stage.
+            obey: Carries out and acknowledges what needs no training: `checkpoint` and `evaluate`; None: they wait.
+        """
         self.acknowledge("pause", "paused", seed, stage)
         while self._given("pause") and not self._given("stop") and not self._stop.asked:
+            orders = {order for order in _WHILE_PAUSED if self._given(order)} if obey is not None else set()
+            for order in orders:
+                self._directory.withdraw(order)
+            if orders and obey is not None:
+                obey(orders)
             time.sleep(_POLL_SECONDS)
         self._directory.withdraw("pause")
         self.acknowledge("resume", "running", seed, stage)

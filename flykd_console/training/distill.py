@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
 from flykd_console.distill.curriculum import Curriculum
 from flykd_console.distill.objectives import (
     LabelSource,
@@ -19,17 +21,17 @@ from flykd_console.distill.objectives import (
     PseudoTrain,
     losses,
 )
+from flykd_console.distill.pair_space import SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redrawn
 from flykd_console.distill.strong_pairs import StrongGraphs, StrongPairs, strong_pairs
+from flykd_console.distill.teachers import mean_of
 from flykd_console.training.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.guidance import Guidance
 from flykd_console.training.schedule import late_plateau
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-    from flykd_console.distill.pair_space import SoftLabels
     from flykd_console.model.rgcn import HeteroRGCN
     from flykd_console.profile import Profile
     from flykd_console.training.session import StageSession
@@ -85,6 +87,20 @@ def strong_scores(task: Task, soft: SoftLabels, session: StageSession) -> list[S
             f" {100 * float(strong.mass):.3g} % of what is drawn by degree"
         )
     return found
+
+
+@torch.no_grad()
+def check_min_logit(task: Task, teachers: Sequence[HeteroRGCN]) -> None:
+    """Refuse a `min_logit` that the teachers' labels do not reach; nothing to do without one.
+
+    Raises:
+        UserError: No pair of a relation qualifies, or too many to be listed.
+    """
+    settings = task.profile.distill.random_graph
+    if settings.min_logit is None or not task.profile.distill.epochs:
+        return
+    soft = SoftLabels(task.space, mean_of([task.training_encoder(teacher)(teacher) for teacher in teachers]))
+    strong_pairs(task.space, soft, settings, listed=settings.sampler == "pairs")
 
 
 def random_graphs(task: Task, strong: list[StrongPairs] | None, generator: torch.Generator) -> Redrawn:

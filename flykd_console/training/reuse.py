@@ -57,6 +57,9 @@ def stage_key(task: Task, stage: str) -> str:
     if stage == "student":
         facts["teachers"] = [stage_key(task, teacher) for teacher in teacher_stages(profile)]
         facts["distill"] = profile.distill.model_dump(exclude={"method"})
+        if looked_at:
+            # Validations count from here on; in earlier versions all did.
+            facts["looked_at_from"] = profile.distill.settled
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Which epoch of a stage stays: the last (the paper), or the best on validation; and whether to stop before the last.
 
-Only the validations that the profile schedules count, so that a look in between, ordered by hand, changes nothing.
+Only the validations that the profile schedules count, so that a look in between, ordered by hand, changes nothing. A
+student's count from the curriculum's last break point on: before it, it has not learnt from everything it is to learn.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class Selection:
         best_auprc: That score, a fraction.
     """
 
-    def __init__(self, settings: profile.Finetune) -> None:
+    def __init__(self, settings: profile.Finetune, since: float = 0.0) -> None:
+        """`since`: validations after fewer epochs than this do not count."""
+        self._since = since
         self.keeps_best = settings.select == "best"
         self._patience = settings.patience
         self.best_epoch = 0
@@ -31,6 +34,8 @@ class Selection:
 
     def look(self, epoch: int, auprc: float, weights: Mapping[str, Tensor]) -> None:
         """Take a scheduled validation into account; the first of equal scores is the best."""
+        if epoch < self._since:
+            return
         if auprc > self.best_auprc:
             self.best_epoch, self.best_auprc, self._without_better = epoch, auprc, 0
             if self.keeps_best:

@@ -16,6 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from flykd_console.errors import DivergedError
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Checkpoint, Epoch, Evaluation, Log
@@ -30,7 +31,7 @@ from flykd_console.training.selection import Selection
 _DEVICE_BLOCK = 50
 
 
-class TrainingDivergedError(Exception):
+class TrainingDivergedError(DivergedError):
     """A loss or a weight became NaN or infinite; the message names it, the epoch and the last good checkpoint."""
 
 
@@ -145,13 +146,13 @@ class StageSession:
         detached = {name: loss.detach() for name, loss in losses.items()}
         self._pending.append(_Pending(done, detached, dict(weights) if weights else None, lr))
         orders = self.control.poll(now=done == self.epochs_total)
+        self.done = done
         if "pause" in orders:
             # What is done is told first, and the wait is no epoch's time.
             self._flush()
-            self.control.hold(self.seed, self.stage)
+            self.control.hold(self.seed, self.stage, self._obey_paused)
             self._since = time.perf_counter()
             orders = (orders | self.control.poll()) - {"pause"}
-        self.done = done
         refused = set() if "extend" not in orders or self._extend() else {"extend"}
         last = done == self.epochs_total
         scheduled = self.evaluate is not None and (done % self.validate_every == 0 or last)
@@ -169,12 +170,7 @@ class StageSession:
         last = last or self._exhausted
         if save and not last:
             self.save_state(done)
-        if "evaluate" in orders and self.evaluate is None:
-            self.log("there is nothing to evaluate while pretraining", "warning")
-            refused.add("evaluate")
-        if "checkpoint" in orders and last:
-            self.log(f"no checkpoint: {self.stage} ends here, and its weights are kept")
-            refused.add("checkpoint")
+        refused |= self._refused(orders, last)
         for order in sorted(orders):
             state = "refused" if order in refused else "stopping" if order == "stop" else "running"
             epochs = self.epochs_total if order == "extend" and order not in refused else None
@@ -183,6 +179,32 @@ class StageSession:
             raise StopRequestedError
         if evaluate or save or orders:
             self._since = time.perf_counter()
+
+    def _refused(self, orders: set[str], last: bool) -> set[str]:
+        """The orders that cannot be carried out here, each with a line of the log. `last`: the stage ends here."""
+        refused = set()
+        if "evaluate" in orders and self.evaluate is None:
+            self._tell("there is nothing to evaluate while pretraining", "warning")
+            refused.add("evaluate")
+        if "checkpoint" in orders and last:
+            self._tell(f"no checkpoint: {self.stage} ends here, and its weights are kept")
+            refused.add("checkpoint")
+        return refused
+
+    def _obey_paused(self, orders: set[str]) -> None:
+        """Save and score the model as it stands, and stay paused."""
+        refused = self._refused(orders, self.done == self.epochs_total)
+        if "evaluate" in orders - refused:
+            self._check_weights(self.done)
+            self.evaluate_now(self.done)
+        if "checkpoint" in orders - refused:
+            self.save_state(self.done)
+        for order in sorted(orders):
+            self.control.acknowledge(order, "refused" if order in refused else "paused", self.seed, self.stage)
+
+    def _tell(self, message: str, level: str = "info") -> None:
+        """A line of the run's log that names the seed."""
+        self.log(f"Seed {self.seed}: {message}", level)
 
     def _extend(self) -> bool:
         """Add the epochs that were ordered for this stage; False, and a line of the log, where that cannot be."""
@@ -197,10 +219,10 @@ class StageSession:
         elif self._exhausted:
             why = f"{self.stage} ends early, since validation brings nothing better"
         if order is None or why:
-            self.log(f"no epochs added: {why}", "warning")
+            self._tell(f"no epochs added: {why}", "warning")
             return False
         self.epochs_total += order.epochs
-        self.log(f"{order.epochs} epochs added to {self.stage} by hand: {self.epochs_total}, {self.planned} planned")
+        self._tell(f"{order.epochs} epochs added to {self.stage} by hand: {self.epochs_total}, {self.planned} planned")
         self.tell_extended(order.epochs)
         return True
 
@@ -228,10 +250,10 @@ class StageSession:
             return
         best = f"epoch {self.selection.best_epoch}, validation AUPRC {100 * self.selection.best_auprc:.2f}"
         if self._exhausted and self.done < self.epochs_total:
-            self.log(f"{self.stage} ended early at epoch {self.done}: nothing better since {best}")
+            self._tell(f"{self.stage} ended early at epoch {self.done}: nothing better since {best}")
         if self.selection.keeps_best:
             self.selection.restore(self.model)
-            self.log(f"{self.stage} keeps the weights of {best}")
+            self._tell(f"{self.stage} keeps the weights of {best}")
 
     def evaluate_now(self, epoch: int) -> Scores:
         """Score the validation part and write the event."""

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
-import numpy as np
 
 from flykd_console.distill.teachers import mean_of
+from flykd_console.graph.negatives import true_negatives
+from flykd_console.graph.split_random import grouped
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
@@ -24,7 +25,7 @@ from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.seeding import torch_rng
 from flykd_console.training import artifacts
 from flykd_console.training.control import ControlDesk
-from flykd_console.training.distill import curriculum_of, distill
+from flykd_console.training.distill import check_min_logit, curriculum_of, distill
 from flykd_console.training.finetune import finetune
 from flykd_console.training.guidance import neighbourhood
 from flykd_console.training.metrics import Scored, score
@@ -38,8 +39,8 @@ from flykd_console.training.task import Evaluator, Task
 
 # A relation with fewer true test pairs has an AUPRC that one of them can move by points.
 _FEW_PAIRS = 20
-# A negative keeps its head and takes another tail of the test; among this few it is often a true pair again.
-_FEW_TAILS = 10
+# Above this share of stored test negatives that are true pairs after all, the AUPRC of even a perfect model is low.
+_DOUBTFUL = 0.2
 
 # Where several teachers are averaged: the mean of their logits among the results and the test scores.
 TEACHER_MEAN = "teacher-mean"
@@ -80,6 +81,8 @@ class SeedStages:
         for stage in teacher_stages(profile):
             teacher, results[stage] = self._model(stage, "teacher", finetuned)
             teachers.append(teacher)
+        # Whether a threshold leaves the student nothing is known now, and not only after the baseline.
+        check_min_logit(task, teachers)
         _, results["baseline"] = self._model("baseline", "student", finetuned)
         if len(teachers) > 1:
             results[TEACHER_MEAN] = self._assess_mean(teachers, [results[stage] for stage in teacher_stages(profile)])
@@ -105,7 +108,9 @@ class SeedStages:
             # The decoder is drawn anew, alike for baseline and student, which then differ by their losses alone.
             model.reset_decoder(torch_rng(self.task.seed, f"decoder/{stream}"))
             session = self._session(stage, model)
-            session.selection = Selection(self.task.profile.finetune)
+            settings = self.task.profile.distill
+            since = settings.epochs * settings.settled if stage == "student" else 0
+            session.selection = Selection(self.task.profile.finetune, since)
             evaluator = Evaluator(self.task, model, "validation")
             session.evaluate = lambda: score(evaluator.logits(model))
             session.tell_extended = lambda added: self._tell_extended(session, added)
@@ -279,18 +284,27 @@ class SeedStages:
         if not any(len(split.test[target][0]) for target in split.targets):
             self._log("no test part: models are measured on validation alone")
             return
-        for pairs in self.task.evaluation("test"):
+        told = total = 0
+        for target, pairs in zip(split.targets, self.task.evaluation("test"), strict=True):
+            doubtful, count = true_negatives(self.task.graph, target, pairs)
+            told, total = told + doubtful, total + count
+            if doubtful > _DOUBTFUL * count:
+                self._log(
+                    f"{pairs.relation}: {doubtful} of {count} stored test negatives are true pairs"
+                    + (
+                        ", since nothing else can take their place"
+                        if self.task.profile.split.filter_negatives
+                        else "; split.filter_negatives = true draws others"
+                        if target not in split.negatives.get("test", {})
+                        else ""
+                    ),
+                    "warning",
+                )
             if pairs.positives == 0:
                 self._log(f"{pairs.relation} has no test pairs: the macro mean leaves it out", "warning")
             elif pairs.positives < _FEW_PAIRS:
                 self._log(f"{pairs.relation} has {pairs.positives} test pairs: its AUPRC says little", "warning")
-            elif split.replaced == "tail" and len(np.unique(pairs.tails)) < _FEW_TAILS:
-                few = len(np.unique(pairs.tails))
-                self._log(
-                    f"{pairs.relation} is tested on {few} nodes of type {split.targets[0].tail!r}: many of its "
-                    "negatives are true pairs, unless split.filter_negatives is set",
-                    "warning",
-                )
+        self._log(f"test: {grouped(told)} of {grouped(total)} stored negatives are true pairs of their relation")
 
     def _log(self, message: str, level: str = "info") -> None:
         self.events.write(Log(level=level, message=message, seed=self.task.seed))

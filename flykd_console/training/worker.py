@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flykd_console.errors import UserError
+from flykd_console.errors import DivergedError, UserError
 from flykd_console.profile import Profile
 from flykd_console.profile_io import load_profile
 from flykd_console.runs.directory import RunDirectory
@@ -120,7 +120,8 @@ def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
         return 2
     except BaseException as error:
         traceback.print_exc()
-        events.write(RunFailed(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc()))
+        told = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
+        events.write(RunFailed(error=told, traceback=traceback.format_exc()))
         return 1
     finally:
         events.close()
