@@ -171,7 +171,7 @@ class Exploration:
         """(row, true pairs) of the nodes with most true pairs under a relation, of those that can be ranked for."""
         place = 0 if side == "head" else 1
         counts = Counter(pair[place] for pair in self._known[relation])
-        embedded = self.student.table(side, relation).any(axis=1)
+        embedded = np.asarray(self.student.table(side, relation).any(axis=1))
         found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return [(row, count) for row, count in found if embedded[row]][:limit]
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,8 +147,36 @@ def test_epochs_that_cannot_be_added_are_refused_in_words(
     at(monkeypatch, stage, 2, give)
     assert worker.main([str(run.path)]) == 0
     assert controls(run) == [("extend", "refused", None)]
-    assert f"no epochs added: {why}" in [e.message for e in events_of(run) if isinstance(e, ev.Log)]
+    assert f"Seed 45: no epochs added: {why}" in [e.message for e in events_of(run) if isinstance(e, ev.Log)]
     assert all(model.added_epochs == 0 for model in read_results(run.results).seeds["45"].values())
+
+
+def test_a_paused_run_is_saved_and_scored_and_trains_on_as_if_nothing_had_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, run = new_run(tmp_path / "whole"), new_run(tmp_path / "runs")
+    assert worker.main([str(whole.path)]) == 0
+
+    def order_both() -> None:
+        run.order("checkpoint")
+        run.order("evaluate")
+
+    while_paused = iter((order_both, lambda: None, lambda: run.withdraw("pause")))
+    clock = SimpleNamespace(sleep=lambda seconds: next(while_paused)(), time=time.time, monotonic=time.monotonic)
+    monkeypatch.setattr("flykd_console.training.control.time", clock)
+    at(monkeypatch, "student", 3, lambda run: run.order("pause"))
+    assert worker.main([str(run.path)]) == 0
+    assert [(action, state) for action, state, _ in controls(run)] == [
+        ("pause", "paused"),
+        ("checkpoint", "paused"),
+        ("evaluate", "paused"),
+        ("resume", "running"),
+    ]
+    told = [e for e in events_of(run) if isinstance(e, ev.Checkpoint | ev.Evaluation) and e.stage == "student"]
+    assert {type(e) for e in told if e.epoch == 3} == {ev.Checkpoint, ev.Evaluation}
+    assert epochs_seen(run, "student") == epochs_seen(whole, "student")
+    a, b = (read_results(r.results).seeds["45"]["student"].test for r in (whole, run))
+    assert a == b
 
 
 def test_a_plain_number_is_meant_for_the_stage_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
