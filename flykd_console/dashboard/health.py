@@ -66,7 +66,7 @@ class Orders:
 
 def pending_orders(directory: RunDirectory) -> Orders:
     """Look into the control folder."""
-    return Orders(**{name: directory.order_file(name).exists() for name in ORDERS})
+    return Orders(**{name: directory.order_file(name).exists() for name in ORDERS})  # type: ignore[arg-type]
 
 
 class OrderClock:
