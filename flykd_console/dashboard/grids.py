@@ -121,7 +121,7 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
     found = _gains(block, rival)
     return Grid(
         title=f"Against {found[0][1].over}: what it is worth" if rival else "What the gain is worth, points",
-        headings=["model", "gain", "test pairs", "test tails", "seeds", "p"],
+        headings=["model", "gain", "test pairs", f"test {block.tail_type}s", "seeds", "p"],
         rows=[
             [
                 row.label,
@@ -133,7 +133,7 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
             ]
             for row, gain in found
         ],
-        caption=worth_caption(len(block.seeds)),
+        caption=worth_caption(len(block.seeds), f"{block.tail_type}s"),
         emphasised=(1,),
     )
 
@@ -143,12 +143,12 @@ def _gains(block: Block, rival: bool) -> list[tuple[Row, Gain]]:
     return [(row, gain) for row, gain in chosen if gain]
 
 
-def worth_caption(seeds: int) -> str:
+def worth_caption(seeds: int, tails: str = "tails") -> str:
     """What the intervals of the mean gain ask, and what they cannot say."""
     least = 2 / 2**seeds
     return (
-        "95 % intervals of the mean gain in points. Test pairs, test tails: had other pairs, or other tails with all "
-        "their pairs, been tested with these trained models (paired bootstrap). Seeds: had other seeds been drawn "
+        f"95 % intervals of the mean gain in points. Test pairs, test {tails}: had other pairs, or other {tails} with "
+        "all their pairs, been tested with these trained models (paired bootstrap). Seeds: had other seeds been drawn "
         "(paired t). p: exact sign-flip test over seeds"
         + (f", which cannot fall below {least:.4g} with {seeds} seeds" if 1 < seeds <= 16 else "")
         + ". Not corrected for looking at several methods."
@@ -180,13 +180,14 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
         metrics = list(dict.fromkeys(metric for row in rows for metric in row.ranking[relation]))
         if metrics:
             yield Grid(
-                title=f"Ranking per tail, per cent: {relation}",
+                title=f"Ranking per {block.tail_type}, per cent: {relation}",
                 headings=["model", *(RANKING_WORDS.get(metric, metric) for metric in metrics)],
                 rows=[
                     [row.label, *(spread_words(row.ranking[relation].get(metric), 100) for metric in metrics)]
                     for row in rows
                 ],
-                caption="Each test tail's heads ranked among all that training did not show with it; mean over tails.",
+                caption=f"For each {block.tail_type} of the test all candidates that training did not show with it are "
+                f"ranked; mean over the {block.tail_type}s.",
             )
 
 

@@ -23,7 +23,7 @@ def verdict(block: Block) -> str:
     if not students:
         return ""
     row, gain = max(students, key=lambda pair: pair[1].points.mean)
-    sentences = [_worth(gain, len(block.seeds))]
+    sentences = [_worth(gain, len(block.seeds), f"{block.tail_type}s")]
     if len(students) > 1:
         above = [r.label for r, g in students if g.over_seeds and g.over_seeds.low > 0]
         below = [r.label for r, g in students if g.over_seeds and g.over_seeds.high < 0]
@@ -43,9 +43,9 @@ def _result(block: Block, row: Row, gain: Gain) -> str:
     return f"scores {per_cent(row.auprc.mean)} % test AUPRC, {how} at {per_cent(baseline.auprc.mean)} %."
 
 
-def _worth(gain: Gain, seeds: int) -> str:
+def _worth(gain: Gain, seeds: int, ends: str) -> str:
     pairs = f"{signed(gain.over_pairs.low)} to {signed(gain.over_pairs.high)} over test pairs"
-    tails = f"{signed(gain.over_tails.low)} to {signed(gain.over_tails.high)} over test tails"
+    tails = f"{signed(gain.over_tails.low)} to {signed(gain.over_tails.high)} over test {ends}"
     if gain.over_seeds is None:
         return f"95 % intervals of the gain: {pairs}, {tails}. One seed says nothing about other seeds."
     low, high = gain.over_seeds.low, gain.over_seeds.high

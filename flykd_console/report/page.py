@@ -34,7 +34,7 @@ from flykd_console.runs.comparison.models import Contender, contenders_of
 
 _GAINS = (
     "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t). Bar: 95 % interval over "
-    "test tails (paired bootstrap)."
+    "test {tails} (paired bootstrap)."
 )
 _CALIBRATION = (
     "Share of true pairs among test pairs of about the same predicted probability, in ten bins of equal size, all "
@@ -106,7 +106,7 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
     legend = _legend(contenders)
     drawn = figures.gains(block, contenders, f"b{index}")
     paper = any(row.gain and row.gain.paper for row in block.rows)
-    gains = _GAINS + (" Ring: the paper's mean." if paper else "")
+    gains = _GAINS.format(tails=f"{block.tail_type}s") + (" Ring: the paper's mean." if paper else "")
     return Section(
         heading=block_heading(comparison, index),
         headline=headline(block),

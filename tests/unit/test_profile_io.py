@@ -209,7 +209,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     path = write(tmp_path, "")
     default = Profile()
     for key in known_keys():
-        value = default
+        value: object = default
         for part in key.split("."):
             value = getattr(value, part, None)
         if value is None:

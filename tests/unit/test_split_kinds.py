@@ -118,10 +118,10 @@ def test_an_area_of_few_diseases_has_other_drugs_as_negatives(tmp_path: Path) ->
 def test_a_relation_whose_test_negatives_are_all_true_pairs_is_refused() -> None:
     graph = small_graph()
     tails = np.unique(graph.edges[INDICATION][1])
-    one = {INDICATION: tuple(np.array([at]) for at in (0, tails[0]))}
+    one = np.array([0]), np.array([tails[0]])
     split = split_of(graph, kind="random")
-    lonely = dataclasses.replace(split, test={**split.test, **one})
-    everything = KnowledgeGraph(graph.nodes, {**graph.edges, INDICATION: one[INDICATION]}, "small")
+    lonely = dataclasses.replace(split, test={**split.test, INDICATION: one})
+    everything = KnowledgeGraph(graph.nodes, {**graph.edges, INDICATION: one}, "small")
     assert not has_negatives(everything, lonely, INDICATION)
     assert has_negatives(everything, dataclasses.replace(lonely, replaced="head"), INDICATION)
     assert has_negatives(graph, split, INDICATION)

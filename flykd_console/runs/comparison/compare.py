@@ -108,6 +108,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         fingerprint=first.fingerprint,
         split=str(first.profile.get("split", {}).get("kind", "complex_disease")),
         targets=targets,
+        tail_type=first.tail_type,
         seeds=seeds,
         pairs={
             seed: {r: (int((s.labels == 1).sum()), int((s.labels == 0).sum())) for r, s in sorted(found.items())}

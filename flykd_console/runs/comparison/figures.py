@@ -125,7 +125,10 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs that are compared pair by pair. `pairs`: (positives, negatives) by seed and relation."""
+    """Runs that are compared pair by pair.
+
+    `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease.
+    """
 
     graph: str
     fingerprint: str
@@ -136,6 +139,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[RunFacts]
     rows: list[Row]
     notes: list[str]
+    tail_type: str = "tail"
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

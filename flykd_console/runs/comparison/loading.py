@@ -52,6 +52,17 @@ class LoadedRun:
         return frozenset(self.results.seeds[seed][model].test.relations)
 
     @property
+    def tail_type(self) -> str:
+        """The graph's word for tails; `tail` where no embeddings say it."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.directory.embeddings(self.seeds[0], "baseline"), "numpy") as file:
+                return str((file.metadata() or {}).get("tail_type", "tail"))
+        except (OSError, SafetensorError):
+            return "tail"
+
+    @property
     def splits(self) -> dict[str, str]:
         """SHA-256 of the split by seed; empty where the run does not say."""
         return dict(self.environment.get("splits") or {})
