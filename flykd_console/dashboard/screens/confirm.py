@@ -30,7 +30,7 @@ class ConfirmScreen(ModalScreen[bool]):
     def __init__(self, question: str, detail: str, yes: str, careful: bool = False) -> None:
         super().__init__()
         if careful:
-            self.AUTO_FOCUS = "#no"
+            self.AUTO_FOCUS = "#no"  # type: ignore[misc]
         self._question, self._detail, self._yes, self._careful = question, detail, yes, careful
 
     def compose(self) -> ComposeResult:
