@@ -91,11 +91,10 @@ def _usual(values: Sequence[Any]) -> Any:
 def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
     """By run, where several have students of one method's name: what they are made of, as far as that differs.
 
-    What is not written is at its default. A structure loss that has no weight in any of them is left out.
+    What is not written has no value. A structure loss that has no weight in any of them is left out.
     """
-    from flykd_console.profile import Profile
-
-    default = {key: x for key, x in settings(Profile().model_dump(mode="json")) if key.startswith("distill.")}
+    written = [dict(settings(run.profile)) for run in runs]
+    default: dict[str, Any] = {key: None for known in written for key in known if key.startswith("distill.")}
     found: dict[str, dict[str, Any]] = {}
     students = [run for run in runs if "student" in run.models]
     for method in dict.fromkeys(run.results.method for run in students):
