@@ -144,6 +144,9 @@ class Plateau(Section):
     factor: float = Field(0.8, gt=0.0, lt=1.0)
     patience: int = Field(10, ge=0)
     last_epochs: int = Field(400, ge=0)
+    stop_below: float = Field(
+        0.0, ge=0.0, description="end a stage whose learning rate fell below this, since nothing moves any more; 0: never"
+    )
 
 
 class Finetune(Section):

@@ -31,6 +31,10 @@ def command(
             metavar="FILE", help="CSV of disease (tail) ids: test pairs of these alone.", rich_help_panel=_WHAT
         ),
     ] = None,
+    validation: Annotated[
+        bool,
+        typer.Option("--validation", help="On validation pairs: to choose by, unseen test.", rich_help_panel=_WHAT),
+    ] = False,
     anyway: Annotated[
         bool,
         typer.Option("--anyway", help="Runs on other graphs or splits: in tables of their own.", rich_help_panel=_WHAT),
@@ -63,7 +67,8 @@ def command(
     from flykd_console.report.text import markdown as to_markdown
     from flykd_console.report.text import to_csv, to_json
 
-    comparison, _, _ = compared(runs, against, only, anyway, resamples)
+    part = "validation" if validation else "test"
+    comparison, _, _ = compared(runs, against, only, anyway, resamples, part)
     if not (markdown or csv or json) and out is None:
         from rich.console import Console
 
@@ -88,7 +93,7 @@ def command(
 
 
 def compared(
-    names: list[str], against: str | None, only: Path | None, anyway: bool, resamples: int
+    names: list[str], against: str | None, only: Path | None, anyway: bool, resamples: int, part: str = "test"
 ) -> tuple[Comparison, list[LoadedRun], Restriction | None]:
     """Find, read and compare runs as the options say: the comparison, the runs, and what `only` names.
 
@@ -104,7 +109,7 @@ def compared(
     if rival is not None and rival.path.resolve() not in {directory.path.resolve() for directory in directories}:
         directories.append(rival)
     restriction = comparing.Restriction(only.name, read_ids(only)) if only is not None else None
-    loaded = load_runs(directories)
+    loaded = load_runs(directories, part)
     chosen = next((run for run in loaded if rival and run.directory.path.resolve() == rival.path.resolve()), None)
     comparison = comparing.compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
     return comparison, loaded, restriction

@@ -31,13 +31,13 @@ class Grid:
 
 
 def block_heading(comparison: Comparison, index: int) -> str:
-    """What a block is of: graph, split, seeds and test pairs, in one line."""
+    """What a block is of: graph, split, seeds and pairs, in one line."""
     block = comparison.blocks[index]
     pairs = [positives + negatives for found in block.pairs.values() for positives, negatives in found.values()]
     a_seed = grouped(sum(pairs) / len(block.seeds))
     only = f", only tails in {comparison.only}" if comparison.only else ""
     seeds = f"seed{'s' if len(block.seeds) > 1 else ''} {_joined(block.seeds)}"
-    return f"{block.graph} · {block.split} · {seeds} · {a_seed} test pairs a seed{only}"
+    return f"{block.graph} · {block.split} · {seeds} · {a_seed} {block.part} pairs a seed{only}"
 
 
 def grids(block: Block) -> Iterator[Grid]:
@@ -56,12 +56,12 @@ def grids(block: Block) -> Iterator[Grid]:
 
 
 def auprc_grids(block: Block) -> Iterator[Grid]:
-    """Test AUPRC of every model per seed, mean ± std, and the paper's mean ± std."""
+    """AUPRC of every model per seed, mean ± std, and the paper's mean ± std."""
     chunks = _chunks(block.seeds)
     for seeds in chunks:
         last = seeds is chunks[-1]
         yield Grid(
-            title="Test AUPRC, per cent" + _part(seeds, chunks),
+            title=f"{block.part.capitalize()} AUPRC, per cent" + _part(seeds, chunks),
             headings=["model", *map(str, seeds), *(["mean ± std", "paper"] if last else [])],
             rows=[
                 [
@@ -77,7 +77,7 @@ def auprc_grids(block: Block) -> Iterator[Grid]:
 
 
 def gain_grids(block: Block) -> Iterator[Grid]:
-    """Gains per seed in points, each with its interval over test pairs below it."""
+    """Gains per seed in points, each with its interval over pairs below it."""
     chunks = _chunks(block.seeds)
     rows = [(row, row.gain) for row in block.rows if row.gain]
     for seeds in chunks:
@@ -92,7 +92,9 @@ def gain_grids(block: Block) -> Iterator[Grid]:
                 ]
                 for row, g in rows
             ],
-            caption="Below each gain: 95 % interval, paired bootstrap over that seed's test pairs." if last else "",
+            caption=f"Below each gain: 95 % interval, paired bootstrap over that seed's {block.part} pairs."
+            if last
+            else "",
         )
 
 
@@ -121,7 +123,7 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
     found = _gains(block, rival)
     return Grid(
         title=f"Against {found[0][1].over}: what it is worth" if rival else "What the gain is worth, points",
-        headings=["model", "gain", "test pairs", f"test {block.tail_type}s", "seeds", "p"],
+        headings=["model", "gain", f"{block.part} pairs", f"{block.part} {block.tail_type}s", "seeds", "p"],
         rows=[
             [
                 row.label,
@@ -133,7 +135,7 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
             ]
             for row, gain in found
         ],
-        caption=worth_caption(len(block.seeds), f"{block.tail_type}s"),
+        caption=worth_caption(len(block.seeds), f"{block.tail_type}s", block.part),
         emphasised=(1,),
     )
 
@@ -143,12 +145,13 @@ def _gains(block: Block, rival: bool) -> list[tuple[Row, Gain]]:
     return [(row, gain) for row, gain in chosen if gain]
 
 
-def worth_caption(seeds: int, tails: str = "tails") -> str:
+def worth_caption(seeds: int, tails: str = "tails", part: str = "test") -> str:
     """What the intervals of the mean gain ask, and what they cannot say."""
     least = 2 / 2**seeds
     return (
-        f"95 % intervals of the mean gain in points. Test pairs, test {tails}: had other pairs, or other {tails} with "
-        "all their pairs, been tested with these trained models (paired bootstrap). Seeds: had other seeds been drawn "
+        f"95 % intervals of the mean gain in points. {part.capitalize()} pairs, {part} {tails}: had other pairs, or "
+        f"other {tails} with all their pairs, been scored by these trained models (paired bootstrap). Seeds: had other "
+        "seeds been drawn "
         "(paired t). p: exact sign-flip test over seeds"
         + (f", which cannot fall below {least:.4g} with {seeds} seeds" if 1 < seeds <= 16 else "")
         + ". Not corrected for looking at several methods."
@@ -158,7 +161,7 @@ def worth_caption(seeds: int, tails: str = "tails") -> str:
 def relations_grid(block: Block) -> Grid:
     """AUPRC per relation, mean ± std, and what training took."""
     return Grid(
-        title="Test AUPRC by relation, per cent",
+        title=f"{block.part.capitalize()} AUPRC by relation, per cent",
         headings=["model", "dim", *map(_relation, block.targets), "trained for"],
         rows=[
             [

@@ -1,8 +1,9 @@
 """Where training pairs live: per relation the heads and tails with a training edge, and every pair's score.
 
 Positives, their negatives and the random graphs of FlyKD all draw from this support, so a pair is one flat index
-`head * tails + tail` and its logit one entry of a small matrix: one matrix product scores every pair that an epoch
-could draw, and its gradient is two more. Where the matrix would be too large, pairs are scored one by one.
+`head * tails + tail` and its logit one entry of a small matrix. An epoch that draws a large part of it computes it
+whole: one matrix product, and two more for the gradient. On a CPU an epoch that draws few of its entries computes those
+alone (`distill.sampled_scores`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flykd_console.distill.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.link_encoder import Encoded
 
@@ -97,12 +99,22 @@ class PairSpace:
         for pairs, index in zip(self.relations, indices, strict=True):
             head = encoded.head.index_select(0, pairs.heads)
             tail, relation = encoded.tails[pairs.relation], encoded.relation[pairs.relation]
-            if pairs.area <= self._dense_limit:
+            if self._samples(pairs, index):
+                sampled = SampledPairs.of(index, len(pairs.heads), pairs.tail_count)
+                results.append(sampled.logits(head * relation, tail))
+            elif pairs.area <= self._dense_limit:
                 results.append(all_logits(head, relation, tail).view(-1).index_select(0, index))
             else:
                 rows = head.index_select(0, index // pairs.tail_count)
                 results.append(pair_logits(rows, relation, tail.index_select(0, index % pairs.tail_count)))
         return results
+
+
+    def _samples(self, pairs: RelationPairs, index: Tensor) -> bool:
+        """Whether the listed pairs cost less than the whole matrix."""
+        if index.device.type != "cpu" or self._dense_limit == 0 or pairs.area >= 2**31 or len(index) > pairs.area:
+            return False
+        return pairs.area > self._dense_limit or PAIR_COST * len(index) < pairs.area
 
 
 class SoftLabels:

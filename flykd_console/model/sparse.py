@@ -41,8 +41,13 @@ class _Rows:
             return self.csr @ dense
         if len(self.columns) == 0:
             return dense.new_zeros(self.shape[0], dense.shape[1])
-        total: Tensor = torch.embedding_bag(dense, self.columns, self.offsets, False, 0, False, self.values, True)[0]
-        return total
+        return summed_rows(dense, self.columns, self.offsets, self.values)
+
+
+def summed_rows(dense: Tensor, columns: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
+    """CSR matrix (columns [k], offsets [m + 1], values [k]) @ dense [n, d] on a CPU: float32 [m, d], without a gradient."""
+    total: Tensor = torch.embedding_bag(dense, columns, offsets, False, 0, False, values, True)[0]
+    return total
 
 
 class FixedSparse:

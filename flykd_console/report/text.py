@@ -76,17 +76,17 @@ def _long(block: Block) -> Iterator[list[object]]:
                 yield [*model, metric, relation, None, spread.mean, spread.std, None, None]
         for name, gain in (("gain", row.gain), ("difference", row.rival)):
             if gain:
-                yield from ([*model, *rest] for rest in _long_gain(name, gain))
+                yield from ([*model, *rest] for rest in _long_gain(name, gain, block.part))
 
 
-def _long_gain(name: str, gain: Gain) -> Iterator[list[object]]:
+def _long_gain(name: str, gain: Gain, part: str) -> Iterator[list[object]]:
     over = f"over {gain.over}"
     for seed, one in gain.seeds.items():
         pairs, tails = one.over_pairs, one.over_tails
-        yield [f"{name} points, test pairs", over, seed, one.points, None, pairs.low, pairs.high]
-        yield [f"{name} points, test tails", over, seed, one.points, None, tails.low, tails.high]
+        yield [f"{name} points, {part} pairs", over, seed, one.points, None, pairs.low, pairs.high]
+        yield [f"{name} points, {part} tails", over, seed, one.points, None, tails.low, tails.high]
         yield [f"{name} per cent", over, seed, one.percent, None, None, None]
-    intervals = (("test pairs", gain.over_pairs), ("test tails", gain.over_tails), ("seeds", gain.over_seeds))
+    intervals = ((f"{part} pairs", gain.over_pairs), (f"{part} tails", gain.over_tails), ("seeds", gain.over_seeds))
     for what, interval in intervals:
         if interval:
             yield [f"{name} points, {what}", over, None, gain.points.mean, gain.points.std, interval.low, interval.high]

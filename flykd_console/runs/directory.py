@@ -85,9 +85,13 @@ class RunDirectory:
         """Tables of heads and (unpooled) tails; per relation pooled tails, its vector and a probe of logits."""
         return self.seed(seed) / f"{model}.embeddings.safetensors"
 
+    def scores(self, seed: int, part: str) -> Path:
+        """Parquet of `validation` or `test`: `relation, head_id, tail_id, label, teacher, baseline, student` (logits)."""
+        return self.seed(seed) / f"{part}-scores.parquet"
+
     def test_scores(self, seed: int) -> Path:
-        """Parquet: `relation, head_id, tail_id, label, teacher, baseline, student` (logits)."""
-        return self.seed(seed) / "test-scores.parquet"
+        """The scores of the test part."""
+        return self.scores(seed, "test")
 
     def evaluation_pairs(self, seed: int) -> Path:
         """Parquet: `part, relation, head_id, tail_id, label`: validation and test pairs with their stored negatives."""

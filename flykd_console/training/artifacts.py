@@ -95,10 +95,10 @@ def save_embeddings(task: Task, directory: RunDirectory, name: str, encoded: Enc
     save_tensors(directory.embeddings(task.seed, name), tensors, metadata, plain=True)
 
 
-def save_test_scores(task: Task, directory: RunDirectory, scored: Mapping[str, Mapping[str, Scored]]) -> None:
-    """Write `test-scores.parquet`: the stored test pairs and every model's logits, to recompute each figure."""
+def save_scores(task: Task, directory: RunDirectory, part: str, scored: Mapping[str, Mapping[str, Scored]]) -> None:
+    """Write `<part>-scores.parquet`: a part's stored pairs and every model's logits, to recompute each figure."""
     frames = []
-    for pairs in task.evaluation("test"):
+    for pairs in task.evaluation(part):
         head_ids, tail_ids = _ids(task.graph, task.targets[0])
         frames.append(
             pl.DataFrame(
@@ -111,7 +111,7 @@ def save_test_scores(task: Task, directory: RunDirectory, scored: Mapping[str, M
                 | {model: relations[pairs.relation][1] for model, relations in scored.items()}
             )
         )
-    _write_parquet(pl.concat(frames), directory.test_scores(task.seed))
+    _write_parquet(pl.concat(frames), directory.scores(task.seed, part))
 
 
 def save_evaluation_pairs(task: Task, directory: RunDirectory) -> None:

@@ -57,7 +57,9 @@ def distill(task: Task, teachers: Sequence[HeteroRGCN], student: HeteroRGCN, ses
     sources = label_sources(task, guidance.soft, graphs, draw, strong)
     curriculum = curriculum_of(profile)
     optimizer = adam([*student.parameters(), *guidance.parameters], profile.finetune.lr)
-    plateau = late_plateau(optimizer, profile.distill.plateau or profile.finetune.plateau, profile.distill.epochs)
+    falling = profile.distill.plateau or profile.finetune.plateau
+    plateau = late_plateau(optimizer, falling, profile.distill.epochs)
+    session.stop_below = falling.stop_below
     session.optimizer, session.generators = optimizer, draw | guidance.generators
     session.resumables = [graphs, *guidance.resumables]
     session.scalars, session.load_scalars = plateau.state, plateau.load_state

@@ -28,6 +28,7 @@ def finetune(task: Task, model: HeteroRGCN, settings: profile.Finetune, session:
     optimizer = adam(model.parameters(), settings.lr)
     plateau = late_plateau(optimizer, settings.plateau, settings.epochs)
     session.optimizer, session.generators = optimizer, {"negatives": draw}
+    session.stop_below = settings.plateau.stop_below
     session.scalars, session.load_scalars = plateau.state, plateau.load_state
     session.resume()
 

@@ -50,17 +50,24 @@ def stage_key(task: Task, stage: str) -> str:
             "targets": profile.graph.targets,
             "pooling": profile.graph.pooling.model_dump(),
             "filter_negatives": profile.split.filter_negatives,
-            "finetune": profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"}),
+            "finetune": _lasting(profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"})),
         }
     # Baseline and teacher are the same recipe, but draw from streams of their own.
     facts["stage"] = stage
     if stage == "student":
         facts["teachers"] = [stage_key(task, teacher) for teacher in teacher_stages(profile)]
-        facts["distill"] = profile.distill.model_dump(exclude={"method"})
+        facts["distill"] = _lasting(profile.distill.model_dump(exclude={"method"}))
         if looked_at:
             # Validations count from here on; in earlier versions all did.
             facts["looked_at_from"] = profile.distill.settled
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _lasting(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without the keys that came later and are off, so that what was trained before them is still found."""
+    if settings["plateau"] and not settings["plateau"]["stop_below"]:
+        del settings["plateau"]["stop_below"]
+    return settings
 
 
 @dataclass(frozen=True)

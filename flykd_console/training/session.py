@@ -65,7 +65,8 @@ class StageSession:
         evaluate: Scores the model on the validation part; None leaves evaluation out.
         key: What the stage depends on; a state of another key is not resumed.
         selection: Which epoch's weights stay, and whether to stop early; None: the last one's (pretraining).
-        done: Epochs behind the stage; below `epochs_total` at the end where validation ended it early.
+        stop_below: A learning rate below this ends the stage; 0: never.
+        done: Epochs behind the stage; below `epochs_total` at the end where it ended early.
         tell_extended: Told how many epochs were just added.
     """
 
@@ -82,6 +83,7 @@ class StageSession:
     validate_every: int = 20
     log_every: int = 1
     checkpoint_every: int = 200
+    stop_below: float = 0.0
     optimizer: torch.optim.Optimizer | None = None
     generators: dict[str, torch.Generator] = field(default_factory=dict)
     resumables: list[Resumable] = field(default_factory=list)
@@ -95,6 +97,7 @@ class StageSession:
     _pending: list[_Pending] = field(default_factory=list)
     _since: float = 0.0
     _checkpointed: int = 0
+    _spent: bool = False  # the learning rate is below `stop_below`
 
     def __post_init__(self) -> None:
         self.planned = self.epochs_total
@@ -124,7 +127,7 @@ class StageSession:
         self.load_scalars(metadata["scalars"])
 
     def epochs(self) -> Iterator[int]:
-        """Epochs to go, counted from 0; fewer where validation ends the stage early."""
+        """Epochs to go, counted from 0; fewer where validation or a spent learning rate ends the stage early."""
         self._since = time.perf_counter()
         epoch = self.first_epoch
         while epoch < self.epochs_total and not self._exhausted:  # epochs may be added on the way
@@ -162,6 +165,9 @@ class StageSession:
         on_device = next(iter(detached.values())).device.type != "cpu"
         if evaluate or save or last or not on_device or len(self._pending) >= _DEVICE_BLOCK:
             self._flush()
+        if self._spent and not last:
+            last = True
+            scheduled = evaluate = self.evaluate is not None
         if evaluate:
             self._check_weights(done)
             scores = self.evaluate_now(done)
@@ -217,7 +223,7 @@ class StageSession:
         elif not can_be_extended(self.stage):
             why = "pretraining keeps its length"
         elif self._exhausted:
-            why = f"{self.stage} ends early, since validation brings nothing better"
+            why = f"{self.stage} ends early, since {self._why_exhausted}"
         if order is None or why:
             self._tell(f"no epochs added: {why}", "warning")
             return False
@@ -238,7 +244,13 @@ class StageSession:
 
     @property
     def _exhausted(self) -> bool:
-        return self.selection is not None and self.selection.exhausted
+        return self._spent or (self.selection is not None and self.selection.exhausted)
+
+    @property
+    def _why_exhausted(self) -> str:
+        if self._spent:
+            return f"its learning rate fell below {self.stop_below:g}"
+        return "validation brings nothing better"
 
     def _kept_things(self) -> list[Resumable]:
         return [*self.resumables, self.selection] if self.selection is not None else self.resumables
@@ -246,10 +258,12 @@ class StageSession:
     def _settle(self) -> None:
         """After the last epoch: put back the weights of the best one where they are to stay, and say so."""
         self._check_weights(self.done)
+        if self._spent and self.done < self.epochs_total:
+            self._tell(f"{self.stage} ended early at epoch {self.done}: {self._why_exhausted}")
         if self.selection is None or not self.selection.best_epoch:
             return
         best = f"epoch {self.selection.best_epoch}, validation AUPRC {100 * self.selection.best_auprc:.2f}"
-        if self._exhausted and self.done < self.epochs_total:
+        if self.selection.exhausted and self.done < self.epochs_total:
             self._tell(f"{self.stage} ended early at epoch {self.done}: nothing better since {best}")
         if self.selection.keeps_best:
             self.selection.restore(self.model)
@@ -324,6 +338,7 @@ class StageSession:
         seconds = (now - self._since) / len(pending)
         self._since = now
         self.seconds += seconds * len(pending)
+        self._spent = float(pending[-1].lr) < self.stop_below
         for entry, losses in zip(pending, values, strict=True):
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if entry.epoch % self.log_every == 0 or entry.epoch == self.epochs_total or bad:

@@ -45,6 +45,9 @@ _DOUBTFUL = 0.2
 # Where several teachers are averaged: the mean of their logits among the results and the test scores.
 TEACHER_MEAN = "teacher-mean"
 
+# Parts whose pairs every model is scored on; the test's file is the last that a seed leaves.
+_SCORED = ("validation", "test")
+
 Train = Callable[[HeteroRGCN, StageSession], None]
 
 
@@ -58,7 +61,8 @@ class SeedStages:
     control: ControlDesk
     store: StageStore
     _told: set[str] = field(default_factory=set)
-    _scored: dict[str, dict[str, Scored]] = field(default_factory=dict)
+    # By part and model the stored pairs' labels and logits.
+    _scored: dict[str, dict[str, dict[str, Scored]]] = field(default_factory=lambda: {part: {} for part in _SCORED})
 
     def run(self) -> dict[str, ModelResult]:
         """Train (or load) teachers, baseline and student; results by model."""
@@ -88,7 +92,8 @@ class SeedStages:
             results[TEACHER_MEAN] = self._assess_mean(teachers, [results[stage] for stage in teacher_stages(profile)])
         if profile.distill.epochs:
             _, results["student"] = self._model("student", "student", distilled)
-        artifacts.save_test_scores(task, self.directory, self._scored)
+        for part, scored in self._scored.items():
+            artifacts.save_scores(task, self.directory, part, scored)
         return results
 
     def _model(self, stage: str, size: str, train: Train) -> tuple[HeteroRGCN, ModelResult]:
@@ -154,7 +159,7 @@ class SeedStages:
         """Leave the model's embeddings and measure it from them, on validation and test."""
         encoded = artifacts.encode_all(self.task, model)
         artifacts.save_embeddings(self.task, self.directory, stage, encoded)
-        self._scored[stage] = artifacts.score_part(self.task, encoded, "test")
+        self._score_parts(stage, encoded)
         test = self._test_scores(stage, encoded)
         if test.macro_auprc is not None:
             self.events.write(evaluation_event(self.task.seed, stage, finished.epochs, "test", test))
@@ -166,7 +171,7 @@ class SeedStages:
             epochs=finished.epochs,
             seconds=finished.seconds,
             test=test,
-            validation=score(artifacts.score_part(self.task, encoded, "validation")),
+            validation=score(self._scored["validation"][stage]),
             reused_from=None if finished.run == self.directory.name else finished.run,
             kept_epoch=finished.kept_epoch,
             added_epochs=finished.added_epochs,
@@ -175,7 +180,7 @@ class SeedStages:
     def _assess_mean(self, teachers: list[HeteroRGCN], results: list[ModelResult]) -> ModelResult:
         """Measure what the student learns from where teachers are averaged: the mean of their logits."""
         mean = mean_of([artifacts.encode_all(self.task, teacher) for teacher in teachers])
-        self._scored[TEACHER_MEAN] = artifacts.score_part(self.task, mean, "test")
+        self._score_parts(TEACHER_MEAN, mean)
         result = ModelResult(
             dim=teachers[0].dim,
             layers=teachers[0].layers,
@@ -184,15 +189,19 @@ class SeedStages:
             epochs=max(result.epochs for result in results),
             seconds=sum(result.seconds for result in results),
             test=self._test_scores(TEACHER_MEAN, mean),
-            validation=score(artifacts.score_part(self.task, mean, "validation")),
+            validation=score(self._scored["validation"][TEACHER_MEAN]),
         )
         if result.test.macro_auprc is not None:
             self._log(f"mean of {len(teachers)} teachers: test AUPRC {100 * result.test.macro_auprc:.2f}")
         return result
 
+    def _score_parts(self, stage: str, encoded: Encoded) -> None:
+        for part, scored in self._scored.items():
+            scored[stage] = artifacts.score_part(self.task, encoded, part)
+
     def _test_scores(self, stage: str, encoded: Encoded) -> Scores:
         """What the test part says of a model whose pairs are scored; nothing where the split has no test."""
-        scores = score(self._scored[stage])
+        scores = score(self._scored["test"][stage])
         return msgspec.structs.replace(scores, ranking=artifacts.rank_part(self.task, encoded))
 
     def _session(self, stage: str, model: HeteroRGCN) -> StageSession:

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.metrics import average_precision_score
 
 from flykd_console.profile import Profile
 from flykd_console.runs import events as ev
@@ -458,3 +459,34 @@ def test_finished_and_removed_runs_of_a_batch_are_passed_over(tmp_path: Path) ->
     assert worker.main([str(directory.path) for directory in batch]) == 0
     assert batch[0].events.stat().st_size == size
     assert status_of(batch[2]).state == "finished"
+
+
+def test_a_spent_learning_rate_ends_a_stage_and_says_so(tmp_path: Path) -> None:
+    falling = {"last_epochs": 2000, "patience": 0, "factor": 0.1}
+    always = {"epochs": 60, "lr": 0.5, "validate_every": 50, "plateau": falling}
+    whole = _trained(tmp_path / "runs", finetune=always, distill={"epochs": 0})
+    spent = always | {"plateau": falling | {"stop_below": 1e-3}}
+    directory = _trained(tmp_path / "runs", finetune=spent, distill={"epochs": 40})
+    for stage in ("teacher", "baseline", "student"):
+        told = [e for e in events_of(directory) if isinstance(e, ev.Epoch) and e.stage == stage]
+        assert [e.lr < 1e-3 for e in told] == [False] * (len(told) - 1) + [True]
+        assert _finished(directory)[stage].epochs == len(told) < 40
+        said = f"Seed 45: {stage} ended early at epoch {len(told)}: its learning rate fell below 0.001"
+        assert said in _logged(directory)
+        looks = [e.epoch for e in events_of(directory) if isinstance(e, ev.Evaluation) and e.stage == stage]
+        assert looks[-1] == len(told)
+    assert _finished(whole)["teacher"].epochs == 60
+    assert _finished(directory)["teacher"].reused_from is None
+
+
+def test_every_model_is_scored_on_validation_pairs_too(tmp_path: Path) -> None:
+    directory = _trained(tmp_path / "runs")
+    results = read_results(directory.results).seeds["45"]
+    scores = pl.read_parquet(directory.scores(45, "validation"))
+    stored = pl.read_parquet(directory.evaluation_pairs(45)).filter(pl.col("part") == "validation").drop("part")
+    assert scores.select(stored.columns).equals(stored.select(scores.columns[:4]))
+    for model in ("teacher", "baseline", "student"):
+        for relation, found in results[model].validation.relations.items():
+            part = scores.filter(pl.col("relation") == relation)
+            precision = average_precision_score(part["label"].to_numpy(), part[model].to_numpy())
+            assert found.auprc == pytest.approx(precision, abs=1e-6)

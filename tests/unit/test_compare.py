@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -467,3 +468,55 @@ def test_a_damaged_scores_file_is_refused(two: list[RunDirectory], capsys: pytes
     err = capsys.readouterr().err
     assert "test-scores.parquet: cannot be read" in err
     assert err.count("\n") == 1
+
+
+def _validated(run: RunDirectory, change: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame) -> None:
+    """Give a run a validation part of its own: what `change` makes of the test part."""
+    for seed in (45, 46, 47):
+        tested = pl.read_parquet(run.test_scores(seed))
+        put_scores(run, seed, change(tested))
+        run.test_scores(seed).rename(run.scores(seed, "validation"))
+        results = read_results(run.results)
+        models = {
+            name: msgspec.structs.replace(model, validation=model.test)
+            for name, model in results.seeds[str(seed)].items()
+        }
+        write_results(run, msgspec.structs.replace(results, seeds={**results.seeds, str(seed): models}))
+        put_scores(run, seed, tested)
+
+
+def test_validation_pairs_are_compared_where_asked_for_and_called_so(
+    two: list[RunDirectory], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = only_block(*two)
+    for run in two:
+        _validated(run, lambda frame: frame.with_columns(-pl.col("student")))
+    chosen = compare(load_runs(two, "validation"), resamples=200).blocks[0]
+    assert only_block(*two) == before
+    for tested, validated in zip(before.rows[2:], chosen.rows[2:], strict=True):
+        assert validated.auprc.mean < 0.5 < tested.auprc.mean
+        assert (validated.paper, validated.gain and validated.gain.paper) == (None, None)
+    assert chosen.part == "validation"
+    assert call("compare", *(str(run.path) for run in two), "--validation", "--markdown") == 0
+    out = capsys.readouterr().out
+    assert "### Validation AUPRC, per cent" in out
+    assert "| model | gain | validation pairs | validation diseases | seeds | p |" in out
+    assert "validation pairs a seed" in out
+    assert "Test" not in out.replace("what it is worth, the test says", "")
+
+
+def test_a_run_without_validation_scores_says_how_to_get_them(
+    two: list[RunDirectory], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _validated(two[0])
+    for run in two[1:]:
+        results = read_results(run.results)
+        seeds = {
+            seed: {name: msgspec.structs.replace(model, validation=model.test) for name, model in models.items()}
+            for seed, models in results.seeds.items()
+        }
+        write_results(run, msgspec.structs.replace(results, seeds=seeds))
+    assert call("compare", *(str(run.path) for run in two), "--validation") == 2
+    err = capsys.readouterr().err
+    assert "left no scores of validation pairs" in err
+    assert f"flykd-console run --resume {two[1].name}" in err

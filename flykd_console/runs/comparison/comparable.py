@@ -29,7 +29,7 @@ def difference(a: LoadedRun, b: LoadedRun) -> str | None:
         if not pairs.equals(others):
             common = pairs.unique().join(others.unique(), on=KEYS, how="semi").height
             return (
-                f"different test pairs (seed {seed}: {pairs.height} and {others.height}, {common} in common; "
+                f"different {a.part} pairs (seed {seed}: {pairs.height} and {others.height}, {common} in common; "
                 "the split is the same, the stored negatives are not)"
             )
     return None

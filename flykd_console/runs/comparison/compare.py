@@ -78,10 +78,11 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
     )
     rival = next((c for c in contenders if c.model == "student" and c.runs[0] is against), None)
     targets = sorted(pairs[seeds[0]])
+    tested = runs[0].part == "test"  # the paper's figures are of a test part
     rows = []
     for one in contenders:
         baseline = next(c for c in contenders if c.model == "baseline" and one.runs[0] in c.runs)
-        row = method_row(one.runs[0].profile) if one.model == "student" else None
+        row = method_row(one.runs[0].profile) if one.model == "student" and tested else None
         gain = None
         if one is not baseline:
             gain = _gain(one, baseline, scores, drawn, row.gain if row else None)
@@ -97,7 +98,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
                 relations={r: _spread([scores[seed][one].relations[r] for seed in seeds]) for r in targets},
                 ranking=ranking_of(one, seeds) if only is None else {},
                 seconds=statistics.fmean(one.result(seed).seconds for seed in seeds),
-                paper=paper_figure(one),
+                paper=paper_figure(one) if tested else None,
                 gain=gain,
                 rival=_gain(one, rival, scores, drawn, None) if rival and one not in (rival, baseline) else None,
             )
@@ -109,6 +110,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         split=str(first.profile.get("split", {}).get("kind", "complex_disease")),
         targets=targets,
         tail_type=first.tail_type,
+        part=first.part,
         seeds=seeds,
         pairs={
             seed: {r: (int((s.labels == 1).sum()), int((s.labels == 0).sum())) for r, s in sorted(found.items())}
@@ -117,7 +119,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         runs=describe_runs(runs, contenders, seeds),
         rows=rows,
         notes=_without_rival(against, rival)
-        + _restricted(pairs, only)
+        + _restricted(pairs, only, first.part)
         + notes_of(runs, seeds, scores if only is None else {}),
     )
 
@@ -138,7 +140,7 @@ def pairs_of(
             if not (labels == value).any():
                 where = f" of the ids in {only.name}" if only else ""
                 raise UserError(
-                    f"{relation} has no {kind} test pair{where} in seed {seed}", runs[0].name,
+                    f"{relation} has no {kind} {runs[0].part} pair{where} in seed {seed}", runs[0].name,
                     "Leave the seed out, or name more ids." if only else "",
                 )  # fmt: skip
         logits = {one: part[column.name].to_numpy() for one, column in columns.items()}
@@ -153,14 +155,14 @@ def _without_rival(against: LoadedRun | None, rival: Contender | None) -> list[s
     return [f"Nothing here is compared with {against.name}, which is of another graph, split or seeds."]
 
 
-def _restricted(pairs: Mapping[int, Mapping[str, RelationScores]], only: Restriction | None) -> list[str]:
+def _restricted(pairs: Mapping[int, Mapping[str, RelationScores]], only: Restriction | None, part: str) -> list[str]:
     """What a restriction leaves, and that chance is no longer one half."""
     if only is None:
         return []
     labels = np.concatenate([scores.labels for found in pairs.values() for scores in found.values()])
     true = int(labels.sum())
     return [
-        f"Only test pairs of tails in {only.name}: {true} true and {len(labels) - true} false ones over all seeds, "
+        f"Only {part} pairs of tails in {only.name}: {true} true and {len(labels) - true} false ones over all seeds, "
         f"so that chance scores about {100 * true / len(labels):.0f} %; over all pairs it scores 50 %."
     ]
 

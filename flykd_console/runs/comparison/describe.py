@@ -40,7 +40,7 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
     """Per relation and metric the spread over the seeds of the ranking figures in the run's results."""
     found: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
-        for relation, figures in (one.result(seed).test.ranking or {}).items():
+        for relation, figures in (one.runs[0].measured(seed, one.model).ranking or {}).items():
             for metric in RANKING_METRICS:
                 found.setdefault(relation, {}).setdefault(metric, []).append(getattr(figures, metric))
     return {
@@ -135,6 +135,10 @@ def notes_of(
 ) -> list[str]:
     """What a reader must know before believing the tables, a sentence each."""
     notes = []
+    if runs[0].part == "validation":
+        notes.append(
+            "Validation pairs: the figures to choose by. Choosing flatters what is chosen; what it is worth, the test says."
+        )
     for run in runs:
         left = sorted(set(run.seeds) - set(seeds))
         if left:
@@ -143,7 +147,7 @@ def notes_of(
         notes += _added_by_hand(run, seeds)
     if len(seeds) == 1:
         notes.append(f"One seed ({seeds[0]}): no deviation, and nothing is known about other seeds.")
-    students = [run for run in runs if "student" in run.models]
+    students = [run for run in runs if "student" in run.models and run.part == "test"]
     unmatched = [run.name for run in students if method_row(run.profile) is None]
     if unmatched:
         notes.append(f"No row of the paper is made like {_listed(unmatched)}.")
@@ -205,13 +209,13 @@ def _added_by_hand(run: LoadedRun, seeds: Sequence[int]) -> list[str]:
 
 
 def _disagreements(scores: Mapping[int, Mapping[Contender, SeedScore]]) -> list[str]:
-    """Where a run's `results.json` says something else than its test scores give."""
+    """Where a run's `results.json` says something else than its scores give."""
     return [
         f"{run.name}, seed {seed}: results.json gives the {one.model} {stored:.6f}, its scores {score.macro_auprc:.6f}."
         for seed, found in scores.items()
         for one, score in found.items()
         for run in one.runs
-        if (stored := run.results.seeds[str(seed)][one.model].test.macro_auprc) is not None
+        if (stored := run.measured(seed, one.model).macro_auprc) is not None
         and abs(stored - score.macro_auprc) > _TOLERANCE
     ]
 

@@ -127,7 +127,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that are compared pair by pair.
 
-    `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease.
+    `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease;
+    `part`: whose pairs, `test` or `validation`.
     """
 
     graph: str
@@ -140,6 +141,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Row]
     notes: list[str]
     tail_type: str = "tail"
+    part: str = "test"
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

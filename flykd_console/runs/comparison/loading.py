@@ -1,4 +1,7 @@
-"""A finished run as comparing needs it: results, settings, provenance, and the scored test pairs of every seed."""
+"""A finished run as comparing needs it: results, settings, provenance, and every seed's scored test pairs.
+
+What stands for test pairs may be the validation part's: there one chooses between models, and the test stays unseen.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import polars as pl
 
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.results import Results, read_results
+from flykd_console.runs.results import ModelResult, Results, Scores, read_results
 
 # Where several teachers are averaged, their mean is a model of its own.
 COMPARED = ("teacher", "teacher-mean", "baseline", "student")
@@ -26,8 +29,9 @@ class LoadedRun:
     """One run's files, read.
 
     Attributes:
-        seeds: Seeds with test scores of every model that the run trains, ascending.
+        seeds: Seeds with scores of every model that the run trains, ascending.
         models: Those models, of `COMPARED`.
+        part: Whose pairs are compared, `test` or `validation`.
     """
 
     directory: RunDirectory
@@ -36,6 +40,11 @@ class LoadedRun:
     environment: dict[str, Any]
     seeds: tuple[int, ...]
     models: tuple[str, ...]
+    part: str = "test"
+
+    def measured(self, seed: int, model: str) -> Scores:
+        """What the results say of a model on the part."""
+        return _measured(self.results.seeds[str(seed)][model], self.part)
 
     @property
     def name(self) -> str:
@@ -48,8 +57,7 @@ class LoadedRun:
     @property
     def targets(self) -> frozenset[str]:
         """The relations that were scored, as the results name them."""
-        seed, model = str(self.seeds[0]), self.models[0]
-        return frozenset(self.results.seeds[seed][model].test.relations)
+        return frozenset(self.measured(self.seeds[0], self.models[0]).relations)
 
     @property
     def tail_type(self) -> str:
@@ -69,11 +77,11 @@ class LoadedRun:
 
     @cached_property
     def scores(self) -> dict[int, pl.DataFrame]:
-        """Per seed the test pairs, sorted by `KEYS`, and one float32 column of logits for each model."""
+        """Per seed the part's pairs, sorted by `KEYS`, and one float32 column of logits for each model."""
         return {seed: self._read_scores(seed) for seed in self.seeds}
 
     def _read_scores(self, seed: int) -> pl.DataFrame:
-        path = self.directory.test_scores(seed)
+        path = self.directory.scores(seed, self.part)
         try:
             frame = pl.read_parquet(path)
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -88,11 +96,11 @@ class LoadedRun:
         return frame
 
 
-def load_run(directory: RunDirectory) -> LoadedRun:
-    """Read a run.
+def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
+    """Read a run, and later the scored pairs of a part of it.
 
     Raises:
-        UserError: It has no results, or none of its seeds is finished, or a file is damaged.
+        UserError: It has no results or no such part, or none of its seeds is finished, or a file is damaged.
     """
     if not directory.results.is_file():
         raise UserError("this run has no results yet", directory.name, f"See: flykd-console runs show {directory.name}")
@@ -103,19 +111,29 @@ def load_run(directory: RunDirectory) -> LoadedRun:
     models = tuple(model for model in COMPARED if model in trained)
     if "baseline" not in models:
         raise UserError("no seed of this run has a finished baseline", directory.name, "Let it train on, or resume it.")
-    if not any(models[name].test.relations for models in results.seeds.values() for name in models):
-        raise UserError("this run was trained without a test part, so there is nothing to compare", directory.name)
+    if not any(_measured(one, part).relations for models in results.seeds.values() for one in models.values()):
+        raise UserError(f"this run was trained without a {part} part, so there is nothing to compare", directory.name)
     done = sorted(
         int(seed)
         for seed, found in results.seeds.items()
-        if set(models) <= set(found) and directory.test_scores(int(seed)).is_file()
+        if set(models) <= set(found) and directory.scores(int(seed), part).is_file()
     )
+    if not done and part != "test" and load_run(directory).seeds:
+        raise UserError(
+            f"this run left no scores of {part} pairs, as runs of earlier versions do not",
+            directory.name,
+            f"Resuming the run writes them: flykd-console run --resume {directory.name}",
+        )
     if not done:
         raise UserError("no seed of this run is finished", directory.name, "Let it train on, or resume it.")
-    return LoadedRun(directory, results, profile, _read_json(directory.environment), tuple(done), models)
+    return LoadedRun(directory, results, profile, _read_json(directory.environment), tuple(done), models, part)
 
 
-def load_runs(directories: Sequence[RunDirectory]) -> list[LoadedRun]:
+def _measured(result: ModelResult, part: str) -> Scores:
+    return result.validation if part == "validation" else result.test
+
+
+def load_runs(directories: Sequence[RunDirectory], part: str = "test") -> list[LoadedRun]:
     """Read several runs, each once.
 
     Raises:
@@ -125,7 +143,7 @@ def load_runs(directories: Sequence[RunDirectory]) -> list[LoadedRun]:
     for directory in directories:
         if seen.setdefault(directory.path.resolve(), directory) is not directory:
             raise UserError("this run is given twice", directory.name, "Name each run once.")
-    return [load_run(directory) for directory in directories]
+    return [load_run(directory, part) for directory in directories]
 
 
 def read_ids(path: Path) -> frozenset[str]:
