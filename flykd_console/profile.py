@@ -145,7 +145,9 @@ class Plateau(Section):
     patience: int = Field(10, ge=0)
     last_epochs: int = Field(400, ge=0)
     stop_below: float = Field(
-        0.0, ge=0.0, description="end a stage whose learning rate fell below this, since nothing moves any more; 0: never"
+        0.0,
+        ge=0.0,
+        description="a learning rate below this ends a stage, in which nothing moves any more; 0: never",
     )
 
 

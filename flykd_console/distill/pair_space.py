@@ -109,7 +109,6 @@ class PairSpace:
                 results.append(pair_logits(rows, relation, tail.index_select(0, index % pairs.tail_count)))
         return results
 
-
     def _samples(self, pairs: RelationPairs, index: Tensor) -> bool:
         """Whether the listed pairs cost less than the whole matrix."""
         if index.device.type != "cpu" or self._dense_limit == 0 or pairs.area >= 2**31 or len(index) > pairs.area:

@@ -1,7 +1,7 @@
 """Scores of listed pairs on a CPU, for a fraction of the price of every pair's: a sampled product of two matrices.
 
-DistMult's logit of a pair is an inner product of two rows, `s = <h_u * w, t_v>`. Pairs sorted by head are the pattern of
-a sparse matrix [heads, tails]: torch's sampled product computes its entries alone, and with their gradient in the
+DistMult's logit of a pair is an inner product of two rows, `s = <h_u * w, t_v>`. Pairs sorted by head are the pattern
+of a sparse matrix [heads, tails]: torch's sampled product computes its entries alone, and with their gradient in the
 entries' place the gradient of either side is one product of a sparse matrix with the other side:
 
     logits   s = (H w) T^T at the pairs

@@ -45,7 +45,7 @@ class _Rows:
 
 
 def summed_rows(dense: Tensor, columns: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
-    """CSR matrix (columns [k], offsets [m + 1], values [k]) @ dense [n, d] on a CPU: float32 [m, d], without a gradient."""
+    """CSR matrix (columns [k], offsets [m + 1], values [k]) @ dense [n, d] on a CPU: [m, d], without a gradient."""
     total: Tensor = torch.embedding_bag(dense, columns, offsets, False, 0, False, values, True)[0]
     return total
 

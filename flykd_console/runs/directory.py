@@ -86,7 +86,7 @@ class RunDirectory:
         return self.seed(seed) / f"{model}.embeddings.safetensors"
 
     def scores(self, seed: int, part: str) -> Path:
-        """Parquet of `validation` or `test`: `relation, head_id, tail_id, label, teacher, baseline, student` (logits)."""
+        """Parquet of a part, `validation` or `test`: `relation, head_id, tail_id, label` and each model's logits."""
         return self.seed(seed) / f"{part}-scores.parquet"
 
     def test_scores(self, seed: int) -> Path:

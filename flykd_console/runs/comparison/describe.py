@@ -137,7 +137,7 @@ def notes_of(
     notes = []
     if runs[0].part == "validation":
         notes.append(
-            "Validation pairs: the figures to choose by. Choosing flatters what is chosen; what it is worth, the test says."
+            "Validation pairs: the figures to choose by. They flatter what is chosen; what it is worth, the test says."
         )
     for run in runs:
         left = sorted(set(run.seeds) - set(seeds))
