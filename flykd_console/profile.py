@@ -178,6 +178,9 @@ class RandomGraph(Section):
     degree_power: float = Field(1.0, ge=0.0)
     refresh_every: int = Field(1, ge=0, description="0: drawn once")
     min_logit: float | None = Field(None, description="keep only pairs that the teacher scores above this logit")
+    unseen: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of the tails that is drawn from those without an edge of the relation"
+    )
 
 
 class Curriculum(Section):
@@ -318,6 +321,8 @@ class Profile(Section):
                 raise ValueError(f"distill.curriculum.{source} is set, but {source} is not among distill.sources")
         if distill.random_graph.min_logit is not None and "pseudo_random" not in distill.sources:
             raise ValueError("distill.random_graph.min_logit is set, but pseudo_random is not among distill.sources")
+        if distill.random_graph.unseen > 0.0 and "pseudo_random" not in distill.sources:
+            raise ValueError("distill.random_graph.unseen is set, but pseudo_random is not among distill.sources")
         if distill.lsp.weight > 0.0:
             layers = distill.lsp.layers
             if len(set(layers)) != len(layers):

@@ -147,7 +147,8 @@ def _forget_absent_sources(data: dict[str, Any], sources: Any) -> None:
         if source not in sources and isinstance(curriculum, dict):
             curriculum.pop(source, None)
     if "pseudo_random" not in sources and isinstance(random_graph, dict):
-        random_graph.pop("min_logit", None)
+        for key in ("min_logit", "unseen"):
+            random_graph.pop(key, None)
 
 
 @dataclass(frozen=True)

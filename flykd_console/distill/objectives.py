@@ -25,6 +25,7 @@ from flykd_console.distill.label_blocks import block_loss
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
 
 if TYPE_CHECKING:
+    from flykd_console import profile
     from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
     from flykd_console.distill.strong_pairs import StrongPairs
     from flykd_console.model.link_encoder import Encoded
@@ -88,7 +89,7 @@ class Negatives:
 
     def _tails(self, pairs: RelationPairs) -> Tensor:
         tails = torch.randint(
-            pairs.tail_count, (pairs.edge_count,), generator=self._generator, device=pairs.edge_heads.device
+            pairs.known_count, (pairs.edge_count,), generator=self._generator, device=pairs.edge_heads.device
         )
         return pairs.flat(pairs.edge_heads, tails)
 
@@ -176,7 +177,7 @@ class PseudoBlocks:
     """`L_pr` on blocks: m heads with n tails drawn anew, or (`blocks` None) its expectation over all random graphs.
 
     The expectation weighs every pair of the support by the chance that a draw is that pair: p_head q_tail, each
-    proportional to degree^power. It is the limit of infinitely many labels, without sampling noise.
+    as `degree_weights` says. It is the limit of infinitely many labels, without sampling noise.
 
     Where only strong scores count (`strong`, with their chance to be drawn), a pair that does not qualify weighs
     nothing and the others are divided by the relations' mean chance: over blocks this has the same expectation as
@@ -188,15 +189,14 @@ class PseudoBlocks:
         space: PairSpace,
         soft: SoftLabels,
         blocks: RandomBlocks | None,
-        degree_power: float,
+        settings: profile.RandomGraph,
         temperature: float = 1.0,
-        min_logit: float | None = None,
         strong: Sequence[StrongPairs] | None = None,
     ) -> None:
         self._space = space
         self._blocks = blocks
         self._temperature = temperature
-        self._min_logit = min_logit
+        self._min_logit = settings.min_logit
         self._mass = None if strong is None else torch.stack([relation.mass for relation in strong]).mean().float()
         teacher = soft.teacher
         self._teacher = [
@@ -206,8 +206,9 @@ class PseudoBlocks:
             )
             for pairs in space.relations
         ]
+        power, unseen = settings.degree_power, settings.unseen
         self._weights = [
-            (p.float(), q.float()) for p, q in (degree_weights(pairs, degree_power) for pairs in space.relations)
+            (p.float(), q.float()) for p, q in (degree_weights(pairs, power, unseen) for pairs in space.relations)
         ]
 
     def loss(self, encoded: Encoded, epoch: int) -> Tensor:

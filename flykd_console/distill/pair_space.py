@@ -35,19 +35,26 @@ class RelationPairs:
 
     Attributes:
         heads: Rows of the encoder's heads that have an edge, int64 [m].
-        tail_count: n; the encoder's tails of this relation are exactly those with an edge.
+        tail_count: n; the encoder's tails of this relation are those with an edge, and then any others in the space.
+        known_count: How many have an edge.
         edge_heads, edge_tails: Per training edge the position in `heads` and in the tails, int64 [E] on the device.
     """
 
     relation: str
     heads: Tensor
     tail_count: int
+    known_count: int
     edge_heads: Tensor
     edge_tails: Tensor
 
     @property
     def edge_count(self) -> int:
         return len(self.edge_heads)
+
+    @property
+    def unseen_count(self) -> int:
+        """Tails without an edge of the relation."""
+        return self.tail_count - self.known_count
 
     @property
     def area(self) -> int:
@@ -66,14 +73,22 @@ class RelationPairs:
 class PairSpace:
     """The supports of all target relations.
 
+    Args:
+        also: Tails that are in every relation's space, whether they have an edge of it or not, ascending, int64.
+
     Attributes:
         heads: Node indices of every head with a training edge in any target, ascending, int64 [m].
-        tails: Per relation node indices of its tails, ascending, int64 [n_r].
+        tails: Per relation node indices of its tails, int64 [n_r]: those with an edge, ascending, and then the others.
         relations: Per relation its pairs, in the order of the targets.
     """
 
     def __init__(
-        self, targets: list[EdgeType], train: Edges, device: torch.device, dense_limit: int = DENSE_LIMIT
+        self,
+        targets: list[EdgeType],
+        train: Edges,
+        device: torch.device,
+        dense_limit: int = DENSE_LIMIT,
+        also: NDArray[np.int64] | None = None,
     ) -> None:
         self._dense_limit = dense_limit
         self.heads: NDArray[np.int64] = np.unique(np.concatenate([train[target][0] for target in targets]))
@@ -82,12 +97,14 @@ class PairSpace:
         for target in targets:
             heads, edge_heads = np.unique(train[target][0], return_inverse=True)
             tails, edge_tails = np.unique(train[target][1], return_inverse=True)
-            self.tails[target.relation] = tails
+            unseen = np.setdiff1d(also, tails) if also is not None else np.empty(0, np.int64)
+            self.tails[target.relation] = np.concatenate([tails, unseen])
             self.relations.append(
                 RelationPairs(
                     relation=target.relation,
                     heads=torch.from_numpy(np.searchsorted(self.heads, heads)).to(device),
-                    tail_count=len(tails),
+                    tail_count=len(tails) + len(unseen),
+                    known_count=len(tails),
                     edge_heads=torch.from_numpy(edge_heads).to(device),
                     edge_tails=torch.from_numpy(edge_tails).to(device),
                 )

@@ -4,6 +4,9 @@ For each relation k heads are drawn with probability proportional to their train
 independently, and paired up; duplicates stay. A node drawn by degree is an end of a uniformly drawn edge, so a draw
 costs O(1), on the device, without a table. With another power of the degree it is a draw from the powered distribution.
 
+Beyond the paper, a share of the tails may be drawn uniformly from those without a training edge of the relation
+(`unseen`): what the teacher thinks of tails about which no label says anything, such as diseases without any drug.
+
 `RandomGraphs` draws pairs, as the paper does. `RandomBlocks` draws m heads and n tails, whose pairs are all labelled.
 """
 
@@ -28,8 +31,10 @@ class Redrawn:
         self._settings = settings
         self._generator = generator
         self._current: list[Tensor] = []
-        power = settings.degree_power
-        self._weights = None if power == 1.0 else {p.relation: degree_weights(p, power) for p in space.relations}
+        power, unseen = settings.degree_power, settings.unseen
+        self._weights = (
+            None if power == 1.0 else {p.relation: degree_weights(p, power, unseen) for p in space.relations}
+        )
 
     def draw(self) -> list[Tensor]:
         """A fresh draw, the same number of int64 tensors each time."""
@@ -67,12 +72,21 @@ class Redrawn:
         device = pairs.edge_heads.device
         if self._weights is None:
             drawn = torch.randint(pairs.edge_count, (heads + tails,), generator=self._generator, device=device)
-            return pairs.edge_heads[drawn[:heads]], pairs.edge_tails[drawn[heads:]]
+            return pairs.edge_heads[drawn[:heads]], self._some_unseen(pairs, pairs.edge_tails[drawn[heads:]])
         first, second = (
             torch.multinomial(w, count, replacement=True, generator=self._generator)
             for w, count in zip(self._weights[pairs.relation], (heads, tails), strict=True)
         )
         return first, second
+
+    def _some_unseen(self, pairs: RelationPairs, tails: Tensor) -> Tensor:
+        """The tails, a share of them replaced by tails without an edge of the relation."""
+        if self._settings.unseen == 0.0 or pairs.unseen_count == 0:
+            return tails
+        size, device = tails.shape, tails.device
+        replaced = torch.rand(size, generator=self._generator, device=device) < self._settings.unseen
+        unseen = torch.randint(pairs.known_count, pairs.tail_count, size, generator=self._generator, device=device)
+        return torch.where(replaced, unseen, tails)
 
 
 class RandomGraphs(Redrawn):
@@ -93,8 +107,15 @@ class RandomBlocks(Redrawn):
         return [end for pairs in self._space.relations for end in self._ends(pairs, heads, tails)]
 
 
-def degree_weights(pairs: RelationPairs, power: float) -> tuple[Tensor, Tensor]:
-    """Probability of each head and each tail, proportional to degree^power, float64 [m] and [n]."""
+def degree_weights(pairs: RelationPairs, power: float, unseen: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Probability of each head and each tail, proportional to degree^power, float64 [m] and [n].
+
+    `unseen`: The share that tails without an edge have together, each alike.
+    """
     heads = torch.bincount(pairs.edge_heads, minlength=len(pairs.heads)).double().pow(power)
-    tails = torch.bincount(pairs.edge_tails, minlength=pairs.tail_count).double().pow(power)
-    return heads / heads.sum(), tails / tails.sum()
+    known = torch.bincount(pairs.edge_tails, minlength=pairs.known_count).double().pow(power)
+    known = known / known.sum()
+    if pairs.unseen_count:
+        alike = known.new_full((pairs.unseen_count,), unseen / pairs.unseen_count)
+        known = torch.cat([(1.0 - unseen) * known, alike])
+    return heads / heads.sum(), known

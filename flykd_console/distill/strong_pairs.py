@@ -61,10 +61,7 @@ def strong_pairs(
         UserError: No pair of a relation qualifies, or too many to be listed.
     """
     assert settings.min_logit is not None
-    return [
-        _strong(pairs, *_ends(pairs, soft), settings.min_logit, settings.degree_power, listed)
-        for pairs in space.relations
-    ]
+    return [_strong(pairs, *_ends(pairs, soft), settings.min_logit, settings, listed) for pairs in space.relations]
 
 
 def _ends(pairs: RelationPairs, soft: SoftLabels) -> tuple[Tensor, Tensor]:
@@ -74,9 +71,14 @@ def _ends(pairs: RelationPairs, soft: SoftLabels) -> tuple[Tensor, Tensor]:
 
 
 def _strong(
-    pairs: RelationPairs, heads: Tensor, tails: Tensor, min_logit: float, power: float, listed: bool
+    pairs: RelationPairs,
+    heads: Tensor,
+    tails: Tensor,
+    min_logit: float,
+    settings: profile.RandomGraph,
+    listed: bool,
 ) -> StrongPairs:
-    head_weights, tail_weights = degree_weights(pairs, power)
+    head_weights, tail_weights = degree_weights(pairs, settings.degree_power, settings.unseen)
     rows = max(1, CHUNK_PAIRS // max(1, len(tails)))
     mass = head_weights.new_zeros(())
     highest = heads.new_full((), float("-inf"))

@@ -67,7 +67,7 @@ def distill(task: Task, teachers: Sequence[HeteroRGCN], student: HeteroRGCN, ses
 
     def loss_of(epoch: int, weights: Weights) -> dict[str, Tensor]:
         encoded, layers = guidance.encode(student)
-        return guidance.add(losses(task.space, encoded, sources, weights, epoch), encoded, layers)
+        return guidance.add(losses(task.distilling_space, encoded, sources, weights, epoch), encoded, layers)
 
     replay, random = profile.engine.cuda_graphs, session.generators.values()
     step = EpochStep(loss_of, optimizer, plateau, random, graphs.redraws, replay, session.log)
@@ -82,8 +82,8 @@ def strong_scores(task: Task, soft: SoftLabels, session: StageSession) -> list[S
     settings = task.profile.distill.random_graph
     if settings.min_logit is None:
         return None
-    found = strong_pairs(task.space, soft, settings, listed=settings.sampler == "pairs")
-    for strong, pairs in zip(found, task.space.relations, strict=True):
+    found = strong_pairs(task.distilling_space, soft, settings, listed=settings.sampler == "pairs")
+    for strong, pairs in zip(found, task.distilling_space.relations, strict=True):
         session.log(
             f"{strong.relation}: {strong.count} of {pairs.area} pairs score above {settings.min_logit:g},"
             f" {100 * float(strong.mass):.3g} % of what is drawn by degree"
@@ -101,18 +101,20 @@ def check_min_logit(task: Task, teachers: Sequence[HeteroRGCN]) -> None:
     settings = task.profile.distill.random_graph
     if settings.min_logit is None or not task.profile.distill.epochs:
         return
-    soft = SoftLabels(task.space, mean_of([task.training_encoder(teacher)(teacher) for teacher in teachers]))
-    strong_pairs(task.space, soft, settings, listed=settings.sampler == "pairs")
+    soft = SoftLabels(
+        task.distilling_space, mean_of([task.distilling_encoder(teacher)(teacher) for teacher in teachers])
+    )
+    strong_pairs(task.distilling_space, soft, settings, listed=settings.sampler == "pairs")
 
 
 def random_graphs(task: Task, strong: list[StrongPairs] | None, generator: torch.Generator) -> Redrawn:
     """The stream of random graphs of the profile's sampler."""
     settings = task.profile.distill.random_graph
     if settings.sampler != "pairs":
-        return RandomBlocks(task.space, settings, generator)
+        return RandomBlocks(task.distilling_space, settings, generator)
     if strong is not None:
-        return StrongGraphs(task.space, settings, generator, strong)
-    return RandomGraphs(task.space, settings, generator)
+        return StrongGraphs(task.distilling_space, settings, generator, strong)
+    return RandomGraphs(task.distilling_space, settings, generator)
 
 
 def label_sources(
@@ -123,7 +125,7 @@ def label_sources(
     strong: list[StrongPairs] | None = None,
 ) -> dict[str, LabelSource]:
     """The sources that the profile names, in its order."""
-    space, settings, filtered = task.space, task.profile.distill, task.profile.split.filter_negatives
+    space, settings, filtered = task.distilling_space, task.profile.distill, task.profile.split.filter_negatives
     known: dict[str, LabelSource] = {
         "original": Original(space, Negatives(space, draw["negatives"], filtered)),
         "pseudo_train": PseudoTrain(
@@ -143,4 +145,4 @@ def _pseudo_random(task: Task, soft: SoftLabels, graphs: Redrawn, strong: list[S
     if isinstance(graphs, RandomGraphs):
         return PseudoRandom(graphs, soft, temperature)
     blocks = graphs if isinstance(graphs, RandomBlocks) and settings.sampler == "blocks" else None
-    return PseudoBlocks(task.space, soft, blocks, settings.degree_power, temperature, settings.min_logit, strong)
+    return PseudoBlocks(task.distilling_space, soft, blocks, settings, temperature, strong)

@@ -64,9 +64,9 @@ class Guidance:
             embeddings, outputs = _frozen(task, teacher, rows)
             encoded.append(embeddings)
             layers.append(outputs)
-        self.soft = SoftLabels(task.space, mean_of(encoded))
+        self.soft = SoftLabels(task.distilling_space, mean_of(encoded))
         self._has_layers = mine.hidden() is not None
-        self._encode = task.training_encoder(student, mine.hidden())
+        self._encode = task.distilling_encoder(student, mine.hidden())
 
         self.parameters: list[torch.nn.Parameter] = []
         self.generators: dict[str, torch.Generator] = {}
@@ -84,7 +84,9 @@ class Guidance:
             self.parameters, self.resumables = self._hidden.parameters, [self._hidden]
         if settings.anchor.rank_weight > 0.0 or settings.anchor.distribution_weight > 0.0:
             self.generators = {"anchors": task.generator(f"{stage}/anchors")}
-            self._anchors = AnchorMatching(task.space, self.soft, settings.anchor, self.generators["anchors"])
+            self._anchors = AnchorMatching(
+                task.distilling_space, self.soft, settings.anchor, self.generators["anchors"]
+            )
         self._weights = {
             "lsp": settings.lsp.weight,
             "hidden": settings.hidden.weight,
@@ -133,7 +135,7 @@ def neighbourhood(task: Task) -> Neighbourhood | None:
 
 @torch.no_grad()
 def _frozen(task: Task, teacher: HeteroRGCN, rows: LayerRows) -> tuple[Encoded, Layers]:
-    encode = task.training_encoder(teacher, rows.hidden())
+    encode = task.distilling_encoder(teacher, rows.hidden())
     return (encode(teacher), []) if rows.hidden() is None else encode.with_layers(teacher)
 
 

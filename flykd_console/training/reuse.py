@@ -67,6 +67,8 @@ def _lasting(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings without the keys that came later and are off, so that what was trained before them is still found."""
     if settings["plateau"] and not settings["plateau"]["stop_below"]:
         del settings["plateau"]["stop_below"]
+    if "random_graph" in settings and not settings["random_graph"]["unseen"]:
+        del settings["random_graph"]["unseen"]
     return settings
 
 

@@ -17,6 +17,7 @@ from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
 from flykd_console.model.propagation import Hidden, MessageGraph
+from flykd_console.model.receptive_field import linked_nodes
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
 
@@ -60,6 +61,14 @@ class Task:
     def space(self) -> PairSpace:
         return PairSpace(self.targets, self.split.train, self.device)
 
+    @cached_property
+    def distilling_space(self) -> PairSpace:
+        """Where a student's labels live: the training support, and every linked tail where some are drawn unseen."""
+        if self.profile.distill.random_graph.unseen == 0.0:
+            return self.space
+        linked = linked_nodes(self.messages).get(self.targets[0].tail)
+        return PairSpace(self.targets, self.split.train, self.device, also=linked)
+
     def evaluation(self, part: str) -> list[EvaluationPairs]:
         """Stored pairs of `validation` or `test`, per target relation."""
         return evaluation_pairs(self.graph, self.split, part, self.seed, self.profile.split.filter_negatives)
@@ -89,9 +98,13 @@ class Task:
         kind = self.profile.engine.propagation
         return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails, hidden)
 
-    def training_encoder(self, model: HeteroRGCN, hidden: Hidden | None = None) -> LinkEncoder:
-        """The encoder of the pair space."""
-        return self.encoder(model, self.space.heads, self.space.tails, hidden)
+    def training_encoder(self, model: HeteroRGCN) -> LinkEncoder:
+        """The encoder of the training support."""
+        return self.encoder(model, self.space.heads, self.space.tails)
+
+    def distilling_encoder(self, model: HeteroRGCN, hidden: Hidden | None = None) -> LinkEncoder:
+        """The encoder of the pairs that a student learns from."""
+        return self.encoder(model, self.distilling_space.heads, self.distilling_space.tails, hidden)
 
 
 class Evaluator:

@@ -490,3 +490,13 @@ def test_every_model_is_scored_on_validation_pairs_too(tmp_path: Path) -> None:
             part = scores.filter(pl.col("relation") == relation)
             precision = average_precision_score(part["label"].to_numpy(), part[model].to_numpy())
             assert found.auprc == pytest.approx(precision, abs=1e-6)
+
+
+def test_labels_for_unseen_tails_change_the_student_alone(tmp_path: Path) -> None:
+    plain = _trained(tmp_path / "plain", distill=_distill())
+    drawn = {"labels_per_relation": 200, "refresh_every": 3, "unseen": 0.5}
+    directory = _trained(tmp_path / "runs", distill=_distill(random_graph=drawn))
+    for model in ("teacher", "baseline"):
+        assert _same(plain, directory, model)
+    assert not _same(plain, directory, "student")
+    assert read_results(directory.results).seeds["45"]["student"].test.macro_auprc is not None

@@ -168,7 +168,7 @@ def test_what_a_parent_says_of_a_source_that_a_child_leaves_out_is_forgotten(tmp
     write(
         tmp_path,
         base="[distill.curriculum]\npseudo_train = [[0.1, 1.0]]\npseudo_random = [[0.1, 1.0]]\n"
-        "[distill.random_graph]\nmin_logit = 2.0\n",
+        "[distill.random_graph]\nmin_logit = 2.0\nunseen = 0.5\n",
         mine='extends = "base.toml"\n[distill]\nsources = ["original", "pseudo_train"]\n',
     )
     for profile in (
@@ -177,6 +177,7 @@ def test_what_a_parent_says_of_a_source_that_a_child_leaves_out_is_forgotten(tmp
     ):
         assert profile.distill.curriculum.pseudo_train == [(0.1, 1.0)]
         assert profile.distill.random_graph.min_logit is None
+        assert profile.distill.random_graph.unseen == 0.0
 
 
 def test_what_a_file_says_itself_of_a_source_that_it_leaves_out_is_refused(tmp_path: Path) -> None:
@@ -201,6 +202,7 @@ _LSP = "[distill.lsp]\nweight = 1.0\n"
     ("text", "line"),
     [
         ("[distill]\nsources = ['original']\n[distill.random_graph]\nmin_logit = 2.0\n", "min_logit is set, but"),
+        ("[distill]\nsources = ['original']\n[distill.random_graph]\nunseen = 0.5\n", "unseen is set, but"),
         ("[distill]\nteachers = 3\nepochs = 0\n", "averaged for a student, but distill.epochs = 0"),
         (f"[distill]\nepochs = 0\n{_LSP}", "distill.lsp.weight is above 0, but distill.epochs = 0"),
         (f"[distill]\nepochs = 0\n{_HIDDEN}", "distill.hidden.weight is above 0, but distill.epochs = 0"),

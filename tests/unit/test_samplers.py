@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -9,7 +10,7 @@ from torch.nn import functional
 from flykd_console import profile
 from flykd_console.distill import label_blocks
 from flykd_console.distill import strong_pairs as strong_pairs_module
-from flykd_console.distill.objectives import LabelSource, PseudoBlocks, PseudoRandom, losses
+from flykd_console.distill.objectives import LabelSource, Negatives, PseudoBlocks, PseudoRandom, losses
 from flykd_console.distill.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
 from flykd_console.distill.strong_pairs import StrongGraphs, strong_pairs
@@ -23,9 +24,12 @@ from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 TARGETS = [CONTRAINDICATION, INDICATION]
 
 
-def _space() -> PairSpace:
-    train = split_graph(small_graph(), TARGETS, profile.Split(), 45).train
-    return PairSpace(TARGETS, train, torch.device("cpu"))
+def _space(unseen: bool = False) -> PairSpace:
+    """`unseen`: with every disease that the graph has."""
+    graph = small_graph()
+    train = split_graph(graph, TARGETS, profile.Split(), 45).train
+    also = np.arange(graph.count("disease")) if unseen else None
+    return PairSpace(TARGETS, train, torch.device("cpu"), also=also)
 
 
 def _encoded(space: PairSpace, seed: int, dim: int) -> Encoded:
@@ -53,15 +57,17 @@ def _loss_and_gradient(
     return total.item(), torch.cat([g.reshape(-1) for g in gradients])
 
 
-@pytest.mark.parametrize("power", [1.0, 1.5])
-def test_the_expectation_equals_a_plain_weighted_sum_over_all_pairs(power: float) -> None:
-    space = _space()
+@pytest.mark.parametrize(("power", "unseen"), [(1.0, 0.0), (1.5, 0.0), (1.0, 0.4), (1.5, 0.4)])
+def test_the_expectation_equals_a_plain_weighted_sum_over_all_pairs(power: float, unseen: float) -> None:
+    space = _space(unseen > 0.0)
     teacher, student = _encoded(space, 1, 6), _encoded(space, 2, 4)
-    source = PseudoBlocks(space, SoftLabels(space, teacher), None, power)
+    settings = profile.RandomGraph(degree_power=power, unseen=unseen)
+    source = PseudoBlocks(space, SoftLabels(space, teacher), None, settings)
     found, gradient = _loss_and_gradient(space, student, source)
     parts = []
     for pairs in space.relations:
-        p, q = degree_weights(pairs, power)
+        p, q = degree_weights(pairs, power, unseen)
+        assert q[pairs.known_count :].sum().item() == pytest.approx(unseen)
         name = pairs.relation
         logits = all_logits(student.head[pairs.heads], student.relation[name], student.tails[name])
         labels = torch.sigmoid(all_logits(teacher.head[pairs.heads], teacher.relation[name], teacher.tails[name]))
@@ -73,28 +79,45 @@ def test_the_expectation_equals_a_plain_weighted_sum_over_all_pairs(power: float
     assert torch.allclose(gradient, plain, atol=1e-6)
 
 
+@pytest.mark.parametrize(("power", "unseen"), [(1.0, 0.0), (1.0, 0.4), (1.5, 0.4)])
 @pytest.mark.parametrize("sampler", ["pairs", "blocks"])
-def test_draws_agree_with_the_expectation_in_loss_and_gradient(sampler: str) -> None:
-    space = _space()
+def test_draws_agree_with_the_expectation_in_loss_and_gradient(sampler: str, power: float, unseen: float) -> None:
+    space = _space(unseen > 0.0)
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
-    exact, exact_gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, 1.0))
-    settings = profile.RandomGraph(labels_per_relation=10_000)
+    settings = profile.RandomGraph(labels_per_relation=10_000, degree_power=power, unseen=unseen)
+    exact, exact_gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, settings))
     source: LabelSource
     if sampler == "pairs":
         source = PseudoRandom(RandomGraphs(space, settings, torch_rng(0, "p")), soft)
     else:
-        source = PseudoBlocks(space, soft, RandomBlocks(space, settings, torch_rng(0, "b")), 1.0)
+        source = PseudoBlocks(space, soft, RandomBlocks(space, settings, torch_rng(0, "b")), settings)
     found, gradient = _loss_and_gradient(space, student, source, epochs=60 if sampler == "pairs" else 600)
     assert found == pytest.approx(exact, rel=0.01)
     assert (gradient - exact_gradient).norm() < 0.03 * exact_gradient.norm()
 
 
+def test_unseen_tails_are_drawn_alike_and_never_as_negatives() -> None:
+    space, known = _space(unseen=True), _space()
+    settings = profile.RandomGraph(labels_per_relation=50_000, unseen=0.3)
+    for pairs, drawn in zip(space.relations, RandomGraphs(space, settings, torch_rng(0, "u")).current(0), strict=True):
+        assert pairs.unseen_count > 1
+        tails = torch.bincount(drawn % pairs.tail_count, minlength=pairs.tail_count) / len(drawn)
+        _, q = degree_weights(pairs, 1.0, 0.3)
+        assert (tails - q).abs().sum() < 0.05
+    for relation, tails_of in space.tails.items():
+        count = len(known.tails[relation])
+        assert np.array_equal(tails_of[:count], known.tails[relation])
+        assert len(np.unique(tails_of)) == len(tails_of) == small_graph().count("disease")
+    for pairs, drawn in zip(space.relations, Negatives(space, torch_rng(0, "n")).draw(), strict=True):
+        assert int((drawn % pairs.tail_count).max()) < pairs.known_count
+
+
 def test_a_block_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     space = _space()
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
-    whole = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, 1.0))
+    whole = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, profile.RandomGraph()))
     monkeypatch.setattr(label_blocks, "CHUNK_LABELS", 7)
-    cut = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, 1.0))
+    cut = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, profile.RandomGraph()))
     assert cut[0] == pytest.approx(whole[0], rel=1e-5)
     assert torch.allclose(cut[1], whole[1], atol=1e-6)
 
@@ -146,7 +169,7 @@ def test_strong_scores_weigh_the_qualifying_pairs_alone(temperature: float) -> N
     teacher, student = _encoded(space, 1, 6), _encoded(space, 2, 4)
     soft = SoftLabels(space, teacher)
     strong = strong_pairs(space, soft, settings, listed=False)
-    found, gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, 1.5, temperature, 0.5, strong))
+    found, gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, settings, temperature, strong))
     parts, total = [], torch.zeros(())
     for pairs, whole in zip(space.relations, _teacher_logits(space, teacher), strict=True):
         p, q = degree_weights(pairs, 1.5)
@@ -169,14 +192,14 @@ def test_strong_draws_agree_with_the_strong_expectation(sampler: str) -> None:
     space, settings = _space(), _strong_setting()
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
     strong = strong_pairs(space, soft, settings)
-    expectation = PseudoBlocks(space, soft, None, 1.0, min_logit=0.5, strong=strong)
+    expectation = PseudoBlocks(space, soft, None, settings, strong=strong)
     exact, exact_gradient = _loss_and_gradient(space, student, expectation)
     source: LabelSource
     if sampler == "pairs":
         source = PseudoRandom(StrongGraphs(space, settings, torch_rng(0, "p"), strong), soft)
     else:
         blocks = RandomBlocks(space, settings, torch_rng(0, "b"))
-        source = PseudoBlocks(space, soft, blocks, 1.0, min_logit=0.5, strong=strong)
+        source = PseudoBlocks(space, soft, blocks, settings, strong=strong)
     found, gradient = _loss_and_gradient(space, student, source, epochs=40 if sampler == "pairs" else 600)
     assert found == pytest.approx(exact, rel=0.01)
     assert (gradient - exact_gradient).norm() < 0.03 * exact_gradient.norm()

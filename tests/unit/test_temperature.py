@@ -55,9 +55,9 @@ def _source(kind: str, space: PairSpace, soft: SoftLabels, *temperature: float) 
         case "pairs":
             return PseudoRandom(RandomGraphs(space, GRAPHS, torch_rng(0, kind)), soft, *temperature)
         case "blocks":
-            return PseudoBlocks(space, soft, RandomBlocks(space, GRAPHS, torch_rng(0, kind)), 1.0, *temperature)  # type: ignore[arg-type]
+            return PseudoBlocks(space, soft, RandomBlocks(space, GRAPHS, torch_rng(0, kind)), GRAPHS, *temperature)
         case "exact":
-            return PseudoBlocks(space, soft, None, 1.0, *temperature)  # type: ignore[arg-type]
+            return PseudoBlocks(space, soft, None, GRAPHS, *temperature)
     return PseudoTrain(space, Negatives(space, torch_rng(0, "n")), soft, kind, *temperature)
 
 

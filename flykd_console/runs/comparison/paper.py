@@ -35,6 +35,7 @@ class RandomGraphOf(msgspec.Struct, frozen=True):
     degree_power: float = 1.0
     refresh_every: int = 1
     min_logit: float | None = None
+    unseen: float = 0.0
 
 
 class LocalStructureOf(msgspec.Struct, frozen=True):
