@@ -55,9 +55,9 @@ def _source(kind: str, space: PairSpace, soft: SoftLabels, *temperature: float) 
         case "pairs":
             return PseudoRandom(RandomGraphs(space, GRAPHS, torch_rng(0, kind)), soft, *temperature)
         case "blocks":
-            return PseudoBlocks(space, soft, RandomBlocks(space, GRAPHS, torch_rng(0, kind)), GRAPHS, *temperature)
+            return PseudoBlocks(space, soft, RandomBlocks(space, GRAPHS, torch_rng(0, kind)), GRAPHS, *temperature)  # type: ignore[arg-type]
         case "exact":
-            return PseudoBlocks(space, soft, None, GRAPHS, *temperature)
+            return PseudoBlocks(space, soft, None, GRAPHS, *temperature)  # type: ignore[arg-type]
     return PseudoTrain(space, Negatives(space, torch_rng(0, "n")), soft, kind, *temperature)
 
 
