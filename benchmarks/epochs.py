@@ -66,7 +66,8 @@ class Bench:
                 return SoftLabels(self.space, self.teacher_encoder(self.teacher))
 
         task = self.task
-        object.__setattr__(task, "space", self.space)
+        for name in ("space", "distilling_space"):
+            object.__setattr__(task, name, self.space)
         sources = label_sources(task, label(), graphs, generators)
 
         def step(model: HeteroRGCN, encoder: LinkEncoder, names: list[str]) -> Callable[[], None]:

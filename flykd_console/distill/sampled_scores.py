@@ -98,4 +98,4 @@ def _sorted(ends: NDArray[np.int32], count: int) -> tuple[NDArray[np.int32], NDA
     each = np.arange(len(ends) + 1, dtype=np.int32)
     # Pair i has its one entry in column ends[i]; by columns, that lists the pairs of each end.
     by_end = sp.csr_array((np.ones(len(ends), np.int8), ends, each), shape=(len(ends), count)).tocsc()
-    return by_end.indices, by_end.indptr
+    return by_end.indices.astype(np.int32, copy=False), by_end.indptr.astype(np.int32, copy=False)
