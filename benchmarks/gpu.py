@@ -45,7 +45,7 @@ TRAIN_SHARE = 0.83125
 
 def settings(epochs: int, cuda_graphs: bool = True) -> Any:
     """The paper's profile, as far as the training loops read it; a test holds it against the defaults."""
-    plateau = SimpleNamespace(factor=0.8, patience=10, last_epochs=epochs // 5)
+    plateau = SimpleNamespace(factor=0.8, patience=10, last_epochs=epochs // 5, stop_below=0.0)
     curriculum = _Curriculum(
         original=[(0.2, 1.0), (0.4, 0.05)],
         pseudo_train=[(0.2, 0.0), (0.4, 1.0)],
@@ -65,7 +65,12 @@ def settings(epochs: int, cuda_graphs: bool = True) -> Any:
             temperature=1.0,
             plateau=None,
             random_graph=SimpleNamespace(
-                labels_per_relation=100_000, sampler="pairs", degree_power=1.0, refresh_every=1, min_logit=None
+                labels_per_relation=100_000,
+                sampler="pairs",
+                degree_power=1.0,
+                refresh_every=1,
+                min_logit=None,
+                unseen=0.0,
             ),
             curriculum=curriculum,
             lsp=off,
