@@ -150,9 +150,8 @@ def worth_caption(seeds: int, tails: str = "tails", part: str = "test") -> str:
     least = 2 / 2**seeds
     return (
         f"95 % intervals of the mean gain in points. {part.capitalize()} pairs, {part} {tails}: had other pairs, or "
-        f"other {tails} with all their pairs, been tested with these trained models (paired bootstrap). Seeds: had other "
-        "seeds been drawn "
-        "(paired t). p: exact sign-flip test over seeds"
+        f"other {tails} with all their pairs, been tested with these trained models (paired bootstrap). Seeds: had "
+        "other seeds been drawn (paired t). p: exact sign-flip test over seeds"
         + (f", which cannot fall below {least:.4g} with {seeds} seeds" if 1 < seeds <= 16 else "")
         + ". Not corrected for looking at several methods."
     )
