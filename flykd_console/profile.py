@@ -349,6 +349,15 @@ class Profile(Section):
                 f"distill.random_graph.refresh_every = {graphs.refresh_every} does not apply: sampler = 'exact' draws "
                 "no graphs (leave it at 1)"
             )
+        for key, plateau in (("finetune.plateau", finetune.plateau), ("distill.plateau", self.distill.plateau)):
+            if plateau is not None and plateau.stop_below > 0.0:
+                if plateau.stop_below >= finetune.lr:
+                    raise ValueError(
+                        f"{key}.stop_below = {plateau.stop_below:g} ends every stage at once: "
+                        f"finetune.lr is {finetune.lr:g}"
+                    )
+                if plateau.last_epochs == 0:
+                    raise ValueError(f"{key}.stop_below can never act: {key}.last_epochs = 0 keeps the rate")
         longest = max(finetune.epochs, self.distill.epochs)
         if finetune.patience * finetune.validate_every >= longest:
             raise ValueError(

@@ -27,9 +27,7 @@ def command(
     ] = None,
     only: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="CSV of disease (tail) ids: test pairs of these alone.", rich_help_panel=_WHAT
-        ),
+        typer.Option(metavar="FILE", help="CSV of disease (tail) ids: pairs of these alone.", rich_help_panel=_WHAT),
     ] = None,
     validation: Annotated[
         bool,

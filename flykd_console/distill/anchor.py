@@ -57,7 +57,7 @@ class AnchorDraws:
         one = self._tails_of(anchors[:, None].expand(-1, self._near), steps[0])
         three = self._tails_of(self._heads_of(one, steps[1]), steps[2])
         near = torch.where(steps[3] < 0.5, one, three)
-        far = torch.randint(self._pairs.tail_count, (self._anchors, self._far), generator=generator, device=device)
+        far = torch.randint(self._pairs.known_count, (self._anchors, self._far), generator=generator, device=device)
         return anchors, torch.cat([near, far], dim=1)
 
 

@@ -79,13 +79,14 @@ def _strong(
     listed: bool,
 ) -> StrongPairs:
     head_weights, tail_weights = degree_weights(pairs, settings.degree_power, settings.unseen)
+    drawn = tail_weights > 0.0
     rows = max(1, CHUNK_PAIRS // max(1, len(tails)))
     mass = head_weights.new_zeros(())
     highest = heads.new_full((), float("-inf"))
     counted = torch.zeros((), dtype=torch.int64, device=heads.device)
     for start in range(0, len(heads), rows):
         logits = heads[start : start + rows] @ tails.T
-        strong = logits > min_logit
+        strong = (logits > min_logit) & drawn
         mass += head_weights[start : start + rows] @ (strong.double() @ tail_weights)
         counted += strong.sum()
         highest = torch.maximum(highest, logits.max())
@@ -108,7 +109,8 @@ def _strong(
     weights = torch.empty(count, dtype=torch.float64, device=heads.device)
     at = 0
     for start in range(0, len(heads), rows):
-        row, column = torch.nonzero(heads[start : start + rows] @ tails.T > min_logit, as_tuple=True)
+        logits = heads[start : start + rows] @ tails.T
+        row, column = torch.nonzero((logits > min_logit) & drawn, as_tuple=True)
         flat[at : at + len(row)] = pairs.flat(row + start, column)
         weights[at : at + len(row)] = head_weights[row + start] * tail_weights[column]
         at += len(row)

@@ -86,7 +86,7 @@ def strong_scores(task: Task, soft: SoftLabels, session: StageSession) -> list[S
     for strong, pairs in zip(found, task.distilling_space.relations, strict=True):
         session.log(
             f"{strong.relation}: {strong.count} of {pairs.area} pairs score above {settings.min_logit:g},"
-            f" {100 * float(strong.mass):.3g} % of what is drawn by degree"
+            f" {100 * float(strong.mass):.3g} % of what is drawn"
         )
     return found
 

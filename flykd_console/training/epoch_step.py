@@ -64,6 +64,7 @@ class EpochStep:
         active = {name: weight for name, weight in weights.items() if weight > 0.0}
         if not self._record:
             lr = learning_rate(self._optimizer)
+            lr = lr.clone() if isinstance(lr, Tensor) else lr
             return self._carry_out(epoch, active), lr
         variant = (tuple(active), self._schedule.watches(epoch), self._variant(epoch))
         if variant not in self._graphs:

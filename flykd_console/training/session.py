@@ -97,7 +97,8 @@ class StageSession:
     _pending: list[_Pending] = field(default_factory=list)
     _since: float = 0.0
     _checkpointed: int = 0
-    _spent: bool = False  # the learning rate is below `stop_below`
+    _rate: float = math.inf  # learning rate of the last epoch that was told
+    _spent: bool = False  # it is below `stop_below`
 
     def __post_init__(self) -> None:
         self.planned = self.epochs_total
@@ -156,14 +157,19 @@ class StageSession:
             self.control.hold(self.seed, self.stage, self._obey_paused)
             self._since = time.perf_counter()
             orders = (orders | self.control.poll()) - {"pause"}
+        on_device = next(iter(detached.values())).device.type != "cpu"
+        # On a GPU the rate decides at fixed epochs alone, so that a look in between changes nothing.
+        rate_decides = not on_device or done % _DEVICE_BLOCK == 0
+        if rate_decides:
+            self._flush()
+            self._spent = self._rate < self.stop_below
         refused = set() if "extend" not in orders or self._extend() else {"extend"}
         last = done == self.epochs_total
         scheduled = self.evaluate is not None and (done % self.validate_every == 0 or last)
         evaluate = scheduled or (self.evaluate is not None and "evaluate" in orders)
         # Added epochs are checkpointed at once, so that a resume knows of them.
         save = done % self.checkpoint_every == 0 or orders & {"checkpoint", "stop", "extend"} - refused
-        on_device = next(iter(detached.values())).device.type != "cpu"
-        if evaluate or save or last or not on_device or len(self._pending) >= _DEVICE_BLOCK:
+        if evaluate or save or last:
             self._flush()
         if self._spent and not last:
             last = True
@@ -199,7 +205,7 @@ class StageSession:
 
     def _obey_paused(self, orders: set[str]) -> None:
         """Save and score the model as it stands, and stay paused."""
-        refused = self._refused(orders, self.done == self.epochs_total)
+        refused = self._refused(orders, self.done == self.epochs_total or self._rate < self.stop_below)
         if "evaluate" in orders - refused:
             self._check_weights(self.done)
             self.evaluate_now(self.done)
@@ -338,10 +344,11 @@ class StageSession:
         seconds = (now - self._since) / len(pending)
         self._since = now
         self.seconds += seconds * len(pending)
-        self._spent = float(pending[-1].lr) < self.stop_below
+        self._rate = float(pending[-1].lr)
         for entry, losses in zip(pending, values, strict=True):
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
-            if entry.epoch % self.log_every == 0 or entry.epoch == self.epochs_total or bad:
+            spent = entry is pending[-1] and self._rate < self.stop_below
+            if entry.epoch % self.log_every == 0 or entry.epoch == self.epochs_total or bad or spent:
                 self.events.write(
                     Epoch(
                         seed=self.seed,

@@ -502,7 +502,9 @@ def test_validation_pairs_are_compared_where_asked_for_and_called_so(
     assert "### Validation AUPRC, per cent" in out
     assert "| model | gain | validation pairs | validation diseases | seeds | p |" in out
     assert "validation pairs a seed" in out
-    assert "Test" not in out.replace("what it is worth, the test says", "")
+    assert "test" not in out.lower().replace("what it is worth, the test says", "").replace("been tested", "").replace(
+        "sign-flip test", ""
+    )
 
 
 def test_a_run_without_validation_scores_says_how_to_get_them(
@@ -519,4 +521,18 @@ def test_a_run_without_validation_scores_says_how_to_get_them(
     assert call("compare", *(str(run.path) for run in two), "--validation") == 2
     err = capsys.readouterr().err
     assert "left no scores of validation pairs" in err
-    assert f"flykd-console run --resume {two[1].name}" in err
+    assert f"flykd-console run {two[1].profile}" in err
+
+
+def test_settings_that_an_older_run_lacks_are_what_it_did(runs: Path) -> None:
+    plateau = "plateau = { factor = 0.8, patience = 10, last_epochs = 400"
+    drawn = "random_graph = { sampler = 'pairs'"
+    pair = [
+        comparable_run(runs, "old-1", "flykd", distill=f"{plateau} }}\n{drawn} }}\n"),
+        comparable_run(runs, "new-1", "flykd", distill=f"{plateau}, stop_below = 0.0 }}\n{drawn}, unseen = 0.0 }}\n"),
+    ]
+    block = only_block(*pair)
+    assert [(run.differs, run.made_with) for run in block.runs] == [({}, {}), ({}, {})]
+    other = comparable_run(runs, "other-1", "other", distill=f"{plateau}, stop_below = 1e-6 }}\n")
+    stop = "distill.plateau.stop_below"
+    assert [run.differs for run in only_block(pair[0], other).runs] == [{stop: 0.0}, {stop: 1e-6}]

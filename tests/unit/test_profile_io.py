@@ -272,6 +272,14 @@ def test_a_dumped_profile_reads_back_equal(tmp_path_factory: pytest.TempPathFact
             "[finetune]\nepochs = 100\npatience = 5\n[distill]\nepochs = 80",
             "patience = 5 can never end a stage: with a validation every 20 epochs it waits 100 of 100",
         ),
+        (
+            "[finetune]\nlr = 1e-3\nplateau = { stop_below = 1e-3 }",
+            "finetune.plateau.stop_below = 0.001 ends every stage at once: finetune.lr is 0.001",
+        ),
+        (
+            "[distill]\nplateau = { last_epochs = 0, stop_below = 1e-6 }",
+            "distill.plateau.stop_below can never act: distill.plateau.last_epochs = 0 keeps the rate",
+        ),
     ],
 )
 def test_settings_that_can_never_act_are_refused(tmp_path: Path, text: str, message: str) -> None:

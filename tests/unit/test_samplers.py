@@ -235,3 +235,14 @@ def test_more_strong_pairs_than_can_be_listed_point_to_the_other_samplers(monkey
     with pytest.raises(UserError, match="too many to be listed"):
         strong_pairs(space, soft, _strong_setting())
     assert strong_pairs(space, soft, _strong_setting(), listed=False)[0].flat is None
+
+
+def test_pairs_that_are_never_drawn_do_not_qualify() -> None:
+    space = _space(unseen=True)
+    settings = profile.RandomGraph(min_logit=0.5, unseen=1.0)
+    for pairs, found in zip(
+        space.relations, strong_pairs(space, SoftLabels(space, _encoded(space, 1, 6)), settings), strict=True
+    ):
+        assert found.flat is not None
+        assert int((found.flat % pairs.tail_count).min()) >= pairs.known_count
+        assert float(found.mass) > 0.0

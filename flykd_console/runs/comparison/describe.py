@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flykd_console.runs.comparison.figures import PaperFigure, RunFacts, SeedScore
-from flykd_console.runs.comparison.loading import LoadedRun, settings
+from flykd_console.runs.comparison.loading import LoadedRun, before, settings
 from flykd_console.runs.comparison.models import Contender
 from flykd_console.runs.comparison.paper import method_row, model_row, paper
 from flykd_console.runs.events import NewerSchemaError
@@ -94,7 +94,7 @@ def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
     What is not written has no value. A structure loss that has no weight in any of them is left out.
     """
     written = [dict(settings(run.profile)) for run in runs]
-    default: dict[str, Any] = {key: None for known in written for key in known if key.startswith("distill.")}
+    default: dict[str, Any] = {key: before(key) for known in written for key in known if key.startswith("distill.")}
     found: dict[str, dict[str, Any]] = {}
     students = [run for run in runs if "student" in run.models]
     for method in dict.fromkeys(run.results.method for run in students):

@@ -22,6 +22,12 @@ from flykd_console.runs.results import ModelResult, Results, Scores, read_result
 # Where several teachers are averaged, their mean is a model of its own.
 COMPARED = ("teacher", "teacher-mean", "baseline", "student")
 KEYS = ("relation", "head_id", "tail_id", "label")
+# Settings by table that came after the first runs, and what a run without them did.
+_LATER: dict[str, dict[str, Any]] = {
+    "finetune.plateau": {"stop_below": 0.0},
+    "distill.plateau": {"stop_below": 0.0},
+    "distill.random_graph": {"unseen": 0.0},
+}
 
 
 @dataclass(frozen=True)
@@ -118,11 +124,11 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
         for seed, found in results.seeds.items()
         if set(models) <= set(found) and directory.scores(int(seed), part).is_file()
     )
-    if not done and part != "test" and load_run(directory).seeds:
+    if not done and part == "validation" and any(directory.test_scores(int(seed)).is_file() for seed in results.seeds):
         raise UserError(
-            f"this run left no scores of {part} pairs, as runs of earlier versions do not",
+            "this run left no scores of validation pairs, as runs of earlier versions do not",
             directory.name,
-            f"Resuming the run writes them: flykd-console run --resume {directory.name}",
+            f"Train it again, teacher and baseline are taken over: flykd-console run {directory.profile}",
         )
     if not done:
         raise UserError("no seed of this run is finished", directory.name, "Let it train on, or resume it.")
@@ -172,12 +178,21 @@ def read_ids(path: Path) -> frozenset[str]:
 
 
 def settings(profile: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Every dotted key of a profile with its value."""
+    """Every dotted key of a profile with its value; keys that runs of earlier versions lack, with what those did."""
     for key, value in profile.items():
         if isinstance(value, dict):
             yield from settings(value, f"{prefix}{key}.")
+            for later, default in _LATER.get(f"{prefix}{key}", {}).items():
+                if later not in value:
+                    yield f"{prefix}{key}.{later}", default
         else:
             yield prefix + key, value
+
+
+def before(key: str) -> Any:
+    """What runs did that do not write a dotted key; None where nothing is known of it."""
+    table, _, name = key.rpartition(".")
+    return _LATER.get(table, {}).get(name)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
