@@ -58,16 +58,17 @@ def grids(block: Block) -> Iterator[Grid]:
 def auprc_grids(block: Block) -> Iterator[Grid]:
     """AUPRC of every model per seed, mean ± std, and the paper's mean ± std."""
     chunks = _chunks(block.seeds)
+    paper = _paper_heading(block)
     for seeds in chunks:
         last = seeds is chunks[-1]
         yield Grid(
             title=f"{block.part.capitalize()} AUPRC, per cent" + _part(seeds, chunks),
-            headings=["model", *map(str, seeds), *(["mean ± std", "paper"] if last else [])],
+            headings=["model", *map(str, seeds), *(["mean ± std", *paper] if last else [])],
             rows=[
                 [
                     row.label,
                     *(per_cent(row.seeds[seed].macro_auprc) for seed in seeds),
-                    *([spread_words(row.auprc, 100), _paper_auprc(row)] if last else []),
+                    *([spread_words(row.auprc, 100), *([_paper_auprc(row)] if paper else [])] if last else []),
                 ]
                 for row in block.rows
             ],
@@ -101,15 +102,16 @@ def gain_grids(block: Block) -> Iterator[Grid]:
 def mean_gain_grid(block: Block, rival: bool = False) -> Grid:
     """Mean ± std of the gain in points and in per cent, the paper's, and in how many seeds it is above zero."""
     found = _gains(block, rival)
+    paper = [] if rival else _paper_heading(block)
     return Grid(
         title=f"Against {found[0][1].over}, same seed: mean" if rival else "Gain, mean over the seeds",
-        headings=["model", "points", "per cent", *([] if rival else ["paper"]), "seeds won"],
+        headings=["model", "points", "per cent", *paper, "seeds won"],
         rows=[
             [
                 row.label,
                 spread_words(gain.points, sign=True),
                 spread_words(gain.percent, sign=True),
-                *([] if rival else [_paper_gain(gain)]),
+                *([_paper_gain(gain)] if paper else []),
                 f"{sum(one.points > 0 for one in gain.seeds.values())} of {len(gain.seeds)}",
             ]
             for row, gain in found
@@ -231,6 +233,11 @@ def _joined(seeds: Sequence[int]) -> str:
     if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]}–{seeds[-1]}"
     return ", ".join(map(str, seeds))
+
+
+def _paper_heading(block: Block) -> list[str]:
+    """The column of the paper's figures, which are of a test."""
+    return ["paper"] if block.part == "test" else []
 
 
 def _paper_auprc(row: Row) -> str:

@@ -332,8 +332,13 @@ def test_only_some_tails_are_tested(two: list[RunDirectory], tmp_path: Path) -> 
 
 
 def test_a_restriction_that_leaves_nothing_is_refused(two: list[RunDirectory]) -> None:
-    with pytest.raises(UserError, match=r"no positive test pair of the ids in few\.csv in seed 45"):
+    with pytest.raises(UserError, match=r"few\.csv: none of its 1 ids is a disease of the test pairs of seed 45"):
         compared(*two, only=Restriction("few.csv", frozenset({"nowhere"})))
+    frame = pl.read_parquet(two[0].test_scores(45))
+    false = set(frame["tail_id"]) - set(frame.filter(pl.col("label") == 1)["tail_id"])
+    assert false
+    with pytest.raises(UserError, match=r"no positive test pair of the ids in few\.csv in seed 45"):
+        compared(*two, only=Restriction("few.csv", frozenset(false)))
 
 
 @pytest.mark.parametrize(
@@ -500,6 +505,8 @@ def test_validation_pairs_are_compared_where_asked_for_and_called_so(
     assert call("compare", *(str(run.path) for run in two), "--validation", "--markdown") == 0
     out = capsys.readouterr().out
     assert "### Validation AUPRC, per cent" in out
+    assert "mean ± std | paper" not in out
+    assert "per cent | paper" not in out
     assert "| model | gain | validation pairs | validation diseases | seeds | p |" in out
     assert "validation pairs a seed" in out
     assert "test" not in out.lower().replace("what it is worth, the test says", "").replace("been tested", "").replace(

@@ -132,6 +132,12 @@ def pairs_of(
     frame = runs[0].scores[seed].select("relation", "tail_id", "label").with_columns(*columns.values())
     frame = frame.with_columns(pl.col("tail_id").rank("dense").cast(pl.Int64).alias("tail") - 1)
     frame = restricted(frame, only.ids if only else None)
+    if only is not None and frame.is_empty():
+        raise UserError(
+            f"none of its {len(only.ids)} ids is a {runs[0].tail_type} of the {runs[0].part} pairs of seed {seed}",
+            only.name,
+            "It takes ids as the graph has them, in a column tail_id, disease_id, node_id or id.",
+        )
     found = {}
     for relation in sorted(runs[0].targets):
         part = frame.filter(pl.col("relation") == relation)
