@@ -24,7 +24,7 @@ from torch import Tensor
 from flykd_console.model.sparse import summed_rows
 
 # What a listed pair costs, sorting included, in pairs of a full score matrix (`benchmarks/scoring.py`).
-PAIR_COST = 3.0
+PAIR_COST = 4.0
 
 
 @dataclass(frozen=True)
