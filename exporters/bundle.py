@@ -226,11 +226,19 @@ def _temporary_folder(target: Path) -> Iterator[Path]:
         _remove_stale(target)
         folder.mkdir()
     except OSError as error:
-        raise UserError(f"the bundle cannot be written there ({error.strerror})", str(target.parent)) from None
+        raise UserError(
+            f"the bundle cannot be written there ({error.strerror})",
+            str(target.parent),
+            "Choose another place with --out.",
+        ) from None
     try:
         yield folder
     except OSError as error:
-        raise UserError(f"the bundle cannot be written ({error.strerror or error})", str(target)) from None
+        raise UserError(
+            f"the bundle cannot be written ({error.strerror or error})",
+            str(target),
+            "Make room, or choose another place with --out.",
+        ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

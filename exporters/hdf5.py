@@ -141,7 +141,11 @@ def _strings(group: Any, name: str, values: Sequence[str], kind: str) -> None:
         place = next((row for row, value in enumerate(values) if "\0" in value), None)
         if place is None:
             raise
-        raise UserError(f"the {name} of {kind} number {place} holds a NUL character", "nodes.parquet") from None
+        raise UserError(
+            f"the {name} of {kind} number {place} holds a NUL character",
+            "nodes.parquet",
+            "Take it out of the graph file, and train again.",
+        ) from None
     _describe(dataset, "string-array")
 
 

@@ -107,7 +107,9 @@ def read_manifest(folder: Path) -> Manifest:
             "this is not a bundle: it holds no manifest.json", str(folder), "Write one: flykd-console export"
         ) from None
     except OSError as error:
-        raise UserError(f"the manifest cannot be read ({error.strerror})", str(path)) from None
+        raise UserError(
+            f"the manifest cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
+        ) from None
     except ValueError:
         raise _damaged("is not valid JSON", path) from None
     schema = data.get("schema") if isinstance(data, dict) else None
@@ -139,7 +141,9 @@ def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None =
         except FileNotFoundError:
             raise _damaged("is missing", path) from None
         except OSError as error:
-            raise UserError(f"the file cannot be read ({error.strerror})", str(path)) from None
+            raise UserError(
+                f"the file cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
+            ) from None
 
 
 def hdf5_name(name: str) -> str:

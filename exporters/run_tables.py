@@ -55,7 +55,11 @@ def read_nodes(directory: RunDirectory, kinds: tuple[str, str]) -> dict[str, Nod
         if part.is_empty():
             raise UserError(f"holds no nodes of type {kind!r}", str(directory.nodes), "Train the run again.")
         if not np.array_equal(part["index"].to_numpy(), np.arange(part.height)):
-            raise UserError(f"the indices of {kind!r} are not 0 to {part.height - 1}", str(directory.nodes))
+            raise UserError(
+                f"the indices of {kind!r} are not 0 to {part.height - 1}",
+                str(directory.nodes),
+                "The file was changed after training; take the run's own, or train again.",
+            )
         if part["id"].null_count() or part["id"].n_unique() != part.height:
             raise UserError(f"ids of {kind!r} are empty or repeated", str(directory.nodes), "Mend the graph's ids.")
         nodes[kind] = NodeTable(part["id"].to_list(), part["name"].fill_null("").to_list())
@@ -85,7 +89,11 @@ def read_pairs(path: Path, relations: list[str], sides: Mapping[str, NodeTable])
     table = _read_parquet(path, dict.fromkeys(("relation", "head_id", "tail_id", "part"), pl.String))
     strange = table.filter(~pl.col("part").is_in(PARTS))
     if strange.height:
-        raise UserError(f"{strange['part'][0]!r} is none of {', '.join(PARTS)}", f"{path}, column part")
+        raise UserError(
+            f"{strange['part'][0]!r} is none of {', '.join(PARTS)}",
+            f"{path}, column part",
+            "The file was changed after training; take the run's own, or train again.",
+        )
     table = _with_rows(table.filter(pl.col("relation").is_in(relations)), sides, path)
     return {
         relation: {
@@ -168,4 +176,6 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise UserError("the file is missing", str(path), "Train the run again.") from None
     except OSError as error:
-        raise UserError(f"the file cannot be read ({error.strerror})", str(path)) from None
+        raise UserError(
+            f"the file cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
+        ) from None

@@ -27,9 +27,20 @@ class Section(BaseModel):
 class Run(Section):
     """Who and where: the run's name, its seeds and its device."""
 
-    name: str = Field("flykd", min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([45, 46, 47, 48, 49], min_length=1)
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    name: str = Field(
+        "flykd",
+        min_length=1,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="what the run's folder begins with: letters, digits, dots, dashes, underscores",
+    )
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(
+        [45, 46, 47, 48, 49], min_length=1, description="one split, initialisation and training each"
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto, cpu, cuda or cuda:N; auto: a GPU where there is one",
+    )
 
     @field_validator("seeds")
     @classmethod
@@ -42,18 +53,26 @@ class Run(Section):
 class Pooling(Section):
     """Similar-disease pooling (TxGNN): which relations make a tail's profile, and its constants."""
 
-    enabled: bool = True
-    relations: list[str] = ["disease_disease", "disease_protein"]
-    neighbours: int = Field(3, ge=1)
-    decay: float = Field(0.7, ge=0.0)
-    floor: float = Field(0.2, ge=0.0, le=1.0)
+    enabled: bool = Field(True, description="whether tails borrow from similar ones that have drugs")
+    relations: list[str] = Field(
+        ["disease_disease", "disease_protein"], description="whose neighbours say how similar two tails are"
+    )
+    neighbours: int = Field(3, ge=1, description="how many similar tails one borrows from")
+    decay: float = Field(
+        0.7, ge=0.0, description="a tail with n edges borrows decay exp(-decay n) + floor of its embedding"
+    )
+    floor: float = Field(0.2, ge=0.0, le=1.0, description="what it borrows in any case")
 
 
 class Graph(Section):
     """Which knowledge graph, and which of its relations are learnt and scored."""
 
-    source: str = Field("embedded", min_length=1)
-    targets: list[str] = Field(["contraindication", "indication"], min_length=1)
+    source: str = Field(
+        "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
+    )
+    targets: list[str] = Field(
+        ["contraindication", "indication"], min_length=1, description="relations that are learnt and scored"
+    )
     scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
     pooling: Pooling = Pooling()
 
@@ -76,8 +95,12 @@ FIXED_SPLITS = {
 class Split(Section):
     """How edges are divided into train, validation and test."""
 
-    kind: Literal["complex_disease", "random", "disease_area", "disease", "full_graph", "files"] = "complex_disease"
-    fractions: tuple[float, float, float] = (0.83125, 0.11875, 0.05)
+    kind: Literal["complex_disease", "random", "disease_area", "disease", "full_graph", "files"] = Field(
+        "complex_disease", description="what the test part is made of: docs/methods.md"
+    )
+    fractions: tuple[float, float, float] = Field(
+        (0.83125, 0.11875, 0.05), description="train, validation and test; they sum to 1"
+    )
     filter_negatives: bool = Field(False, description="never draw a true pair as a negative")
     validation_seed: int | None = Field(
         None,
@@ -116,34 +139,34 @@ class Split(Section):
 class Teacher(Section):
     """The large model."""
 
-    dim: int = Field(130, ge=2, le=4096)
-    layers: int = Field(2, ge=1, le=4)
-    kind: LayerKind = "rgcn"
+    dim: int = Field(130, ge=2, le=4096, description="width of inputs, layers and embeddings")
+    layers: int = Field(2, ge=1, le=4, description="how many layers")
+    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
 
 
 class Student(Section):
     """The small model, and the baseline trained without a teacher."""
 
-    dim: int = Field(80, ge=2, le=4096)
-    layers: int = Field(2, ge=1, le=4)
-    kind: LayerKind = "rgcn"
+    dim: int = Field(80, ge=2, le=4096, description="width of inputs, layers and embeddings")
+    layers: int = Field(2, ge=1, le=4, description="how many layers")
+    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
 
 
 class Pretrain(Section):
     """Link prediction over every relation before finetuning; 0 epochs leaves it out."""
 
-    epochs: int = Field(1, ge=0)
-    batch_size: int = Field(1024, ge=1)
-    lr: float = Field(1e-3, gt=0.0)
+    epochs: int = Field(1, ge=0, description="passes over all training edges; 0: no pretraining")
+    batch_size: int = Field(1024, ge=1, description="edges a step")
+    lr: float = Field(1e-3, gt=0.0, description="learning rate")
     weight_decay: float = Field(0.0, ge=0.0, description="decoupled (AdamW); the published code uses 0.01")
 
 
 class Plateau(Section):
     """ReduceLROnPlateau on the training loss, in the last epochs only (the paper's text); 0 epochs: never."""
 
-    factor: float = Field(0.8, gt=0.0, lt=1.0)
-    patience: int = Field(10, ge=0)
-    last_epochs: int = Field(400, ge=0)
+    factor: float = Field(0.8, gt=0.0, lt=1.0, description="what the learning rate is multiplied by")
+    patience: int = Field(10, ge=0, description="epochs without a lower loss that are waited for")
+    last_epochs: int = Field(400, ge=0, description="only in the last so many epochs; 0: the rate never falls")
     stop_below: float = Field(
         0.0,
         ge=0.0,
@@ -154,10 +177,10 @@ class Plateau(Section):
 class Finetune(Section):
     """Supervised training of teacher and baseline, and the optimiser that distilling shares."""
 
-    epochs: int = Field(2000, ge=1)
-    lr: float = Field(5e-4, gt=0.0)
+    epochs: int = Field(2000, ge=1, description="of teacher and baseline")
+    lr: float = Field(5e-4, gt=0.0, description="learning rate, the student's too")
     plateau: Plateau = Plateau()
-    validate_every: int = Field(20, ge=1)
+    validate_every: int = Field(20, ge=1, description="epochs between two validations")
     select: Literal["last", "best"] = Field(
         "last",
         description="which epoch's weights stay; best by validation AUPRC, a student's from the curriculum's last "
@@ -173,10 +196,12 @@ class Finetune(Section):
 class RandomGraph(Section):
     """Algorithm 1: random pairs that the teacher labels."""
 
-    labels_per_relation: int = Field(100_000, ge=1)
-    sampler: Literal["pairs", "blocks", "exact"] = "pairs"
-    degree_power: float = Field(1.0, ge=0.0)
-    refresh_every: int = Field(1, ge=0, description="0: drawn once")
+    labels_per_relation: int = Field(100_000, ge=1, description="the paper's k")
+    sampler: Literal["pairs", "blocks", "exact"] = Field(
+        "pairs", description="pairs as Algorithm 1; blocks of heads by tails; exact: the expectation over all pairs"
+    )
+    degree_power: float = Field(1.0, ge=0.0, description="nodes are drawn by their degree to this power")
+    refresh_every: int = Field(1, ge=0, description="epochs that a random graph is kept; 0: drawn once")
     min_logit: float | None = Field(None, description="keep only pairs that the teacher scores above this logit")
     unseen: float = Field(
         0.0, ge=0.0, le=1.0, description="share of the tails that is drawn from those without an edge of the relation"
@@ -186,10 +211,18 @@ class RandomGraph(Section):
 class Curriculum(Section):
     """Three loss weights over the epochs: break points are (fraction of the epochs, weight), linear between."""
 
-    shape: Literal["linear", "stepwise", "none"] = "linear"
-    original: list[BreakPoint] = [(0.2, 1.0), (0.4, 0.05)]
-    pseudo_train: list[BreakPoint] = [(0.2, 0.0), (0.4, 1.0)]
-    pseudo_random: list[BreakPoint] = [(0.4, 0.0), (0.6, 1.0)]
+    shape: Literal["linear", "stepwise", "none"] = Field(
+        "linear", description="linear between break points, in steps, or none: the last weights throughout"
+    )
+    original: list[BreakPoint] = Field(
+        [(0.2, 1.0), (0.4, 0.05)], description="weight of the true labels: [fraction of the epochs, weight], ..."
+    )
+    pseudo_train: list[BreakPoint] = Field(
+        [(0.2, 0.0), (0.4, 1.0)], description="weight of the teacher's labels on training pairs"
+    )
+    pseudo_random: list[BreakPoint] = Field(
+        [(0.4, 0.0), (0.6, 1.0)], description="weight of the teacher's labels on random graphs"
+    )
 
     @field_validator("original", "pseudo_train", "pseudo_random")
     @classmethod
@@ -219,8 +252,8 @@ class LocalStructure(Section):
     """LSP (Yang et al. 2020): the student keeps the teacher's similarities to neighbours; weight 0: left out."""
 
     weight: float = Field(0.0, ge=0.0, description="the paper: 500")
-    layers: list[Annotated[int, Field(ge=1)]] = Field([2], min_length=1)
-    kernel: Literal["rbf", "cosine", "l2", "polynomial"] = "rbf"
+    layers: list[Annotated[int, Field(ge=1)]] = Field([2], min_length=1, description="which layers are compared")
+    kernel: Literal["rbf", "cosine", "l2", "polynomial"] = Field("rbf", description="how similar two rows are")
     sigma: list[Annotated[float, Field(gt=0.0)]] = Field([3.0], description="rbf: one for each of the layers")
     neighbourhood: Literal["partial", "full"] = Field("partial", description="partial: the pooling relations only")
 
@@ -228,9 +261,9 @@ class LocalStructure(Section):
 class Hidden(Section):
     """Feature distillation: the teacher's hidden layers through a learned map; weight 0 leaves it out."""
 
-    weight: float = Field(0.0, ge=0.0)
+    weight: float = Field(0.0, ge=0.0, description="of the loss")
     layers: list[tuple[int, int]] = Field([(1, 1), (2, 2)], min_length=1, description="[teacher layer, student layer]")
-    loss: Literal["mse", "cosine"] = "mse"
+    loss: Literal["mse", "cosine"] = Field("mse", description="between mapped and teacher's rows")
     per_type: bool = Field(True, description="a map and a mean of its own for every node type")
     attention: Literal["none", "degree", "neighbourhood"] = Field(
         "none", description="which nodes count more: all alike, by degree, or matched after averaging over neighbours"
@@ -240,22 +273,26 @@ class Hidden(Section):
 class Anchor(Section):
     """Linkless Link Prediction (Guo et al. 2023): ranks and distributions around anchor nodes; weights 0: left out."""
 
-    rank_weight: float = Field(0.0, ge=0.0)
-    distribution_weight: float = Field(0.0, ge=0.0)
+    rank_weight: float = Field(0.0, ge=0.0, description="of the loss over pairs of contexts in the teacher's order")
+    distribution_weight: float = Field(0.0, ge=0.0, description="of the divergence from the teacher's softmax")
     anchors: int = Field(512, ge=1, description="anchor heads drawn per relation and epoch, at most as many as it has")
     contexts: int = Field(64, ge=2, description="tails drawn around each anchor")
-    margin: float = Field(0.1, ge=0.0)
-    temperature: float = Field(1.0, gt=0.0)
+    margin: float = Field(0.1, ge=0.0, description="rank: by how much the teacher's logits must differ to count")
+    temperature: float = Field(1.0, gt=0.0, description="distribution: of both softmaxes")
 
 
 class Distill(Section):
     """How the student learns from the teacher: label sources, random graphs, curriculum, structure losses."""
 
-    method: str = Field("flykd", min_length=1)
+    method: str = Field("flykd", min_length=1, description="what tables call the student")
     epochs: int = Field(2000, ge=0, description="0: no student, teacher and baseline only")
     teachers: int = Field(1, ge=1, le=16, description="teachers of different initialisation whose logits are averaged")
-    sources: list[Source] = Field(["original", "pseudo_train", "pseudo_random"], min_length=1)
-    pseudo_negatives: Literal["student", "teacher", "none"] = "student"
+    sources: list[Source] = Field(
+        ["original", "pseudo_train", "pseudo_random"], min_length=1, description="what the student learns from"
+    )
+    pseudo_negatives: Literal["student", "teacher", "none"] = Field(
+        "student", description="who scores the negative pairs of pseudo_train; none: there are none"
+    )
     temperature: float = Field(1.0, gt=0.0, description="of the soft labels; their loss is multiplied by its square")
     plateau: Plateau | None = Field(None, description="the student's own; none: as finetune.plateau")
     random_graph: RandomGraph = RandomGraph()
@@ -283,7 +320,7 @@ class Distill(Section):
 class Engine(Section):
     """How the arithmetic is carried out; never what is computed."""
 
-    propagation: Literal["planned", "dgl"] = "planned"
+    propagation: Literal["planned", "dgl"] = Field("planned", description="dgl: the slow oracle, message by message")
     threads: int = Field(0, ge=0, description="CPU threads; 0: all the process may use")
     precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of the large matrix products")
     cuda_graphs: bool = Field(True, description="replay an epoch as one CUDA graph where the device is a GPU")

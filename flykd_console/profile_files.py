@@ -78,13 +78,17 @@ def _parse(file: Path, source: str) -> dict[str, Any]:
         text = file.read_bytes().decode()
         return tomllib.loads(text)
     except UnicodeDecodeError:
-        raise UserError("not a text file; a profile is TOML in UTF-8", source) from None
+        raise UserError(
+            "not a text file; a profile is TOML in UTF-8", source, "Save it as UTF-8 text, or give another file."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         said = str(error).replace("at end of document", f"at the end of line {len(text.splitlines())}, the last")
         said = said[:1].lower() + said[1:].rstrip(".")
         raise UserError(f"not valid TOML: {said}", source, "Mend the line, then try again.") from None
     except OSError as error:
-        raise UserError(f"the profile cannot be read ({error.strerror})", source) from None
+        raise UserError(
+            f"the profile cannot be read ({error.strerror})", source, "Check the path and who may read it."
+        ) from None
 
 
 def extended(data: dict[str, Any], source: str) -> list[str]:

@@ -92,9 +92,13 @@ def validate(
     places = _Places(source, origins or {}, files or {})
     for keys, value in _leaves(data):
         if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"must be a finite number, but is {value}", places.of(keys))
+            raise UserError(f"must be a finite number, but is {value}", places.of(keys), "Give a number.")
         if not isinstance(value, str | int | float | bool):
-            raise UserError(f"dates and times have no place in a profile: {value}", places.of(keys))
+            raise UserError(
+                f"dates and times have no place in a profile: {value}",
+                places.of(keys),
+                "Give it in quotes where text is meant.",
+            )
     try:
         # JSON, because pydantic's strict mode takes an array for a tuple there
         return Profile.model_validate_json(json.dumps(data), strict=True)
@@ -188,10 +192,14 @@ def parse_set(text: str) -> Override:
         parsed = tomllib.loads(f"value = {raw}")
     except tomllib.TOMLDecodeError as error:
         if not raw or raw[0] in "[{\"'":
-            raise UserError(f"not a TOML value: {raw!r} ({_lower(str(error))})", origin) from None
+            raise UserError(
+                f"not a TOML value: {raw!r} ({_lower(str(error))})",
+                origin,
+                'Text needs quotes, a list brackets: --set \'KEY=["a", "b"]\'',
+            ) from None
         return Override(key, raw, origin)
     if list(parsed) != ["value"]:
-        raise UserError("one key and one value at a time", origin)
+        raise UserError("one key and one value at a time", origin, "Repeat --set for each key.")
     return Override(key, parsed["value"], origin)
 
 
@@ -246,7 +254,9 @@ def _put(data: dict[str, Any], override: Override) -> None:
         inner = data.setdefault(name, {})
         if not isinstance(inner, dict):
             taken = ".".join(tables[: depth + 1])
-            raise UserError(f"{taken} is a value, not a table", override.origin)
+            raise UserError(
+                f"{taken} is a value, not a table", override.origin, "List the keys: flykd-console profiles keys"
+            )
         data = inner
     data[last] = override.value
 

@@ -53,7 +53,7 @@ def command(
     resampled test pairs, so that small differences can be told.
     """
     if sum((markdown, csv, json)) > 1:
-        raise UserError("one form at a time", "--markdown, --csv, --json")
+        raise UserError("one form at a time", "--markdown, --csv, --json", "Give one of the three.")
     if out is not None:
         check_writable(out)
         if out.suffix.lower() not in (".md", ".csv", ".json") and not (markdown or csv or json):
@@ -122,7 +122,7 @@ def check_writable(out: Path) -> None:
     import os
 
     if out.is_dir():
-        raise UserError("is a folder, not a file", str(out))
+        raise UserError("is a folder, not a file", str(out), "Give the name of a file in it.")
     if not out.absolute().parent.is_dir():
         raise UserError("there is no such folder", str(out.parent), "Make it first, or name another file.")
     if not os.access(out.absolute().parent, os.W_OK):
@@ -140,4 +140,4 @@ def write_whole(out: Path, text: str) -> None:
     try:
         replace_file(out, text.encode())
     except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", str(out)) from None
+        raise UserError(f"cannot be written ({error.strerror})", str(out), "Choose another place with --out.") from None

@@ -69,7 +69,9 @@ def extend(
     directory = _in_training(run)
     status = status_of(directory)
     if status.stage is None or status.seed is None:
-        raise UserError("no stage is in training yet", directory.name)
+        raise UserError(
+            "no stage is in training yet", directory.name, "Wait until the graph is read: flykd-console runs"
+        )
     if not can_be_extended(status.stage):
         raise UserError(f"{status.stage} keeps its length", directory.name, "Only finetuning and distilling can grow.")
     more = MoreEpochs(epochs=epochs, seed=status.seed, stage=status.stage)

@@ -62,6 +62,38 @@ def show(profile: _Profile, settings: _Settings = None) -> None:
 
 
 @app.command()
+def keys(
+    section: Annotated[
+        str | None, typer.Argument(metavar="SECTION", help="One table and those inside it, such as distill.curriculum.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown tables.")] = False,
+) -> None:
+    """Print every key of a profile: its default, what it may be, what it is for."""
+    from flykd_console import profile_keys
+
+    about = profile_keys.sections()
+    wanted = [name for name in about if section is None or name == section or name.startswith(f"{section}.")]
+    if not wanted:
+        raise UserError("there is no such table", section or "", f"The tables are: {', '.join(about)}")
+    if markdown:
+        typer.echo(profile_keys.as_markdown(wanted), nl=False)
+        return
+    from rich.console import Console
+
+    from flykd_console.cli.tables import keys_table
+
+    console = Console(highlight=False)
+    found = profile_keys.keys()
+    for name in wanted:
+        rows = [key for key in found if key.section == name]
+        if rows:
+            console.print(f"[{name}]", style="bold", markup=False, end="  ")
+            console.print(about[name], markup=False)
+            console.print(keys_table(rows))
+            console.print()
+
+
+@app.command()
 def copy(
     profile: _Profile,
     destination: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes, such as my.toml.")],
@@ -80,7 +112,9 @@ def copy(
     try:
         replace_file(destination, moved_text(source).encode())
     except OSError as error:
-        raise UserError(f"the copy cannot be written ({error.strerror})", str(destination)) from None
+        raise UserError(
+            f"the copy cannot be written ({error.strerror})", str(destination), "Choose another place."
+        ) from None
     typer.echo(f"Wrote {destination}. Check it after editing: flykd-console profiles check {destination}")
 
 

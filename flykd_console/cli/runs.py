@@ -115,7 +115,9 @@ def rm(
     try:
         shutil.rmtree(directory.path)
     except OSError as error:
-        raise UserError(f"cannot be removed ({error.strerror})", str(error.filename or directory.path)) from None
+        raise UserError(
+            f"cannot be removed ({error.strerror})", str(error.filename or directory.path), "Check who may write there."
+        ) from None
     typer.echo(f"Removed {directory.name}.")
 
 

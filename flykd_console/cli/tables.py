@@ -10,12 +10,14 @@ from rich.text import Text
 
 from flykd_console.cli.text import spread_text
 from flykd_console.dashboard.wording import DASH, THIN, per_cent, signed
+from flykd_console.profile_keys import NOT_SET
 from flykd_console.runs.events import MODELS
 from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from flykd_console.profile_keys import Key
     from flykd_console.report.grids import Grid
     from flykd_console.runs.comparison.figures import Comparison
 
@@ -172,4 +174,16 @@ def grid_table(grid: Grid) -> Table:
         )
     for row in grid.rows:
         table.add_row(*map(Text, row))
+    return table
+
+
+def keys_table(keys: list[Key]) -> Table:
+    """A profile's keys, a row each; what a value may be stands below what it is for."""
+    table = Table(box=None, show_header=False, pad_edge=True, padding=(0, 1))
+    table.add_column("key", no_wrap=True, style="bold", min_width=20)
+    table.add_column("default", overflow="fold", min_width=18, max_width=30)
+    table.add_column("what it is")
+    for key in keys:
+        default = Text(key.default, style="dim" if key.default == NOT_SET else "")
+        table.add_row(key.name, default, Text.assemble(key.meaning, (f"\n{key.allowed}", "dim")))
     return table

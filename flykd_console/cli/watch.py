@@ -58,7 +58,7 @@ def command(
         _serve(directories, host, port, allow_remote, replay)
     elif plain or json or not _can_show():
         if speed is not None:
-            raise UserError("a replay needs a terminal", "--replay")
+            raise UserError("a replay needs a terminal", "--replay", "Open one, or leave --replay out.")
         from flykd_console.cli.plain import follow_plain
 
         follow_plain(directory, sys.stdout, json=json)

@@ -230,7 +230,7 @@ def _attempt(
         state.fruitless += 1
         raise
     except httpx.InvalidURL as error:
-        raise UserError(f"is not an address: {error}", url) from error
+        raise UserError(f"is not an address: {error}", url, "Give one that begins with https://") from error
     if state.total is not None and offset != state.total:
         if offset > state.total:
             _restart(file)

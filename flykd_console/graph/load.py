@@ -75,6 +75,8 @@ def _file(path: Path, source: str, log: Callable[[str], None], use_cache: bool) 
     try:
         key = cache.file_key(path, str(table.__file__))
     except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror or error}", str(path)) from error
+        raise UserError(
+            f"cannot be read: {error.strerror or error}", str(path), "Check the path and who may read it."
+        ) from error
     # The form follows from the name, so the same bytes under another ending are another graph.
     return cache.cached(key + form, source, make, log)

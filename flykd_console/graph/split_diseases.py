@@ -181,5 +181,5 @@ def _listed(path: Path) -> list[str]:
         )
     texts: list[str] = [text for text in table[column].drop_nulls().to_list() if text.strip()]
     if not texts:
-        raise UserError(f"holds no row with a {column}", str(path))
+        raise UserError(f"holds no row with a {column}", str(path), "Give a CSV with one disease a row.")
     return texts

@@ -108,7 +108,7 @@ def explain(path: Path, separator: str, error: Exception) -> UserError:
     if damage is not None:
         return damage
     if isinstance(error, OSError) and error.errno is not None:
-        return UserError(f"cannot be read: {error.strerror}", str(path))
+        return UserError(f"cannot be read: {error.strerror}", str(path), "Check the path and who may read it.")
     header, lines = _rows(path, separator)
     for number, fields in lines:
         if len(fields) != len(header):

@@ -11,7 +11,7 @@ import msgspec
 from flykd_console.report.grids import Grid, block_heading, grids
 from flykd_console.runs.comparison.figures import Block, Comparison, Gain
 
-_COLUMNS = ("block", "model", "kind", "runs", "figure", "relation", "seed", "value", "std", "low", "high")
+_COLUMNS = ("block", "model", "kind", "runs", "figure", "relation", "seed", "value", "std", "low", "high", "unit")
 
 
 def markdown(comparison: Comparison) -> str:
@@ -27,7 +27,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One figure a row, unrounded: AUPRC as a fraction, gains in points and per cent.
+    """One figure a row, unrounded, with its unit: AUPRC and ranking as fractions, gains in points and per cent.
 
     `seed` is empty for figures over all seeds. `std` is the sample deviation, `low` and `high` a 95 % interval.
     """
@@ -36,8 +36,17 @@ def to_csv(comparison: Comparison) -> str:
     writer.writerow(_COLUMNS)
     for index, block in enumerate(comparison.blocks):
         for row in _long(block):
-            writer.writerow([index + 1, *("" if cell is None else cell for cell in row)])
+            writer.writerow([index + 1, *("" if cell is None else cell for cell in row), _unit(str(row[3]))])
     return file.getvalue()
+
+
+def _unit(figure: str) -> str:
+    """The unit of a figure's value, deviation and interval; the paper does not tell that of its gains."""
+    if figure.startswith("paper") and figure != "paper auprc":
+        return "points or per cent"
+    if figure.endswith("per cent"):
+        return "per cent"
+    return "points" if " points" in figure else "probability" if figure.endswith("sign-flip p") else "fraction"
 
 
 def to_json(comparison: Comparison) -> str:

@@ -187,10 +187,12 @@ def create_run(name: str, root: Path | None = None) -> RunDirectory:
         except FileExistsError:
             continue
         except OSError as error:
-            raise UserError(f"the run's folder cannot be made ({error.strerror})", str(path)) from None
+            raise UserError(
+                f"the run's folder cannot be made ({error.strerror})", str(path), "Check who may write there."
+            ) from None
         (path / "control").mkdir()
         return RunDirectory(path.absolute())
-    raise UserError("too many runs of this name in one second", str(root / stem))
+    raise UserError("too many runs of this name in one second", str(root / stem), "Try again.")
 
 
 def list_runs(root: Path | None = None) -> list[RunDirectory]:

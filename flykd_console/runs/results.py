@@ -194,7 +194,9 @@ def read_results(path: Path) -> Results:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"the results cannot be read ({error.strerror})", str(path)) from None
+        raise UserError(
+            f"the results cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
+        ) from None
     try:
         schema = msgspec.json.decode(data, type=_SchemaOnly).schema
         if schema > SCHEMA:

@@ -31,7 +31,9 @@ def read_settings(path: Path) -> dict[str, Any]:
         return flatten(tomllib.loads(path.read_text("utf-8")))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UserError(f"the profile cannot be read ({reason})", str(path)) from None
+        raise UserError(
+            f"the profile cannot be read ({reason})", str(path), "Leave the run out, or put its profile back."
+        ) from None
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -62,7 +62,9 @@ def compare(
         UserError: The runs are not comparable; a relation has no test pairs left; `against` has no student.
     """
     if against is not None and "student" not in against.models:
-        raise UserError("this run has no student to compare with", against.name)
+        raise UserError(
+            "this run has no student to compare with", against.name, "Name a run with a student: flykd-console runs"
+        )
     blocks = [_block(block, only, against, resamples) for block in blocks_of(runs, anyway)]
     return Comparison(level=LEVEL, resamples=resamples, only=only.name if only else None, blocks=blocks)
 

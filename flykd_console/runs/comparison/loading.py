@@ -98,7 +98,7 @@ class LoadedRun:
         frame = frame.select(*KEYS, *self.models).sort(KEYS, maintain_order=True)
         for model in self.models:
             if not frame[model].is_finite().all():
-                raise UserError(f"the {model}'s logits are not all finite numbers", str(path))
+                raise UserError(f"the {model}'s logits are not all finite numbers", str(path), "Leave the run out.")
         return frame
 
 
@@ -118,7 +118,10 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
     if "baseline" not in models:
         raise UserError("no seed of this run has a finished baseline", directory.name, "Let it train on, or resume it.")
     if not any(_measured(one, part).relations for models in results.seeds.values() for one in models.values()):
-        raise UserError(f"this run was trained without a {part} part, so there is nothing to compare", directory.name)
+        hint = "Compare on validation pairs: flykd-console compare RUN --validation" if part == "test" else ""
+        raise UserError(
+            f"this run was trained without a {part} part, so there is nothing to compare", directory.name, hint
+        )
     done = sorted(
         int(seed)
         for seed, found in results.seeds.items()
@@ -173,7 +176,7 @@ def read_ids(path: Path) -> frozenset[str]:
     cells = frame.to_series(column or 0)[1 if column is not None else 0 :]
     ids = frozenset(cell.strip() for cell in cells if cell and cell.strip())
     if not ids:
-        raise UserError("holds no id", str(path))
+        raise UserError("holds no id", str(path), "Give one disease id a row.")
     return ids
 
 
@@ -213,4 +216,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, reason: str) -> UserError:
-    return UserError(f"cannot be read ({' '.join(reason.split())[:120].rstrip('.')})", str(path))
+    return UserError(
+        f"cannot be read ({' '.join(reason.split())[:120].rstrip('.')})",
+        str(path),
+        "The file was changed after training; take the run's own, or train again.",
+    )

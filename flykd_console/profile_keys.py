@@ -1,0 +1,113 @@
+"""Every key of a profile in words: what it may be, its default, what it is for; read off the profile's own models."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flykd_console.profile import Profile
+
+NOT_SET = "not set"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key.
+
+    Attributes:
+        section: The table it stands in, dotted, such as `distill.curriculum`.
+        name: The key itself.
+        allowed: What its value may be, in words.
+        default: Its default as TOML writes it; `NOT_SET` where it has none.
+        meaning: What it is for.
+    """
+
+    section: str
+    name: str
+    allowed: str
+    default: str
+    meaning: str
+
+
+def sections() -> dict[str, str]:
+    """Every table of a profile, dotted, in the order of the file, and what it is about."""
+    return {path: table["description"] for path, table in _tables(Profile.model_json_schema(), "Profile", "")}
+
+
+def keys() -> list[Key]:
+    """Every key of a profile, in the order of the file."""
+    schema = Profile.model_json_schema()
+    return [
+        Key(path, name, _allowed(field), _default(field), field.get("description", ""))
+        for path, table in _tables(schema, "Profile", "")
+        for name, field in table["properties"].items()
+        if _table_of(field) is None
+    ]
+
+
+def as_markdown(wanted: Collection[str] | None = None) -> str:
+    """A heading and a table per section, of those wanted or of all, as Markdown."""
+    found = keys()
+    parts = []
+    for section, about in sections().items():
+        rows = [
+            f"| `{key.name}` | {key.allowed} | {key.default if key.default == NOT_SET else f'`{key.default}`'} "
+            f"| {key.meaning} |"
+            for key in found
+            if key.section == section and (wanted is None or section in wanted)
+        ]
+        if rows:
+            table = "\n".join(["| key | allowed | default | what it is |", "|---|---|---|---|", *rows])
+            parts.append(f"## `[{section}]`\n\n{about}\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def _tables(schema: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A model's table and those inside it, dotted, the outer one first."""
+    table = schema if name == "Profile" else schema["$defs"][name]
+    if path:
+        yield path, table
+    for key, field in table["properties"].items():
+        inner = _table_of(field)
+        if inner is not None:
+            yield from _tables(schema, inner, f"{path}.{key}" if path else key)
+
+
+def _table_of(field: Mapping[str, Any]) -> str | None:
+    """The model that a key is a table of; None for a value."""
+    options = [field, *field.get("anyOf", [])]
+    return next((option["$ref"].rpartition("/")[2] for option in options if "$ref" in option), None)
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    value = field.get("default")
+    return NOT_SET if value is None else json.dumps(value)
+
+
+def _allowed(field: Mapping[str, Any]) -> str:
+    """A JSON schema's restrictions in words."""
+    kinds = [kind for kind in field.get("anyOf", []) if kind.get("type") != "null"]
+    if kinds:
+        return _allowed(kinds[0])
+    if "enum" in field:
+        return ", ".join(f'"{choice}"' for choice in field["enum"])
+    if field["type"] == "array":
+        if "prefixItems" in field:
+            inner = [_allowed(item) for item in field["prefixItems"]]
+            return f"[{', '.join(inner)}]"
+        return f"list of: {_allowed(field['items'])}"
+    named = {"string": "text", "boolean": "true or false", "integer": "integer", "number": "number"}[field["type"]]
+    return " ".join([named, *_range(field)])
+
+
+def _range(field: Mapping[str, Any]) -> list[str]:
+    """An interval such as `0 to 1`, `above 0`, `at least 1`."""
+    low, above = field.get("minimum", -math.inf), field.get("exclusiveMinimum", -math.inf)
+    high, below = field.get("maximum", math.inf), field.get("exclusiveMaximum", math.inf)
+    if low > -math.inf and high < math.inf:
+        return [f"{low:g} to {high:g}"]
+    words = [("at least", low), ("above", above), ("at most", high), ("below", below)]
+    return [f"{word} {bound:,.15g}" for word, bound in words if math.isfinite(bound)]

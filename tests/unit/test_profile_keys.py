@@ -1,0 +1,73 @@
+"""`profiles keys` and docs/profile-keys.md: every key of a profile, with a default that the program takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flykd_console.cli.app import app
+from flykd_console.errors import UserError
+from flykd_console.profile_io import known_keys, validate
+from flykd_console.profile_keys import NOT_SET, as_markdown, keys, sections
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "profile-keys.md"
+
+
+def test_every_key_is_there_once_and_says_what_it_is_for() -> None:
+    found = keys()
+    assert sorted(f"{key.section}.{key.name}" for key in found) == sorted(known_keys())
+    assert [f"{key.section}.{key.name}" for key in found if not key.meaning or not key.allowed] == []
+    assert [name for name, about in sections().items() if not about] == []
+
+
+def test_the_defaults_are_values_that_the_program_takes() -> None:
+    data: dict[str, dict[str, object]] = {}
+    for key in keys():
+        # A second plateau is the student's own, which is not there by default.
+        if key.default == NOT_SET or key.section == "distill.plateau":
+            continue
+        table = data
+        for name in key.section.split("."):
+            table = table.setdefault(name, {})  # type: ignore[assignment]
+        table[key.name] = json.loads(key.default)
+    assert validate(data, "the defaults") == validate({}, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("distill.random_graph.unseen", "number 0 to 1"),
+        ("finetune.plateau.factor", "number above 0 below 1"),
+        ("distill.epochs", "integer at least 0"),
+        ("teacher.kind", '"rgcn", "rgat"'),
+        ("split.area", "text"),
+        ("distill.hidden.layers", "list of: [integer, integer]"),
+        ("distill.curriculum.original", "list of: [number 0 to 1, number at least 0]"),
+    ],
+)
+def test_what_a_key_may_be(name: str, allowed: str) -> None:
+    assert {f"{key.section}.{key.name}": key.allowed for key in keys()}[name] == allowed
+
+
+def test_the_document_is_what_the_command_prints() -> None:
+    printed = CliRunner().invoke(app, ["profiles", "keys", "--markdown"]).stdout
+    assert printed == as_markdown()
+    assert DOCUMENT.read_text().endswith(printed), "flykd-console profiles keys --markdown prints something else"
+
+
+def test_one_table_with_those_inside_it() -> None:
+    result = CliRunner().invoke(app, ["profiles", "keys", "finetune"])
+    assert result.exit_code == 0
+    assert "[finetune]" in result.stdout
+    assert "[finetune.plateau]" in result.stdout
+    assert "validate_every" in result.stdout
+    assert "distill" not in result.stdout.replace("distilling", "")
+
+
+def test_an_unknown_table_is_refused() -> None:
+    result = CliRunner().invoke(app, ["profiles", "keys", "distil"])
+    assert isinstance(result.exception, UserError)
+    assert "there is no such table" in str(result.exception)
