@@ -57,6 +57,11 @@ class Pooling(Section):
     relations: list[str] = Field(
         ["disease_disease", "disease_protein"], description="whose neighbours say how similar two tails are"
     )
+    direction: Literal["either", "published"] = Field(
+        "either",
+        description="either: neighbours whichever way a relation runs; published: as the published code, to which one "
+        "that leaves the tails gives tail i the neighbours of node i of the other type",
+    )
     neighbours: int = Field(3, ge=1, description="how many similar tails one borrows from")
     decay: float = Field(
         0.7, ge=0.0, description="a tail with n edges borrows decay exp(-decay n) + floor of its embedding"

@@ -199,7 +199,7 @@ class SeenGraph:
         if not self._pooling.enabled:
             return None
         count = self.graph.count(self.tail_type)
-        return tail_profiles(self.split.train, self.tail_type, count, self._pooling.relations)
+        return tail_profiles(self.split.train, self.tail_type, count, self._pooling.relations, self._pooling.direction)
 
     def _degree(self, node_type: str) -> Rows:
         """Edges of every node of a type, int64 [N]."""

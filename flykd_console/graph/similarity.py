@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,17 +13,31 @@ from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 
 
 def tail_profiles(
-    train: Mapping[EdgeType, Pairs], tail_type: str, tail_count: int, relations: list[str]
+    train: Mapping[EdgeType, Pairs],
+    tail_type: str,
+    tail_count: int,
+    relations: list[str],
+    direction: Literal["either", "published"] = "either",
 ) -> sp.csr_array | None:
-    """Unit-length binary profiles over the neighbours that the relations give, float32 [N_tail, features]."""
+    """Unit-length binary profiles over the neighbours that the relations give, float32 [N_tail, features].
+
+    Args:
+        direction: `published` reads a relation that leaves the tails as the published code does, which takes every one
+            to lead to them: row i then holds the tails of node i of the other type, not the neighbours of tail i.
+    """
     columns, rows, width = [], [], 0
     for edge_type, (heads, tails) in sorted(train.items()):
         if edge_type.relation not in relations or tail_type not in (edge_type.head, edge_type.tail) or len(heads) == 0:
             continue
         if edge_type.head == edge_type.tail:
             heads, tails = np.concatenate([heads, tails]), np.concatenate([tails, heads])
-        elif edge_type.head == tail_type:
+        elif edge_type.head == tail_type and direction == "either":
             heads, tails = tails, heads
+        elif edge_type.head == tail_type:
+            numbered = tails < tail_count
+            heads, tails = heads[numbered], tails[numbered]
+            if len(heads) == 0:
+                continue
         rows.append(tails)
         columns.append(heads + width)
         width += int(heads.max()) + 1

@@ -33,7 +33,7 @@ def pooling_maps(
     """
     if not settings.enabled:
         return None
-    similar = tail_profiles(train, targets[0].tail, tail_count, settings.relations)
+    similar = tail_profiles(train, targets[0].tail, tail_count, settings.relations, settings.direction)
     if similar is None:
         return None
     return {target.relation: _pooling_map(similar, train[target][1], settings) for target in targets}

@@ -48,7 +48,7 @@ def stage_key(task: Task, stage: str) -> str:
     if not stage.startswith("pretrain"):
         facts |= {
             "targets": profile.graph.targets,
-            "pooling": profile.graph.pooling.model_dump(),
+            "pooling": _lasting(profile.graph.pooling.model_dump()),
             "filter_negatives": profile.split.filter_negatives,
             "finetune": _lasting(profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"})),
         }
@@ -65,7 +65,9 @@ def stage_key(task: Task, stage: str) -> str:
 
 def _lasting(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings without the keys that came later and are off, so that what was trained before them is still found."""
-    if settings["plateau"] and not settings["plateau"]["stop_below"]:
+    if settings.get("direction") == "either":
+        del settings["direction"]
+    if settings.get("plateau") and not settings["plateau"]["stop_below"]:
         del settings["plateau"]["stop_below"]
     if "random_graph" in settings and not settings["random_graph"]["unseen"]:
         del settings["random_graph"]["unseen"]

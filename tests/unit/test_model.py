@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 
 from flykd_console import profile
 from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.graph.similarity import tail_profiles
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.rgcn import HeteroRGCN
@@ -100,3 +103,21 @@ def test_disease_pooling_is_off_without_profile_relations() -> None:
     settings = profile.Pooling(relations=["no_such_relation"])
     assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), settings) is None
     assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), profile.Pooling(enabled=False)) is None
+
+
+def test_the_published_code_gives_a_tail_another_nodes_profile_where_the_relation_leaves_the_tails() -> None:
+    leaving = EdgeType("disease", "disease_protein", "gene/protein")
+    leading = EdgeType("gene/protein", "disease_protein", "disease")
+    diseases, genes = np.array([0, 0, 2]), np.array([1, 2, 5])
+
+    def dense(edges: dict[EdgeType, tuple[np.ndarray, np.ndarray]], direction: Literal["either", "published"]) -> list:
+        profiles = tail_profiles(edges, "disease", 3, ["disease_protein"], direction)
+        return [] if profiles is None else (profiles.toarray() > 0).astype(int).tolist()
+
+    right = [[0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
+    assert dense({leading: (genes, diseases)}, "either") == right
+    assert dense({leading: (genes, diseases)}, "published") == right
+    assert dense({leaving: (diseases, genes)}, "either") == right
+    # Genes 1 and 2 belong to disease 0; gene 5 has no disease of its number, and disease 0 no gene.
+    assert dense({leaving: (diseases, genes)}, "published") == [[0], [1], [1]]
+    assert dense({leaving: (diseases[2:], genes[2:])}, "published") == []

@@ -108,6 +108,7 @@ def test_the_text_reduces_every_models_rate_in_the_last_400_epochs() -> None:
         profile = load_profile(f"primekg/{row}")
         assert profile.finetune.plateau == Plateau(factor=0.8, patience=10, last_epochs=400)
         assert profile.split.validation_seed is None
+        assert profile.graph.pooling.direction == "either"
         assert profile.distill.pseudo_negatives == "student"
         if row != "baseline-full-rate":
             assert profile.distill.plateau is None
@@ -118,6 +119,7 @@ def test_the_code_reduces_the_rate_from_the_first_epoch_but_under_two_linear_cur
         profile = load_profile(f"primekg/reference/{row}")
         assert profile.finetune.plateau == Plateau(factor=0.9, patience=10, last_epochs=2000)
         assert profile.split.validation_seed == 1
+        assert profile.graph.pooling.direction == "published"
         # The embeddings are mixed up where a random graph is labelled, which Basic KD has not got.
         mixed_up = "student" if row.startswith("basic-kd") else "teacher"
         assert profile.distill.pseudo_negatives == mixed_up

@@ -41,6 +41,7 @@ def test_a_students_own_plateau_has_the_key_of_earlier_versions() -> None:
     [
         ({"finetune": {"plateau": {"stop_below": 1e-6}}}, {"teacher", "baseline", "student"}),
         ({"distill": {"plateau": {"stop_below": 1e-6}}}, {"student"}),
+        ({"graph": {"pooling": {"direction": "published"}}}, {"teacher", "baseline", "student"}),
         ({"distill": {"random_graph": {"unseen": 0.5}}}, {"student"}),
     ],
 )
