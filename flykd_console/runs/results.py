@@ -46,7 +46,7 @@ RANKING_METRICS = ("recall_at_10", "recall_at_50", "recall_at_100", "ap", "mrr")
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured.
 
-    `ranking`: per relation, of the test part.
+    `ranking`: per relation, over the part's tails.
     """
 
     macro_auprc: float | None = None

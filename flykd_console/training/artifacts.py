@@ -24,7 +24,7 @@ from flykd_console.runs.results import Ranking
 from flykd_console.seeding import numpy_rng
 from flykd_console.training.checkpoint import save_tensors
 from flykd_console.training.metrics import Scored
-from flykd_console.training.ranking import rank_test
+from flykd_console.training.ranking import rank_part as rank_pairs
 from flykd_console.training.task import Task
 
 PROBE_PAIRS = 4096
@@ -59,11 +59,11 @@ def _logits(encoded: Encoded, relation: str, heads: NDArray[np.int64], tails: ND
     return logits
 
 
-def rank_part(task: Task, encoded: Encoded) -> dict[str, Ranking] | None:
-    """Per relation the test's ranking metrics, from the embedding tables that are exported; None without a test."""
+def rank_part(task: Task, encoded: Encoded, part: str) -> dict[str, Ranking] | None:
+    """Per relation a part's ranking metrics, from the embedding tables that are exported; None where it has no pairs."""
     tails = {relation: x.numpy() for relation, x in encoded.tails.items()}
     vectors = {relation: x.numpy() for relation, x in encoded.relation.items()}
-    return rank_test(task.split, encoded.head.numpy(), tails, vectors) or None
+    return rank_pairs(task.split, part, encoded.head.numpy(), tails, vectors) or None
 
 
 def save_embeddings(task: Task, directory: RunDirectory, name: str, encoded: Encoded) -> None:

@@ -1,9 +1,10 @@
-"""Ranking metrics per tail (which drugs go with this disease?), from embeddings alone; averaged over the test's tails.
+"""Ranking metrics per tail (which drugs go with this disease?), from embeddings alone; averaged over a part's tails.
 
-For a relation and a tail with at least one true test pair, all candidate heads are ranked by their logit, except those
-that are true pairs of the same relation and tail in training or validation (the filtered protocol). Candidates are the
-heads with at least one training edge of any relation: nothing else has an embedding that was learnt. A test head
-without one cannot be ranked and counts as not found. Heads with equal logits share the worst of their ranks.
+For a relation and a tail with at least one true pair of the part (test or validation), all candidate heads are ranked
+by their logit, except those that are true pairs of the same relation and tail in an earlier part (the filtered
+protocol): in training, and for the test in validation too. Candidates are the heads with at least one training edge of
+any relation: nothing else has an embedding that was learnt. A part's head without one cannot be ranked and counts as
+not found. Heads with equal logits share the worst of their ranks.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ def candidate_heads(split: EdgeSplit) -> NDArray[np.int64]:
     return np.unique(np.concatenate(ends))
 
 
-def rank_test(
-    split: EdgeSplit, head: Floats, tails: Mapping[str, Floats], relation: Mapping[str, Floats]
+def rank_part(
+    split: EdgeSplit, part: str, head: Floats, tails: Mapping[str, Floats], relation: Mapping[str, Floats]
 ) -> dict[str, Ranking]:
-    """Ranking metrics of every target that has test pairs.
+    """Ranking metrics of every target that has pairs in a part.
 
     Args:
+        part: `test` or `validation`.
         head: Embeddings of every head, float32 [N_head, d].
         tails: Per relation those of every tail, pooled, float32 [N_tail, d].
         relation: Per relation its DistMult vector, float32 [d].
@@ -44,10 +46,11 @@ def rank_test(
     candidates = candidate_heads(split)
     found = {}
     for target in split.targets:
-        if len(split.test[target][0]):
+        wanted: Pairs = getattr(split, part)[target]
+        if len(wanted[0]):
             name = target.relation
-            known = _joined(split, target)
-            found[name] = rank_relation(head * relation[name], tails[name], candidates, split.test[target], known)
+            known = _joined(split, target) if part == "test" else split.train[target]
+            found[name] = rank_relation(head * relation[name], tails[name], candidates, wanted, known)
     return found
 
 
@@ -58,8 +61,8 @@ def rank_relation(heads: Floats, tails: Floats, candidates: NDArray[np.int64], t
         heads: Head embeddings times the relation's vector, float32 [N_head, d].
         tails: float32 [N_tail, d].
         candidates: Heads that are ranked, int64 [n], ascending.
-        test: True test pairs, at least one; a pair that stands twice counts once.
-        known: True pairs of training and validation, which are not ranked.
+        test: True pairs of the part, at least one; a pair that stands twice counts once.
+        known: True pairs of earlier parts, which are not ranked.
     """
     columns, column = np.unique(test[1], return_inverse=True)
     test_heads, column = np.unique(np.stack([test[0], column]), axis=1)

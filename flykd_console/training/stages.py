@@ -160,7 +160,7 @@ class SeedStages:
         encoded = artifacts.encode_all(self.task, model)
         artifacts.save_embeddings(self.task, self.directory, stage, encoded)
         self._score_parts(stage, encoded)
-        test = self._test_scores(stage, encoded)
+        test = self._part_scores(stage, encoded, "test")
         if test.macro_auprc is not None:
             self.events.write(evaluation_event(self.task.seed, stage, finished.epochs, "test", test))
         return ModelResult(
@@ -171,7 +171,7 @@ class SeedStages:
             epochs=finished.epochs,
             seconds=finished.seconds,
             test=test,
-            validation=score(self._scored["validation"][stage]),
+            validation=self._part_scores(stage, encoded, "validation"),
             reused_from=None if finished.run == self.directory.name else finished.run,
             kept_epoch=finished.kept_epoch,
             added_epochs=finished.added_epochs,
@@ -188,8 +188,8 @@ class SeedStages:
             parameters=sum(result.parameters for result in results),
             epochs=max(result.epochs for result in results),
             seconds=sum(result.seconds for result in results),
-            test=self._test_scores(TEACHER_MEAN, mean),
-            validation=score(self._scored["validation"][TEACHER_MEAN]),
+            test=self._part_scores(TEACHER_MEAN, mean, "test"),
+            validation=self._part_scores(TEACHER_MEAN, mean, "validation"),
         )
         if result.test.macro_auprc is not None:
             self._log(f"mean of {len(teachers)} teachers: test AUPRC {100 * result.test.macro_auprc:.2f}")
@@ -199,10 +199,10 @@ class SeedStages:
         for part, scored in self._scored.items():
             scored[stage] = artifacts.score_part(self.task, encoded, part)
 
-    def _test_scores(self, stage: str, encoded: Encoded) -> Scores:
-        """What the test part says of a model whose pairs are scored; nothing where the split has no test."""
-        scores = score(self._scored["test"][stage])
-        return msgspec.structs.replace(scores, ranking=artifacts.rank_part(self.task, encoded))
+    def _part_scores(self, stage: str, encoded: Encoded, part: str) -> Scores:
+        """What a part says of a model whose pairs are scored; nothing where the split has no such part."""
+        scores = score(self._scored[part][stage])
+        return msgspec.structs.replace(scores, ranking=artifacts.rank_part(self.task, encoded, part))
 
     def _session(self, stage: str, model: HeteroRGCN) -> StageSession:
         profile = self.task.profile

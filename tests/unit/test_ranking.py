@@ -11,7 +11,7 @@ from flykd_console import profile
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 from flykd_console.graph.split import split_graph
 from flykd_console.runs.results import RANKING_METRICS, Ranking
-from flykd_console.training.ranking import candidate_heads, rank_relation, rank_test
+from flykd_console.training.ranking import candidate_heads, rank_part, rank_relation
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 TARGETS = [CONTRAINDICATION, INDICATION]
@@ -109,9 +109,23 @@ def test_a_relation_without_test_pairs_has_no_ranking() -> None:
     head, tail = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(60, 4)).astype(np.float32)
     names = [target.relation for target in TARGETS]
     vectors = {name: np.ones(4, np.float32) for name in names}
-    assert rank_test(full, head, dict.fromkeys(names, tail), vectors) == {}
+    assert rank_part(full, "test", head, dict.fromkeys(names, tail), vectors) == {}
     split = split_graph(graph, TARGETS, profile.Split(), 45)
-    found = rank_test(split, head, dict.fromkeys(names, tail), vectors)
+    found = rank_part(split, "test", head, dict.fromkeys(names, tail), vectors)
     known = tuple(np.concatenate([split.train[INDICATION][i], split.validation[INDICATION][i]]) for i in (0, 1))
     expected = plain(head, tail, candidate_heads(split), split.test[INDICATION], (known[0], known[1]))
+    assert found["indication"].ap == pytest.approx(expected["ap"])
+
+
+@pytest.mark.parametrize("kind", ["complex_disease", "full_graph"])
+def test_validation_is_ranked_without_a_look_at_the_test(kind: str) -> None:
+    graph = small_graph()
+    split = split_graph(graph, TARGETS, profile.Split.model_validate({"kind": kind}), 45)
+    rng = np.random.default_rng(0)
+    head, tail = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(60, 4)).astype(np.float32)
+    names = [target.relation for target in TARGETS]
+    vectors = {name: np.ones(4, np.float32) for name in names}
+    found = rank_part(split, "validation", head, dict.fromkeys(names, tail), vectors)
+    expected = plain(head, tail, candidate_heads(split), split.validation[INDICATION], split.train[INDICATION])
+    assert found["indication"].tails == len(np.unique(split.validation[INDICATION][1]))
     assert found["indication"].ap == pytest.approx(expected["ap"])
