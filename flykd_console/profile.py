@@ -64,7 +64,9 @@ class Pooling(Section):
     )
     neighbours: int = Field(3, ge=1, description="how many similar tails one borrows from")
     decay: float = Field(
-        0.7, ge=0.0, description="a tail with n edges borrows decay exp(-decay n) + floor of its embedding"
+        0.7,
+        ge=0.0,
+        description="a tail with n training edges of the relation borrows decay exp(-decay n) + floor of its embedding",
     )
     floor: float = Field(0.2, ge=0.0, le=1.0, description="what it borrows in any case")
 
@@ -282,7 +284,11 @@ class Anchor(Section):
     distribution_weight: float = Field(0.0, ge=0.0, description="of the divergence from the teacher's softmax")
     anchors: int = Field(512, ge=1, description="anchor heads drawn per relation and epoch, at most as many as it has")
     contexts: int = Field(64, ge=2, description="tails drawn around each anchor")
-    margin: float = Field(0.1, ge=0.0, description="rank: by how much the teacher's logits must differ to count")
+    margin: float = Field(
+        0.1,
+        ge=0.0,
+        description="rank: pairs that the teacher holds further apart than this are to be as far apart in the student",
+    )
     temperature: float = Field(1.0, gt=0.0, description="distribution: of both softmaxes")
 
 
@@ -299,7 +305,11 @@ class Distill(Section):
         "student", description="who scores the negative pairs of pseudo_train; none: there are none"
     )
     temperature: float = Field(1.0, gt=0.0, description="of the soft labels; their loss is multiplied by its square")
-    plateau: Plateau | None = Field(None, description="the student's own; none: as finetune.plateau")
+    plateau: Plateau | None = Field(
+        None,
+        description="The student's own plateau. By default there is none, and the student has that of finetune; "
+        "where one key is given, the others are as here.",
+    )
     random_graph: RandomGraph = RandomGraph()
     curriculum: Curriculum = Curriculum()
     lsp: LocalStructure = LocalStructure()

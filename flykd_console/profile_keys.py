@@ -65,15 +65,17 @@ def as_markdown(wanted: Collection[str] | None = None) -> str:
     return "\n".join(parts)
 
 
-def _tables(schema: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A model's table and those inside it, dotted, the outer one first."""
+def _tables(
+    schema: Mapping[str, Any], name: str, path: str, about: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A model's table and those inside it, dotted, the outer one first; `about`: what it is for where it stands."""
     table = schema if name == "Profile" else schema["$defs"][name]
     if path:
-        yield path, table
+        yield path, {**table, "description": about or table["description"]}
     for key, field in table["properties"].items():
         inner = _table_of(field)
         if inner is not None:
-            yield from _tables(schema, inner, f"{path}.{key}" if path else key)
+            yield from _tables(schema, inner, f"{path}.{key}" if path else key, field.get("description", ""))
 
 
 def _table_of(field: Mapping[str, Any]) -> str | None:

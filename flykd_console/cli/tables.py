@@ -10,7 +10,6 @@ from rich.text import Text
 
 from flykd_console.cli.text import spread_text
 from flykd_console.dashboard.wording import DASH, THIN, per_cent, signed
-from flykd_console.profile_keys import NOT_SET
 from flykd_console.runs.events import MODELS
 from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
 
@@ -179,6 +178,8 @@ def grid_table(grid: Grid) -> Table:
 
 def keys_table(keys: list[Key]) -> Table:
     """A profile's keys, a row each; what a value may be stands below what it is for."""
+    from flykd_console.profile_keys import NOT_SET  # brings all of the profile's models
+
     table = Table(box=None, show_header=False, pad_edge=True, padding=(0, 1))
     table.add_column("key", no_wrap=True, style="bold", min_width=20)
     table.add_column("default", overflow="fold", min_width=18, max_width=30)

@@ -211,9 +211,10 @@ def _show_results(directory: RunDirectory) -> None:
     steps = {
         f"flykd-console export {directory.name}": "write and verify the bundle (HDF5 and ONNX)",
         f"flykd-console score {bundle} --disease NAME --relation {shlex.quote(relation)}": "rank drugs with it",
-        f"flykd-console report {directory.name}": "write curves, intervals and provenance as one HTML file",
         f"flykd-console watch {directory.name}": "look at the curves again",
     }
+    if any(model.test.relations for model in measured):
+        steps[f"flykd-console report {directory.name}"] = "write curves, intervals and provenance as one HTML file"
     console.print("Next")
     for step, purpose in steps.items():
         console.print(f"  {step}", style="bold", markup=False, soft_wrap=True)

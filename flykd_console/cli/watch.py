@@ -57,6 +57,8 @@ def command(
     if web:
         _serve(directories, host, port, allow_remote, replay)
     elif plain or json or not _can_show():
+        if speed is not None and (plain or json):
+            raise UserError("a replay is the dashboard's", "--replay", "Leave --plain and --json out.")
         if speed is not None:
             raise UserError("a replay needs a terminal", "--replay", "Open one, or leave --replay out.")
         from flykd_console.cli.plain import follow_plain

@@ -191,8 +191,8 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
                     [row.label, *(spread_words(row.ranking[relation].get(metric), 100) for metric in metrics)]
                     for row in rows
                 ],
-                caption=f"For each {block.tail_type} of the {part} all candidates that training did not show with it are "
-                f"ranked; mean over the {block.tail_type}s.",
+                caption=f"For each {block.tail_type} of the {part} all candidates that training did not show with it "
+                f"are ranked; mean over the {block.tail_type}s.",
             )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from flykd_console.report.grids import Grid, block_heading, grids
 from flykd_console.runs.comparison.figures import Block, Comparison, Gain
+from flykd_console.runs.results import RANKING_METRICS
 
 _COLUMNS = ("block", "model", "kind", "runs", "figure", "relation", "seed", "value", "std", "low", "high", "unit")
 
@@ -42,11 +43,13 @@ def to_csv(comparison: Comparison) -> str:
 
 def _unit(figure: str) -> str:
     """The unit of a figure's value, deviation and interval; the paper does not tell that of its gains."""
-    if figure.startswith("paper") and figure != "paper auprc":
+    if figure in ("auprc", "paper auprc", *RANKING_METRICS):
+        return "fraction"
+    if figure.startswith("paper "):
         return "points or per cent"
-    if figure.endswith("per cent"):
-        return "per cent"
-    return "points" if " points" in figure else "probability" if figure.endswith("sign-flip p") else "fraction"
+    if figure.endswith("sign-flip p"):
+        return "probability"
+    return "per cent" if figure.endswith("per cent") else "points"
 
 
 def to_json(comparison: Comparison) -> str:

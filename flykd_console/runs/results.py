@@ -24,10 +24,10 @@ SCHEMA = 1
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """How well true heads are found for a tail, averaged over the `tails` with a true test pair; fractions.
+    """How well true heads are found for a tail, averaged over the `tails` with a true pair of the part; fractions.
 
     All `candidates` (heads with a training edge of any relation) are ranked for each tail, except those that are true
-    pairs of the relation in training or validation. `recall_at_k`: share of the true heads among the first k; `ap`:
+    pairs of the relation in an earlier part. `recall_at_k`: share of the true heads among the first k; `ap`:
     average precision; `mrr`: 1 / rank of the first true head.
     """
 

@@ -60,7 +60,7 @@ def _logits(encoded: Encoded, relation: str, heads: NDArray[np.int64], tails: ND
 
 
 def rank_part(task: Task, encoded: Encoded, part: str) -> dict[str, Ranking] | None:
-    """Per relation a part's ranking metrics, from the embedding tables that are exported; None where it has no pairs."""
+    """Per relation a part's ranking metrics, from the embedding tables that are exported; None where it is empty."""
     tails = {relation: x.numpy() for relation, x in encoded.tails.items()}
     vectors = {relation: x.numpy() for relation, x in encoded.relation.items()}
     return rank_pairs(task.split, part, encoded.head.numpy(), tails, vectors) or None

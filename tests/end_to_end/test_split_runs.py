@@ -63,6 +63,7 @@ def test_a_run_without_a_test_part_trains_shows_validation_and_exports(tmp_path:
         assert result.test.macro_auprc is None
         assert result.test.ranking is None
         assert result.validation.macro_auprc is not None
+        assert set(result.validation.ranking or {}) == set(result.validation.relations)
     assert results.summary["student"].macro_auprc is None
     assert {e.split for e in events_of(directory) if isinstance(e, ev.Evaluation)} == {"validation"}
     assert "no test part: models are measured on validation alone" in logged(directory)

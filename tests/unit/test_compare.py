@@ -23,7 +23,7 @@ from flykd_console.runs.comparison.loading import load_runs, read_ids
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, StageStarted
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import read_results, write_results
+from flykd_console.runs.results import Ranking, read_results, write_results
 from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore
 from tests.unit.test_cli_app import call
 
@@ -420,6 +420,20 @@ def test_csv_is_long_and_unrounded(two: list[RunDirectory], capsys: pytest.Captu
     ]  # fmt: skip
     assert float(found["value"]) == pytest.approx(stored, abs=1e-12)
     assert {row["figure"] for row in rows} >= {"gain points, test pairs", "gain points, seeds", "gain per cent"}
+    units = {row["figure"]: row["unit"] for row in rows}
+    points = {f"gain points, {over}" for over in ("test pairs", "test tails", "seeds")}
+    assert {figure for figure, unit in units.items() if unit == "points"} <= points
+    assert {figure for figure, unit in units.items() if unit == "fraction"} <= {
+        "auprc",
+        "paper auprc",
+        "recall_at_10",
+        "recall_at_50",
+        "recall_at_100",
+        "ap",
+        "mrr",
+    }
+    assert units["gain per cent"] == "per cent"
+    assert units.get("paper gain", "points or per cent") == "points or per cent"
 
 
 def test_json_gives_the_records(two: list[RunDirectory], capsys: pytest.CaptureFixture[str]) -> None:
@@ -448,7 +462,7 @@ def test_a_file_gets_the_form_that_its_name_says(
         (["flykd-1", "--out", "."], ".: is a folder, not a file"),
         (["flykd-1", "--out", "no/such/folder.md"], "no/such: there is no such folder."),
         (["flykd-1", "--json", "--csv"], "one form at a time"),
-        (["flykd-1", "--only", "missing.csv"], "missing.csv: cannot be read"),
+        (["flykd-1", "--only", "missing.csv"], "Check the path; a CSV of ids is wanted."),
         (["flykd-1", "--resamples", "1"], "--resamples"),
     ],
 )
@@ -512,6 +526,30 @@ def test_validation_pairs_are_compared_where_asked_for_and_called_so(
     assert "test" not in out.lower().replace("what it is worth, the test says", "").replace("been tested", "").replace(
         "sign-flip test", ""
     )
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_shared_model_is_ranked_by_whichever_run_has_ranked_it(
+    two: list[RunDirectory], order: tuple[int, int]
+) -> None:
+    ranking = Ranking(recall_at_10=0.1, recall_at_50=0.2, recall_at_100=0.3, ap=0.1, mrr=0.2, tails=5, candidates=9)
+    for run in two:
+        _validated(run)
+    results = read_results(two[1].results)
+    seeds = {
+        seed: {
+            name: msgspec.structs.replace(
+                model, validation=msgspec.structs.replace(model.validation, ranking={"indication": ranking})
+            )
+            for name, model in models.items()
+        }
+        for seed, models in results.seeds.items()
+    }
+    write_results(two[1], msgspec.structs.replace(results, seeds=seeds))
+    block = compare(load_runs([two[i] for i in order], "validation"), resamples=200).blocks[0]
+    found = {row.label: row.ranking.get("indication", {}).get("recall_at_10") for row in block.rows}
+    assert {label for label, figure in found.items() if figure is not None} == {"teacher 12", "baseline 8", "basic-kd"}
+    assert "Trained before validation pairs were ranked, and missing there: flykd-1." in block.notes
 
 
 def test_a_run_without_validation_scores_says_how_to_get_them(

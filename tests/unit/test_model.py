@@ -110,7 +110,9 @@ def test_the_published_code_gives_a_tail_another_nodes_profile_where_the_relatio
     leading = EdgeType("gene/protein", "disease_protein", "disease")
     diseases, genes = np.array([0, 0, 2]), np.array([1, 2, 5])
 
-    def dense(edges: dict[EdgeType, tuple[np.ndarray, np.ndarray]], direction: Literal["either", "published"]) -> list:
+    def dense(
+        edges: dict[EdgeType, tuple[np.ndarray, np.ndarray]], direction: Literal["either", "published"]
+    ) -> list[list[int]]:
         profiles = tail_profiles(edges, "disease", 3, ["disease_protein"], direction)
         return [] if profiles is None else (profiles.toarray() > 0).astype(int).tolist()
 

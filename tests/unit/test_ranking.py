@@ -117,7 +117,7 @@ def test_a_relation_without_test_pairs_has_no_ranking() -> None:
     assert found["indication"].ap == pytest.approx(expected["ap"])
 
 
-@pytest.mark.parametrize("kind", ["complex_disease", "full_graph"])
+@pytest.mark.parametrize("kind", ["random", "complex_disease", "full_graph"])
 def test_validation_is_ranked_without_a_look_at_the_test(kind: str) -> None:
     graph = small_graph()
     split = split_graph(graph, TARGETS, profile.Split.model_validate({"kind": kind}), 45)

@@ -40,7 +40,9 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
     """Per relation and metric the spread over the seeds of the ranking figures in the run's results."""
     found: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
-        for relation, figures in (one.runs[0].measured(seed, one.model).ranking or {}).items():
+        # Earlier versions did not rank validation pairs; of the runs that share a model any may have ranked it.
+        ranked = (run.measured(seed, one.model).ranking for run in one.runs)
+        for relation, figures in next(filter(None, ranked), {}).items():
             for metric in RANKING_METRICS:
                 found.setdefault(relation, {}).setdefault(metric, []).append(getattr(figures, metric))
     return {
@@ -139,6 +141,9 @@ def notes_of(
         notes.append(
             "Validation pairs: the figures to choose by. They flatter what is chosen; what it is worth, the test says."
         )
+        unranked = [run.name for run in runs if not _ranks(run, seeds)]
+        if 0 < len(unranked) < len(runs):
+            notes.append(f"Trained before validation pairs were ranked, and missing there: {_listed(unranked)}.")
     for run in runs:
         left = sorted(set(run.seeds) - set(seeds))
         if left:
@@ -171,6 +176,10 @@ def notes_of(
         notes.append(f"The runs are not trained alike in: {', '.join(differing)}.")
     notes += _disagreements(scores)
     return notes
+
+
+def _ranks(run: LoadedRun, seeds: Sequence[int]) -> bool:
+    return any(run.measured(seed, model).ranking for seed in seeds for model in run.models)
 
 
 def _unfinished(run: LoadedRun) -> list[str]:

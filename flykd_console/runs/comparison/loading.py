@@ -166,7 +166,7 @@ def read_ids(path: Path) -> frozenset[str]:
     try:
         frame = pl.read_csv(path, infer_schema=False, has_header=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(path, str(error)) from None
+        raise _unreadable(path, str(error), "Check the path; a CSV of ids is wanted.") from None
     names = ("tail_id", "disease_id", "node_id", "id")
     heading = [str(cell).strip().lower() for cell in frame.row(0)] if frame.height else []
     column = next((heading.index(name) for name in names if name in heading), None)
@@ -216,9 +216,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _unreadable(path: Path, reason: str) -> UserError:
-    return UserError(
-        f"cannot be read ({' '.join(reason.split())[:120].rstrip('.')})",
-        str(path),
-        "The file was changed after training; take the run's own, or train again.",
-    )
+def _unreadable(path: Path, reason: str, hint: str = "") -> UserError:
+    hint = hint or "The file was changed after training; take the run's own, or train again."
+    return UserError(f"cannot be read ({' '.join(reason.split())[:120].rstrip('.')})", str(path), hint)
