@@ -151,7 +151,9 @@ def choose_seed(directory: RunDirectory, model: str, results: Results) -> tuple[
     """
     finished = finished_seeds(directory, model, results)
     if not finished:
-        raise UserError(f"no seed of this run has a finished {model}", directory.name, "Let the run finish first.")
+        others = [other for other in MODELS if finished_seeds(directory, other, results)]
+        hint = f"It has a {' and a '.join(others)}: --model {others[0]}" if others else "Let the run finish first."
+        raise UserError(f"no seed of this run has a finished {model}", directory.name, hint)
     if len(finished) == 1:
         return finished[0], "the only finished seed"
     scores = {seed: results.seeds[str(seed)][model].validation.macro_auprc for seed in finished}

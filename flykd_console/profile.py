@@ -280,14 +280,24 @@ class Hidden(Section):
 class Anchor(Section):
     """Linkless Link Prediction (Guo et al. 2023): ranks and distributions around anchor nodes; weights 0: left out."""
 
-    rank_weight: float = Field(0.0, ge=0.0, description="of the loss over pairs of contexts in the teacher's order")
-    distribution_weight: float = Field(0.0, ge=0.0, description="of the divergence from the teacher's softmax")
-    anchors: int = Field(512, ge=1, description="anchor heads drawn per relation and epoch, at most as many as it has")
-    contexts: int = Field(64, ge=2, description="tails drawn around each anchor")
+    rank_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the rank loss: around a head, the student is to score two tails in the teacher's order; "
+        "profiles/best.toml: 10",
+    )
+    distribution_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the divergence between the teacher's and the student's softmax over the tails",
+    )
+    anchors: int = Field(512, ge=1, description="heads (drugs) drawn per relation and epoch, at most as many as it has")
+    contexts: int = Field(64, ge=2, description="tails (diseases) drawn around each head")
     margin: float = Field(
         0.1,
         ge=0.0,
-        description="rank: pairs that the teacher holds further apart than this are to be as far apart in the student",
+        description="rank: two tails whose logits the teacher holds further apart than this are to be this far apart "
+        "in the student",
     )
     temperature: float = Field(1.0, gt=0.0, description="distribution: of both softmaxes")
 
@@ -370,11 +380,18 @@ class Profile(Section):
         distill = self.distill
         for source in SOURCES:
             if source in distill.curriculum.model_fields_set and source not in distill.sources:
-                raise ValueError(f"distill.curriculum.{source} is set, but {source} is not among distill.sources")
+                raise ValueError(
+                    f"distill.curriculum.{source} is set, but {source} is not among distill.sources: "
+                    "add it there, or leave the curriculum out"
+                )
         if distill.random_graph.min_logit is not None and "pseudo_random" not in distill.sources:
-            raise ValueError("distill.random_graph.min_logit is set, but pseudo_random is not among distill.sources")
+            raise ValueError(
+                "distill.random_graph.min_logit is set, but pseudo_random is not among distill.sources: add it there"
+            )
         if distill.random_graph.unseen > 0.0 and "pseudo_random" not in distill.sources:
-            raise ValueError("distill.random_graph.unseen is set, but pseudo_random is not among distill.sources")
+            raise ValueError(
+                "distill.random_graph.unseen is set, but pseudo_random is not among distill.sources: add it there"
+            )
         if distill.lsp.weight > 0.0:
             layers = distill.lsp.layers
             if len(set(layers)) != len(layers):
@@ -441,4 +458,4 @@ class Profile(Section):
         ):
             for layer in layers:
                 if not 1 <= layer <= depth:
-                    raise ValueError(f"{key} names layer {layer}, but the {size} has {depth}")
+                    raise ValueError(f"{key} names layer {layer}, but the {size} has {depth}: layers count from 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Annotated
 
@@ -72,9 +73,16 @@ def keys(
     from flykd_console import profile_keys
 
     about = profile_keys.sections()
+    found = profile_keys.keys()
     wanted = [name for name in about if section is None or name == section or name.startswith(f"{section}.")]
     if not wanted:
-        raise UserError("there is no such table", section or "", f"The tables are: {', '.join(about)}")
+        # A key is as good as its table.
+        wanted = [key.section for key in found if f"{key.section}.{key.name}" == section]
+    if not wanted:
+        full_names = {name.rpartition(".")[2]: name for name in about} | {name: name for name in about}
+        near = difflib.get_close_matches(section or "", full_names, n=1)
+        hint = f"Did you mean {full_names[near[0]]}?" if near else f"The tables are: {', '.join(about)}"
+        raise UserError("there is no such table", section or "", hint)
     if markdown:
         typer.echo(profile_keys.as_markdown(wanted), nl=False)
         return
@@ -83,7 +91,6 @@ def keys(
     from flykd_console.cli.tables import keys_table
 
     console = Console(highlight=False)
-    found = profile_keys.keys()
     for name in wanted:
         rows = [key for key in found if key.section == name]
         if rows:

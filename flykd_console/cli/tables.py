@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from flykd_console.runs.comparison.figures import Comparison
 
 _RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
+# What a first column has at least, where its longest word is longer.
+_LABEL_WIDTH = 8
 _NO_TEST = "No test part: validation AUPRC in per cent."
 _CAPTION = "Test AUPRC in per cent. Gain: student over the same seed's baseline, in points and in per cent of it."
 
@@ -28,9 +31,10 @@ _CAPTION = "Test AUPRC in per cent. Gain: student over the same seed's baseline,
 def results_table(results: Results) -> Table:
     """One row a seed and one for the mean: each model's macro AUPRC, and the student's gain."""
     untested = _untested(results)
-    table = _table(f"{results.method} on {results.graph.source}", caption=_NO_TEST if untested else _CAPTION)
     # A run may leave the student out, and so its gain.
     shown = [model for model in MODELS if any(model in models for models in results.seeds.values())] or [*MODELS]
+    caption = _CAPTION if "student" in shown else _CAPTION.partition(" Gain")[0]
+    table = _table(f"{results.method} on {results.graph.source}", caption=_NO_TEST if untested else caption)
     table.add_column("seed", style="bold")
     for model in shown:
         table.add_column(_heading(results, model), justify="right")
@@ -163,13 +167,14 @@ def grid_table(grid: Grid) -> Table:
     text = grid.title == "Runs"
     for index, heading in enumerate(grid.headings):
         left = index == 0 or text
+        # On a narrow terminal figures go on in the next line, between words: none is ever cut.
+        words = [word for cell in (heading, *(row[index] for row in grid.rows)) for word in cell.split()]
         table.add_column(
             Text(heading),
             justify="left" if left else "right",
             style="bold" if index == 0 or index in grid.emphasised else "",
             overflow="fold",
-            no_wrap=not left,
-            min_width=min(16, max((len(row[0]) for row in grid.rows), default=0)) if index == 0 else None,
+            min_width=min(_LABEL_WIDTH if left else sys.maxsize, max(map(len, words), default=0)),
         )
     for row in grid.rows:
         table.add_row(*map(Text, row))

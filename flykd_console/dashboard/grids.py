@@ -183,7 +183,9 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
         rows = [row for row in block.rows if row.ranking.get(relation)]
         metrics = list(dict.fromkeys(metric for row in rows for metric in row.ranking[relation]))
         if metrics:
-            part = "test" if block.part == "test" else "validation part"
+            part, earlier = (
+                ("test", "training or validation") if block.part == "test" else ("validation part", "training")
+            )
             yield Grid(
                 title=f"Ranking per {block.tail_type}, per cent: {relation}",
                 headings=["model", *(RANKING_WORDS.get(metric, metric) for metric in metrics)],
@@ -191,8 +193,8 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
                     [row.label, *(spread_words(row.ranking[relation].get(metric), 100) for metric in metrics)]
                     for row in rows
                 ],
-                caption=f"For each {block.tail_type} of the {part} all candidates that training did not show with it "
-                f"are ranked; mean over the {block.tail_type}s.",
+                caption=f"For each {block.tail_type} of the {part} all candidates are ranked but those that are true "
+                f"pairs of it in {earlier}; mean over the {block.tail_type}s.",
             )
 
 

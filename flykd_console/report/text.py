@@ -12,7 +12,21 @@ from flykd_console.report.grids import Grid, block_heading, grids
 from flykd_console.runs.comparison.figures import Block, Comparison, Gain
 from flykd_console.runs.results import RANKING_METRICS
 
-_COLUMNS = ("block", "model", "kind", "runs", "figure", "relation", "seed", "value", "std", "low", "high", "unit")
+_COLUMNS = (
+    "block",
+    "model",
+    "kind",
+    "runs",
+    "figure",
+    "relation",
+    "seed",
+    "value",
+    "std",
+    "low",
+    "high",
+    "unit",
+    "part",
+)
 
 
 def markdown(comparison: Comparison) -> str:
@@ -37,7 +51,9 @@ def to_csv(comparison: Comparison) -> str:
     writer.writerow(_COLUMNS)
     for index, block in enumerate(comparison.blocks):
         for row in _long(block):
-            writer.writerow([index + 1, *("" if cell is None else cell for cell in row), _unit(str(row[3]))])
+            writer.writerow(
+                [index + 1, *("" if cell is None else cell for cell in row), _unit(str(row[3])), block.part]
+            )
     return file.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -227,9 +228,11 @@ def find_run(run: str | None, root: Path | None = None, finished: bool = False) 
         path = Path(run)
         if (path / "profile.toml").is_file():
             return RunDirectory(path.absolute())
-        matches = [r for r in list_runs(root) if r.name == run] or [
-            r for r in list_runs(root) if r.name.startswith(run)
-        ]
+        found = list_runs(root)
+        begun = [r for r in found if r.name.startswith(run)]
+        # The name that a profile gave comes before longer names that begin alike.
+        named = [r for r in begun if re.fullmatch(r"-\d{8}-\d{6}(-\d+)?", r.name[len(run) :])]
+        matches = [r for r in found if r.name == run] or named or begun
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -369,6 +369,34 @@ def test_a_file_without_ids_is_refused(tmp_path: Path, text: str, message: str) 
 # The command
 
 
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_a_narrow_terminal_cuts_no_figure(
+    two: list[RunDirectory], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from flykd_console.cli.tables import grid_table
+    from flykd_console.dashboard.grids import grids
+
+    for run in two:
+        _validated(run)
+    block = compare(load_runs(two, part), resamples=200, against=load_runs(two[1:], part)[0]).blocks[0]
+    console = Console(width=80, color_system=None)
+    for grid in grids(block):
+        console.print(grid_table(grid))
+        shown = capsys.readouterr().out
+        assert max(map(len, shown.splitlines())) <= 80
+        words = [word for row in grid.rows[:4] for cell in row[1:] for word in cell.split()]
+        if grid.title != "Runs":
+            assert [word for word in words if word not in shown] == []
+
+
+def test_ids_that_no_pair_has_are_named(two: list[RunDirectory]) -> None:
+    tails = set(pl.read_parquet(two[0].test_scores(45))["tail_id"].unique())
+    block = only_block(*two, only=Restriction("mine.csv", frozenset({*tails, "typo1", "typo2"})))
+    assert f"2 of {len(tails) + 2} ids in mine.csv are in no test pair: typo1, typo2." in block.notes[0]
+
+
 def test_the_terminal_gets_tables_without_escape_codes(
     two: list[RunDirectory], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,7 +67,19 @@ def test_one_table_with_those_inside_it() -> None:
     assert "distill" not in result.stdout.replace("distilling", "")
 
 
-def test_an_unknown_table_is_refused() -> None:
-    result = CliRunner().invoke(app, ["profiles", "keys", "distil"])
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [("distil", "Did you mean distill?"), ("ancor", "Did you mean distill.anchor?"), ("zzz", "The tables are: run, ")],
+)
+def test_an_unknown_table_is_refused_with_the_nearest(given: str, hint: str) -> None:
+    result = CliRunner().invoke(app, ["profiles", "keys", given])
     assert isinstance(result.exception, UserError)
     assert "there is no such table" in str(result.exception)
+    assert hint in str(result.exception)
+
+
+def test_a_key_shows_its_table() -> None:
+    result = CliRunner().invoke(app, ["profiles", "keys", "distill.anchor.margin"])
+    assert result.exit_code == 0
+    assert "[distill.anchor]" in result.stdout
+    assert "margin" in result.stdout

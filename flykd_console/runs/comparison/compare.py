@@ -102,7 +102,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
                 seconds=statistics.fmean(one.result(seed).seconds for seed in seeds),
                 paper=paper_figure(one) if tested else None,
                 gain=gain,
-                rival=_gain(one, rival, scores, drawn, None) if rival and one not in (rival, baseline) else None,
+                rival=_gain(one, rival, scores, drawn, None) if rival and one is not rival else None,
             )
         )  # fmt: skip
     first = runs[0]
@@ -121,7 +121,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         runs=describe_runs(runs, contenders, seeds),
         rows=rows,
         notes=_without_rival(against, rival)
-        + _restricted(pairs, only, first.part)
+        + _restricted(runs, pairs, only)
         + notes_of(runs, seeds, scores if only is None else {}),
     )
 
@@ -149,7 +149,7 @@ def pairs_of(
                 where = f" of the ids in {only.name}" if only else ""
                 raise UserError(
                     f"{relation} has no {kind} {runs[0].part} pair{where} in seed {seed}", runs[0].name,
-                    "Leave the seed out, or name more ids." if only else "",
+                    "Name more ids." if only else "",
                 )  # fmt: skip
         logits = {one: part[column.name].to_numpy() for one, column in columns.items()}
         found[relation] = RelationScores(labels, part["tail"].to_numpy(), logits)
@@ -163,15 +163,23 @@ def _without_rival(against: LoadedRun | None, rival: Contender | None) -> list[s
     return [f"Nothing here is compared with {against.name}, which is of another graph, split or seeds."]
 
 
-def _restricted(pairs: Mapping[int, Mapping[str, RelationScores]], only: Restriction | None, part: str) -> list[str]:
-    """What a restriction leaves, and that chance is no longer one half."""
+def _restricted(
+    runs: Sequence[LoadedRun], pairs: Mapping[int, Mapping[str, RelationScores]], only: Restriction | None
+) -> list[str]:
+    """What a restriction leaves, what it does not know, and that chance is no longer one half."""
     if only is None:
         return []
+    part = runs[0].part
+    tested = {tail for frame in runs[0].scores.values() for tail in frame["tail_id"].unique()}
+    strange = sorted(only.ids - tested)
+    named = ", ".join(strange[:5]) + (", ..." if len(strange) > 5 else "")
+    unknown = f"{len(strange)} of {len(only.ids)} ids in {only.name} are in no {part} pair: {named}. "
     labels = np.concatenate([scores.labels for found in pairs.values() for scores in found.values()])
     true = int(labels.sum())
     return [
         f"Only {part} pairs of tails in {only.name}: {true} true and {len(labels) - true} false ones over all seeds, "
-        f"so that chance scores about {100 * true / len(labels):.0f} %; over all pairs it scores 50 %."
+        f"so that chance scores about {100 * true / len(labels):.0f} %; over all pairs it scores 50 %. "
+        f"{unknown if strange else ''}Rankings are of all tails, and left out here."
     ]
 
 
