@@ -14,7 +14,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from flykd_console.errors import UserError
+from flykd_console.errors import CHECK_PATH, UserError
 
 SCHEMA = 1
 ENCODING_VERSION = "1.0"
@@ -107,9 +107,7 @@ def read_manifest(folder: Path) -> Manifest:
             "this is not a bundle: it holds no manifest.json", str(folder), "Write one: flykd-console export"
         ) from None
     except OSError as error:
-        raise UserError(
-            f"the manifest cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
-        ) from None
+        raise UserError(f"the manifest cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
     except ValueError:
         raise _damaged("is not valid JSON", path) from None
     schema = data.get("schema") if isinstance(data, dict) else None
@@ -141,9 +139,7 @@ def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None =
         except FileNotFoundError:
             raise _damaged("is missing", path) from None
         except OSError as error:
-            raise UserError(
-                f"the file cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
-            ) from None
+            raise UserError(f"the file cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
 
 
 def hdf5_name(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flykd_console.errors import UserError
+from flykd_console.errors import CHECK_PATH, UserError
 
 if TYPE_CHECKING:
     from exporters.scorer import ScoredPair, Scorer
@@ -84,9 +84,7 @@ def read_rows(scorer: Scorer, path: Path) -> list[Row]:
                 relation = padded[columns["relation"]].strip() if "relation" in columns else ""
                 rows.append(Row(reader.line_num, head, tail, relation or None))
     except OSError as error:
-        raise UserError(
-            f"the file cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
-        ) from None
+        raise UserError(f"the file cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
     except UnicodeDecodeError:
         raise UserError("is not text in UTF-8", str(path), "Save it as CSV in UTF-8.") from None
     except csv.Error as error:

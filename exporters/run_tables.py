@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.manifest import PARTS
-from flykd_console.errors import UserError
+from flykd_console.errors import CHANGED_AFTER_TRAINING, CHECK_PATH, UserError
 from flykd_console.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def read_nodes(directory: RunDirectory, kinds: tuple[str, str]) -> dict[str, Nod
             raise UserError(
                 f"the indices of {kind!r} are not 0 to {part.height - 1}",
                 str(directory.nodes),
-                "The file was changed after training; take the run's own, or train again.",
+                CHANGED_AFTER_TRAINING,
             )
         if part["id"].null_count() or part["id"].n_unique() != part.height:
             raise UserError(f"ids of {kind!r} are empty or repeated", str(directory.nodes), "Mend the graph's ids.")
@@ -92,7 +92,7 @@ def read_pairs(path: Path, relations: list[str], sides: Mapping[str, NodeTable])
         raise UserError(
             f"{strange['part'][0]!r} is none of {', '.join(PARTS)}",
             f"{path}, column part",
-            "The file was changed after training; take the run's own, or train again.",
+            CHANGED_AFTER_TRAINING,
         )
     table = _with_rows(table.filter(pl.col("relation").is_in(relations)), sides, path)
     return {
@@ -176,6 +176,4 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise UserError("the file is missing", str(path), "Train the run again.") from None
     except OSError as error:
-        raise UserError(
-            f"the file cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
-        ) from None
+        raise UserError(f"the file cannot be read ({error.strerror})", str(path), CHECK_PATH) from None

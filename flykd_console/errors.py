@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# What to do about a file that cannot be opened, and about one of a run's that is not what training left.
+CHECK_PATH = "Check the path and who may read it."
+CHANGED_AFTER_TRAINING = "The file was changed after training; take the run's own, or train again."
+
 
 class UserError(Exception):
     """Bad input, told in one line: what is wrong, where, and what to do.

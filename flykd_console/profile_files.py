@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from flykd_console.errors import UserError
+from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.profile import GRAPHS
 
 HINT_LIST = "List the shipped profiles: flykd-console profiles list"
@@ -86,9 +86,7 @@ def _parse(file: Path, source: str) -> dict[str, Any]:
         said = said[:1].lower() + said[1:].rstrip(".")
         raise UserError(f"not valid TOML: {said}", source, "Mend the line, then try again.") from None
     except OSError as error:
-        raise UserError(
-            f"the profile cannot be read ({error.strerror})", source, "Check the path and who may read it."
-        ) from None
+        raise UserError(f"the profile cannot be read ({error.strerror})", source, CHECK_PATH) from None
 
 
 def extended(data: dict[str, Any], source: str) -> list[str]:

@@ -34,16 +34,15 @@ class Key:
 
 def sections() -> dict[str, str]:
     """Every table of a profile, dotted, in the order of the file, and what it is about."""
-    return {path: table["description"] for path, table in _tables(Profile.model_json_schema(), "Profile", "")}
+    return {path: about for path, about, _ in _tables()}
 
 
 def keys() -> list[Key]:
     """Every key of a profile, in the order of the file."""
-    schema = Profile.model_json_schema()
     return [
         Key(path, name, _allowed(field), _default(field), field.get("description", ""))
-        for path, table in _tables(schema, "Profile", "")
-        for name, field in table["properties"].items()
+        for path, _, fields in _tables()
+        for name, field in fields.items()
         if _table_of(field) is None
     ]
 
@@ -65,17 +64,19 @@ def as_markdown(wanted: Collection[str] | None = None) -> str:
     return "\n".join(parts)
 
 
-def _tables(
-    schema: Mapping[str, Any], name: str, path: str, about: str = ""
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A model's table and those inside it, dotted, the outer one first; `about`: what it is for where it stands."""
-    table = schema if name == "Profile" else schema["$defs"][name]
-    if path:
-        yield path, {**table, "description": about or table["description"]}
-    for key, field in table["properties"].items():
-        inner = _table_of(field)
-        if inner is not None:
-            yield from _tables(schema, inner, f"{path}.{key}" if path else key, field.get("description", ""))
+def _tables() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Every table of a profile: its dotted name, what it is for where it stands, its fields; the outer one first."""
+    schema = Profile.model_json_schema()
+
+    def inside(fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        for key, field in fields.items():
+            name = _table_of(field)
+            if name is not None:
+                table = schema["$defs"][name]
+                yield prefix + key, field.get("description", table["description"]), table["properties"]
+                yield from inside(table["properties"], f"{prefix}{key}.")
+
+    return inside(schema["properties"], "")
 
 
 def _table_of(field: Mapping[str, Any]) -> str | None:

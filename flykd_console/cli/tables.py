@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -25,7 +24,8 @@ _RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100":
 # What a first column has at least, where its longest word is longer.
 _LABEL_WIDTH = 8
 _NO_TEST = "No test part: validation AUPRC in per cent."
-_CAPTION = "Test AUPRC in per cent. Gain: student over the same seed's baseline, in points and in per cent of it."
+_TESTED = "Test AUPRC in per cent."
+_GAIN = "Gain: student over the same seed's baseline, in points and in per cent of it."
 
 
 def results_table(results: Results) -> Table:
@@ -33,8 +33,8 @@ def results_table(results: Results) -> Table:
     untested = _untested(results)
     # A run may leave the student out, and so its gain.
     shown = [model for model in MODELS if any(model in models for models in results.seeds.values())] or [*MODELS]
-    caption = _CAPTION if "student" in shown else _CAPTION.partition(" Gain")[0]
-    table = _table(f"{results.method} on {results.graph.source}", caption=_NO_TEST if untested else caption)
+    caption = _NO_TEST if untested else f"{_TESTED} {_GAIN}" if "student" in shown else _TESTED
+    table = _table(f"{results.method} on {results.graph.source}", caption=caption)
     table.add_column("seed", style="bold")
     for model in shown:
         table.add_column(_heading(results, model), justify="right")
@@ -169,12 +169,13 @@ def grid_table(grid: Grid) -> Table:
         left = index == 0 or text
         # On a narrow terminal figures go on in the next line, between words: none is ever cut.
         words = [word for cell in (heading, *(row[index] for row in grid.rows)) for word in cell.split()]
+        longest = max(map(len, words), default=0)
         table.add_column(
             Text(heading),
             justify="left" if left else "right",
             style="bold" if index == 0 or index in grid.emphasised else "",
             overflow="fold",
-            min_width=min(_LABEL_WIDTH if left else sys.maxsize, max(map(len, words), default=0)),
+            min_width=min(_LABEL_WIDTH, longest) if left else longest,
         )
     for row in grid.rows:
         table.add_row(*map(Text, row))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flykd_console.errors import UserError
+from flykd_console.errors import CHECK_PATH, UserError
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph
@@ -75,8 +75,6 @@ def _file(path: Path, source: str, log: Callable[[str], None], use_cache: bool) 
     try:
         key = cache.file_key(path, str(table.__file__))
     except OSError as error:
-        raise UserError(
-            f"cannot be read: {error.strerror or error}", str(path), "Check the path and who may read it."
-        ) from error
+        raise UserError(f"cannot be read: {error.strerror or error}", str(path), CHECK_PATH) from error
     # The form follows from the name, so the same bytes under another ending are another graph.
     return cache.cached(key + form, source, make, log)

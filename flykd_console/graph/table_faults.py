@@ -11,7 +11,7 @@ from typing import IO
 
 import polars as pl
 
-from flykd_console.errors import UserError
+from flykd_console.errors import CHECK_PATH, UserError
 
 COPY_AGAIN = "Download or copy it again."
 
@@ -108,7 +108,7 @@ def explain(path: Path, separator: str, error: Exception) -> UserError:
     if damage is not None:
         return damage
     if isinstance(error, OSError) and error.errno is not None:
-        return UserError(f"cannot be read: {error.strerror}", str(path), "Check the path and who may read it.")
+        return UserError(f"cannot be read: {error.strerror}", str(path), CHECK_PATH)
     header, lines = _rows(path, separator)
     for number, fields in lines:
         if len(fields) != len(header):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from flykd_console.errors import UserError
+from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import MODELS, RelationScore
 from flykd_console.runs.files import replace_file
@@ -194,9 +194,7 @@ def read_results(path: Path) -> Results:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"the results cannot be read ({error.strerror})", str(path), "Check the path and who may read it."
-        ) from None
+        raise UserError(f"the results cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
     try:
         schema = msgspec.json.decode(data, type=_SchemaOnly).schema
         if schema > SCHEMA:

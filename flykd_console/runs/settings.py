@@ -11,6 +11,13 @@ from typing import Any
 from flykd_console.errors import UserError
 
 ABSENT = "–"
+# Settings by table that came after the first runs, and what a run without them did.
+LATER: dict[str, dict[str, Any]] = {
+    "graph.pooling": {"direction": "either"},
+    "finetune.plateau": {"stop_below": 0.0},
+    "distill.plateau": {"stop_below": 0.0},
+    "distill.random_graph": {"unseen": 0.0},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,16 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def without_later(values: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """A table's values, and those of tables inside it, without the later settings that are as they were before."""
+    later = LATER.get(table, {})
+    return {
+        key: without_later(value, f"{table}.{key}") if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if key not in later or value != later[key]
+    }
 
 
 def differences(settings: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[Difference]:

@@ -22,9 +22,9 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 from flykd_console.runs.results import Ranking
 from flykd_console.seeding import numpy_rng
+from flykd_console.training import ranking
 from flykd_console.training.checkpoint import save_tensors
 from flykd_console.training.metrics import Scored
-from flykd_console.training.ranking import rank_part as rank_pairs
 from flykd_console.training.task import Task
 
 PROBE_PAIRS = 4096
@@ -63,7 +63,7 @@ def rank_part(task: Task, encoded: Encoded, part: str) -> dict[str, Ranking] | N
     """Per relation a part's ranking metrics, from the embedding tables that are exported; None where it is empty."""
     tails = {relation: x.numpy() for relation, x in encoded.tails.items()}
     vectors = {relation: x.numpy() for relation, x in encoded.relation.items()}
-    return rank_pairs(task.split, part, encoded.head.numpy(), tails, vectors) or None
+    return ranking.rank_part(task.split, part, encoded.head.numpy(), tails, vectors) or None
 
 
 def save_embeddings(task: Task, directory: RunDirectory, name: str, encoded: Encoded) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory, list_runs
 from flykd_console.runs.queue import batch_of
+from flykd_console.runs.settings import without_later
 from flykd_console.training.checkpoint import load_metadata, load_tensors, save_tensors
 from flykd_console.training.plan import teacher_stages
 from flykd_console.training.task import Task
@@ -25,7 +26,8 @@ def stage_key(task: Task, stage: str) -> str:
     """SHA-256 over everything that determines a stage's weights: graph, split, seed and settings.
 
     How the arithmetic is carried out (`engine`, but for a lower precision) is left out, and how often it is looked at
-    (`validate_every`) too where no look decides anything.
+    (`validate_every`) too where no look decides anything. So are settings that came later and are off: what was trained
+    before them is still found.
     """
     profile = task.profile
     size = "teacher" if "teacher" in stage else "student"
@@ -48,30 +50,21 @@ def stage_key(task: Task, stage: str) -> str:
     if not stage.startswith("pretrain"):
         facts |= {
             "targets": profile.graph.targets,
-            "pooling": _lasting(profile.graph.pooling.model_dump()),
+            "pooling": without_later(profile.graph.pooling.model_dump(), "graph.pooling"),
             "filter_negatives": profile.split.filter_negatives,
-            "finetune": _lasting(profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"})),
+            "finetune": without_later(
+                profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"}), "finetune"
+            ),
         }
     # Baseline and teacher are the same recipe, but draw from streams of their own.
     facts["stage"] = stage
     if stage == "student":
         facts["teachers"] = [stage_key(task, teacher) for teacher in teacher_stages(profile)]
-        facts["distill"] = _lasting(profile.distill.model_dump(exclude={"method"}))
+        facts["distill"] = without_later(profile.distill.model_dump(exclude={"method"}), "distill")
         if looked_at:
             # Validations count from here on; in earlier versions all did.
             facts["looked_at_from"] = profile.distill.settled
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _lasting(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings without the keys that came later and are off, so that what was trained before them is still found."""
-    if settings.get("direction") == "either":
-        del settings["direction"]
-    if settings.get("plateau") and not settings["plateau"]["stop_below"]:
-        del settings["plateau"]["stop_below"]
-    if "random_graph" in settings and not settings["random_graph"]["unseen"]:
-        del settings["random_graph"]["unseen"]
-    return settings
 
 
 @dataclass(frozen=True)

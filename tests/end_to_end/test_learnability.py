@@ -33,7 +33,7 @@ def _degree_ranking(task: Task) -> float:
     return float(np.mean(scores))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 def test_the_student_sized_model_beats_degree_ranking_on_unseen_diseases(tmp_path: Path) -> None:
     profile = Profile.model_validate(
         {"student": {"dim": 32}, "finetune": {"epochs": 120, "lr": 5e-3, "plateau": {"last_epochs": 0}}}

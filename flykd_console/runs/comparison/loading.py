@@ -15,20 +15,14 @@ from typing import Any
 
 import polars as pl
 
-from flykd_console.errors import UserError
+from flykd_console.errors import CHANGED_AFTER_TRAINING, UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import ModelResult, Results, Scores, read_results
+from flykd_console.runs.settings import LATER
 
 # Where several teachers are averaged, their mean is a model of its own.
 COMPARED = ("teacher", "teacher-mean", "baseline", "student")
 KEYS = ("relation", "head_id", "tail_id", "label")
-# Settings by table that came after the first runs, and what a run without them did.
-_LATER: dict[str, dict[str, Any]] = {
-    "graph.pooling": {"direction": "either"},
-    "finetune.plateau": {"stop_below": 0.0},
-    "distill.plateau": {"stop_below": 0.0},
-    "distill.random_graph": {"unseen": 0.0},
-}
 
 
 @dataclass(frozen=True)
@@ -186,7 +180,7 @@ def settings(profile: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, A
     for key, value in profile.items():
         if isinstance(value, dict):
             yield from settings(value, f"{prefix}{key}.")
-            for later, default in _LATER.get(f"{prefix}{key}", {}).items():
+            for later, default in LATER.get(f"{prefix}{key}", {}).items():
                 if later not in value:
                     yield f"{prefix}{key}.{later}", default
         else:
@@ -196,7 +190,7 @@ def settings(profile: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, A
 def before(key: str) -> Any:
     """What runs did that do not write a dotted key; None where nothing is known of it."""
     table, _, name = key.rpartition(".")
-    return _LATER.get(table, {}).get(name)
+    return LATER.get(table, {}).get(name)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -217,5 +211,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, reason: str, hint: str = "") -> UserError:
-    hint = hint or "The file was changed after training; take the run's own, or train again."
+    hint = hint or CHANGED_AFTER_TRAINING
     return UserError(f"cannot be read ({' '.join(reason.split())[:120].rstrip('.')})", str(path), hint)
