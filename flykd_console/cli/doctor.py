@@ -84,7 +84,7 @@ def _cores() -> Finding:
 def _memory() -> Finding:
     import psutil
 
-    from flykd_console.dashboard.wording import size
+    from flykd_console.words import size
 
     memory = psutil.virtual_memory()
     found = f"{size(memory.available)} free of {size(memory.total)}"
@@ -129,7 +129,7 @@ def _torch() -> Finding:
     except Exception as error:  # a torch whose libraries do not load raises nearly anything
         return Finding("fail", "torch", f"cannot be imported: {_one_line(error)}", "make install")
     if torch.cuda.is_available():
-        from flykd_console.dashboard.wording import size
+        from flykd_console.words import size
 
         device = torch.cuda.get_device_properties(0)
         more = f" and {torch.cuda.device_count() - 1} more" if torch.cuda.device_count() > 1 else ""
@@ -163,8 +163,8 @@ def _dgl() -> Finding:
 
 
 def _folders() -> Iterator[Finding]:
-    from flykd_console.dashboard.wording import size
     from flykd_console.runs.directory import runs_root
+    from flykd_console.words import size
 
     places = {"runs": runs_root().absolute()}
     with suppress(ImportError):  # then a library is missing, which is said above

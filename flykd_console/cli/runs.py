@@ -91,9 +91,9 @@ def rm(
     import shutil
     import sys
 
-    from flykd_console.dashboard.wording import size
     from flykd_console.runs.directory import find_run
     from flykd_console.runs.status import in_training
+    from flykd_console.words import size
 
     directory = find_run(run)
     if in_training(directory):
@@ -174,7 +174,7 @@ def _table(runs: list[dict[str, Any]], wide: bool) -> Table:
     from rich.table import Table
 
     from flykd_console.cli.text import age
-    from flykd_console.dashboard.wording import per_cent, signed, size
+    from flykd_console.words import per_cent, signed, size
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("run", style="bold", no_wrap=True)
@@ -208,7 +208,7 @@ def _details(run: dict[str, Any]) -> Table:
     from rich.table import Table
 
     from flykd_console.cli.text import age
-    from flykd_console.dashboard.wording import size
+    from flykd_console.words import size
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flykd_console.cli.text import spread_text
-from flykd_console.dashboard.wording import DASH, THIN, per_cent, signed
 from flykd_console.runs.events import MODELS
 from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
+from flykd_console.words import DASH, THIN, per_cent, signed
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,9 +1,9 @@
-"""Words that the printing commands share, beyond those of `dashboard.wording`."""
+"""Words that the printing commands share, beyond those of `words`."""
 
 from __future__ import annotations
 
-from flykd_console.dashboard.wording import DASH, signed
 from flykd_console.runs.results import Spread
+from flykd_console.words import DASH, signed
 
 
 def age(seconds: float) -> str:

@@ -12,7 +12,7 @@ from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
 from flykd_console.dashboard.series import Series, Smoothed
 from flykd_console.dashboard.state import MODELS, DashboardState, StageState, Status
-from flykd_console.dashboard.wording import loss_words, per_cent, short_loss
+from flykd_console.words import loss_words, per_cent, short_loss
 
 CURVE_ORDER = (
     "original", "pseudo_train", "pseudo_random", "lsp", "hidden", "anchor_rank", "anchor_distribution",

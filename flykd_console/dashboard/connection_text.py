@@ -9,8 +9,8 @@ from rich.text import Text
 
 from flykd_console.dashboard.explore_table import KNOWN_SIGNS, known_style
 from flykd_console.dashboard.palette import Look
-from flykd_console.dashboard.wording import clipped, grouped
 from flykd_console.graph.connections import Connections, Path, PathGroup, SimilarTail
+from flykd_console.words import clipped, grouped
 
 _KNOWN_SHOWN = 3
 _HELD_OUT = "held out"

@@ -15,7 +15,7 @@ from flykd_console.dashboard.legend import legend
 from flykd_console.dashboard.page import Page, end_labels, set_markers
 from flykd_console.dashboard.palette import Look
 from flykd_console.dashboard.scales import Piece, column_of, columns_where, row_of, visible, y_axis_of
-from flykd_console.dashboard.wording import clipped, grouped
+from flykd_console.words import clipped, grouped
 
 __all__ = ["GUTTER", "ChartSpec", "Curve", "Ink", "Row", "draw", "plot_width"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from flykd_console.dashboard.palette import Look
-from flykd_console.dashboard.wording import DASH, clipped, grouped, signed
+from flykd_console.words import DASH, clipped, grouped, signed
 
 if TYPE_CHECKING:
     from flykd_console.runs.explore import RankedNode, Ranking

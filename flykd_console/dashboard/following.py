@@ -38,10 +38,10 @@ from flykd_console.dashboard.source import LiveSource, ReplaySource
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.user_keys import UserKeys
 from flykd_console.dashboard.widgets.bars import HeaderBar
-from flykd_console.dashboard.wording import grouped
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFailed
 from flykd_console.runs.liveness import SILENT_SECONDS, other_machine
+from flykd_console.words import grouped
 
 POLL_SECONDS = 0.2
 READ_SECONDS = 0.05

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flykd_console.dashboard.wording import DASH, grouped, per_cent, short_relation, signed, span
 from flykd_console.runs.comparison.figures import Block, Comparison, Gain, Interval, Row
 from flykd_console.runs.results import Spread
+from flykd_console.words import DASH, grouped, per_cent, short_relation, signed, span
 
 RANKING_WORDS = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
 

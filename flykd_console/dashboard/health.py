@@ -9,9 +9,9 @@ from pathlib import Path
 
 from flykd_console.dashboard.source import Source
 from flykd_console.dashboard.state import DashboardState
-from flykd_console.dashboard.wording import clipped, grouped, span
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import ORDERS, RunDirectory
+from flykd_console.words import clipped, grouped, span
 
 DEAD_AFTER = 10.0
 KNOWN_DEAD_AFTER = 1.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve, Ink, Row
 from flykd_console.dashboard.palette import Look
-from flykd_console.dashboard.wording import grouped, loss, significant
+from flykd_console.words import grouped, loss, significant
 
 
 def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, look: Look) -> list[Row]:

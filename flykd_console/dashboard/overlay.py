@@ -21,8 +21,8 @@ from flykd_console.dashboard.series import Series
 from flykd_console.dashboard.source import LiveSource
 from flykd_console.dashboard.stages import StageState
 from flykd_console.dashboard.state import MODELS, DashboardState
-from flykd_console.dashboard.wording import clipped, per_cent
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.words import clipped, per_cent
 
 # Not the colours of seeds and losses, so that nobody takes a run for a seed; signs tell runs apart without colour.
 _RUNS_DARK = ("#ff9d5c", "#4dd0e1", "#c3e88d", "#f48fb1", "#b39ddb", "#ffd54f", "#90a4ae", "#ef5350")

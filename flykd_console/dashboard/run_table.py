@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from flykd_console.dashboard.wording import DASH, clipped, per_cent, short_stage, signed
 from flykd_console.runs.overview import RunOverview
+from flykd_console.words import DASH, clipped, per_cent, short_stage, signed
 
 _SIGNS = {
     "running": "▶", "starting": "▶", "paused": "‖", "stopping": "■", "waiting": "…", "finished": "✔", "stopped": "■",

@@ -15,9 +15,9 @@ import msgspec
 
 from flykd_console.dashboard.series import Series
 from flykd_console.dashboard.stages import OPENING_EPOCHS, Cost, LogLine, StageState, Status
-from flykd_console.dashboard.wording import grouped, per_cent, span
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
+from flykd_console.words import grouped, per_cent, span
 
 __all__ = ["LOG_LINES", "MODELS", "Cost", "DashboardState", "Key", "LogLine", "StageState", "Status"]
 

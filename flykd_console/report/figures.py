@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from flykd_console.dashboard.wording import THIN, loss_words, signed
 from flykd_console.report.curves import Curves, Floats, thinned
 from flykd_console.report.drawing import (
     COLUMNS,
@@ -31,6 +30,7 @@ from flykd_console.report.drawing import (
 from flykd_console.runs.comparison.bootstrap import RelationScores
 from flykd_console.runs.comparison.figures import Block, Gain
 from flykd_console.runs.comparison.models import Contender
+from flykd_console.words import THIN, loss_words, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flykd_console.dashboard.wording import per_cent, signed
 from flykd_console.runs.comparison.figures import Block, Gain, Row
+from flykd_console.words import per_cent, signed
 
 
 def headline(block: Block) -> str:

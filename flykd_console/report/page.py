@@ -11,7 +11,6 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from flykd_console import __version__
-from flykd_console.dashboard.wording import grouped, loss_words
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.grids import (
@@ -31,6 +30,7 @@ from flykd_console.runs.comparison.compare import Restriction, pairs_of
 from flykd_console.runs.comparison.figures import Block, Comparison
 from flykd_console.runs.comparison.loading import LoadedRun
 from flykd_console.runs.comparison.models import Contender, contenders_of
+from flykd_console.words import grouped, loss_words
 
 _GAINS = (
     "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t). Bar: 95 % interval over "

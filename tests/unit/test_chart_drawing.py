@@ -10,7 +10,7 @@ from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve
 from flykd_console.dashboard.drawing import draw
 from flykd_console.dashboard.palette import look
 from flykd_console.dashboard.scales import visible, y_axis_of
-from flykd_console.dashboard.wording import loss, significant
+from flykd_console.words import loss, significant
 
 LOOK = look(True)
 

@@ -23,9 +23,9 @@ from flykd_console.dashboard.series import LIMIT, Series, Smoothed
 from flykd_console.dashboard.state import LOG_LINES, DashboardState, Status
 from flykd_console.dashboard.table import gain_sentence, seed_rows, summary
 from flykd_console.dashboard.widgets.bars import progress_line
-from flykd_console.dashboard.wording import grouped, per_cent, rate, signed, size, span
 from flykd_console.runs import events as ev
 from flykd_console.runs.log import EventFollower
+from flykd_console.words import grouped, per_cent, rate, signed, size, span
 from tests.support.event_log import LogSpec, events, hours_of_events, write_run
 
 

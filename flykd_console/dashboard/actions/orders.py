@@ -6,8 +6,8 @@ from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.source import ReplaySource
 from flykd_console.dashboard.state import StageState
-from flykd_console.dashboard.wording import grouped
 from flykd_console.runs.more_epochs import MOST_EPOCHS, MoreEpochs, can_be_extended, order_more_epochs
+from flykd_console.words import grouped
 
 _WHY_NOT = {
     Phase.FAILED: "the run has failed", Phase.DIED: "the run has died", Phase.WAITING: "the run waits for its turn",

@@ -28,9 +28,9 @@ from flykd_console.dashboard.palette import look
 from flykd_console.dashboard.screen_keys import EXPLORE_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
 from flykd_console.dashboard.user_keys import shown
-from flykd_console.dashboard.wording import clipped, grouped
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.words import clipped, grouped
 
 if TYPE_CHECKING:
     from flykd_console.graph.connections import Connections

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
-from flykd_console.dashboard.wording import grouped
+from flykd_console.words import grouped
 
 
 class NumberScreen(ModalScreen[int | None]):

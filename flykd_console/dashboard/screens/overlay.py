@@ -21,8 +21,8 @@ from flykd_console.dashboard.screen_keys import OVERLAY_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
 from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.widgets.chart import ChartPanel
-from flykd_console.dashboard.wording import clipped
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.words import clipped
 
 if TYPE_CHECKING:
     from flykd_console.dashboard.chart_spec import ChartSpec

@@ -9,8 +9,8 @@ from flykd_console.dashboard.health import Notice, Phase
 from flykd_console.dashboard.keymap import ACTIONS, Action
 from flykd_console.dashboard.progress import Progress
 from flykd_console.dashboard.state import DashboardState
-from flykd_console.dashboard.wording import grouped, rate, span, stage_words
 from flykd_console.runs.events import RunFinished
+from flykd_console.words import grouped, rate, span, stage_words
 
 _LOUD = {
     Phase.PAUSED: "bold $warning", Phase.PAUSING: "$warning", Phase.CONTINUING: "$warning", Phase.STOPPING: "$warning",

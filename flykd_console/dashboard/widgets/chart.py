@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flykd_console.dashboard.palette import Look, look
-from flykd_console.dashboard.wording import short_stage
+from flykd_console.words import short_stage
 
 if TYPE_CHECKING:
     from flykd_console.dashboard.charts import View

@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from flykd_console.dashboard.spark import newest
 from flykd_console.dashboard.state import DashboardState
-from flykd_console.dashboard.wording import size
+from flykd_console.words import size
 
 _LABEL = 8
 _CURVE = 40
