@@ -36,10 +36,10 @@ from benchmarks.measure import console, machine, median_seconds, show
 from flykd_console.dashboard.canvas import Floats, decimate
 from flykd_console.dashboard.drawing import ChartSpec, Curve, draw
 from flykd_console.dashboard.palette import DARK_LOOK
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import encode
 from flykd_console.runs.log import EventFollower
+from flykd_console.runs.state.run import DashboardState
 from tests.support.event_log import LogSpec, events, write_run
 
 # The charts of a 120x36 terminal: weights, losses, AUPRC.

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import psutil
 
 from benchmarks.measure import console, machine, show
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.profile_io import dump_profile, load_profile
 from flykd_console.runs.directory import RunDirectory, create_run
 from flykd_console.runs.events import Epoch
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.spawn import spawn_worker
+from flykd_console.runs.state.run import DashboardState
 from tests.support.event_log import START, hours_of_events
 from tests.support.terminal import Terminal
 

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Literal, TextIO
 
-from flykd_console.dashboard.progress import progress
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import (
     AnyEvent,
@@ -32,6 +30,8 @@ from flykd_console.runs.events import (
 from flykd_console.runs.liveness import is_alive
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.model_shape import model_width
+from flykd_console.runs.state.progress import progress
+from flykd_console.runs.state.run import DashboardState
 from flykd_console.words import THIN, grouped, per_cent, rate, span
 
 _POLL_SECONDS = 0.1

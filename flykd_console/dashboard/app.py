@@ -23,9 +23,9 @@ from flykd_console.dashboard.following import DashboardOutcome
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.keymap import ACTIONS, bindings
 from flykd_console.dashboard.screens.full import FullScreen
-from flykd_console.dashboard.source import ReplaySource
 from flykd_console.dashboard.user_keys import read_user_keys
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.state.feed import ReplaySource
 
 __all__ = ["DashboardApp", "DashboardOutcome", "run_dashboard"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
-from flykd_console.dashboard.series import Series, Smoothed
-from flykd_console.dashboard.state import MODELS, DashboardState, StageState, Status
+from flykd_console.runs.state.run import MODELS, DashboardState, StageState, Status
+from flykd_console.runs.state.series import Series, Smoothed
 from flykd_console.words import loss_words, per_cent, short_loss
 
 CURVE_ORDER = (

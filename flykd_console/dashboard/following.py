@@ -32,15 +32,15 @@ from flykd_console.dashboard.health import (
     phase_of,
 )
 from flykd_console.dashboard.palette import DARK, THEMES
-from flykd_console.dashboard.progress import SteadyProgress
 from flykd_console.dashboard.screens.main import MainScreen
-from flykd_console.dashboard.source import LiveSource, ReplaySource
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.user_keys import UserKeys
 from flykd_console.dashboard.widgets.bars import HeaderBar
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFailed
 from flykd_console.runs.liveness import SILENT_SECONDS, other_machine
+from flykd_console.runs.state.feed import LiveSource, ReplaySource
+from flykd_console.runs.state.progress import SteadyProgress
+from flykd_console.runs.state.run import DashboardState
 from flykd_console.words import grouped
 
 POLL_SECONDS = 0.2

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from flykd_console.dashboard.source import Source
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import ORDERS, RunDirectory
+from flykd_console.runs.state.feed import Source
+from flykd_console.runs.state.run import DashboardState
 from flykd_console.words import clipped, grouped, span
 
 DEAD_AFTER = 10.0

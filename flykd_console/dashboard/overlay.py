@@ -17,11 +17,11 @@ from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.chart_spec import ChartSpec, Curve
 from flykd_console.dashboard.charts import View, full_range
 from flykd_console.dashboard.palette import Look
-from flykd_console.dashboard.series import Series
-from flykd_console.dashboard.source import LiveSource
-from flykd_console.dashboard.stages import StageState
-from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.state.feed import LiveSource
+from flykd_console.runs.state.run import MODELS, DashboardState
+from flykd_console.runs.state.series import Series
+from flykd_console.runs.state.stage import StageState
 from flykd_console.words import clipped, per_cent
 
 # Not the colours of seeds and losses, so that nobody takes a run for a seed; signs tell runs apart without colour.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from flykd_console.dashboard.stages import Status
-from flykd_console.dashboard.state import DashboardState
+from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.stage import Status
 
 
 @dataclass(frozen=True, slots=True)

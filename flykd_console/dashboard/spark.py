@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flykd_console.dashboard.series import Series
+from flykd_console.runs.state.series import Series
 
 
 def newest(series: Series | None, width: int, top: float | None = None) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from flykd_console.dashboard.scores import ModelScore, model_score, seed_words
 from flykd_console.dashboard.spark import whole
-from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.runs.results import Gain, ModelResult, ModelSummary, Scores, Spread, gain, summarise
+from flykd_console.runs.state.run import MODELS, DashboardState
 from flykd_console.words import per_cent, signed
 
 

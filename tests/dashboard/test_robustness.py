@@ -14,9 +14,9 @@ import pytest
 
 from flykd_console.dashboard.app import DashboardApp
 from flykd_console.dashboard.health import Phase
-from flykd_console.dashboard.source import ReplaySource
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.state.feed import ReplaySource
 from tests.dashboard.conftest import AppMaker, app_on, append, settle
 from tests.dashboard.test_actions import NORMAL, banner_text, header_text
 from tests.support.event_log import START, LogSpec, write_run

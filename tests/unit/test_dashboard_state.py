@@ -17,14 +17,14 @@ from flykd_console.dashboard.charts import View
 from flykd_console.dashboard.drawing import ChartSpec, Curve, draw
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.palette import DARK_LOOK, LIGHT_LOOK
-from flykd_console.dashboard.progress import SteadyProgress, progress
 from flykd_console.dashboard.scores import model_score, seed_words
-from flykd_console.dashboard.series import LIMIT, Series, Smoothed
-from flykd_console.dashboard.state import LOG_LINES, DashboardState, Status
 from flykd_console.dashboard.table import gain_sentence, seed_rows, summary
 from flykd_console.dashboard.widgets.bars import progress_line
 from flykd_console.runs import events as ev
 from flykd_console.runs.log import EventFollower
+from flykd_console.runs.state.progress import SteadyProgress, progress
+from flykd_console.runs.state.run import LOG_LINES, DashboardState, Status
+from flykd_console.runs.state.series import LIMIT, Series, Smoothed
 from flykd_console.words import grouped, per_cent, rate, signed, size, span
 from tests.support.event_log import LogSpec, events, hours_of_events, write_run
 

@@ -20,8 +20,8 @@ from flykd_console.dashboard.overlay import (
     style_of,
 )
 from flykd_console.dashboard.palette import DARK_LOOK, LIGHT_LOOK
-from flykd_console.dashboard.series import Series
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.state.series import Series
 from tests.support.event_log import LogSpec, write_run
 
 

@@ -6,7 +6,7 @@ from textual import work
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import near
-from flykd_console.dashboard.state import MODELS
+from flykd_console.runs.state.run import MODELS
 
 
 class ChartActions(FollowingApp):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase
-from flykd_console.dashboard.source import ReplaySource
-from flykd_console.dashboard.state import StageState
 from flykd_console.runs.more_epochs import MOST_EPOCHS, MoreEpochs, can_be_extended, order_more_epochs
+from flykd_console.runs.state.feed import ReplaySource
+from flykd_console.runs.state.run import StageState
 from flykd_console.words import grouped
 
 _WHY_NOT = {

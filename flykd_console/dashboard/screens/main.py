@@ -11,13 +11,13 @@ from textual.widgets import DataTable, Static
 from flykd_console.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, PANELS, arrange, first_of_tab, ring
 from flykd_console.dashboard.health import Notice, Phase
 from flykd_console.dashboard.keymap import ACTIONS, Action
-from flykd_console.dashboard.progress import Progress
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.widgets.bars import Banner, FooterBar, HeaderBar, ProgressBar, TabBar
 from flykd_console.dashboard.widgets.chart import ChartPanel
 from flykd_console.dashboard.widgets.log import LogPanel, LogView
 from flykd_console.dashboard.widgets.resources import ResourcesPanel
 from flykd_console.dashboard.widgets.seeds import SeedsPanel
+from flykd_console.runs.state.progress import Progress
+from flykd_console.runs.state.run import DashboardState
 
 # What can be done without seeing the panels.
 _TINY_KEYS = ("pause", "stop", "detach")

@@ -19,9 +19,9 @@ from flykd_console.dashboard.overlay import OverlaidRun, Overlay, labels_of, row
 from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.screen_keys import OVERLAY_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.dashboard.widgets.chart import ChartPanel
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.state.run import DashboardState
 from flykd_console.words import clipped
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from textual.widgets import DataTable, Static
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase, near
-from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.dashboard.table import spread_words, summary
 from flykd_console.runs.results import gain
+from flykd_console.runs.state.run import MODELS, DashboardState
 from flykd_console.words import grouped, per_cent, short_relation, signed, span
 
 

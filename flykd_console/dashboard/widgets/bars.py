@@ -7,9 +7,9 @@ from textual.widgets import Static
 
 from flykd_console.dashboard.health import Notice, Phase
 from flykd_console.dashboard.keymap import ACTIONS, Action
-from flykd_console.dashboard.progress import Progress
-from flykd_console.dashboard.state import DashboardState
 from flykd_console.runs.events import RunFinished
+from flykd_console.runs.state.progress import Progress
+from flykd_console.runs.state.run import DashboardState
 from flykd_console.words import grouped, rate, span, stage_words
 
 _LOUD = {

@@ -20,7 +20,7 @@ from flykd_console.words import short_stage
 if TYPE_CHECKING:
     from flykd_console.dashboard.charts import View
     from flykd_console.dashboard.drawing import ChartSpec, Ink, Row
-    from flykd_console.dashboard.state import DashboardState
+    from flykd_console.runs.state.run import DashboardState
 
     Recipe = Callable[[DashboardState, View, Look], ChartSpec]
     Title = Callable[[DashboardState, View], str]

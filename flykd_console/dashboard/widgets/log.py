@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from flykd_console.dashboard.palette import look
-from flykd_console.dashboard.state import LOG_LINES, DashboardState, LogLine
+from flykd_console.runs.state.run import LOG_LINES, DashboardState, LogLine
 
 _TIME = 9
 _PREFIX = {"warning": "warning: ", "error": "error: ", "debug": "debug: "}

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from flykd_console.dashboard.spark import newest
-from flykd_console.dashboard.state import DashboardState
+from flykd_console.runs.state.run import DashboardState
 from flykd_console.words import size
 
 _LABEL = 8

@@ -9,9 +9,9 @@ from textual.widgets import DataTable
 
 from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.scores import seed_words
-from flykd_console.dashboard.state import MODELS, DashboardState
 from flykd_console.dashboard.table import SeedRow, score_words, seed_rows, sorted_rows, summary
 from flykd_console.runs.results import ModelSummary, Spread
+from flykd_console.runs.state.run import MODELS, DashboardState
 from flykd_console.words import clipped, per_cent, short_relation, signed
 
 

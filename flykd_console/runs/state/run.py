@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from flykd_console.dashboard.series import Series
-from flykd_console.dashboard.stages import OPENING_EPOCHS, Cost, LogLine, StageState, Status
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
+from flykd_console.runs.state.series import Series
+from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, LogLine, StageState, Status
 from flykd_console.words import grouped, per_cent, span
 
 __all__ = ["LOG_LINES", "MODELS", "Cost", "DashboardState", "Key", "LogLine", "StageState", "Status"]

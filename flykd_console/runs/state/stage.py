@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from flykd_console.dashboard.series import Series
 from flykd_console.runs import events as ev
+from flykd_console.runs.state.series import Series
 
 
 class Status(StrEnum):

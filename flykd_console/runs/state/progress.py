@@ -11,8 +11,8 @@ import math
 import re
 from dataclasses import dataclass, replace
 
-from flykd_console.dashboard.stages import OPENING_EPOCHS, Cost, StageState, Status
-from flykd_console.dashboard.state import DashboardState
+from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, StageState, Status
 
 _ENOUGH_EPOCHS = 4
 # Measured on graphs of 4 500 to 62 000 nodes: an epoch's seconds grow with the dimension about as d^1.65; a step of
