@@ -10,9 +10,9 @@ import typer
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from flykd_console.runs.comparison.compare import Restriction
-    from flykd_console.runs.comparison.figures import Comparison
-    from flykd_console.runs.comparison.loading import LoadedRun
+    from flykd_console.compare.compare import Restriction
+    from flykd_console.compare.figures import Comparison
+    from flykd_console.compare.loading import LoadedRun
 
 _WHAT, _HOW = "What is compared", "How it is shown"
 
@@ -98,8 +98,8 @@ def compared(
     Raises:
         UserError: A run or a file is not there, or the runs cannot be compared.
     """
-    from flykd_console.runs.comparison import compare as comparing
-    from flykd_console.runs.comparison.loading import load_runs, read_ids
+    from flykd_console.compare import compare as comparing
+    from flykd_console.compare.loading import load_runs, read_ids
     from flykd_console.runs.directory import find_run
 
     directories = [find_run(name) for name in names]

@@ -16,9 +16,9 @@ from flykd_console.words import DASH, THIN, per_cent, signed
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from flykd_console.compare.figures import Comparison
+    from flykd_console.compare.grids import Grid
     from flykd_console.profile_keys import Key
-    from flykd_console.report.grids import Grid
-    from flykd_console.runs.comparison.figures import Comparison
 
 _RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
 # What a first column has at least, where its longest word is longer.
@@ -145,7 +145,7 @@ def _heading(results: Results, model: str) -> str:
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
     """Every table of a comparison, block by block, with what a reader must know before them."""
-    from flykd_console.report.grids import block_heading, grids
+    from flykd_console.compare.grids import block_heading, grids
 
     count = len(comparison.blocks)
     for index, block in enumerate(comparison.blocks):

@@ -12,6 +12,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from flykd_console.compare.bootstrap import RelationScores
+from flykd_console.compare.figures import Block, Gain
+from flykd_console.compare.models import Contender
 from flykd_console.report.curves import Curves, Floats, thinned
 from flykd_console.report.drawing import (
     COLUMNS,
@@ -27,9 +30,6 @@ from flykd_console.report.drawing import (
     single,
     svg,
 )
-from flykd_console.runs.comparison.bootstrap import RelationScores
-from flykd_console.runs.comparison.figures import Block, Gain
-from flykd_console.runs.comparison.models import Contender
 from flykd_console.words import THIN, loss_words, signed
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flykd_console.runs.comparison.figures import Block, Gain, Row
+from flykd_console.compare.figures import Block, Gain, Row
 from flykd_console.words import per_cent, signed
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from flykd_console import __version__
-from flykd_console.report import figures
-from flykd_console.report.curves import read_curves
-from flykd_console.report.grids import (
+from flykd_console.compare.comparable import blocks_of
+from flykd_console.compare.compare import Restriction, pairs_of
+from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.grids import (
     Grid,
     auprc_grids,
     block_heading,
@@ -24,12 +25,11 @@ from flykd_console.report.grids import (
     runs_grid,
     worth_grid,
 )
+from flykd_console.compare.loading import LoadedRun
+from flykd_console.compare.models import Contender, contenders_of
+from flykd_console.report import figures
+from flykd_console.report.curves import read_curves
 from flykd_console.report.headline import headline, verdict
-from flykd_console.runs.comparison.comparable import blocks_of
-from flykd_console.runs.comparison.compare import Restriction, pairs_of
-from flykd_console.runs.comparison.figures import Block, Comparison
-from flykd_console.runs.comparison.loading import LoadedRun
-from flykd_console.runs.comparison.models import Contender, contenders_of
 from flykd_console.words import grouped, loss_words
 
 _GAINS = (

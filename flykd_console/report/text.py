@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from flykd_console.report.grids import Grid, block_heading, grids
-from flykd_console.runs.comparison.figures import Block, Comparison, Gain
+from flykd_console.compare.figures import Block, Comparison, Gain
+from flykd_console.compare.grids import Grid, block_heading, grids
 from flykd_console.runs.results import RANKING_METRICS
 
 _COLUMNS = (
@@ -69,7 +69,7 @@ def _unit(figure: str) -> str:
 
 
 def to_json(comparison: Comparison) -> str:
-    """The records of `runs.comparison.figures`, with their field names."""
+    """The records of `compare.figures`, with their field names."""
     return msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode() + "\n"
 
 

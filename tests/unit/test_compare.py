@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flykd_console.compare.compare import Restriction, compare
+from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.loading import load_runs, read_ids
 from flykd_console.errors import UserError
-from flykd_console.runs.comparison.compare import Restriction, compare
-from flykd_console.runs.comparison.figures import Block, Comparison
-from flykd_console.runs.comparison.loading import load_runs, read_ids
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, StageStarted
 from flykd_console.runs.log import EventWriter
@@ -376,7 +376,7 @@ def test_a_narrow_terminal_cuts_no_figure(
     from rich.console import Console
 
     from flykd_console.cli.tables import grid_table
-    from flykd_console.dashboard.grids import grids
+    from flykd_console.compare.grids import grids
 
     for run in two:
         _validated(run)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from flykd_console.runs.comparison import bootstrap
-from flykd_console.runs.comparison.average_precision import Ranking, average_precision
-from flykd_console.runs.comparison.bootstrap import RelationScores, macro_resamples, percentile_interval
-from flykd_console.runs.comparison.over_seeds import sign_flip_p, t_interval
+from flykd_console.compare import bootstrap
+from flykd_console.compare.average_precision import Ranking, average_precision
+from flykd_console.compare.bootstrap import RelationScores, macro_resamples, percentile_interval
+from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 
 # Few distinct values: ties between and within the classes.
 SCORES = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from flykd_console.compare.settings import differences, flatten, read_settings, shown
 from flykd_console.errors import UserError
-from flykd_console.runs.settings import differences, flatten, read_settings, shown
 
 DEFAULTS = flatten({"run": {"seeds": [45]}, "distill": {"epochs": 2000, "temperature": 1.0, "min_logit": None}})
 

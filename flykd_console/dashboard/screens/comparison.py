@@ -21,7 +21,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
-    from flykd_console.runs.comparison.figures import Comparison
+    from flykd_console.compare.figures import Comparison
 
 
 class ComparisonScreen(FullScreen[None]):
@@ -59,8 +59,8 @@ class ComparisonScreen(FullScreen[None]):
     @work(thread=True, exclusive=True, group="comparison")
     def compare(self) -> None:
         """Read the runs' scores and resample them; some seconds for several runs."""
-        from flykd_console.runs.comparison.compare import compare
-        from flykd_console.runs.comparison.loading import load_runs
+        from flykd_console.compare.compare import compare
+        from flykd_console.compare.loading import load_runs
 
         try:
             message = self.Compared(compare(load_runs(self._runs), anyway=True))
@@ -95,7 +95,7 @@ def comparison_tables(comparison: Comparison, colours: Look, width: int) -> Rend
     from rich import box
     from rich.table import Table
 
-    from flykd_console.dashboard.grids import block_heading, grids
+    from flykd_console.compare.grids import block_heading, grids
 
     parts: list[RenderableType] = []
     for index, block in enumerate(comparison.blocks):

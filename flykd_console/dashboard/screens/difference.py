@@ -10,12 +10,12 @@ from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
+from flykd_console.compare.settings import Difference, differences, flatten, read_settings
 from flykd_console.dashboard.palette import look
 from flykd_console.dashboard.screen_keys import COMPARISON_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.settings import Difference, differences, flatten, read_settings
 from flykd_console.words import clipped
 
 _MOST = 44

@@ -15,10 +15,10 @@ from typing import Any
 
 import polars as pl
 
+from flykd_console.compare.settings import LATER
 from flykd_console.errors import CHANGED_AFTER_TRAINING, UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import ModelResult, Results, Scores, read_results
-from flykd_console.runs.settings import LATER
 
 # Where several teachers are averaged, their mean is a model of its own.
 COMPARED = ("teacher", "teacher-mean", "baseline", "student")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flykd_console.runs.comparison.figures import Block, Comparison, Gain, Interval, Row
+from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row
 from flykd_console.runs.results import Spread
 from flykd_console.words import DASH, grouped, per_cent, short_relation, signed, span
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flykd_console.runs.comparison.figures import PaperFigure, RunFacts, SeedScore
-from flykd_console.runs.comparison.loading import LoadedRun, before, settings
-from flykd_console.runs.comparison.models import Contender
-from flykd_console.runs.comparison.paper import method_row, model_row, paper
+from flykd_console.compare.figures import PaperFigure, RunFacts, SeedScore
+from flykd_console.compare.loading import LoadedRun, before, settings
+from flykd_console.compare.models import Contender
+from flykd_console.compare.paper import method_row, model_row, paper
 from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.results import RANKING_METRICS, Spread, spread
 from flykd_console.runs.status import status_of

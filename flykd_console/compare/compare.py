@@ -14,22 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from flykd_console.errors import UserError
-from flykd_console.runs.comparison.average_precision import Floats, average_precision
-from flykd_console.runs.comparison.bootstrap import (
+from flykd_console.compare.average_precision import Floats, average_precision
+from flykd_console.compare.bootstrap import (
     LEVEL,
     RESAMPLES,
     RelationScores,
     macro_resamples,
     percentile_interval,
 )
-from flykd_console.runs.comparison.comparable import blocks_of, common_seeds, restricted
-from flykd_console.runs.comparison.describe import describe_runs, notes_of, paper_figure, ranking_of
-from flykd_console.runs.comparison.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
-from flykd_console.runs.comparison.loading import LoadedRun
-from flykd_console.runs.comparison.models import Contender, contenders_of
-from flykd_console.runs.comparison.over_seeds import sign_flip_p, t_interval
-from flykd_console.runs.comparison.paper import method_row
+from flykd_console.compare.comparable import blocks_of, common_seeds, restricted
+from flykd_console.compare.describe import describe_runs, notes_of, paper_figure, ranking_of
+from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
+from flykd_console.compare.loading import LoadedRun
+from flykd_console.compare.models import Contender, contenders_of
+from flykd_console.compare.over_seeds import sign_flip_p, t_interval
+from flykd_console.compare.paper import method_row
+from flykd_console.errors import UserError
 from flykd_console.runs.results import Spread, spread
 
 

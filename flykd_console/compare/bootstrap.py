@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flykd_console.runs.comparison.average_precision import Counts, Floats, Ranking
+from flykd_console.compare.average_precision import Counts, Floats, Ranking
 
 RESAMPLES = 2000
 LEVEL = 0.95

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from flykd_console.compare.loading import KEYS, LoadedRun
 from flykd_console.errors import UserError
-from flykd_console.runs.comparison.loading import KEYS, LoadedRun
 
 
 def difference(a: LoadedRun, b: LoadedRun) -> str | None:

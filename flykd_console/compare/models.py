@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flykd_console.runs.comparison.comparable import same_model
-from flykd_console.runs.comparison.loading import COMPARED, LoadedRun
+from flykd_console.compare.comparable import same_model
+from flykd_console.compare.loading import COMPARED, LoadedRun
 from flykd_console.runs.results import ModelResult
 
 
