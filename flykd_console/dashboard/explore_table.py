@@ -12,7 +12,7 @@ from flykd_console.dashboard.palette import Look
 from flykd_console.words import DASH, clipped, grouped, signed
 
 if TYPE_CHECKING:
-    from flykd_console.runs.explore import RankedNode, Ranking
+    from flykd_console.explore.exploration import RankedNode, Ranking
 
 KNOWN_SIGNS = {"train": "●", "validation": "◐", "test": "○"}
 _WORDS = {"train": "train", "validation": "valid.", "test": "test"}

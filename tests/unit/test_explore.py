@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from flykd_console.errors import UserError
+from flykd_console.explore.exploration import Exploration, explorable_seeds
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.explore import Exploration, explorable_seeds
 from tests.support.finished_run import RunSpec, make_finished_run
 
 

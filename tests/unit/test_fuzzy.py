@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flykd_console.runs.fuzzy import NameSearch
+from flykd_console.explore.fuzzy import NameSearch
 
 NAMES = [
     "asthma",

@@ -132,7 +132,7 @@ class RunActions(FollowingApp):
 
     def action_explore(self) -> None:
         from flykd_console.dashboard.screens.explore import ExploreScreen
-        from flykd_console.runs.explore import explorable_seeds
+        from flykd_console.explore.exploration import explorable_seeds
 
         seeds = explorable_seeds(self.directory)
         if not seeds:

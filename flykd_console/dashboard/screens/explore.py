@@ -33,9 +33,9 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.words import clipped, grouped
 
 if TYPE_CHECKING:
+    from flykd_console.explore.exploration import Exploration, Ranking, Side
     from flykd_console.graph.connections import Connections
     from flykd_console.graph.paths import SeenGraph
-    from flykd_console.runs.explore import Exploration, Ranking, Side
 
 _TOP = 200
 _SUGGESTIONS = 12
@@ -123,7 +123,7 @@ class ExploreScreen(FullScreen[None]):
     @work(thread=True, exclusive=True, group="open")
     def open_seed(self, seed: int) -> None:
         """Read a seed's tables, then the graph as that seed saw it."""
-        from flykd_console.runs.explore import Exploration
+        from flykd_console.explore.exploration import Exploration
 
         worker = get_current_worker()
         try:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from flykd_console.errors import UserError
+from flykd_console.explore.fuzzy import NameSearch
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.fuzzy import NameSearch
 
 Floats = NDArray[np.float32]
 Side = Literal["head", "tail"]
