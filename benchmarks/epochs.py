@@ -28,7 +28,7 @@ from flykd_console.distill.random_graph import RandomGraphs
 from flykd_console.graph.load import load_graph
 from flykd_console.model.link_encoder import LinkEncoder
 from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.training.distill import label_sources
 from flykd_console.training.task import Task
 

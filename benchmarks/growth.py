@@ -28,7 +28,7 @@ _MAKE = """
 import sys, time, torch
 from benchmarks.measure import peak_gib
 from flykd_console.graph.load import load_graph
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 start = time.perf_counter()
 load_graph(Profile.model_validate({"graph": {"source": "synthetic", "scale": float(sys.argv[1])}}).graph)
 import json
@@ -40,7 +40,7 @@ from benchmarks.epochs import Bench
 from benchmarks.growth import KINDS
 from benchmarks.measure import median_seconds, peak_gib
 from flykd_console.graph.load import load_graph
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.training.task import Task
 profile = Profile.model_validate({"graph": {"source": "synthetic", "scale": float(sys.argv[1])}})
 graph = load_graph(profile.graph)

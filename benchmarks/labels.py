@@ -29,7 +29,7 @@ from flykd_console.distill.objectives import losses
 from flykd_console.distill.pair_space import SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs
 from flykd_console.graph.load import load_graph
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.training.distill import label_sources
 from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.task import Task

@@ -35,7 +35,7 @@ from benchmarks.measure import peak_gib
 from flykd_console.distill.objectives import Negatives, Original, losses
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.training.task import Task
 marks = [time.perf_counter()]
 imports = marks[0] - start

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import psutil
 
 from benchmarks.measure import console, machine, show
-from flykd_console.profile_io import dump_profile, load_profile
+from flykd_console.profile.load import dump_profile, load_profile
 from flykd_console.runs.directory import RunDirectory, create_run
 from flykd_console.runs.events import Epoch
 from flykd_console.runs.log import EventFollower

@@ -23,7 +23,7 @@ from benchmarks.epochs import Bench
 from benchmarks.measure import console, machine, median_seconds, peak_gib, restart_as_trainer, show
 from benchmarks.pretraining import seconds_per_step
 from flykd_console.graph.load import load_graph
-from flykd_console.profile_io import load_profile
+from flykd_console.profile.load import load_profile
 from flykd_console.training.distill import curriculum_of
 from flykd_console.training.metrics import score
 from flykd_console.training.pretrain import steps_of

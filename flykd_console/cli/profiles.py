@@ -31,7 +31,7 @@ def listing() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from flykd_console.profile_io import shipped_profiles
+    from flykd_console.profile.load import shipped_profiles
 
     groups: dict[str, list[str]] = {}
     for name in shipped_profiles():
@@ -57,7 +57,7 @@ def listing() -> None:
 @app.command()
 def show(profile: _Profile, settings: _Settings = None) -> None:
     """Print a profile resolved: every key with its value, defaults written out, keys without a value as comments."""
-    from flykd_console.profile_io import dump_profile, load_profile
+    from flykd_console.profile.load import dump_profile, load_profile
 
     typer.echo(dump_profile(load_profile(profile, settings or []), unset=True), nl=False)
 
@@ -70,7 +70,7 @@ def keys(
     markdown: Annotated[bool, typer.Option("--markdown", help="Markdown tables.")] = False,
 ) -> None:
     """Print every key of a profile: its default, what it may be, what it is for."""
-    from flykd_console import profile_keys
+    from flykd_console.profile import keys as profile_keys
 
     about = profile_keys.sections()
     found = profile_keys.keys()
@@ -107,8 +107,8 @@ def copy(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Copy a profile with its comments, to make one of your own from it."""
-    from flykd_console.profile_files import moved_text
-    from flykd_console.profile_io import find_profile
+    from flykd_console.profile.files import moved_text
+    from flykd_console.profile.load import find_profile
     from flykd_console.runs.files import replace_file
 
     source = find_profile(profile)
@@ -128,7 +128,7 @@ def copy(
 @app.command()
 def check(profile: _Profile, settings: _Settings = None) -> None:
     """Say whether a profile is sound, without training."""
-    from flykd_console.profile_io import load_profile
+    from flykd_console.profile.load import load_profile
     from flykd_console.runs.model_shape import model_shape, model_width
 
     loaded = load_profile(profile, settings or [])
@@ -145,7 +145,7 @@ def check(profile: _Profile, settings: _Settings = None) -> None:
 
 
 def _says_nothing(profile: str) -> bool:
-    from flykd_console.profile_files import read_layers
+    from flykd_console.profile.files import read_layers
 
     return not any(layer.data for layer in read_layers(profile))
 

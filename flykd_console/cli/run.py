@@ -12,8 +12,8 @@ from flykd_console.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flykd_console.profile import Profile
-    from flykd_console.profile_io import Override
+    from flykd_console.profile.load import Override
+    from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
 
 _WHAT, _HOW, _AGAIN = "What is trained", "How it is shown", "Going on"
@@ -139,7 +139,7 @@ def _overrides(
     settings: list[str], seeds: str | None, graph: str | None, device: str | None, name: str | None
 ) -> Iterator[str | Override]:
     """`--set` first, then the options of their own, which say the same in fewer letters."""
-    from flykd_console.profile_io import Override
+    from flykd_console.profile.load import Override
 
     yield from settings
     if seeds is not None:
@@ -158,7 +158,7 @@ def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDi
     import os
     import shutil
 
-    from flykd_console.profile_io import dump_profile, load_profile
+    from flykd_console.profile.load import dump_profile, load_profile
     from flykd_console.runs.directory import create_run
     from flykd_console.runs.files import replace_file
     from flykd_console.runs.queue import write_queue
@@ -202,8 +202,8 @@ def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
 
 def _check_files(profile: Profile, file: str) -> None:
     """Whether the files that a profile names are there."""
-    from flykd_console.profile import GRAPHS
-    from flykd_console.profile_files import is_path
+    from flykd_console.profile.files import is_path
+    from flykd_console.profile.schema import GRAPHS
 
     split = profile.split
     named = {f"split.{key}": getattr(split, key) for key in ("train", "validation", "test")}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flykd_console.compare.figures import Comparison
     from flykd_console.compare.grids import Grid
-    from flykd_console.profile_keys import Key
+    from flykd_console.profile.keys import Key
 
 _RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
 # What a first column has at least, where its longest word is longer.
@@ -184,7 +184,7 @@ def grid_table(grid: Grid) -> Table:
 
 def keys_table(keys: list[Key]) -> Table:
     """A profile's keys, a row each; what a value may be stands below what it is for."""
-    from flykd_console.profile_keys import NOT_SET  # brings all of the profile's models
+    from flykd_console.profile.keys import NOT_SET  # brings all of the profile's models
 
     table = Table(box=None, show_header=False, pad_edge=True, padding=(0, 1))
     table.add_column("key", no_wrap=True, style="bold", min_width=20)

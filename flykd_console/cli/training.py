@@ -21,7 +21,7 @@ from flykd_console.cli.batch import cause, complain, conclude_batch
 from flykd_console.cli.plain import follow_plain
 from flykd_console.cli.tables import relations_table, results_table
 from flykd_console.errors import UserError
-from flykd_console.profile_io import load_profile
+from flykd_console.profile.load import load_profile
 from flykd_console.runs.directory import RunDirectory, runs_root
 from flykd_console.runs.results import read_results
 from flykd_console.runs.spawn import spawn_worker

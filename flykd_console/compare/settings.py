@@ -29,7 +29,7 @@ class Difference:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """A run's `profile.toml` as flat keys, such as `distill.epochs`.
+    """A run's `profile.schema.toml` as flat keys, such as `distill.epochs`.
 
     Raises:
         UserError: It is missing or no TOML.

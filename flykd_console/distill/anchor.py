@@ -23,9 +23,9 @@ from torch.nn import functional
 from flykd_console.model.distmult import all_logits
 
 if TYPE_CHECKING:
-    from flykd_console import profile
     from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
     from flykd_console.model.link_encoder import Encoded
+    from flykd_console.profile import schema
 
 # Anchors times contexts² in work at a time, 4 bytes each in a handful of buffers.
 _CHUNK_PAIRS = 4_000_000
@@ -40,7 +40,7 @@ class AnchorDraws:
     each step uniform over the edges.
     """
 
-    def __init__(self, pairs: RelationPairs, settings: profile.Anchor, generator: torch.Generator) -> None:
+    def __init__(self, pairs: RelationPairs, settings: schema.Anchor, generator: torch.Generator) -> None:
         self._pairs = pairs
         self._generator = generator
         self._anchors, self._near = settings.anchors, settings.contexts // 2
@@ -125,9 +125,7 @@ def distribution_loss(student: Tensor, teacher: Tensor, temperature: float) -> T
 class AnchorMatching:
     """`L_anchor_rank` and `L_anchor_distribution` of an epoch, means over the relations."""
 
-    def __init__(
-        self, space: PairSpace, soft: SoftLabels, settings: profile.Anchor, generator: torch.Generator
-    ) -> None:
+    def __init__(self, space: PairSpace, soft: SoftLabels, settings: schema.Anchor, generator: torch.Generator) -> None:
         self._space, self._soft, self._settings = space, soft, settings
         # More anchors than heads would only repeat them.
         counts = [min(settings.anchors, len(pairs.heads)) for pairs in space.relations]

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flykd_console import profile
+    from flykd_console.profile import schema
 
 
 @dataclass(frozen=True)
 class Curriculum:
     """Weights of the chosen label sources over a number of epochs."""
 
-    settings: profile.Curriculum
-    sources: tuple[profile.Source, ...]
+    settings: schema.Curriculum
+    sources: tuple[schema.Source, ...]
     epochs: int
 
     def weights(self, epoch: float) -> dict[str, float]:

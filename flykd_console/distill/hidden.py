@@ -35,9 +35,9 @@ from torch.nn import functional
 from flykd_console.model.sparse import FixedSparse
 
 if TYPE_CHECKING:
-    from flykd_console import profile
     from flykd_console.graph.knowledge_graph import EdgeType
     from flykd_console.model.propagation import MessageGraph
+    from flykd_console.profile import schema
 
 Nodes = dict[str, NDArray[np.int64]]
 
@@ -141,7 +141,7 @@ class HiddenMatching:
 
     def __init__(
         self,
-        settings: profile.Hidden,
+        settings: schema.Hidden,
         graph: MessageGraph,
         nodes: Sequence[Nodes],
         scored: Sequence[str],

@@ -31,8 +31,8 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console import profile
     from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+    from flykd_console.profile import schema
 
 _POLYNOMIAL_OFFSET = 2.0
 # Keeps the gradient of a distance finite where both ends coincide.
@@ -238,7 +238,7 @@ class LocalStructure:
 
     def __init__(
         self,
-        settings: profile.LocalStructure,
+        settings: schema.LocalStructure,
         neighbourhood: Neighbourhood,
         teachers: Sequence[Sequence[Mapping[str, Tensor]]],
         device: torch.device,

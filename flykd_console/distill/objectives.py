@@ -25,10 +25,10 @@ from flykd_console.distill.label_blocks import block_loss
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
 
 if TYPE_CHECKING:
-    from flykd_console import profile
     from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
     from flykd_console.distill.strong_pairs import StrongPairs
     from flykd_console.model.link_encoder import Encoded
+    from flykd_console.profile import schema
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class PseudoBlocks:
         space: PairSpace,
         soft: SoftLabels,
         blocks: RandomBlocks | None,
-        settings: profile.RandomGraph,
+        settings: schema.RandomGraph,
         temperature: float = 1.0,
         strong: Sequence[StrongPairs] | None = None,
     ) -> None:

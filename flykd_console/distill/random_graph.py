@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from flykd_console import profile
     from flykd_console.distill.pair_space import PairSpace, RelationPairs
+    from flykd_console.profile import schema
 
 
 class Redrawn:
     """A stream of draws, made anew every `refresh_every` epochs (0: once), that a checkpoint can keep."""
 
-    def __init__(self, space: PairSpace, settings: profile.RandomGraph, generator: torch.Generator) -> None:
+    def __init__(self, space: PairSpace, settings: schema.RandomGraph, generator: torch.Generator) -> None:
         self._space = space
         self._settings = settings
         self._generator = generator

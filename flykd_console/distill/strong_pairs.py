@@ -21,7 +21,7 @@ from flykd_console.distill.random_graph import RandomGraphs, degree_weights
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from flykd_console import profile
+    from flykd_console.profile import schema
 
 # Teacher logits in work at a time, 4 bytes each.
 CHUNK_PAIRS = 4_000_000
@@ -47,7 +47,7 @@ class StrongPairs:
 
 @torch.no_grad()
 def strong_pairs(
-    space: PairSpace, soft: SoftLabels, settings: profile.RandomGraph, listed: bool = True
+    space: PairSpace, soft: SoftLabels, settings: schema.RandomGraph, listed: bool = True
 ) -> list[StrongPairs]:
     """Per relation the pairs that the teacher scores above `settings.min_logit`.
 
@@ -75,7 +75,7 @@ def _strong(
     heads: Tensor,
     tails: Tensor,
     min_logit: float,
-    settings: profile.RandomGraph,
+    settings: schema.RandomGraph,
     listed: bool,
 ) -> StrongPairs:
     head_weights, tail_weights = degree_weights(pairs, settings.degree_power, settings.unseen)
@@ -123,7 +123,7 @@ class StrongGraphs(RandomGraphs):
     def __init__(
         self,
         space: PairSpace,
-        settings: profile.RandomGraph,
+        settings: schema.RandomGraph,
         generator: torch.Generator,
         strong: list[StrongPairs],
     ) -> None:

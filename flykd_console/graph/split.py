@@ -24,8 +24,8 @@ from flykd_console.graph.split_random import Edges, Membership, counted, cut_at_
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console import profile
     from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+    from flykd_console.profile import schema
 
 PARTS = ("train", "validation", "test")
 
@@ -87,7 +87,7 @@ class EdgeSplit:
         return f"split {self.kind}: " + "; ".join(f"{target.relation} {sizes(target)}" for target in self.targets)
 
 
-def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: profile.Split, seed: int) -> EdgeSplit:
+def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: schema.Split, seed: int) -> EdgeSplit:
     """Divide a graph's edges; the same graph, settings, files and seed always give the same parts.
 
     Raises:

@@ -21,8 +21,8 @@ from flykd_console.seeding import numpy_rng
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console import profile
     from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+    from flykd_console.profile import schema
 
 # Of the drug-disease edges that a `disease` split leaves, this share validates (TxGNN's disease_eval).
 _VALIDATING = 0.05
@@ -31,7 +31,7 @@ _NAME_COLUMNS = ("node_name", "disease_name", "name")
 
 
 def cut_diseases(
-    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: profile.Split, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int
 ) -> tuple[Membership, str]:
     """`disease`: the named tails' edges to the head type are the test; other relations train whole.
 
@@ -64,7 +64,7 @@ def cut_diseases(
 
 
 def cut_area(
-    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: profile.Split, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int
 ) -> tuple[Membership, str]:
     """`disease_area`: the area's edges to the head type are the test, with random edges of its neighbourhood.
 

@@ -24,7 +24,7 @@ from flykd_console.graph.split_random import grouped, joins
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console import profile
+    from flykd_console.profile import schema
 
 ROWS = ("x_type", "x_id", "relation", "y_type", "y_id")
 PAIRS = ("relation", "head_id", "tail_id")
@@ -47,7 +47,7 @@ class GivenSplit:
     notes: tuple[str, ...]
 
 
-def read_split(graph: KnowledgeGraph, targets: list[EdgeType], settings: profile.Split) -> GivenSplit:
+def read_split(graph: KnowledgeGraph, targets: list[EdgeType], settings: schema.Split) -> GivenSplit:
     """Read the three parts.
 
     Edges stand in ascending order of (head, tail), so that the order of rows does not matter. A training file of target

@@ -15,7 +15,7 @@ from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.seeding import numpy_rng
 
 if TYPE_CHECKING:
-    from flykd_console import profile
+    from flykd_console.profile import schema
 
 Edges = Mapping[EdgeType, Pairs]
 Membership = dict[EdgeType, NDArray[np.int8]]
@@ -44,7 +44,7 @@ def tails_of(edge_type: EdgeType, pairs: Pairs, tail_type: str) -> NDArray[np.in
     return pairs[1] if edge_type.tail == tail_type else pairs[0]
 
 
-def cut_at_random(edges: Edges, targets: list[EdgeType], settings: profile.Split, seed: int) -> Membership:
+def cut_at_random(edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int) -> Membership:
     """`random` and `full_graph`: every relation by itself, sizes as the fractions say."""
     fractions = FULL_GRAPH if settings.kind == "full_graph" else settings.fractions
     return {
@@ -54,7 +54,7 @@ def cut_at_random(edges: Edges, targets: list[EdgeType], settings: profile.Split
 
 
 def cut_by_tail(
-    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: profile.Split, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int
 ) -> Membership:
     """`complex_disease` (TxGNN): a tail's edges to the head type, of whatever relation, all stand in one part."""
     target = targets[0]
@@ -91,7 +91,7 @@ def _cut(
     count: int,
     targets: list[EdgeType],
     fractions: tuple[float, float, float],
-    settings: profile.Split,
+    settings: schema.Split,
     seed: int,
 ) -> NDArray[np.int8]:
     membership = random_membership(count, fractions, seed, "/".join(edge_type))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from flykd_console.model.rgcn import HeteroRGCN
-    from flykd_console.profile import Profile
+    from flykd_console.profile.schema import Profile
     from flykd_console.training.session import StageSession
     from flykd_console.training.task import Task
 

@@ -14,13 +14,13 @@ from flykd_console.training.schedule import late_plateau
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from flykd_console import profile
     from flykd_console.model.rgcn import HeteroRGCN
+    from flykd_console.profile import schema
     from flykd_console.training.session import StageSession
     from flykd_console.training.task import Task
 
 
-def finetune(task: Task, model: HeteroRGCN, settings: profile.Finetune, session: StageSession) -> None:
+def finetune(task: Task, model: HeteroRGCN, settings: schema.Finetune, session: StageSession) -> None:
     """Train a pretrained model on the target relations over the full graph; `select` says which epoch stays."""
     encode = task.training_encoder(model)
     draw = task.generator(f"{session.stage}/negatives")

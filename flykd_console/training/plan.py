@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.events import PlannedStage
 
 

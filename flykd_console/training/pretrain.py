@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console import profile
 from flykd_console.model.gather import gather
 from flykd_console.model.propagation import propagation
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.profile import schema
 from flykd_console.training.all_edges import AllEdges, Shuffle
 from flykd_console.training.session import StageSession
 from flykd_console.training.task import Task
@@ -23,13 +23,13 @@ from flykd_console.training.task import Task
 Encode = Callable[[HeteroRGCN, Tensor], Tensor]
 
 
-def steps_of(task: Task, settings: profile.Pretrain) -> int:
+def steps_of(task: Task, settings: schema.Pretrain) -> int:
     """Number of optimiser steps of the stage: every training edge counts in both directions."""
     edges = 2 * sum(len(heads) for heads, _ in task.split.train.values())
     return settings.epochs * -(-edges // settings.batch_size)
 
 
-def pretrain(task: Task, model: HeteroRGCN, settings: profile.Pretrain, session: StageSession) -> None:
+def pretrain(task: Task, model: HeteroRGCN, settings: schema.Pretrain, session: StageSession) -> None:
     """Train a model's weights on every relation; one session epoch is one optimiser step."""
     edges = AllEdges(task.messages, model)
     encode = node_encoder(task, model, edges)

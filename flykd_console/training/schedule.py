@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 if TYPE_CHECKING:
-    from flykd_console import profile
+    from flykd_console.profile import schema
 
 
 class Schedule(Protocol):
@@ -33,7 +33,7 @@ class Schedule(Protocol):
         ...
 
 
-def late_plateau(optimizer: torch.optim.Optimizer, settings: profile.Plateau, epochs: int) -> Schedule:
+def late_plateau(optimizer: torch.optim.Optimizer, settings: schema.Plateau, epochs: int) -> Schedule:
     """The schedule of a stage; where the learning rate is a tensor it is kept on the device."""
     on_device = isinstance(optimizer.param_groups[0]["lr"], Tensor)
     return (DevicePlateau if on_device else LatePlateau)(optimizer, settings, epochs)
@@ -42,7 +42,7 @@ def late_plateau(optimizer: torch.optim.Optimizer, settings: profile.Plateau, ep
 class LatePlateau:
     """ReduceLROnPlateau on the training loss that watches the last `last_epochs` epochs: none, some or all of them."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, settings: profile.Plateau, epochs: int) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, settings: schema.Plateau, epochs: int) -> None:
         self._first = epochs - settings.last_epochs
         self._plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
 
@@ -74,7 +74,7 @@ class DevicePlateau:
     _THRESHOLD = 1e-4
     _SMALLEST_STEP = 1e-8
 
-    def __init__(self, optimizer: torch.optim.Optimizer, settings: profile.Plateau, epochs: int) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, settings: schema.Plateau, epochs: int) -> None:
         self._first = epochs - settings.last_epochs
         self._factor, self._patience = settings.factor, settings.patience
         self._optimizer = optimizer

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from flykd_console import profile
+from flykd_console.profile import schema
 
 
 class Selection:
@@ -22,7 +22,7 @@ class Selection:
         best_auprc: That score, a fraction.
     """
 
-    def __init__(self, settings: profile.Finetune, since: float = 0.0) -> None:
+    def __init__(self, settings: schema.Finetune, since: float = 0.0) -> None:
         """`since`: validations after fewer epochs than this do not count."""
         self._since = since
         self.keeps_best = settings.select == "best"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
-    from flykd_console.profile import Profile
+    from flykd_console.profile.schema import Profile
     from flykd_console.training.metrics import Scored
 
 

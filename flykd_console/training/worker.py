@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flykd_console.errors import DivergedError, UserError
-from flykd_console.profile import Profile
-from flykd_console.profile_io import load_profile
+from flykd_console.profile.load import load_profile
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunPrepared, RunStarted
 from flykd_console.runs.log import EventFollower, EventWriter

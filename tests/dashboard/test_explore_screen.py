@@ -18,7 +18,7 @@ from flykd_console.dashboard.screens.explore import ExploreScreen
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split import split_graph
 from flykd_console.graph.table import read_table
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from tests.dashboard.conftest import app_on, settle
 from tests.support.finished_run import RunSpec, make_finished_run

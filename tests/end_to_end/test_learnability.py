@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from flykd_console.graph.load import load_graph
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.log import EventWriter
 from flykd_console.training.control import ControlDesk

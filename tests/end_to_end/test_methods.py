@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.queue import write_queue

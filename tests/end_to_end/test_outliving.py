@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flykd_console.profile_io import dump_profile
+from flykd_console.profile.load import dump_profile
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import list_runs
 from flykd_console.runs.results import read_results

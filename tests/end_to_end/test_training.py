@@ -100,7 +100,7 @@ def test_the_event_log_tells_the_whole_story_in_order(tmp_path: Path) -> None:
 
 def small_graph_fingerprint(directory: RunDirectory) -> str:
     from flykd_console.graph.load import load_graph
-    from flykd_console.profile_io import load_profile
+    from flykd_console.profile.load import load_profile
 
     return load_graph(load_profile(directory.profile).graph, use_cache=False).fingerprint
 

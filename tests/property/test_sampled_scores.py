@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flykd_console import profile
 from flykd_console.distill.pair_space import PairSpace
 from flykd_console.distill.random_graph import RandomGraphs
 from flykd_console.distill.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.graph.split import split_graph
 from flykd_console.model.link_encoder import Encoded
+from flykd_console.profile import schema
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -46,7 +46,7 @@ def test_sampled_scores_and_gradients_are_the_matrixs(
 
 def test_few_pairs_are_sampled_and_many_are_read_from_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = [CONTRAINDICATION, INDICATION]
-    train = split_graph(small_graph(), targets, profile.Split(), 45).train
+    train = split_graph(small_graph(), targets, schema.Split(), 45).train
     space, gathered = (PairSpace(targets, train, torch.device("cpu"), limit) for limit in (10**6, 0))
     areas = [pairs.area for pairs in space.relations]
     sampled: list[int] = []
@@ -67,7 +67,7 @@ def test_few_pairs_are_sampled_and_many_are_read_from_the_matrix(monkeypatch: py
     few, many = int(min(areas) / PAIR_COST) - 1, max(areas)
     assert few > 0
     for count, expected in ((few, [few, few]), (many, [])):
-        graphs = RandomGraphs(space, profile.RandomGraph(labels_per_relation=count), torch_rng(0, "c"))
+        graphs = RandomGraphs(space, schema.RandomGraph(labels_per_relation=count), torch_rng(0, "c"))
         drawn = graphs.current(0)
         sampled.clear()
         logits = space.logits(encoded, drawn)

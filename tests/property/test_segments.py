@@ -15,7 +15,7 @@ from flykd_console.model.planned import PlannedPropagation
 from flykd_console.model.propagation import Hidden, MessageGraph, Wanted, propagation
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.segments import SegmentPropagation
-from flykd_console.profile import LayerKind
+from flykd_console.profile.schema import LayerKind
 from tests.support.message_graphs import graphs, hidden_nodes
 
 SHAPES: list[tuple[int, LayerKind]] = [(1, "rgcn"), (3, "rgcn"), (4, "rgcn"), (1, "rgat"), (2, "rgat"), (3, "rgat")]

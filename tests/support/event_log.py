@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flykd_console.profile import Curriculum
+from flykd_console.profile.schema import Curriculum
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 

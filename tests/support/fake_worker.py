@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from flykd_console.profile_io import load_profile
+from flykd_console.profile.load import load_profile
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.log import EventWriter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flykd_console.profile import Profile
-from flykd_console.profile_io import dump_profile
+from flykd_console.profile.load import dump_profile
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory, create_run
 from flykd_console.runs.events import AnyEvent
 from flykd_console.runs.log import EventFollower

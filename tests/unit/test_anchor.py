@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from flykd_console import profile
 from flykd_console.distill import anchor
 from flykd_console.distill.anchor import AnchorDraws, AnchorMatching, distribution_loss, rank_loss
 from flykd_console.distill.pair_space import PairSpace, SoftLabels
 from flykd_console.graph.split import split_graph
 from flykd_console.model.link_encoder import Encoded
+from flykd_console.profile import schema
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -21,7 +21,7 @@ TARGETS = [CONTRAINDICATION, INDICATION]
 
 
 def _space() -> PairSpace:
-    train = split_graph(small_graph(), TARGETS, profile.Split(), 45).train
+    train = split_graph(small_graph(), TARGETS, schema.Split(), 45).train
     return PairSpace(TARGETS, train, torch.device("cpu"))
 
 
@@ -73,7 +73,7 @@ def test_the_rank_loss_equals_loops_and_its_gradient_differences(chunk: int, mon
 
 def test_anchors_come_by_degree_and_half_of_their_context_is_near() -> None:
     pairs = _space().relations[0]
-    settings = profile.Anchor(anchors=20_000, contexts=6)
+    settings = schema.Anchor(anchors=20_000, contexts=6)
     anchors, contexts = AnchorDraws(pairs, settings, torch_rng(0, "a")).draw()
     assert contexts.shape == (20_000, 6)
     share = torch.bincount(anchors, minlength=len(pairs.heads)) / len(anchors)
@@ -95,7 +95,7 @@ def test_both_losses_score_the_drawn_pairs_of_every_relation(score_all: int, mon
     monkeypatch.setattr(anchor, "_SCORE_ALL", score_all)
     space = _space()
     student, teacher = _encoded(space, 2, 4), _encoded(space, 1, 6)
-    settings = profile.Anchor(rank_weight=1.0, distribution_weight=1.0, anchors=8, contexts=4, temperature=0.5)
+    settings = schema.Anchor(rank_weight=1.0, distribution_weight=1.0, anchors=8, contexts=4, temperature=0.5)
     soft = SoftLabels(space, teacher)
     found = AnchorMatching(space, soft, settings, torch_rng(0, "a"))(student)
     again = torch_rng(0, "a")
@@ -117,6 +117,6 @@ def test_both_losses_score_the_drawn_pairs_of_every_relation(score_all: int, mon
 
 def test_a_loss_of_weight_zero_is_left_out() -> None:
     space = _space()
-    settings = profile.Anchor(rank_weight=1.0, anchors=8, contexts=4)
+    settings = schema.Anchor(rank_weight=1.0, anchors=8, contexts=4)
     matching = AnchorMatching(space, SoftLabels(space, _encoded(space, 1, 6)), settings, torch_rng(0, "a"))
     assert set(matching(_encoded(space, 2, 4))) == {"anchor_rank"}

@@ -14,7 +14,7 @@ from flykd_console import __version__
 from flykd_console.cli import app as cli
 from flykd_console.cli.app import ENTRIES, main
 from flykd_console.errors import UserError
-from flykd_console.profile_io import load_profile, shipped_profiles
+from flykd_console.profile.load import load_profile, shipped_profiles
 from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
 
@@ -95,7 +95,7 @@ def test_errors_become_one_line_and_an_exit_code(
     def raising(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("flykd_console.profile_io.shipped_profiles", raising)
+    monkeypatch.setattr("flykd_console.profile.load.shipped_profiles", raising)
     assert call("profiles", "list") == code
     assert capsys.readouterr().err == line
 

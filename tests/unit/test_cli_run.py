@@ -16,7 +16,7 @@ import pytest
 from flykd_console.cli.app import main
 from flykd_console.cli.run import parse_seeds
 from flykd_console.errors import UserError
-from flykd_console.profile_io import load_profile
+from flykd_console.profile.load import load_profile
 from flykd_console.runs import spawn
 from flykd_console.runs.directory import RunDirectory, list_runs
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flykd_console.cli.run import _prepare as prepare
-from flykd_console.profile_io import load_profile
+from flykd_console.profile.load import load_profile
 from flykd_console.runs.directory import RunDirectory, find_run, list_runs
 from flykd_console.runs.queue import Queue, batch_of, read_queue, waiting_after, write_queue
 from flykd_console.runs.status import status_of

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flykd_console.compare.paper import CurriculumOf, method_row, model_row, paper, weights
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.results import spread
 
 FLYKD = """

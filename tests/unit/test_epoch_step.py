@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flykd_console.profile import Plateau, Profile
+from flykd_console.profile.schema import Plateau, Profile
 from flykd_console.training.distill import distill
 from flykd_console.training.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.finetune import finetune

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 from benchmarks import bare, gpu
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
 # Everything that the package declares, but for torch and numpy.

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console import profile
 from flykd_console.distill.hidden import HiddenMatching, Nodes, matched_nodes
 from flykd_console.distill.layer_rows import LayerRows
 from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.propagation import MessageGraph
+from flykd_console.profile import schema
 
 TREATS = EdgeType("drug", "treats", "disease")
 SCORED = ["disease", "drug"]
@@ -37,7 +37,7 @@ def _rows(nodes: Nodes, dim: int, seed: int) -> dict[str, Tensor]:
 
 
 def _matching(nodes: list[Nodes], teachers: list[list[dict[str, Tensor]]], dim: int, **settings: Any) -> HiddenMatching:
-    hidden = profile.Hidden(weight=1.0, layers=[(1, 1)] * len(nodes), **settings)
+    hidden = schema.Hidden(weight=1.0, layers=[(1, 1)] * len(nodes), **settings)
     return HiddenMatching(hidden, _graph(), nodes, SCORED, teachers, dim, torch.Generator().manual_seed(0))
 
 

@@ -11,9 +11,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from flykd_console import profile
 from flykd_console.distill.lsp import EdgeList, LocalStructure, Neighbourhood, divergence, log_softmax, similarities
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.profile import schema
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 CPU = torch.device("cpu")
@@ -99,7 +99,7 @@ def test_the_divergence_of_two_tails_is_what_a_pencil_gives() -> None:
 def test_the_loss_equals_loops_over_tails_layers_and_neighbours(kernel: str) -> None:
     neighbourhood = Neighbourhood(_edges(), "disease", ["disease_disease", "disease_protein"])
     sizes = {t: len(nodes) for t, nodes in neighbourhood.nodes.items()}
-    settings = profile.LocalStructure(weight=1.0, layers=[1, 2], kernel=kernel, sigma=[0.5, 2.0])
+    settings = schema.LocalStructure(weight=1.0, layers=[1, 2], kernel=kernel, sigma=[0.5, 2.0])
 
     def layers(dim: int, seed: int) -> list[dict[str, Tensor]]:
         return [
@@ -122,7 +122,7 @@ def test_the_loss_equals_loops_over_tails_layers_and_neighbours(kernel: str) -> 
 def test_a_student_with_the_teachers_rows_has_no_loss_and_no_gradient() -> None:
     neighbourhood = Neighbourhood(_edges(), "disease")
     rows = {t: torch.randn(len(nodes), 4) for t, nodes in neighbourhood.nodes.items()}
-    loss = LocalStructure(profile.LocalStructure(weight=1.0), neighbourhood, [[rows]], CPU)
+    loss = LocalStructure(schema.LocalStructure(weight=1.0), neighbourhood, [[rows]], CPU)
     student = {t: x.clone().requires_grad_() for t, x in rows.items()}
     value = loss([student])
     gradients = torch.autograd.grad(value, list(student.values()))
@@ -137,6 +137,6 @@ def test_the_targets_of_several_teachers_are_the_mean_of_their_softmaxes() -> No
     first, second, student = rows
     tables = [torch.cat(list(r.values())) for r in rows]
     mean = sum(log_softmax(similarities(x, edges, "rbf", 3.0), edges).exp() for x in tables[:2]) / 2
-    found = LocalStructure(profile.LocalStructure(weight=1.0), neighbourhood, [[first], [second]], CPU)([student])
+    found = LocalStructure(schema.LocalStructure(weight=1.0), neighbourhood, [[first], [second]], CPU)([student])
     expected = divergence(similarities(tables[2], edges, "rbf", 3.0), torch.as_tensor(mean).log(), edges)
     assert found.item() == pytest.approx(expected.item(), abs=1e-8)

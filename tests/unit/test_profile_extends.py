@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.profile import Profile
-from flykd_console.profile_io import dump_profile, load_profile
+from flykd_console.profile.load import dump_profile, load_profile
+from flykd_console.profile.schema import Profile
 
 
 def write(folder: Path, **files: str) -> None:

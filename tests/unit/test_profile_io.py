@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flykd_console.errors import UserError
-from flykd_console.profile import Profile
-from flykd_console.profile_io import (
+from flykd_console.profile.load import (
     dump_profile,
     find_profile,
     known_keys,
@@ -20,6 +19,7 @@ from flykd_console.profile_io import (
     parse_set,
     shipped_profiles,
 )
+from flykd_console.profile.schema import Profile
 
 
 def write(tmp_path: Path, text: str | bytes) -> Path:

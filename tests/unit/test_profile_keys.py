@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from flykd_console.cli.app import app
 from flykd_console.errors import UserError
-from flykd_console.profile_io import known_keys, validate
-from flykd_console.profile_keys import NOT_SET, as_markdown, keys, sections
+from flykd_console.profile.keys import NOT_SET, as_markdown, keys, sections
+from flykd_console.profile.load import known_keys, validate
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "profile-keys.md"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flykd_console.profile import Plateau
+from flykd_console.profile.schema import Plateau
 from flykd_console.training.schedule import DevicePlateau, LatePlateau, late_plateau
 
 EPOCHS = 120

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flykd_console.profile import Distill, Plateau
-from flykd_console.profile_io import load_profile, shipped_profiles
+from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.profile.schema import Distill, Plateau
 
 ROWS = [
     "baseline",

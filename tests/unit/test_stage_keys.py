@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 from flykd_console.training.reuse import stage_key
 from flykd_console.training.task import Task
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console import profile
 from flykd_console.distill.objectives import (
     LabelBatch,
     LabelSource,
@@ -21,15 +20,16 @@ from flykd_console.distill.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs
 from flykd_console.graph.split import split_graph
 from flykd_console.model.link_encoder import Encoded
+from flykd_console.profile import schema
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 TARGETS = [CONTRAINDICATION, INDICATION]
-GRAPHS = profile.RandomGraph(labels_per_relation=10_000)
+GRAPHS = schema.RandomGraph(labels_per_relation=10_000)
 
 
 def _space() -> PairSpace:
-    train = split_graph(small_graph(), TARGETS, profile.Split(), 45).train
+    train = split_graph(small_graph(), TARGETS, schema.Split(), 45).train
     return PairSpace(TARGETS, train, torch.device("cpu"))
 
 

@@ -37,7 +37,7 @@ class DifferenceScreen(FullScreen[None]):
         self._found: list[Difference] = []
         self._problem = ""
         try:
-            from flykd_console.profile import Profile
+            from flykd_console.profile.schema import Profile
 
             defaults = flatten(Profile().model_dump(mode="json"))
             self._found = differences([read_settings(run.profile) for run in self._runs], defaults)

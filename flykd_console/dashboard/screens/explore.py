@@ -143,7 +143,7 @@ class ExploreScreen(FullScreen[None]):
         except (OSError, ValueError, KeyError, TypeError):
             return self.GraphRead(seed, None, "The run does not say which graph it was trained on.")
         from flykd_console.graph.paths import open_seen_graph
-        from flykd_console.profile_io import load_profile
+        from flykd_console.profile.load import load_profile
 
         try:
             profile = load_profile(str(self._directory.profile))

@@ -1,6 +1,6 @@
 """The profile as data: pydantic models of every section; every default is the paper's.
 
-Reading a TOML file, `--set` overrides and writing the resolved profile live in `flykd_console.profile_io`.
+Reading a TOML file, `--set` overrides and writing the resolved profile live in `flykd_console.profile.load`.
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
-from flykd_console.profile import SOURCES, Profile
-from flykd_console.profile_files import (
+from flykd_console.profile.files import (
     EXTENDS,
     Layer,
     find_profile,
@@ -29,6 +28,7 @@ from flykd_console.profile_files import (
     read_layers,
     shipped_profiles,
 )
+from flykd_console.profile.schema import SOURCES, Profile
 
 __all__ = [
     "Override", "dump_profile", "find_profile", "known_keys", "load_profile", "parse_set", "shipped_profiles",

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flykd_console.profile import Profile
+from flykd_console.profile.schema import Profile
 
 NOT_SET = "not set"
 
