@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from flykd_console.distill.teachers import mean_of
-from flykd_console.graph.negatives import true_negatives
-from flykd_console.graph.split_random import grouped
+from flykd_console.graph.split.negatives import true_negatives
+from flykd_console.graph.split.random import grouped
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from flykd_console.distill.pair_space import PairSpace
-from flykd_console.graph.negatives import EvaluationPairs, evaluation_pairs
-from flykd_console.graph.split import EdgeSplit, split_graph
+from flykd_console.graph.split.make import EdgeSplit, split_graph
+from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling

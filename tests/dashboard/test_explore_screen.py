@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Input, OptionList
 from flykd_console.dashboard.app import DashboardApp
 from flykd_console.dashboard.screens.explore import ExploreScreen
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.graph.split import split_graph
+from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.table import read_table
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flykd_console.distill.pair_space import PairSpace
 from flykd_console.distill.random_graph import RandomGraphs
 from flykd_console.distill.sampled_scores import PAIR_COST, SampledPairs
-from flykd_console.graph.split import split_graph
+from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema
 from flykd_console.seeding import torch_rng

@@ -11,7 +11,7 @@ from torch import Tensor
 from flykd_console.distill import anchor
 from flykd_console.distill.anchor import AnchorDraws, AnchorMatching, distribution_loss, rank_loss
 from flykd_console.distill.pair_space import PairSpace, SoftLabels
-from flykd_console.graph.split import split_graph
+from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema
 from flykd_console.seeding import torch_rng

@@ -13,7 +13,7 @@ from flykd_console.distill.curriculum import Curriculum
 from flykd_console.distill.objectives import LabelSource, Negatives, Original, PseudoRandom, PseudoTrain, losses
 from flykd_console.distill.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.random_graph import RandomGraphs
-from flykd_console.graph.split import split_graph
+from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema

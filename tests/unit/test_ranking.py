@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
-from flykd_console.graph.split import split_graph
+from flykd_console.graph.split.make import split_graph
 from flykd_console.profile import schema
 from flykd_console.runs.results import RANKING_METRICS, Ranking
 from flykd_console.training.ranking import candidate_heads, rank_part, rank_relation

@@ -14,7 +14,7 @@ from flykd_console.distill.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
 from flykd_console.distill.strong_pairs import StrongGraphs, strong_pairs
 from flykd_console.errors import UserError
-from flykd_console.graph.split import split_graph
+from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import all_logits
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema

@@ -7,9 +7,9 @@ import pytest
 
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, with_reverses
-from flykd_console.graph.negatives import evaluation_pairs
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.graph.split import PARTS, split_graph
+from flykd_console.graph.split.make import PARTS, split_graph
+from flykd_console.graph.split.negatives import evaluation_pairs
 from flykd_console.profile import schema
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 

@@ -18,7 +18,7 @@ from flykd_console.distill.objectives import (
 )
 from flykd_console.distill.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs
-from flykd_console.graph.split import split_graph
+from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema
 from flykd_console.seeding import torch_rng

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from flykd_console.errors import UserError
-from flykd_console.graph.negatives import has_negatives
-from flykd_console.graph.split_diseases import cut_area, cut_diseases
-from flykd_console.graph.split_files import read_split
-from flykd_console.graph.split_random import Edges, Membership, counted, cut_at_random, cut_by_tail, grouped
+from flykd_console.graph.split.diseases import cut_area, cut_diseases
+from flykd_console.graph.split.files import read_split
+from flykd_console.graph.split.negatives import has_negatives
+from flykd_console.graph.split.random import Edges, Membership, counted, cut_at_random, cut_by_tail, grouped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,7 +19,7 @@ import polars as pl
 from flykd_console.errors import UserError
 from flykd_console.graph import table, table_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.split_random import grouped, joins
+from flykd_console.graph.split.random import grouped, joins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
