@@ -33,7 +33,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs  # noqa: E402
-from flykd_console.graph.shape import NODE_TYPES, RELATIONS  # noqa: E402
+from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS  # noqa: E402
 from flykd_console.seeding import numpy_rng  # noqa: E402
 from flykd_console.training.distill import distill  # noqa: E402
 from flykd_console.training.finetune import finetune  # noqa: E402

@@ -169,7 +169,7 @@ def _folders() -> Iterator[Finding]:
     places = {"runs": runs_root().absolute()}
     with suppress(ImportError):  # then a library is missing, which is said above
         from flykd_console.graph.cache import cache_directory
-        from flykd_console.graph.primekg import data_directory
+        from flykd_console.graph.sources.primekg import data_directory
 
         places |= {"graphs": data_directory(), "cache": cache_directory()}
     for subject, path in places.items():

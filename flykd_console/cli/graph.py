@@ -33,7 +33,7 @@ def fetch(
 ) -> None:
     """Fetch PrimeKG from Harvard Dataverse; a broken download goes on where it stopped."""
     from flykd_console.errors import UserError
-    from flykd_console.graph import primekg
+    from flykd_console.graph.sources import primekg
 
     if dataset != "primekg":
         raise UserError(f"there is no data set {dataset!r} to fetch", "graph fetch", "Only 'primekg' can be fetched.")
@@ -85,8 +85,8 @@ def info(
     from dataclasses import asdict
 
     from flykd_console.graph.load import load_graph
+    from flykd_console.graph.sources.synthetic.generate import primekg_size
     from flykd_console.graph.summary import summarise
-    from flykd_console.graph.synthetic import primekg_size
     from flykd_console.profile.schema import Graph
 
     if source == "synthetic":
@@ -115,8 +115,9 @@ def make(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Generate a PrimeKG-shaped graph and write it as a kg.csv table."""
-    from flykd_console.graph import embedded as small
-    from flykd_console.graph import synthetic, write
+    from flykd_console.graph import write
+    from flykd_console.graph.sources import embedded as small
+    from flykd_console.graph.sources.synthetic import generate as synthetic
 
     write.check_target(out, force)
     size = small.SIZE if embedded else synthetic.primekg_size(scale)

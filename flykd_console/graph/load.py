@@ -31,20 +31,22 @@ def load_graph(settings: Graph, log: Callable[[str], None] = _silent, use_cache:
         UserError: The source is not there or cannot be read as a graph.
     """
     if settings.source == "embedded":
-        from flykd_console.graph.embedded import embedded_graph
+        from flykd_console.graph.sources.embedded import embedded_graph
 
         return embedded_graph()
     if settings.source == "synthetic":
         return _synthetic(settings.scale, log, use_cache)
     if settings.source == "primekg":
-        from flykd_console.graph.primekg import stored
+        from flykd_console.graph.sources.primekg import stored
 
         return _file(stored("kg"), "primekg", log, use_cache)
     return _file(Path(settings.source).expanduser(), settings.source, log, use_cache)
 
 
 def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
-    from flykd_console.graph import cache, modules, naming, shape, synthetic
+    from flykd_console.graph import cache
+    from flykd_console.graph.sources.synthetic import generate as synthetic
+    from flykd_console.graph.sources.synthetic import modules, naming, shape
 
     size = synthetic.primekg_size(scale)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.shape import NODE_TYPES, RELATIONS
+from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 CHUNK = 400_000  # rows held at once

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from flykd_console.cli.graph import app
 from flykd_console.errors import UserError
-from flykd_console.graph import download, primekg
-from flykd_console.graph.download import Checksum, Downloaded, Patience
+from flykd_console.graph.sources import download, primekg
+from flykd_console.graph.sources.download import Checksum, Downloaded, Patience
 from tests.support.dataverse import Dataverse, serving
 from tests.support.graph_files import HEADER, write_rows
 
@@ -248,7 +248,9 @@ def test_no_network(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_told_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flykd_console.graph.download.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    monkeypatch.setattr(
+        "flykd_console.graph.sources.download.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})()
+    )
     with serving(Dataverse(CONTENT)) as server:
         assert "the disk has 1\u202f000 bytes free" in refused(server, tmp_path).title
 
@@ -259,7 +261,7 @@ def test_a_disk_that_fills_up_keeps_what_came(tmp_path: Path, monkeypatch: pytes
 
     with serving(Dataverse(CONTENT)) as server:
         with monkeypatch.context() as patch:
-            patch.setattr("flykd_console.graph.download.os.replace", full)
+            patch.setattr("flykd_console.graph.sources.download.os.replace", full)
             error = refused(server, tmp_path)
         assert error.title == "the disk is full"
         assert (tmp_path / "kg.csv.part").stat().st_size == len(CONTENT)

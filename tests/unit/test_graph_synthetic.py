@@ -7,8 +7,8 @@ import pytest
 
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
-from flykd_console.graph.shape import NODE_TYPES, RELATIONS
-from flykd_console.graph.synthetic import DENSEST, generate, primekg_size
+from flykd_console.graph.sources.synthetic.generate import DENSEST, generate, primekg_size
+from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS
 
 SCALE = 0.1
 

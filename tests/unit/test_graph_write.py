@@ -12,7 +12,7 @@ import pytest
 from flykd_console.errors import UserError
 from flykd_console.graph import write
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
-from flykd_console.graph.synthetic import generate, primekg_size
+from flykd_console.graph.sources.synthetic.generate import generate, primekg_size
 from flykd_console.graph.table import read_table
 from tests.support.graph_files import HEADER
 

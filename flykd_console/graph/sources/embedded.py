@@ -7,7 +7,7 @@ Labels are denser than PrimeKG's counts scaled down would be, so that there is e
 from __future__ import annotations
 
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
-from flykd_console.graph.synthetic import Size, generate
+from flykd_console.graph.sources.synthetic.generate import Size, generate
 
 SEED = 0
 

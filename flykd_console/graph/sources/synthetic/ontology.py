@@ -86,7 +86,7 @@ def _parent_child(graph: KnowledgeGraph, node_type: str) -> tuple[NDArray[np.int
 
 def _file_of(graph: KnowledgeGraph) -> Path:
     if graph.source == "primekg":
-        from flykd_console.graph.primekg import stored
+        from flykd_console.graph.sources.primekg import stored
 
         return stored("kg")
     path = Path(graph.source)

@@ -18,7 +18,7 @@ from flykd_console.errors import UserError
 if TYPE_CHECKING:
     import httpx
 
-    from flykd_console.graph.download import Downloaded, Expected, Patience
+    from flykd_console.graph.sources.download import Downloaded, Expected, Patience
 
 BASE_URL = "https://dataverse.harvard.edu"
 FETCH = "flykd-console graph fetch primekg"
@@ -86,7 +86,7 @@ def fetch(
     """
     import httpx
 
-    from flykd_console.graph import download
+    from flykd_console.graph.sources import download
 
     if what not in FILES:
         raise UserError(f"PrimeKG has no file {what!r} here", "--what", f"Choose from {', '.join(FILES)}.")
@@ -119,7 +119,7 @@ def _ask(client: httpx.Client, url: str, patience: Patience) -> tuple[Expected, 
     """Size and checksum by Dataverse's metadata if it answers, and whether the original must be asked for."""
     import httpx
 
-    from flykd_console.graph.download import Checksum, Expected
+    from flykd_console.graph.sources.download import Checksum, Expected
 
     try:
         answer = client.get(
