@@ -77,7 +77,7 @@ _WRITE = """
 import json, sys, time
 from pathlib import Path
 from benchmarks.measure import peak_gib
-from flykd_console.graph import write
+from flykd_console.graph.formats import kg_write as write
 from flykd_console.graph.sources.synthetic import generate as synthetic
 start = time.perf_counter()
 graph = synthetic.generate(synthetic.primekg_size(float(sys.argv[2])))

@@ -115,7 +115,7 @@ def make(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Generate a PrimeKG-shaped graph and write it as a kg.csv table."""
-    from flykd_console.graph import write
+    from flykd_console.graph.formats import kg_write as write
     from flykd_console.graph.sources import embedded as small
     from flykd_console.graph.sources.synthetic import generate as synthetic
 

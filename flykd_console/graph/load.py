@@ -65,7 +65,9 @@ def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> Kno
 def _file(path: Path, source: str, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
     from dataclasses import replace
 
-    from flykd_console.graph import cache, table, table_faults
+    from flykd_console.graph import cache
+    from flykd_console.graph.formats import kg as table
+    from flykd_console.graph.formats import kg_faults as table_faults
 
     def make() -> KnowledgeGraph:
         log(f"Reading {path}.")

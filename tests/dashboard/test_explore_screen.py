@@ -15,9 +15,9 @@ from textual.widgets import DataTable, Input, OptionList
 
 from flykd_console.dashboard.app import DashboardApp
 from flykd_console.dashboard.screens.explore import ExploreScreen
+from flykd_console.graph.formats.kg import read_table
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split.make import split_graph
-from flykd_console.graph.table import read_table
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from tests.dashboard.conftest import app_on, settle

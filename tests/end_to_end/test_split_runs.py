@@ -13,8 +13,8 @@ from rich.console import Console
 
 from exporters.bundle import export_run
 from flykd_console.cli.tables import ranking_table, relations_table, results_table
+from flykd_console.graph.formats.kg import read_table
 from flykd_console.graph.split.make import split_graph
-from flykd_console.graph.table import read_table
 from flykd_console.profile import schema
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.graph.table import read_table
+from flykd_console.graph.formats.kg import read_table
 from tests.support.graph_files import HEADER, Row, both_ways, write_rows
 
 ROWS: list[Row] = both_ways([("indication", "drug", f"DB{i}", "disease", str(1000 + i)) for i in range(3000)])

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flykd_console.graph import cache, table
+from flykd_console.graph import cache
+from flykd_console.graph.formats import kg as table
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Graph

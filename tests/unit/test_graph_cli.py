@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 
 from flykd_console.cli.graph import app
 from flykd_console.errors import UserError
+from flykd_console.graph.formats.kg import read_table
 from flykd_console.graph.sources.embedded import embedded_graph
 from flykd_console.graph.summary import summarise
-from flykd_console.graph.table import read_table
 from tests.support.graph_files import Row, both_ways, write_rows
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flykd_console.graph.formats.kg import FORMATS, read_table
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
-from flykd_console.graph.table import FORMATS, read_table
 from tests.support.graph_files import HEADER, Row, both_ways, full_row, write_rows
 
 INDICATION = EdgeType("drug", "indication", "disease")

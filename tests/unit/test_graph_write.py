@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.graph import write
+from flykd_console.graph.formats import kg_write as write
+from flykd_console.graph.formats.kg import read_table
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.sources.synthetic.generate import generate, primekg_size
-from flykd_console.graph.table import read_table
 from tests.support.graph_files import HEADER
 
 
@@ -63,7 +63,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("flykd_console.graph.write.os.replace", full)
+    monkeypatch.setattr("flykd_console.graph.formats.kg_write.os.replace", full)
     with pytest.raises(UserError, match="No space left on device"):
         write.write_table(graph, path)
     assert path.read_text() == "old"

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from flykd_console.errors import UserError
-from flykd_console.graph import table, table_faults
+from flykd_console.graph.formats import kg as table
+from flykd_console.graph.formats import kg_faults as table_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.split.random import grouped, joins
 

@@ -101,7 +101,8 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> tuple[pl
 
     The file's time and size only tell one state of it from another.
     """
-    from flykd_console.graph import table, table_faults
+    from flykd_console.graph.formats import kg as table
+    from flykd_console.graph.formats import kg_faults as table_faults
 
     separator = table_faults.check_file(Path(path), table.FORMATS)
     scan = (

@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
-from flykd_console.graph import table_faults
+from flykd_console.graph.formats import kg_faults as table_faults
 from flykd_console.graph.keys import distinct
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 
