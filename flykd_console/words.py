@@ -1,4 +1,4 @@
-"""How the dashboard says things: stages, numbers, spans of time and sizes in words that fit a terminal."""
+"""How the program says things: stages, numbers, spans of time and sizes in words that fit a terminal."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ def short_relation(name: str) -> str:
 def grouped(number: float) -> str:
     """1204 as 1 204, with narrow spaces."""
     return f"{number:,.0f}".replace(",", THIN)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{grouped(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def per_cent(fraction: float | None, digits: int = 2) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.words import grouped
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -54,9 +56,9 @@ def fetch(
         )
         return
     check = f"verified by {result.verified_by}" if result.verified_by else "the server gave none to check it against"
-    resumed = f", resumed at {_number(result.resumed_from)}" if result.resumed_from else ""
+    resumed = f", resumed at {grouped(result.resumed_from)}" if result.resumed_from else ""
     out.print(
-        f"{result.path}: {_number(result.size)} bytes{resumed}",
+        f"{result.path}: {grouped(result.size)} bytes{resumed}",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -138,7 +140,7 @@ def make(
         progress.remove_task(task)
         writing = progress.add_task(f"Writing {out.name}", total=2 * graph.edge_count)
         rows = write.write_table(graph, out, lambda count: progress.update(writing, advance=count))
-    line = f"{out}: {_number(rows)} rows, {_number(graph.node_count)} nodes, {out.stat().st_size / 1e6:.1f} MB"
+    line = f"{out}: {grouped(rows)} rows, {grouped(graph.node_count)} nodes, {out.stat().st_size / 1e6:.1f} MB"
     stdout.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -146,15 +148,15 @@ def _show(console: Console, summary: GraphSummary) -> None:
     from rich.text import Text
 
     console.print(
-        Text(f"{summary.source}: {_number(summary.nodes)} nodes, {_number(summary.edges)} edges"), style="bold"
+        Text(f"{summary.source}: {grouped(summary.nodes)} nodes, {grouped(summary.edges)} edges"), style="bold"
     )
     console.print(Text(f"fingerprint {summary.fingerprint}"), style="dim", soft_wrap=True)
     nodes = _table(
         console, "Node types and degrees", ("type", "most connected"), "nodes", "isolated", "mean", "largest"
     )
     for node in summary.node_types:
-        degrees = f"{node.mean_degree:.1f}", _number(node.max_degree)
-        nodes.add_row(Text(node.type), Text(node.most_connected), _number(node.nodes), _number(node.isolated), *degrees)
+        degrees = f"{node.mean_degree:.1f}", grouped(node.max_degree)
+        nodes.add_row(Text(node.type), Text(node.most_connected), grouped(node.nodes), grouped(node.isolated), *degrees)
     # The means are left out where they would squeeze the names.
     means = ("per head", "per tail") if console.width >= 100 else ()
     relations = _table(
@@ -162,9 +164,9 @@ def _show(console: Console, summary: GraphSummary) -> None:
     )
     for row in summary.relations:
         cells = [
-            _number(row.edges),
-            _number(row.heads),
-            _number(row.tails),
+            grouped(row.edges),
+            grouped(row.heads),
+            grouped(row.tails),
             f"{row.mean_out:.1f}",
             f"{row.mean_in:.1f}",
         ]
@@ -173,12 +175,12 @@ def _show(console: Console, summary: GraphSummary) -> None:
         )
     console.print(nodes, relations)
     for label in summary.labels:
-        several = f", {_number(label.in_several)} of them in several" if label.in_several else ""
-        parts = f"{_number(label.components)} connected component{'' if label.components == 1 else 's'}"
+        several = f", {grouped(label.in_several)} of them in several" if label.in_several else ""
+        parts = f"{grouped(label.components)} connected component{'' if label.components == 1 else 's'}"
         line = (
-            f"{', '.join(label.relations)}: {_number(label.pairs)} pairs{several}, of {_number(label.heads)} "
-            f"{label.head_type} and {_number(label.tails)} {label.tail_type} nodes; {parts}, the largest with "
-            f"{_number(label.largest)} nodes."
+            f"{', '.join(label.relations)}: {grouped(label.pairs)} pairs{several}, of {grouped(label.heads)} "
+            f"{label.head_type} and {grouped(label.tails)} {label.tail_type} nodes; {parts}, the largest with "
+            f"{grouped(label.largest)} nodes."
         )
         console.print(Text(line))
 
@@ -195,11 +197,6 @@ def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) 
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True, min_width=9)
     return table
-
-
-def _number(value: int) -> str:
-    """Thin spaces between groups of three digits."""
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _consoles() -> tuple[Console, Console]:

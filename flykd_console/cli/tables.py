@@ -11,7 +11,7 @@ from rich.text import Text
 from flykd_console.cli.text import spread_text
 from flykd_console.runs.events import MODELS
 from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
-from flykd_console.words import DASH, THIN, per_cent, signed
+from flykd_console.words import DASH, grouped, per_cent, signed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,7 @@ def ranking_table(results: Results) -> Table | None:
         for model in models.values()
         for ranking in (model.test.ranking or {}).values()
     ]
-    low, high = (f"{pick(ranking.candidates for ranking in ranks):,}".replace(",", THIN) for pick in (min, max))
+    low, high = (grouped(pick(ranking.candidates for ranking in ranks)) for pick in (min, max))
     table = _table(
         None,
         caption=f"Heads ranked for each test tail, in per cent: of {low if low == high else f'{low} to {high}'} with "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import EdgeType
-    from flykd_console.graph.split.random import Edges
+    from flykd_console.graph.split.edge_split import Edges
 
 # Above this many pairs of a relation, 4 bytes each, the matrix is not formed.
 DENSE_LIMIT = 100_000_000

@@ -20,7 +20,8 @@ from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.similarity import most_similar, tail_profiles
-from flykd_console.graph.split.make import PARTS, EdgeSplit, split_graph
+from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
+from flykd_console.graph.split.make import split_graph
 from flykd_console.profile.schema import Pooling, Profile
 
 Rows = NDArray[np.int64]

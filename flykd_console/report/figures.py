@@ -30,7 +30,7 @@ from flykd_console.report.drawing import (
     single,
     svg,
 )
-from flykd_console.words import THIN, loss_words, signed
+from flykd_console.words import grouped, loss_words, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -296,7 +296,7 @@ def _source(name: str) -> str:
 def _epochs(axes: Sequence[Axes]) -> None:
     for place, panel in enumerate(axes):
         panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}".replace(",", THIN)))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: grouped(x)))
         if place >= len(axes) - COLUMNS:  # the last of each column, as `panels` numbers them
             panel.set_xlabel("epoch")
 

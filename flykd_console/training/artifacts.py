@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
-from flykd_console.graph.split.make import PARTS
+from flykd_console.graph.split.edge_split import PARTS
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
-from flykd_console.graph.split.make import EdgeSplit
+from flykd_console.graph.split.edge_split import EdgeSplit
 from flykd_console.runs.results import Ranking
 
 Floats = NDArray[np.float32]

@@ -15,7 +15,6 @@ import msgspec
 
 from flykd_console.distill.teachers import mean_of
 from flykd_console.graph.split.negatives import true_negatives
-from flykd_console.graph.split.random import grouped
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.directory import RunDirectory
@@ -36,6 +35,7 @@ from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.selection import Selection
 from flykd_console.training.session import StageSession, evaluation_event
 from flykd_console.training.task import Evaluator, Task
+from flykd_console.words import grouped
 
 # A relation with fewer true test pairs has an AUPRC that one of them can move by points.
 _FEW_PAIRS = 20

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from flykd_console.distill.pair_space import PairSpace
-from flykd_console.graph.split.make import EdgeSplit, split_graph
+from flykd_console.graph.split.edge_split import EdgeSplit
+from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import pair_logits

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from flykd_console.cli.graph import app
 from flykd_console.errors import UserError
-from flykd_console.graph.sources import download, primekg
+from flykd_console.graph.sources import primekg
 from flykd_console.graph.sources.download import Checksum, Downloaded, Patience
+from flykd_console.words import grouped
 from tests.support.dataverse import Dataverse, serving
 from tests.support.graph_files import HEADER, write_rows
 
@@ -198,7 +199,7 @@ def test_a_length_that_is_too_long_without_metadata(tmp_path: Path) -> None:
 def test_a_length_that_is_too_short_is_found_out_by_the_size_that_dataverse_tells(tmp_path: Path) -> None:
     with serving(Dataverse(CONTENT, length_off=-1000)) as server:
         error = refused(server, tmp_path)
-    assert f"of {download.grouped(len(CONTENT))} bytes" in error.title
+    assert f"of {grouped(len(CONTENT))} bytes" in error.title
 
 
 def test_without_metadata_the_servers_own_checksum_is_used(tmp_path: Path) -> None:

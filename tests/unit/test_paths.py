@@ -12,7 +12,8 @@ from flykd_console.errors import UserError
 from flykd_console.graph.connections import Connections
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.graph.paths import SeenGraph, open_seen_graph
-from flykd_console.graph.split.make import PARTS, EdgeSplit, split_graph
+from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
+from flykd_console.graph.split.make import split_graph
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.profile.schema import Graph, Pooling, Profile, Run
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph, write_kg_csv

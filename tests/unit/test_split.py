@@ -8,7 +8,8 @@ import pytest
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, with_reverses
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.graph.split.make import PARTS, split_graph
+from flykd_console.graph.split.edge_split import PARTS
+from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import evaluation_pairs
 from flykd_console.profile import schema
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph

@@ -10,7 +10,8 @@ import pytest
 
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.split.make import PARTS, EdgeSplit, split_graph
+from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
+from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.profile import schema
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph

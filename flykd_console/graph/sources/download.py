@@ -25,6 +25,7 @@ import httpx
 import tenacity
 
 from flykd_console.errors import UserError
+from flykd_console.words import grouped
 
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _ALGORITHMS = {
@@ -175,11 +176,6 @@ def digest(path: Path, algorithm: str) -> str:
     """A file's digest in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def grouped(number: int) -> str:
-    """A number with thin spaces between its thousands."""
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _attempt(

@@ -20,7 +20,8 @@ from flykd_console.errors import UserError
 from flykd_console.graph.formats import kg as table
 from flykd_console.graph.formats import kg_faults as table_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.split.random import grouped, joins
+from flykd_console.graph.split.random import joins
+from flykd_console.words import grouped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-    from flykd_console.graph.split.make import EdgeSplit
+    from flykd_console.graph.split.edge_split import EdgeSplit
 
 _REDRAWS = 100
 

@@ -5,19 +5,18 @@ A cut is a part number for every edge: int8, 0 train, 1 validation, 2 test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.graph.split.edge_split import Edges
 from flykd_console.seeding import numpy_rng
 
 if TYPE_CHECKING:
     from flykd_console.profile import schema
 
-Edges = Mapping[EdgeType, Pairs]
 Membership = dict[EdgeType, NDArray[np.int8]]
 
 # TxGNN's full_graph: nothing is kept back for a test.
@@ -27,16 +26,6 @@ FULL_GRAPH = (0.95, 0.05, 0.0)
 def joins(edge_type: EdgeType, target: EdgeType) -> bool:
     """Whether an edge type stands between the targets' head type and tail type, in either direction."""
     return {edge_type.head, edge_type.tail} == {target.head, target.tail}
-
-
-def grouped(number: int) -> str:
-    """1204 as 1 204, with narrow spaces."""
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `2 rows`."""
-    return f"{grouped(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def tails_of(edge_type: EdgeType, pairs: Pairs, tail_type: str) -> NDArray[np.int64]:

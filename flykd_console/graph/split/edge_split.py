@@ -1,0 +1,71 @@
+"""What a split is: the edges of its three parts, and the stored negatives that came with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.words import grouped
+
+Edges = Mapping[EdgeType, Pairs]
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class EdgeSplit:
+    """The edges of the three parts, one direction each, and the edge types that are learnt.
+
+    Attributes:
+        kind: As in the profile.
+        negatives: Per part (`validation`, `test`) and target the stored negatives that came with the split, int64 [n]
+            each; where there are none they are drawn.
+        replaced: Which end of a true test pair a drawn negative replaces. The head where the question is which heads
+            go with a few named tails: another of these tails would mostly be the true pair again.
+        notes: What is worth telling of how the parts came about, a sentence without a full stop each.
+    """
+
+    targets: list[EdgeType]
+    train: Edges
+    validation: Edges
+    test: Edges
+    kind: str = "complex_disease"
+    negatives: Mapping[str, Mapping[EdgeType, Pairs]] = field(default_factory=dict)
+    replaced: Literal["head", "tail"] = "tail"
+    notes: tuple[str, ...] = ()
+
+    def part(self, name: str) -> Edges:
+        """`train`, `validation` or `test`."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the edges of every part, and over stored negatives or how test negatives are drawn."""
+        digest = hashlib.sha256()
+        for name, edge_type, pairs in self._everything():
+            digest.update("\x00".join((name, *edge_type, "")).encode())
+            for column in pairs:
+                digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
+        if self.replaced != "tail":
+            digest.update(f"replaced\x00{self.replaced}".encode())
+        return digest.hexdigest()
+
+    def _everything(self) -> Iterator[tuple[str, EdgeType, Pairs]]:
+        for name in PARTS:
+            yield from ((name, *item) for item in sorted(self.part(name).items()))
+        for name, stored in sorted(self.negatives.items()):
+            yield from ((f"{name} negatives", *item) for item in sorted(stored.items()))
+
+    @property
+    def in_words(self) -> str:
+        """The size of every part per target, one line."""
+
+        def sizes(target: EdgeType) -> str:
+            return ", ".join(f"{grouped(len(self.part(name)[target][0]))} {name}" for name in PARTS)
+
+        return f"split {self.kind}: " + "; ".join(f"{target.relation} {sizes(target)}" for target in self.targets)
