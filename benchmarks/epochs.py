@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from benchmarks.measure import console, machine, median_seconds, peak_gib, restart_as_trainer, show
-from flykd_console.distill.objectives import losses
-from flykd_console.distill.pair_space import PairSpace, SoftLabels
-from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.labels.random_graph import RandomGraphs
+from flykd_console.distill.labels.sources import losses
 from flykd_console.graph.load import load_graph
 from flykd_console.model.link_encoder import LinkEncoder
 from flykd_console.model.rgcn import HeteroRGCN

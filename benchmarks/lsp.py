@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
-from flykd_console.distill.objectives import losses
-from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.distill.labels.random_graph import RandomGraphs
+from flykd_console.distill.labels.sources import losses
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
 from flykd_console.model.rgcn import HeteroRGCN

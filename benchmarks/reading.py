@@ -32,7 +32,7 @@ start = time.perf_counter()
 import polars, scipy.sparse, torch
 import torch._dynamo  # every optimiser of torch imports it when first used
 from benchmarks.measure import peak_gib
-from flykd_console.distill.objectives import Negatives, Original, losses
+from flykd_console.distill.labels.sources import Negatives, Original, losses
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.profile.schema import Profile

@@ -29,7 +29,7 @@ class CurriculumOf(msgspec.Struct, frozen=True):
 
 
 class RandomGraphOf(msgspec.Struct, frozen=True):
-    """As `distill.random_graph`; how many labels are drawn is a matter of size and not compared."""
+    """As `distill.labels.random_graph`; how many labels are drawn is a matter of size and not compared."""
 
     sampler: str = "pairs"
     degree_power: float = 1.0
@@ -39,7 +39,7 @@ class RandomGraphOf(msgspec.Struct, frozen=True):
 
 
 class LocalStructureOf(msgspec.Struct, frozen=True):
-    """As `distill.lsp`."""
+    """As `distill.structure.lsp`."""
 
     weight: float = 0.0
     layers: tuple[int, ...] = (2,)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from flykd_console.distill.curriculum import Curriculum
-from flykd_console.distill.objectives import (
+from flykd_console.distill.labels.pair_space import SoftLabels
+from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs, Redrawn
+from flykd_console.distill.labels.sources import (
     LabelSource,
     Negatives,
     Original,
@@ -21,9 +23,7 @@ from flykd_console.distill.objectives import (
     PseudoTrain,
     losses,
 )
-from flykd_console.distill.pair_space import SoftLabels
-from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, Redrawn
-from flykd_console.distill.strong_pairs import StrongGraphs, StrongPairs, strong_pairs
+from flykd_console.distill.labels.strong_pairs import StrongGraphs, StrongPairs, strong_pairs
 from flykd_console.distill.teachers import mean_of
 from flykd_console.training.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.guidance import Guidance

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from flykd_console.distill.anchor import AnchorMatching
-from flykd_console.distill.hidden import HiddenMatching, matched_nodes
-from flykd_console.distill.layer_rows import LayerRows, Reader
-from flykd_console.distill.lsp import LocalStructure, Neighbourhood
-from flykd_console.distill.pair_space import SoftLabels
+from flykd_console.distill.labels.pair_space import SoftLabels
+from flykd_console.distill.structure.anchor import AnchorMatching
+from flykd_console.distill.structure.hidden import HiddenMatching, matched_nodes
+from flykd_console.distill.structure.layer_rows import LayerRows, Reader
+from flykd_console.distill.structure.lsp import LocalStructure, Neighbourhood
 from flykd_console.distill.teachers import mean_of
 from flykd_console.errors import UserError
 from flykd_console.seeding import torch_rng

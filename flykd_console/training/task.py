@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flykd_console.distill.pair_space import PairSpace
+from flykd_console.distill.labels.pair_space import PairSpace
 from flykd_console.graph.split.edge_split import EdgeSplit
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flykd_console.distill.pair_space import PairSpace
-from flykd_console.distill.random_graph import RandomGraphs
-from flykd_console.distill.sampled_scores import PAIR_COST, SampledPairs
+from flykd_console.distill.labels.pair_space import PairSpace
+from flykd_console.distill.labels.random_graph import RandomGraphs
+from flykd_console.distill.labels.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema

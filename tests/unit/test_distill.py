@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional
 
 from flykd_console.distill.curriculum import Curriculum
-from flykd_console.distill.objectives import LabelSource, Negatives, Original, PseudoRandom, PseudoTrain, losses
-from flykd_console.distill.pair_space import PairSpace, SoftLabels
-from flykd_console.distill.random_graph import RandomGraphs
+from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.labels.random_graph import RandomGraphs
+from flykd_console.distill.labels.sources import LabelSource, Negatives, Original, PseudoRandom, PseudoTrain, losses
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded

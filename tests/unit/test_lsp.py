@@ -11,7 +11,14 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from flykd_console.distill.lsp import EdgeList, LocalStructure, Neighbourhood, divergence, log_softmax, similarities
+from flykd_console.distill.structure.lsp import (
+    EdgeList,
+    LocalStructure,
+    Neighbourhood,
+    divergence,
+    log_softmax,
+    similarities,
+)
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 from flykd_console.profile import schema
 

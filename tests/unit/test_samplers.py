@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from flykd_console.distill import label_blocks
-from flykd_console.distill import strong_pairs as strong_pairs_module
-from flykd_console.distill.objectives import LabelSource, Negatives, PseudoBlocks, PseudoRandom, losses
-from flykd_console.distill.pair_space import PairSpace, SoftLabels
-from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
-from flykd_console.distill.strong_pairs import StrongGraphs, strong_pairs
+from flykd_console.distill.labels import blocks as label_blocks
+from flykd_console.distill.labels import strong_pairs as strong_pairs_module
+from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs, degree_weights
+from flykd_console.distill.labels.sources import LabelSource, Negatives, PseudoBlocks, PseudoRandom, losses
+from flykd_console.distill.labels.strong_pairs import StrongGraphs, strong_pairs
 from flykd_console.errors import UserError
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import all_logits

@@ -14,10 +14,10 @@ from flykd_console.errors import UserError
 from flykd_console.graph.formats.kg import read_table
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.graph.node_lookup import NodeLookup
-from flykd_console.graph.sources.synthetic.ontology import ontology_area
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import _check_parts, split_graph
 from flykd_console.graph.split.negatives import evaluation_pairs, has_negatives, true_negatives
+from flykd_console.graph.split.ontology import ontology_area
 from flykd_console.profile import schema
 from tests.support.graph_files import HEADER, both_ways, write_rows
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console.distill.objectives import (
+from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs
+from flykd_console.distill.labels.sources import (
     LabelBatch,
     LabelSource,
     Negatives,
@@ -16,8 +18,6 @@ from flykd_console.distill.objectives import (
     PseudoTrain,
     losses,
 )
-from flykd_console.distill.pair_space import PairSpace, SoftLabels
-from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema

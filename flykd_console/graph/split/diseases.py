@@ -14,8 +14,8 @@ import polars as pl
 
 from flykd_console.errors import UserError
 from flykd_console.graph.node_lookup import NodeLookup
-from flykd_console.graph.sources.synthetic.ontology import ontology_area
 from flykd_console.graph.split.edge_split import Edges
+from flykd_console.graph.split.ontology import ontology_area
 from flykd_console.graph.split.random import Membership, hold_out, joins, tails_of
 from flykd_console.seeding import numpy_rng
 from flykd_console.words import counted

@@ -1,6 +1,6 @@
 """Negatives for evaluation: one per positive, drawn once per part and stored with the run, so that every model and
 program is measured on the same pairs. A split that brings its own negatives has them used as they stand. (Training
-draws fresh ones each epoch, on the device: `distill.objectives`.)
+draws fresh ones each epoch, on the device: `distill.labels.sources`.)
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from torch.nn import functional
 from flykd_console.model.distmult import all_logits
 
 if TYPE_CHECKING:
-    from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
+    from flykd_console.distill.labels.pair_space import PairSpace, RelationPairs, SoftLabels
     from flykd_console.model.link_encoder import Encoded
     from flykd_console.profile import schema
 

@@ -3,7 +3,7 @@
 Positives, their negatives and the random graphs of FlyKD all draw from this support, so a pair is one flat index
 `head * tails + tail` and its logit one entry of a small matrix. An epoch that draws a large part of it computes it
 whole: one matrix product, and two more for the gradient. On a CPU an epoch that draws few of its entries computes those
-alone (`distill.sampled_scores`).
+alone (`distill.labels.sampled_scores`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flykd_console.distill.sampled_scores import PAIR_COST, SampledPairs
+from flykd_console.distill.labels.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.link_encoder import Encoded
 

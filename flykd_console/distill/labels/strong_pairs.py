@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from flykd_console.distill.pair_space import DENSE_LIMIT, PairSpace, RelationPairs, SoftLabels
-from flykd_console.distill.random_graph import RandomGraphs, degree_weights
+from flykd_console.distill.labels.pair_space import DENSE_LIMIT, PairSpace, RelationPairs, SoftLabels
+from flykd_console.distill.labels.random_graph import RandomGraphs, degree_weights
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:

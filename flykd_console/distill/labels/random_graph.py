@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from flykd_console.distill.pair_space import PairSpace, RelationPairs
+    from flykd_console.distill.labels.pair_space import PairSpace, RelationPairs
     from flykd_console.profile import schema
 
 

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console.distill.label_blocks import block_loss
-from flykd_console.distill.random_graph import RandomBlocks, RandomGraphs, degree_weights
+from flykd_console.distill.labels.blocks import block_loss
+from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs, degree_weights
 
 if TYPE_CHECKING:
-    from flykd_console.distill.pair_space import PairSpace, RelationPairs, SoftLabels
-    from flykd_console.distill.strong_pairs import StrongPairs
+    from flykd_console.distill.labels.pair_space import PairSpace, RelationPairs, SoftLabels
+    from flykd_console.distill.labels.strong_pairs import StrongPairs
     from flykd_console.model.link_encoder import Encoded
     from flykd_console.profile import schema
 
