@@ -35,8 +35,8 @@ import torch  # noqa: E402
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs  # noqa: E402
 from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS  # noqa: E402
 from flykd_console.seeding import numpy_rng  # noqa: E402
-from flykd_console.training.distill import distill  # noqa: E402
-from flykd_console.training.finetune import finetune  # noqa: E402
+from flykd_console.training.loops.distill import distill  # noqa: E402
+from flykd_console.training.loops.finetune import finetune  # noqa: E402
 from flykd_console.training.task import Task  # noqa: E402
 
 TARGETS = ["contraindication", "indication"]

@@ -30,7 +30,7 @@ from flykd_console.distill.labels.pair_space import SoftLabels
 from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Profile
-from flykd_console.training.distill import label_sources
+from flykd_console.training.loops.distill import label_sources
 from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.task import Task
 sampler, labels = sys.argv[3], int(float(sys.argv[4]))

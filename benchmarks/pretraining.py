@@ -22,8 +22,8 @@ import torch
 from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Pretrain, Profile
-from flykd_console.training.all_edges import AllEdges, Shuffle
-from flykd_console.training.pretrain import Encode, batch_loss, node_encoder, steps_of
+from flykd_console.training.loops.all_edges import AllEdges, Shuffle
+from flykd_console.training.loops.pretrain import Encode, batch_loss, node_encoder, steps_of
 from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.task import Task
 

@@ -24,7 +24,7 @@ from flykd_console.runs.log import EventWriter
 from flykd_console.runs.more_epochs import can_be_extended, take_more_epochs
 from flykd_console.runs.results import Scores
 from flykd_console.training import checkpoint
-from flykd_console.training.control import ControlDesk, StopRequestedError
+from flykd_console.training.orders import ControlDesk, StopRequestedError
 from flykd_console.training.selection import Selection
 
 # On a GPU losses stay on the device and are read back in blocks, so that epochs need not wait for each other.

@@ -23,13 +23,13 @@ from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.seeding import torch_rng
 from flykd_console.training import artifacts
-from flykd_console.training.control import ControlDesk
-from flykd_console.training.distill import check_min_logit, curriculum_of, distill
-from flykd_console.training.finetune import finetune
 from flykd_console.training.guidance import neighbourhood
+from flykd_console.training.loops.distill import check_min_logit, curriculum_of, distill
+from flykd_console.training.loops.finetune import finetune
+from flykd_console.training.loops.pretrain import pretrain, steps_of
 from flykd_console.training.metrics import Scored, score
+from flykd_console.training.orders import ControlDesk
 from flykd_console.training.plan import stage_epochs, teacher_stages
-from flykd_console.training.pretrain import pretrain, steps_of
 from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.selection import Selection

@@ -28,7 +28,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunPrepared, RunStarted
 from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.runs.status import status_of
-from flykd_console.training.control import ControlDesk, StopRequestedError, StopSignals
+from flykd_console.training.orders import ControlDesk, StopRequestedError, StopSignals
 from flykd_console.training.plan import planned_stages
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _train(
     from flykd_console.graph.orientation import orient_targets
     from flykd_console.runs.results import Source, build_results, write_results
     from flykd_console.training import artifacts, environment
-    from flykd_console.training.pretrain import steps_of
+    from flykd_console.training.loops.pretrain import steps_of
     from flykd_console.training.resources import ResourceSampler
     from flykd_console.training.reuse import StageStore
     from flykd_console.training.stages import SeedStages

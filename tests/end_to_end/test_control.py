@@ -47,7 +47,7 @@ def at(patched: pytest.MonkeyPatch, stage: str, epoch: int, give: Give) -> None:
     def ordered(self: StageSession, index: int, *arguments: Any, **keywords: Any) -> None:
         if (self.stage, index + 1) == (stage, epoch) and not given:
             given.append(epoch)
-            patched.setattr("flykd_console.training.control._POLL_SECONDS", 0.0)
+            patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
             give(self.directory)
         record(self, index, *arguments, **keywords)
 
@@ -163,7 +163,7 @@ def test_a_paused_run_is_saved_and_scored_and_trains_on_as_if_nothing_had_been(
 
     while_paused = iter((order_both, lambda: None, lambda: run.withdraw("pause")))
     clock = SimpleNamespace(sleep=lambda seconds: next(while_paused)(), time=time.time, monotonic=time.monotonic)
-    monkeypatch.setattr("flykd_console.training.control.time", clock)
+    monkeypatch.setattr("flykd_console.training.orders.time", clock)
     at(monkeypatch, "student", 3, lambda run: run.order("pause"))
     assert worker.main([str(run.path)]) == 0
     assert [(action, state) for action, state, _ in controls(run)] == [
@@ -190,9 +190,9 @@ def test_orders_that_came_too_late_are_refused_before_the_last_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run(tmp_path / "runs")
-    monkeypatch.setattr("flykd_console.training.control._POLL_SECONDS", 1e9)
+    monkeypatch.setattr("flykd_console.training.orders._POLL_SECONDS", 1e9)
     at(monkeypatch, "student", 9, lambda run: run.order("evaluate"))
-    monkeypatch.setattr("flykd_console.training.control.ControlDesk.poll", lambda self, now=False: set())
+    monkeypatch.setattr("flykd_console.training.orders.ControlDesk.poll", lambda self, now=False: set())
     assert worker.main([str(run.path)]) == 0
     assert controls(run) == [("evaluate", "refused", None)]
     assert isinstance(events_of(run)[-1], ev.RunFinished)

@@ -72,7 +72,7 @@ def _stop_at(patched: pytest.MonkeyPatch, stage: str, epoch: int) -> None:
     def ordered(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
         if (self.stage, at + 1) == (stage, epoch):
             self.directory.order("stop")
-            patched.setattr("flykd_console.training.control._POLL_SECONDS", 0.0)
+            patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
     patched.setattr(StageSession, "record", ordered)
@@ -259,7 +259,7 @@ def test_a_look_ordered_by_hand_selects_nothing(tmp_path: Path, monkeypatch: pyt
     def ordered(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
         if self.stage == "teacher":
             self.directory.order("evaluate")
-            monkeypatch.setattr("flykd_console.training.control._POLL_SECONDS", 0.0)
+            monkeypatch.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
     monkeypatch.setattr(StageSession, "record", ordered)

@@ -151,7 +151,7 @@ def _order_at(patched: pytest.MonkeyPatch, stage: str, epoch: int, order: str) -
     def ordered(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
         if (self.stage, at + 1) == (stage, epoch):
             self.directory.order(order)
-            patched.setattr("flykd_console.training.control._POLL_SECONDS", 0.0)
+            patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
     patched.setattr(StageSession, "record", ordered)

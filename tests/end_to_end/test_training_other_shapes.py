@@ -76,7 +76,7 @@ def test_a_stopped_run_of_other_depths_resumes_bit_for_bit(
     def stopping(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
         if (self.stage, at + 1) == (stage, after):
             self.directory.order("stop")
-            patched.setattr("flykd_console.training.control._POLL_SECONDS", 0.0)
+            patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
     with monkeypatch.context() as patched:

@@ -13,8 +13,8 @@ from flykd_console.model.batched import BatchPropagation
 from flykd_console.model.gather import gather
 from flykd_console.model.propagation import MessageGraph, propagation
 from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.training.all_edges import AllEdges
-from flykd_console.training.pretrain import batch_loss
+from flykd_console.training.loops.all_edges import AllEdges
+from flykd_console.training.loops.pretrain import batch_loss
 from tests.support.message_graphs import graphs
 
 

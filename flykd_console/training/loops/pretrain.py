@@ -15,7 +15,7 @@ from flykd_console.model.gather import gather
 from flykd_console.model.propagation import propagation
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import schema
-from flykd_console.training.all_edges import AllEdges, Shuffle
+from flykd_console.training.loops.all_edges import AllEdges, Shuffle
 from flykd_console.training.session import StageSession
 from flykd_console.training.task import Task
 

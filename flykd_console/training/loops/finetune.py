@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flykd_console.distill.labels.sources import Negatives, Original, losses
-from flykd_console.training.epoch_step import EpochStep, Weights, adam
+from flykd_console.training.loops.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.schedule import late_plateau
 
 if TYPE_CHECKING:

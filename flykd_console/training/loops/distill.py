@@ -25,8 +25,8 @@ from flykd_console.distill.labels.sources import (
 )
 from flykd_console.distill.labels.strong_pairs import StrongGraphs, StrongPairs, strong_pairs
 from flykd_console.distill.teachers import mean_of
-from flykd_console.training.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.guidance import Guidance
+from flykd_console.training.loops.epoch_step import EpochStep, Weights, adam
 from flykd_console.training.schedule import late_plateau
 
 if TYPE_CHECKING:
