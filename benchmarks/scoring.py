@@ -3,7 +3,7 @@
     python benchmarks/scoring.py                         # a relation of PrimeKG's size: 1,700 heads, 1,100 tails
     python benchmarks/scoring.py --heads 200 --tails 150
 
-The baseline is the whole score matrix, of which the listed pairs are read. `flykd_console.distill.labels.pair_space` samples
+The baseline is the whole score matrix, of which the listed pairs are read. `distill.labels.pair_space` samples
 where the list is shorter than the matrix by the factor at which the first two meet, the last line.
 """
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import Hidden, Layers, MessageGraph, propagation
+from flykd_console.model.message_graph import Hidden, MessageGraph
+from flykd_console.model.propagation import propagation
+from flykd_console.model.propagation.base import Layers
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.sparse import FixedSparse
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import MessageGraph, Wanted
+from flykd_console.model.message_graph import MessageGraph, Wanted
 
 
 def linked_nodes(graph: MessageGraph) -> dict[str, NDArray[np.int64]]:

@@ -26,7 +26,7 @@ from flykd_console.seeding import torch_rng
 
 if TYPE_CHECKING:
     from flykd_console.model.link_encoder import Encoded
-    from flykd_console.model.propagation import Layers
+    from flykd_console.model.propagation.base import Layers
     from flykd_console.model.rgcn import HeteroRGCN
     from flykd_console.training.session import Resumable
     from flykd_console.training.task import Task

@@ -17,7 +17,7 @@ from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pair
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
-from flykd_console.model.propagation import Hidden, MessageGraph
+from flykd_console.model.message_graph import Hidden, MessageGraph
 from flykd_console.model.receptive_field import linked_nodes
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng

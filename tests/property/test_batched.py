@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.batched import BatchPropagation
 from flykd_console.model.gather import gather
-from flykd_console.model.propagation import MessageGraph, propagation
+from flykd_console.model.message_graph import MessageGraph
+from flykd_console.model.propagation import propagation
+from flykd_console.model.propagation.batched import BatchPropagation
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.training.loops.all_edges import AllEdges
 from flykd_console.training.loops.pretrain import batch_loss

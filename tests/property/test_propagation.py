@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.premultiplied import worth_it
-from flykd_console.model.propagation import Hidden, MessageGraph, propagation
+from flykd_console.model.message_graph import Hidden, MessageGraph
+from flykd_console.model.propagation import propagation
+from flykd_console.model.propagation.premultiplied import worth_it
 from flykd_console.model.receptive_field import mean_matrices
 from flykd_console.model.rgcn import HeteroRGCN
 from tests.support.message_graphs import graphs, hidden_nodes
@@ -116,7 +117,7 @@ def test_planned_is_the_same_however_rows_are_grouped(group_cost: int, monkeypat
     graph, wanted = MessageGraph.of(edges, counts), {"a": np.arange(30), "b": np.arange(20)}
     model = HeteroRGCN(counts, graph.edge_types, 5, torch.Generator().manual_seed(0))
     expected, expected_gradients = _run("dgl", graph, wanted, model)
-    monkeypatch.setattr("flykd_console.model.planned.GROUP_COST", group_cost)
+    monkeypatch.setattr("flykd_console.model.propagation.planned.GROUP_COST", group_cost)
     found, found_gradients = _run("planned", graph, wanted, model)
     for node_type in expected:
         _close(found[node_type], expected[node_type])
@@ -137,7 +138,9 @@ def test_a_node_without_neighbours_gets_exactly_nothing() -> None:
 def test_planned_is_the_same_whichever_relations_are_multiplied_first(
     every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flykd_console.model.planned.worth_it", lambda means, *_: set(sorted(means)[::every]))
+    monkeypatch.setattr(
+        "flykd_console.model.propagation.planned.worth_it", lambda means, *_: set(sorted(means)[::every])
+    )
 
     @given(graphs(), st.data())
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from flykd_console.model.row_groups import group_rows
+from flykd_console.model.propagation.row_groups import group_rows
 
 
 @given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12)), st.sampled_from([0, 1, 5, 10**9]))

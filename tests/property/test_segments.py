@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.planned import PlannedPropagation
-from flykd_console.model.propagation import Hidden, MessageGraph, Wanted, propagation
+from flykd_console.model.message_graph import Hidden, MessageGraph, Wanted
+from flykd_console.model.propagation import propagation
+from flykd_console.model.propagation.planned import PlannedPropagation
+from flykd_console.model.propagation.segments import SegmentPropagation
 from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.model.segments import SegmentPropagation
 from flykd_console.profile.schema import LayerKind
 from tests.support.message_graphs import graphs, hidden_nodes
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
-from flykd_console.model.propagation import MessageGraph
+from flykd_console.model.message_graph import MessageGraph
 
 TYPES = ["a", "b", "c"]
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from flykd_console.distill.structure.hidden import HiddenMatching, Nodes, matched_nodes
 from flykd_console.distill.structure.layer_rows import LayerRows
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import MessageGraph
+from flykd_console.model.message_graph import MessageGraph
 from flykd_console.profile import schema
 
 TREATS = EdgeType("drug", "treats", "disease")

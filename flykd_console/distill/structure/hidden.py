@@ -36,7 +36,7 @@ from flykd_console.model.sparse import FixedSparse
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import EdgeType
-    from flykd_console.model.propagation import MessageGraph
+    from flykd_console.model.message_graph import MessageGraph
     from flykd_console.profile import schema
 
 Nodes = dict[str, NDArray[np.int64]]

@@ -15,7 +15,8 @@ from torch import Tensor
 from flykd_console.model.receptive_field import joined
 
 if TYPE_CHECKING:
-    from flykd_console.model.propagation import Layers, Wanted
+    from flykd_console.model.message_graph import Wanted
+    from flykd_console.model.propagation.base import Layers
 
 
 @dataclass

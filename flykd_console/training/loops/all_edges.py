@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flykd_console.model.propagation import MessageGraph
+from flykd_console.model.message_graph import MessageGraph
 from flykd_console.model.receptive_field import linked_nodes
 from flykd_console.model.rgcn import HeteroRGCN
 

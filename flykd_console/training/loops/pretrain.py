@@ -65,7 +65,7 @@ def node_encoder(task: Task, model: HeteroRGCN, edges: AllEdges) -> Encode:
     """The cheapest way to the outputs of a batch's nodes."""
     kind = task.profile.engine.propagation
     if kind == "planned" and task.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
-        from flykd_console.model.batched import BatchPropagation
+        from flykd_console.model.propagation.batched import BatchPropagation
 
         return BatchPropagation(task.messages, model)
     whole = propagation(kind, task.messages, model, edges.nodes)

@@ -1,113 +1,19 @@
-"""How messages are carried: one interface, two ways.
-
-`dgl` writes the layer plainly with `multi_update_all(copy_u, mean, sum)` and is the oracle; `planned` computes the same
-from what is constant (`model.planned`). Both give the output of the nodes that are asked for, and no others. Losses
-that compare hidden layers ask for the outputs of every layer besides.
-"""
+"""The oracle: every layer over the whole graph, written plainly with DGL message passing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import EdgeType, Pairs, with_reverses
+from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.model.message_graph import Hidden, MessageGraph, Wanted, per_layer
+from flykd_console.model.propagation.base import Layers
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN, RelationalLinear
-
-Wanted = Mapping[str, NDArray[np.int64]]
-# Nodes whose layer outputs are asked for: the same in every layer, or one choice for each of the layers 1..L.
-Hidden = Wanted | Sequence[Wanted]
-Layers = list[dict[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class MessageGraph:
-    """The edges that carry messages: training edges and their reverses.
-
-    Attributes:
-        edges: Per edge type (sources, targets of the message), int64 [n] each.
-        node_counts: Number of nodes per type, types without edges included.
-        edge_types: Every edge type of the whole graph, sorted; some may have no training edge.
-    """
-
-    edges: Mapping[EdgeType, Pairs]
-    node_counts: Mapping[str, int]
-    edge_types: list[EdgeType]
-
-    @classmethod
-    def of(cls, train: Mapping[EdgeType, Pairs], node_counts: Mapping[str, int]) -> MessageGraph:
-        """The message graph of a split's training edges (one direction each)."""
-        both = with_reverses(train)
-        return cls(edges=both, node_counts=dict(node_counts), edge_types=sorted(both))
-
-
-class Propagation(Protocol):
-    """A prepared pass over one graph, one set of inputs, one set of wanted nodes and, where given, of hidden ones."""
-
-    def __call__(self, model: HeteroRGCN) -> dict[str, Tensor]:
-        """Output embeddings per wanted node type, float32 [wanted, d] in the order asked for; differentiable."""
-        ...
-
-    def layers(self, model: HeteroRGCN) -> Layers:
-        """Outputs of every layer 1..L for the hidden nodes, per node type float32 [hidden, d]; differentiable.
-
-        A layer before the last gives its output after the activation, the last one what `__call__` gives.
-
-        Raises:
-            ValueError: No hidden nodes were asked for.
-        """
-        ...
-
-    def with_layers(self, model: HeteroRGCN) -> tuple[dict[str, Tensor], Layers]:
-        """`__call__` and `layers` for the price of one pass.
-
-        Raises:
-            ValueError: No hidden nodes were asked for.
-        """
-        ...
-
-
-def propagation(
-    kind: str, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Hidden | None = None
-) -> Propagation:
-    """Prepare a pass of the kind `planned` or `dgl`; `planned` is `model.segments` for other depths and layer kinds.
-
-    Args:
-        model: Gives the inputs, width, depth and device, not the weights.
-        wanted: Nodes whose output is needed.
-        hidden: Nodes whose output of every layer is needed; None: `layers` is not available.
-    """
-    if kind == "dgl":
-        return DglPropagation(graph, model, wanted, hidden)
-    if model.kind != "rgcn" or model.layers != 2:
-        from flykd_console.model.segments import SegmentPropagation
-
-        return SegmentPropagation(graph, model, wanted, hidden)
-    from flykd_console.model.planned import PlannedPropagation
-
-    return PlannedPropagation(graph, model, wanted, hidden)
-
-
-def per_layer(hidden: Hidden | None, depth: int) -> list[Wanted] | None:
-    """The nodes asked for of each layer 1..L; None where none are.
-
-    Raises:
-        ValueError: There is not one choice for every layer.
-    """
-    if hidden is None:
-        return None
-    if isinstance(hidden, Mapping):
-        return [hidden] * depth
-    if len(hidden) != depth:
-        raise ValueError(f"{len(hidden)} choices of hidden nodes for {depth} layers")
-    return list(hidden)
 
 
 class DglPropagation:

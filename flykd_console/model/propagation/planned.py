@@ -6,9 +6,9 @@ Inputs and training graph never change, so with A_r the row-normalised adjacency
     layer 2   O_v = sum_r m_{r,v} (Q_r W_r + b_r)_v       Q = A H is one sparse product; its gradient is A^T dQ
 
 Only wanted nodes get an output, so only relations into them take part in layer 2, and layer 1 is computed only for
-nodes with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`model.row_groups`),
+nodes with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`model.propagation.row_groups`),
 so that the dense products meet no zeros; a relation with fewer sources than targets meets its weights before it is
-averaged (`model.premultiplied`). Rows of either layer that hidden nodes ask for are read from the same pass.
+averaged (`model.propagation.premultiplied`). Rows of either layer that hidden nodes ask for are read from the same pass.
 This is exact algebra; property tests hold it against the oracle.
 """
 
@@ -25,12 +25,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.blocks import Layout, constant_messages, cut, lay_out, padded, padded_width, stacked_means
-from flykd_console.model.premultiplied import EDGE_COST, premultiplied, source_inputs, source_rows, worth_it
-from flykd_console.model.propagation import Hidden, Layers, MessageGraph, Wanted, per_layer
+from flykd_console.model.message_graph import Hidden, MessageGraph, Wanted, per_layer
+from flykd_console.model.propagation.base import Layers
+from flykd_console.model.propagation.blocks import (
+    Layout,
+    constant_messages,
+    cut,
+    lay_out,
+    padded,
+    padded_width,
+    stacked_means,
+)
+from flykd_console.model.propagation.premultiplied import EDGE_COST, premultiplied, source_inputs, source_rows, worth_it
+from flykd_console.model.propagation.row_groups import GROUP_COST
 from flykd_console.model.receptive_field import joined, mean_matrices, source_nodes
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
-from flykd_console.model.row_groups import GROUP_COST
 from flykd_console.model.sparse import FixedSparse
 
 Means = dict[EdgeType, sp.csr_array]

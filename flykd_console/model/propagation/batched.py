@@ -1,7 +1,7 @@
 """The planned propagation for batches of links: layer 1 whole, layer 2 for the nodes of the batch alone.
 
 A batch of links reads the outputs of its ends. Their two-hop neighbourhood is nearly the whole graph, so layer 1, dense
-work on constants, is computed for all nodes (`model.blocks`). Layer 2 is not: its messages are stacked relation by
+work on constants, is computed for all nodes (`model.propagation.blocks`). Layer 2 is not: its messages are stacked relation by
 relation, and those that reach the batch's nodes are
 
     Q = A_B H             the batch's rows of the adjacency, cut out of the stored one
@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.blocks import constant_messages, cut, lay_out, padded, padded_width
-from flykd_console.model.planned import hidden_rows
-from flykd_console.model.propagation import MessageGraph
+from flykd_console.model.message_graph import MessageGraph
+from flykd_console.model.propagation.blocks import constant_messages, cut, lay_out, padded, padded_width
+from flykd_console.model.propagation.planned import hidden_rows
+from flykd_console.model.propagation.row_groups import GROUP_COST
 from flykd_console.model.receptive_field import linked_nodes, mean_matrices
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
-from flykd_console.model.row_groups import GROUP_COST
 
 
 @dataclass

@@ -7,7 +7,7 @@ A layer stacks the mean messages of all its relations, relation after relation, 
     rgcn  z = S m            S [N, M] adds up the messages that reach a node
     rgat  z = S (k a m)      a = softmax of q_r . tanh(m) over the messages that reach a node, k of them
 
-`model.planned` does the same for two `rgcn` layers in less time; property tests hold both against the oracle.
+`model.propagation.planned` does the same for two `rgcn` layers in less time; property tests hold both against the oracle.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.propagation import Hidden, Layers, MessageGraph, Wanted, per_layer
+from flykd_console.model.message_graph import Hidden, MessageGraph, Wanted, per_layer
+from flykd_console.model.propagation.base import Layers
 from flykd_console.model.receptive_field import joined, mean_matrices, source_nodes
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN, RelationalLinear
 from flykd_console.model.sparse import FixedSparse

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from flykd_console.model.blocks import Block, Layout
-from flykd_console.model.row_groups import GROUP_COST
+from flykd_console.model.propagation.blocks import Block, Layout
+from flykd_console.model.propagation.row_groups import GROUP_COST
 from flykd_console.model.sparse import FixedSparse
 
 if TYPE_CHECKING:
