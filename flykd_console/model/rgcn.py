@@ -12,7 +12,7 @@ each node weighs its relations itself, where HAN averages the scores over all no
 own, since W_r already maps each relation's messages. The factor k_v makes even attention the plain sum (q = 0 is rgcn),
 so both kinds have outputs of one magnitude and share learning rates.
 
-How messages are carried is `model.propagation.dgl`'s matter; this module only owns the parameters, stacked over the edge
+How messages are carried is `model.propagation`'s matter; this module only owns the parameters, stacked over the edge
 types, and the fixed random inputs.
 """
 

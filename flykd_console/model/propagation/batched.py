@@ -1,7 +1,7 @@
 """The planned propagation for batches of links: layer 1 whole, layer 2 for the nodes of the batch alone.
 
 A batch of links reads the outputs of its ends. Their two-hop neighbourhood is nearly the whole graph, so layer 1, dense
-work on constants, is computed for all nodes (`model.propagation.blocks`). Layer 2 is not: its messages are stacked relation by
+work on constants, is computed for all nodes (`blocks`). Layer 2 is not: its messages are stacked relation by
 relation, and those that reach the batch's nodes are
 
     Q = A_B H             the batch's rows of the adjacency, cut out of the stored one

@@ -1,6 +1,6 @@
 """A layer's rows laid out in dense blocks, and its messages stacked to match.
 
-`z_v = sum_r m_{r,v} (Q_r W_r + b_r)_v`: nodes reached by the same relations share a block (`model.propagation.row_groups`), whose
+`z_v = sum_r m_{r,v} (Q_r W_r + b_r)_v`: nodes reached by the same relations share a block (`row_groups`), whose
 messages [n, k d] meet the stacked weights [k d, d] of its k relations in one product. All messages of a layer are one
 sparse product into stacked rows, which are those blocks without a copy. Widths are padded with zeros to a multiple of
 `ALIGNMENT`, where dense products are up to a third faster than at 130.

@@ -6,9 +6,9 @@ Inputs and training graph never change, so with A_r the row-normalised adjacency
     layer 2   O_v = sum_r m_{r,v} (Q_r W_r + b_r)_v       Q = A H is one sparse product; its gradient is A^T dQ
 
 Only wanted nodes get an output, so only relations into them take part in layer 2, and layer 1 is computed only for
-nodes with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`model.propagation.row_groups`),
+nodes with an edge into them. Rows are laid out in blocks by the set of relations that reach them (`row_groups`),
 so that the dense products meet no zeros; a relation with fewer sources than targets meets its weights before it is
-averaged (`model.propagation.premultiplied`). Rows of either layer that hidden nodes ask for are read from the same pass.
+averaged (`premultiplied`). Rows of either layer that hidden nodes ask for are read from the same pass.
 This is exact algebra; property tests hold it against the oracle.
 """
 

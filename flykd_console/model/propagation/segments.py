@@ -7,7 +7,7 @@ A layer stacks the mean messages of all its relations, relation after relation, 
     rgcn  z = S m            S [N, M] adds up the messages that reach a node
     rgat  z = S (k a m)      a = softmax of q_r . tanh(m) over the messages that reach a node, k of them
 
-`model.propagation.planned` does the same for two `rgcn` layers in less time; property tests hold both against the oracle.
+`planned` does the same for two `rgcn` layers in less time; property tests hold both against the oracle.
 """
 
 from __future__ import annotations
