@@ -23,8 +23,9 @@ import psutil
 
 from benchmarks.measure import console, machine, show
 from flykd_console.profile.load import dump_profile, load_profile
-from flykd_console.runs.directory import RunDirectory, create_run
+from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Epoch
+from flykd_console.runs.find import create_run
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.spawn import spawn_worker
 from flykd_console.runs.state.run import DashboardState

@@ -39,6 +39,7 @@ from exporters.trained_run import TrainedRun, choose_seed, open_trained_run, res
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import MODELS, ExportFinished
+from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
 FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, MANIFEST)
@@ -267,7 +268,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
 def _tell_the_run(directory: RunDirectory, seed: int, target: Path) -> None:
     """Append the event. A run on a disk that cannot be written exports all the same, to a folder elsewhere."""
     try:
-        log = EventWriter(directory.events, cut=not directory.is_running())
+        log = EventWriter(directory.events, cut=not is_held(directory))
     except OSError:
         return
     try:

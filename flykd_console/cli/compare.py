@@ -100,7 +100,7 @@ def compared(
     """
     from flykd_console.compare import compare as comparing
     from flykd_console.compare.loading import load_runs, read_ids
-    from flykd_console.runs.directory import find_run
+    from flykd_console.runs.find import find_run
 
     directories = [find_run(name) for name in names]
     rival = find_run(against) if against is not None else None

@@ -163,7 +163,7 @@ def _dgl() -> Finding:
 
 
 def _folders() -> Iterator[Finding]:
-    from flykd_console.runs.directory import runs_root
+    from flykd_console.runs.find import runs_root
     from flykd_console.words import size
 
     places = {"runs": runs_root().absolute()}

@@ -45,7 +45,7 @@ def command(
 
     from exporters.agreement import ParityError
     from exporters.bundle import export_run
-    from flykd_console.runs.directory import find_run
+    from flykd_console.runs.find import find_run
 
     console = Console(highlight=False, soft_wrap=True)
     directory = find_run(run, finished=True)

@@ -110,7 +110,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def _in_training(name: str | None) -> RunDirectory:
-    from flykd_console.runs.directory import find_run
+    from flykd_console.runs.find import find_run
     from flykd_console.runs.status import in_training
 
     directory = find_run(name)

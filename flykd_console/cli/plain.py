@@ -27,7 +27,7 @@ from flykd_console.runs.events import (
     encode,
     finite,
 )
-from flykd_console.runs.liveness import is_alive
+from flykd_console.runs.lock import is_alive
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.model_shape import model_width
 from flykd_console.runs.state.progress import progress

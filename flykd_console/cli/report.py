@@ -41,7 +41,7 @@ def command(
     It needs no network and no other file, follows light and dark, and prints.
     """
     from flykd_console.cli.compare import check_writable, compared, write_whole
-    from flykd_console.runs.directory import find_run
+    from flykd_console.runs.find import find_run
 
     first = find_run(runs[0]) if runs else find_run(None, finished=True)
     runs = runs or [str(first.path)]

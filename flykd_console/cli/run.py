@@ -159,9 +159,9 @@ def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDi
     import shutil
 
     from flykd_console.profile.load import dump_profile, load_profile
-    from flykd_console.runs.directory import create_run
+    from flykd_console.runs.batch import write_queue
     from flykd_console.runs.files import replace_file
-    from flykd_console.runs.queue import write_queue
+    from flykd_console.runs.find import create_run
 
     loaded = [load_profile(profile, overrides) for profile in profiles]
     for file, profile in zip(profiles, loaded, strict=True):
@@ -230,8 +230,9 @@ def _has_results(directory: RunDirectory) -> bool:
 
 def _resumable(name: str) -> list[RunDirectory]:
     """The run to go on with, and after it the runs of its batch that wait and that nobody trains."""
-    from flykd_console.runs.directory import ORDERS, find_run
-    from flykd_console.runs.queue import batch_of, waiting_after
+    from flykd_console.runs.batch import batch_of, waiting_after
+    from flykd_console.runs.directory import ORDERS
+    from flykd_console.runs.find import find_run
     from flykd_console.runs.status import in_training, status_of
 
     directory = find_run(name)

@@ -36,7 +36,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from flykd_console.runs.directory import list_runs, runs_root
+    from flykd_console.runs.find import list_runs, runs_root
 
     facts = [_facts(directory) for directory in _in_order_of_training(list_runs())]
     if json:
@@ -56,7 +56,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
 @app.command()
 def show(run: RunName = None, json: _Json = False) -> None:
     """Show how far a run is and what it measured."""
-    from flykd_console.runs.directory import find_run
+    from flykd_console.runs.find import find_run
 
     directory = find_run(run)
     facts = _facts(directory)
@@ -91,7 +91,7 @@ def rm(
     import shutil
     import sys
 
-    from flykd_console.runs.directory import find_run
+    from flykd_console.runs.find import find_run
     from flykd_console.runs.status import in_training
     from flykd_console.words import size
 
@@ -235,7 +235,7 @@ def _share_done(run: dict[str, Any]) -> str:
 
 def _in_order_of_training(runs: list[RunDirectory]) -> list[RunDirectory]:
     """Newest first, but those that wait in a batch as they will be trained, at the place of the first of them."""
-    from flykd_console.runs.queue import has_begun, read_queue
+    from flykd_console.runs.batch import has_begun, read_queue
 
     queues = {run.name: queue for run in runs if not has_begun(run) and (queue := read_queue(run)) is not None}
     waiting: dict[tuple[str, ...], list[RunDirectory]] = {}

@@ -112,7 +112,7 @@ def find_bundle(name: str | None) -> Path:
         UserError: There is no such bundle or run, or the run has no export.
     """
     from exporters.manifest import MANIFEST
-    from flykd_console.runs.directory import find_run, list_runs, runs_root
+    from flykd_console.runs.find import find_run, list_runs, runs_root
 
     if name is None:
         exported = [run.export for run in list_runs() if (run.export / MANIFEST).is_file()]

@@ -22,7 +22,8 @@ from flykd_console.cli.plain import follow_plain
 from flykd_console.cli.tables import relations_table, results_table
 from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile
-from flykd_console.runs.directory import RunDirectory, runs_root
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.find import runs_root
 from flykd_console.runs.results import read_results
 from flykd_console.runs.spawn import spawn_worker
 from flykd_console.runs.status import RunStatus, status_of

@@ -44,7 +44,7 @@ def command(
     ] = False,
 ) -> None:
     """Open the dashboard on a running or finished run."""
-    from flykd_console.runs.directory import find_run
+    from flykd_console.runs.find import find_run
     from flykd_console.runs.status import in_training
 
     speed = parse_speed(replay) if replay is not None else None
@@ -101,7 +101,7 @@ def parse_speed(text: str) -> float:
 
 def _in_training(directory: RunDirectory) -> RunDirectory:
     """Of a run's batch the one in training, else the last that has begun; a run of its own as it is."""
-    from flykd_console.runs.queue import batch_of, has_begun
+    from flykd_console.runs.batch import batch_of, has_begun
     from flykd_console.runs.status import in_training
 
     batch = batch_of(directory)

@@ -37,7 +37,7 @@ from flykd_console.dashboard.user_keys import UserKeys
 from flykd_console.dashboard.widgets.bars import HeaderBar
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFailed
-from flykd_console.runs.liveness import SILENT_SECONDS, other_machine
+from flykd_console.runs.lock import SILENT_SECONDS, is_held, other_machine
 from flykd_console.runs.state.feed import LiveSource, ReplaySource
 from flykd_console.runs.state.progress import SteadyProgress
 from flykd_console.runs.state.run import DashboardState
@@ -161,7 +161,7 @@ class FollowingApp(App[None]):
     def _is_alive(self) -> bool:
         if self.worker is not None:
             return self.worker.poll() is None
-        return self.directory.is_running()
+        return is_held(self.directory)
 
     # Reading and drawing.
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from flykd_console.dashboard.app import DashboardApp
 from flykd_console.dashboard.palette import DARK, LIGHT
-from flykd_console.runs.directory import RunDirectory, find_run
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.find import find_run
 
 
 async def take(

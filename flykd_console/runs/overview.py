@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flykd_console.errors import UserError
+from flykd_console.runs.batch import read_queue
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import NewerSchemaError
-from flykd_console.runs.queue import read_queue
 from flykd_console.runs.results import Results, read_results
 from flykd_console.runs.status import status_of
 

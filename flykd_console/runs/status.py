@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from flykd_console.runs.batch import read_queue
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import (
     AnyEvent,
@@ -26,8 +27,7 @@ from flykd_console.runs.events import (
     StageStarted,
     decode,
 )
-from flykd_console.runs.liveness import is_alive, other_machine
-from flykd_console.runs.queue import read_queue
+from flykd_console.runs.lock import is_alive, is_held, other_machine
 
 State = Literal["waiting", "starting", "running", "paused", "stopping", "finished", "stopped", "failed", "died"]
 
@@ -135,7 +135,7 @@ def status_of(directory: RunDirectory) -> RunStatus:
 
 def in_training(directory: RunDirectory) -> bool:
     """Whether somebody trains the run: here, or on another machine that shares the disk."""
-    if directory.is_running():
+    if is_held(directory):
         return True
     if not other_machine(directory):
         return False

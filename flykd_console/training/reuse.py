@@ -12,8 +12,9 @@ from typing import Any
 
 from flykd_console.compare.settings import without_later
 from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.runs.directory import RunDirectory, list_runs
-from flykd_console.runs.queue import batch_of
+from flykd_console.runs.batch import batch_of
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.find import list_runs
 from flykd_console.training.checkpoint import load_metadata, load_tensors, save_tensors
 from flykd_console.training.plan import teacher_stages
 from flykd_console.training.task import Task

@@ -26,6 +26,7 @@ from flykd_console.profile.load import load_profile
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunPrepared, RunStarted
+from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.runs.status import status_of
 from flykd_console.training.orders import ControlDesk, StopRequestedError, StopSignals
@@ -67,7 +68,7 @@ def _locked_run(directory: RunDirectory, fresh: bool, stop: StopSignals, in_batc
         print(f"{directory.name} is not there any more; the next run follows.", file=sys.stderr)
         return 0
     try:
-        with directory.locked():
+        with held(directory):
             if in_batch:
                 if status_of(directory).state == "finished":
                     return 0

@@ -24,6 +24,7 @@ from flykd_console.dashboard.widgets.chart import ChartPanel
 from flykd_console.dashboard.widgets.log import LogPanel, LogView
 from flykd_console.dashboard.widgets.seeds import SeedsPanel
 from flykd_console.runs import events as ev
+from flykd_console.runs.lock import held
 from tests.dashboard.conftest import AppMaker, append, settle
 
 NORMAL = (120, 36)
@@ -564,7 +565,7 @@ async def test_interrupt_only_leaves_a_run_that_somebody_else_trains(make_app: A
         await settle(pilot)
         assert app.state.started is not None
         app.state.started = msgspec.structs.replace(app.state.started, host=host)
-        with app.directory.locked():
+        with held(app.directory):
             await pilot.press("ctrl+c")
     assert app.outcome is DashboardOutcome.DETACHED
     assert not list((app.directory.path / "control").iterdir())

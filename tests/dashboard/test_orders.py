@@ -14,7 +14,7 @@ from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.screens.confirm import ConfirmScreen
 from flykd_console.dashboard.screens.number import NumberScreen
 from flykd_console.runs import events as ev
-from flykd_console.runs.liveness import SILENT_SECONDS
+from flykd_console.runs.lock import SILENT_SECONDS, is_held
 from flykd_console.runs.more_epochs import MoreEpochs
 from tests.dashboard.conftest import AppMaker, append, settle
 from tests.dashboard.test_actions import NORMAL, banner_text, footer_text, header_text, notes
@@ -226,7 +226,7 @@ async def test_another_machines_run_lives_by_the_age_of_its_log(tmp_path: Path) 
     os.utime(run.events, (START, START))
     now = START
     app = DashboardApp(run, poll_seconds=None, clock=lambda: now)
-    assert not run.is_running()
+    assert not is_held(run)
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         now = START + SILENT_SECONDS - 10.0

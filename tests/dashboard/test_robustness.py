@@ -16,6 +16,7 @@ from flykd_console.dashboard.app import DashboardApp
 from flykd_console.dashboard.health import Phase
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.lock import is_held
 from flykd_console.runs.state.feed import ReplaySource
 from tests.dashboard.conftest import AppMaker, app_on, append, settle
 from tests.dashboard.test_actions import NORMAL, banner_text, header_text
@@ -104,7 +105,7 @@ async def test_silent_log_of_a_living_worker_is_only_quiet(make_app: AppMaker) -
 async def test_growing_log_from_another_machine_is_alive_without_a_lock(tmp_path: Path) -> None:
     run = write_run(tmp_path, LogSpec(epochs=100, seeds=(45,)))
     app = DashboardApp(run, poll_seconds=None)
-    assert not run.is_running()
+    assert not is_held(run)
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         assert app.phase is Phase.RUNNING

@@ -16,8 +16,9 @@ from flykd_console.dashboard.screens.full import ScreenHelp
 from flykd_console.dashboard.screens.overlay import OverlayChart, OverlayScreen
 from flykd_console.dashboard.screens.runs import RunsScreen
 from flykd_console.runs import events as ev
+from flykd_console.runs.batch import write_queue
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.queue import write_queue
+from flykd_console.runs.lock import held
 from tests.dashboard.conftest import app_on, append, settle
 from tests.support.event_log import LogSpec, write_run
 from tests.support.finished_run import RunSpec, make_finished_run
@@ -369,6 +370,6 @@ async def test_run_whose_turn_has_not_come_is_waiting_and_not_dead(
         assert "Nobody trains this batch now: first has died." in str(app.main.query_one("#banner").render())
         assert "flykd-console run --resume first" in str(app.main.query_one("#banner").render())
         assert "ETA" not in str(app.main.query_one("#progress").render())
-        with first.locked():
+        with held(first):
             app.draw()
             assert "Its turn comes after first." in str(app.main.query_one("#banner").render())

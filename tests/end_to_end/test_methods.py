@@ -17,8 +17,8 @@ from sklearn.metrics import average_precision_score
 
 from flykd_console.profile.schema import Profile
 from flykd_console.runs import events as ev
+from flykd_console.runs.batch import write_queue
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.queue import write_queue
 from flykd_console.runs.results import read_results
 from flykd_console.runs.status import status_of
 from flykd_console.training import worker

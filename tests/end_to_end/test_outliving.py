@@ -10,7 +10,8 @@ from pathlib import Path
 
 from flykd_console.profile.load import dump_profile
 from flykd_console.runs import events as ev
-from flykd_console.runs.directory import list_runs
+from flykd_console.runs.find import list_runs
+from flykd_console.runs.lock import is_held
 from flykd_console.runs.results import read_results
 from tests.support.terminal import Terminal
 from tests.support.tiny_run import events_of, small_kg, tiny_profile
@@ -39,7 +40,7 @@ def test_a_dashboard_killed_in_mid_run_leaves_training_alone_and_watch_comes_bac
         run.order("pause")  # so that nothing depends on who is quicker
         dashboard.wait_for(b"paused")
         dashboard.kill()
-    assert run.is_running()
+    assert is_held(run)
     assert not any(isinstance(event, ev.RunFinished) for event in events_of(run))
 
     with Terminal([*CONSOLE, "watch"], environment) as dashboard:
@@ -48,7 +49,7 @@ def test_a_dashboard_killed_in_mid_run_leaves_training_alone_and_watch_comes_bac
         dashboard.wait_for(b"Finished")
         dashboard.press(b"q")
         assert dashboard.process.wait(20) == 0
-    wait_for(lambda: not run.is_running())
+    wait_for(lambda: not is_held(run))
     events = events_of(run)
     (finished,) = [event for event in events if isinstance(event, ev.RunFinished)]
     assert finished.outcome == "finished"

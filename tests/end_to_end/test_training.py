@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.lock import held, is_held
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
 from flykd_console.training.checkpoint import load_tensors, save_tensors
@@ -364,10 +365,10 @@ def test_a_gpu_that_is_not_there_is_the_users_to_mend(tmp_path: Path) -> None:
 
 def test_a_run_that_is_being_trained_is_not_trained_twice(tmp_path: Path) -> None:
     directory = make_run(tmp_path, tiny_profile(small_kg(tmp_path)))
-    with directory.locked():
+    with held(directory):
         assert worker.main([str(directory.path)]) == 2
-        assert directory.is_running()
-    assert not directory.is_running()
+        assert is_held(directory)
+    assert not is_held(directory)
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:

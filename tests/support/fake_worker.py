@@ -15,6 +15,7 @@ from pathlib import Path
 from flykd_console.profile.load import load_profile
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
 
@@ -44,7 +45,7 @@ def play(part: str, path: str, flags: list[str]) -> int:
     profile = load_profile(directory.profile)
     if part == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with directory.locked():
+    with held(directory):
         log = EventWriter(directory.events)
         plan = [ev.PlannedStage(seed=seed, stage=model, epochs=4) for seed in profile.run.seeds for model in ev.MODELS]
         log.write(

@@ -7,8 +7,9 @@ from typing import Any
 
 from flykd_console.profile.load import dump_profile
 from flykd_console.profile.schema import Profile
-from flykd_console.runs.directory import RunDirectory, create_run
+from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import AnyEvent
+from flykd_console.runs.find import create_run
 from flykd_console.runs.log import EventFollower
 from tests.support.small_graph import small_graph, write_kg_csv
 

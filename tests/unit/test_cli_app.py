@@ -15,6 +15,7 @@ from flykd_console.cli import app as cli
 from flykd_console.cli.app import ENTRIES, main
 from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.runs.lock import held
 from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
 
@@ -185,7 +186,7 @@ def test_rm_asks_unless_told_and_spares_what_is_running(two_runs: Path, capsys: 
 
     assert call("runs", "rm", "half-1") == 2
     assert "--yes" in capsys.readouterr().err
-    with RunDirectory(two_runs / "half-1").locked():
+    with held(RunDirectory(two_runs / "half-1")):
         assert call("runs", "rm", "half-1", "--yes") == 2
     assert "is being trained" in capsys.readouterr().err
     assert call("runs", "rm", "half-1", "--yes") == 0
@@ -198,7 +199,7 @@ def test_stop_orders_a_stop_and_lets_a_pause_go(two_runs: Path, capsys: pytest.C
     directory = RunDirectory(two_runs / "half-1")
     assert call("runs", "stop", "half-1") == 2
     directory.order("pause")
-    with directory.locked():
+    with held(directory):
         assert call("runs", "stop", "half-1") == 0
     assert directory.order_file("stop").exists()
     assert not directory.order_file("pause").exists()

@@ -14,6 +14,7 @@ from flykd_console.cli import orders
 from flykd_console.cli.app import main
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.more_epochs import MoreEpochs
 from tests.support.event_log import LogSpec, write_run
@@ -47,7 +48,7 @@ class Trainer:
         writer.close()
 
     def __enter__(self) -> None:
-        self._lock = self._run.locked()
+        self._lock = held(self._run)
         self._lock.__enter__()
         self._thread.start()
 
@@ -108,7 +109,7 @@ def test_silence_is_no_answer_and_claims_nothing(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(orders, "ANSWER_SECONDS", 0.1)
-    with run.locked():
+    with held(run):
         assert call("checkpoint", "mine") == 0
     assert "ordered, and not answered yet" in capsys.readouterr().out
 

@@ -14,6 +14,7 @@ import pytest
 from flykd_console.cli.plain import follow_plain
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventWriter
 from tests.support.event_log import LogSpec, write_run
 
@@ -83,7 +84,7 @@ def test_a_run_whose_worker_is_gone_has_died(tmp_path: Path) -> None:
 
 def test_what_is_logged_by_now_is_told_without_waiting(tmp_path: Path) -> None:
     directory = write_run(tmp_path, LogSpec(state="running", epochs=40))
-    with directory.locked():
+    with held(directory):
         assert follow_plain(directory, io.StringIO(), until_done=False) == "going"
 
 
@@ -162,7 +163,7 @@ def test_a_log_is_followed_from_before_its_first_line_to_its_last(tmp_path: Path
     out = io.StringIO()
 
     def write() -> None:
-        with directory.locked():
+        with held(directory):
             time.sleep(0.15)
             writer = EventWriter(directory.events)
             for record in records:

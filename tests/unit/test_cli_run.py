@@ -18,7 +18,9 @@ from flykd_console.cli.run import parse_seeds
 from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile
 from flykd_console.runs import spawn
-from flykd_console.runs.directory import RunDirectory, list_runs
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.find import list_runs
+from flykd_console.runs.lock import held, is_held
 
 pytestmark = pytest.mark.usefixtures("fake_worker")
 
@@ -159,7 +161,7 @@ def test_a_second_ctrl_c_ends_a_worker_that_does_not_listen(
     assert run("flykd", "--seeds", "45") == 1
     thread.join()
     directory = only_run(runs)
-    assert not directory.is_running()
+    assert not is_held(directory)
     assert f"--resume {directory.name}" in capsys.readouterr().err
 
 
@@ -174,7 +176,7 @@ def test_a_run_in_training_is_not_resumed(runs: Path, capsys: pytest.CaptureFixt
     assert run("flykd", "--seeds", "45") == 0
     capsys.readouterr()
     directory = only_run(runs)
-    with directory.locked():
+    with held(directory):
         assert run("--resume", directory.name) == 2
     assert "being trained already" in capsys.readouterr().err
 
@@ -243,10 +245,10 @@ def test_a_terminal_gets_the_dashboard_before_the_worker_has_said_anything(
     assert "Training goes on without this window." in out
     assert f"flykd-console watch {directory.name}" in out
     until = time.monotonic() + 30
-    while not directory.is_running() and time.monotonic() < until:
+    while not is_held(directory) and time.monotonic() < until:
         time.sleep(0.02)
     directory.order("stop")
-    while directory.is_running() and time.monotonic() < until:
+    while is_held(directory) and time.monotonic() < until:
         time.sleep(0.02)
     assert b'"stopped"' in directory.events.read_bytes()
 

@@ -11,8 +11,10 @@ import pytest
 
 from flykd_console.cli.run import _prepare as prepare
 from flykd_console.profile.load import load_profile
-from flykd_console.runs.directory import RunDirectory, find_run, list_runs
-from flykd_console.runs.queue import Queue, batch_of, read_queue, waiting_after, write_queue
+from flykd_console.runs.batch import Queue, batch_of, read_queue, waiting_after, write_queue
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.find import find_run, list_runs
+from flykd_console.runs.lock import held
 from flykd_console.runs.status import status_of
 from tests.unit.test_cli_run import fake_worker, press_when, run
 
@@ -139,7 +141,7 @@ def test_runs_that_another_process_will_train_are_not_taken(
     assert run(*files) == 1
     found = by_name(runs)
     monkeypatch.setenv("FAKE_WORKER", "finish")
-    with found["b"].locked():
+    with held(found["b"]):
         assert run("--resume", found["a"].name) == 0
     assert states(runs)["c"] == "waiting"
 
@@ -184,7 +186,7 @@ def test_a_bad_profile_among_several_is_refused_before_anything_starts(
 def test_a_folder_that_cannot_be_made_leaves_none_of_the_batch(
     runs: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flykd_console.runs.queue as queue
+    import flykd_console.runs.batch as queue
 
     def full(batch: object) -> None:
         raise OSError(28, "No space left on device")

@@ -20,6 +20,7 @@ from flykd_console.cli.app import main
 from flykd_console.cli.watch import parse_speed
 from flykd_console.dashboard.web import is_loopback, may_enter
 from flykd_console.errors import UserError
+from flykd_console.runs.lock import held
 from tests.support.event_log import LogSpec, write_run
 
 
@@ -62,7 +63,7 @@ def test_a_port_in_use_is_told(runs: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_run_in_training_is_not_replayed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(runs, LogSpec(epochs=40, seeds=(45,)))
-    with run.locked():
+    with held(run):
         assert watch("--replay", "20x") == 2
     assert "being trained" in capsys.readouterr().err
 

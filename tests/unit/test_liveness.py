@@ -12,7 +12,7 @@ import pytest
 from flykd_console.cli.app import main
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.liveness import SILENT_SECONDS, is_alive, other_machine
+from flykd_console.runs.lock import SILENT_SECONDS, held, is_alive, other_machine
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.status import in_training, status_of
 from tests.support.event_log import LogSpec, write_run
@@ -28,7 +28,7 @@ def run_of(root: Path, host: str, age: float, state: str = "running") -> RunDire
 
 def test_a_lock_names_its_machine(tmp_path: Path) -> None:
     run = write_run(tmp_path, LogSpec(state="starting"))
-    with run.locked():
+    with held(run):
         assert run.lock.read_text() == f"{os.getpid()}\n{socket.gethostname()}\n"
         assert other_machine(run) == ""
         assert is_alive(run)
@@ -83,5 +83,5 @@ def test_a_refused_order_does_not_change_where_a_run_stands(tmp_path: Path) -> N
     writer = EventWriter(run.events)
     writer.write(ev.Control(action="extend", state="refused"))
     writer.close()
-    with run.locked():
+    with held(run):
         assert status_of(run).state == "paused"

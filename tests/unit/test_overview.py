@@ -9,10 +9,12 @@ import pytest
 
 from flykd_console.dashboard.run_table import columns, ordered, state_words
 from flykd_console.runs import overview
-from flykd_console.runs.directory import RunDirectory, list_runs
+from flykd_console.runs.batch import write_queue
+from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, encode
+from flykd_console.runs.find import list_runs
+from flykd_console.runs.lock import held
 from flykd_console.runs.overview import RunList, RunOverview, overview_of
-from flykd_console.runs.queue import write_queue
 from flykd_console.runs.results import read_results
 from tests.support.event_log import LogSpec, write_run
 from tests.support.finished_run import RunSpec, make_finished_run
@@ -50,7 +52,7 @@ def test_waiting_run_of_a_batch_is_described_by_its_profile(tmp_path: Path) -> N
     second.path.mkdir()
     second.profile.write_text('[run]\nseeds = [45, 46, 47]\n[graph]\nsource = "a/kg.csv"\n[distill]\nmethod = "lsp"\n')
     write_queue([first, second])
-    with first.locked():
+    with held(first):
         line = overview_of(second)
     assert (line.state, line.method, line.graph, line.seeds) == ("waiting", "lsp", "kg.csv", 3)
     assert line.batch == (2, 2)

@@ -9,7 +9,9 @@ import pytest
 
 from flykd_console.errors import UserError
 from flykd_console.runs import events as ev
-from flykd_console.runs.directory import RunDirectory, create_run, find_run, list_runs
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.find import create_run, find_run, list_runs
+from flykd_console.runs.lock import held, is_held
 from flykd_console.runs.status import progress_of, status_of
 from tests.support.event_log import LogSpec, write_run
 
@@ -85,13 +87,13 @@ def test_a_whole_name_wins_over_longer_ones_that_begin_with_it(runs: Path) -> No
 
 def test_only_one_worker_holds_a_run(tmp_path: Path) -> None:
     directory = make(tmp_path, "a")
-    assert not directory.is_running()
-    with directory.locked():
-        assert directory.is_running()
-        with pytest.raises(UserError, match="being trained already"), directory.locked():
+    assert not is_held(directory)
+    with held(directory):
+        assert is_held(directory)
+        with pytest.raises(UserError, match="being trained already"), held(directory):
             pass
-        assert directory.is_running()
-    assert not directory.is_running()
+        assert is_held(directory)
+    assert not is_held(directory)
 
 
 def test_orders_are_given_and_withdrawn(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_orders_are_given_and_withdrawn(tmp_path: Path) -> None:
 def test_state_follows_from_the_log_and_the_lock(tmp_path: Path, logged: str, alive: bool, state: str) -> None:
     directory = write_run(tmp_path, LogSpec(state=logged, seeds=(45, 46), epochs=50))
     if alive:
-        with directory.locked():
+        with held(directory):
             status = status_of(directory)
     else:
         status = status_of(directory)
@@ -145,7 +147,7 @@ def test_a_run_without_a_word_is_starting_and_later_dead(tmp_path: Path) -> None
     assert status_of(directory).state == "starting"
     os.utime(directory.profile, (1, 1))
     assert status_of(directory).state == "died"
-    with directory.locked():
+    with held(directory):
         assert status_of(directory).state == "starting"
 
 
@@ -154,7 +156,7 @@ def test_a_long_pause_does_not_hide_the_state(tmp_path: Path) -> None:
     with open(directory.events, "ab") as log:
         log.writelines(ev.encode(ev.Resources(t=2e9 + i, cpu=1.0, rss=1)) for i in range(3000))
         log.write(b'{"kind":"resour')
-    with directory.locked():
+    with held(directory):
         status = status_of(directory)
     assert (status.state, status.stage, status.epoch) == ("paused", "student", 30)
     assert status.updated == 2e9 + 2999
@@ -167,7 +169,7 @@ def test_a_resumed_run_is_running_again_and_keeps_its_place(tmp_path: Path) -> N
     with open(directory.events, "ab") as log:
         log.write(ev.encode(ev.Log(level="info", message="going on")))
         log.write(ev.encode(first))
-    with directory.locked():
+    with held(directory):
         status = status_of(directory)
     assert (status.state, status.stage, status.epoch) == ("running", "student", 30)
 

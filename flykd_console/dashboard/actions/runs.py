@@ -9,9 +9,9 @@ from pathlib import Path
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import OrderClock, Phase, Turn
 from flykd_console.dashboard.widgets.chart import ChartPanel
+from flykd_console.runs.batch import batch_of, has_begun, read_queue
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import NewerSchemaError
-from flykd_console.runs.queue import batch_of, has_begun, read_queue
 from flykd_console.runs.state.feed import LiveSource
 from flykd_console.runs.state.progress import SteadyProgress
 from flykd_console.runs.state.run import DashboardState

@@ -19,7 +19,8 @@ from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.run_table import RunColumn, columns, ordered, state_tone
 from flykd_console.dashboard.screen_keys import RUN_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
-from flykd_console.runs.directory import RunDirectory, list_runs
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.find import list_runs
 from flykd_console.runs.overview import RunList, RunOverview
 
 REFRESH_SECONDS = 3.0
