@@ -187,7 +187,7 @@ def test_a_report_of_several_runs_lies_beside_them_and_not_in_the_current_folder
 def test_without_a_name_the_newest_finished_run_is_reported(
     two: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flykd_console.runs.directory._is_finished", lambda run: run.path == two[0].path)
+    monkeypatch.setattr("flykd_console.runs.find._is_finished", lambda run: run.path == two[0].path)
     report()
     assert (two[0].path / "report.html").is_file()
 
