@@ -29,8 +29,8 @@ from flykd_console.graph.load import load_graph
 from flykd_console.model.link_encoder import LinkEncoder
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.schema import Profile
+from flykd_console.tasks.link_prediction.task import Task
 from flykd_console.training.loops.distill import label_sources
-from flykd_console.training.task import Task
 
 WEIGHTS = {"original": 0.05 / 2.05, "pseudo_train": 1 / 2.05, "pseudo_random": 1 / 2.05}
 

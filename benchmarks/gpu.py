@@ -35,9 +35,9 @@ import torch  # noqa: E402
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs  # noqa: E402
 from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS  # noqa: E402
 from flykd_console.seeding import numpy_rng  # noqa: E402
+from flykd_console.tasks.link_prediction.task import Task  # noqa: E402
 from flykd_console.training.loops.distill import distill  # noqa: E402
 from flykd_console.training.loops.finetune import finetune  # noqa: E402
-from flykd_console.training.task import Task  # noqa: E402
 
 TARGETS = ["contraindication", "indication"]
 TRAIN_SHARE = 0.83125

@@ -41,7 +41,7 @@ from benchmarks.growth import KINDS
 from benchmarks.measure import median_seconds, peak_gib
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Profile
-from flykd_console.training.task import Task
+from flykd_console.tasks.link_prediction.task import Task
 profile = Profile.model_validate({"graph": {"source": "synthetic", "scale": float(sys.argv[1])}})
 graph = load_graph(profile.graph)
 task = Task(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))

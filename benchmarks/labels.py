@@ -32,7 +32,7 @@ from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Profile
 from flykd_console.training.loops.distill import label_sources
 from flykd_console.training.resources import peak_bytes, reset_peak
-from flykd_console.training.task import Task
+from flykd_console.tasks.link_prediction.task import Task
 sampler, labels = sys.argv[3], int(float(sys.argv[4]))
 random = {"sampler": sampler, "labels_per_relation": labels}
 profile = Profile.model_validate({"graph": {"source": sys.argv[2]}, "distill": {"random_graph": random}})

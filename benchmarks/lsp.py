@@ -30,9 +30,9 @@ from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.schema import Profile
+from flykd_console.tasks.link_prediction.task import Task
 from flykd_console.training.guidance import Guidance, neighbourhood
 from flykd_console.training.loops.distill import curriculum_of, label_sources
-from flykd_console.training.task import Task
 
 BASIC = "Basic KD"
 _NO_CURRICULUM = {"shape": "none"}

@@ -22,10 +22,10 @@ import torch
 from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Pretrain, Profile
+from flykd_console.tasks.link_prediction.task import Task
 from flykd_console.training.loops.all_edges import AllEdges, Shuffle
 from flykd_console.training.loops.pretrain import Encode, batch_loss, node_encoder, steps_of
 from flykd_console.training.resources import peak_bytes, reset_peak
-from flykd_console.training.task import Task
 
 
 def seconds_per_step(task: Task, size: str, encode_with: str, batches: list[int], repeats: int) -> dict[int, float]:

@@ -36,7 +36,7 @@ from flykd_console.distill.labels.sources import Negatives, Original, losses
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.profile.schema import Profile
-from flykd_console.training.task import Task
+from flykd_console.tasks.link_prediction.task import Task
 marks = [time.perf_counter()]
 imports = marks[0] - start
 profile = Profile.model_validate({"graph": {"source": sys.argv[1]}})

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from flykd_console.model.link_encoder import Encoded
     from flykd_console.model.propagation.base import Layers
     from flykd_console.model.rgcn import HeteroRGCN
+    from flykd_console.tasks.link_prediction.task import Task
     from flykd_console.training.session import Resumable
-    from flykd_console.training.task import Task
 
 
 class Guidance:

@@ -12,12 +12,12 @@ from typing import Any
 
 from flykd_console.compare.settings import without_later
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.model.tensor_files import load_metadata, load_tensors, save_tensors
 from flykd_console.runs.batch import batch_of
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.find import list_runs
-from flykd_console.training.checkpoint import load_metadata, load_tensors, save_tensors
+from flykd_console.tasks.link_prediction.task import Task
 from flykd_console.training.plan import teacher_stages
-from flykd_console.training.task import Task
 
 # Raise it when a change to the training code changes what the same settings produce.
 REVISION = 1

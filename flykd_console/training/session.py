@@ -18,12 +18,13 @@ from torch import Tensor
 
 from flykd_console.errors import DivergedError
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.model.tensor_files import load_metadata, load_tensors, save_tensors
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Checkpoint, Epoch, Evaluation, Log
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.more_epochs import can_be_extended, take_more_epochs
 from flykd_console.runs.results import Scores
-from flykd_console.training import checkpoint
+from flykd_console.training.checkpoint import load_optimizer, optimizer_tensors
 from flykd_console.training.orders import ControlDesk, StopRequestedError
 from flykd_console.training.selection import Selection
 
@@ -103,7 +104,7 @@ class StageSession:
     def __post_init__(self) -> None:
         self.planned = self.epochs_total
         self.control.place = (self.seed, self.stage)
-        metadata = checkpoint.load_metadata(self.directory.state(self.seed, self.stage))
+        metadata = load_metadata(self.directory.state(self.seed, self.stage))
         if metadata is not None and metadata.get("key") == self.key:
             self.epochs_total = max(self.planned, metadata.get("epochs", 0))
             self.first_epoch = self.done = self._checkpointed = metadata["epoch"]
@@ -114,9 +115,9 @@ class StageSession:
         if self.first_epoch == 0:
             return
         assert self.optimizer is not None
-        tensors, metadata = checkpoint.load_tensors(self.directory.state(self.seed, self.stage))
+        tensors, metadata = load_tensors(self.directory.state(self.seed, self.stage))
         self.model.load_tensors(tensors)
-        checkpoint.load_optimizer(self.optimizer, tensors, metadata["lr"])
+        load_optimizer(self.optimizer, tensors, metadata["lr"])
         if metadata["device"] == self._device:
             for name, generator in self.generators.items():
                 generator.set_state(tensors[f"generator/{name}"])
@@ -309,7 +310,7 @@ class StageSession:
         """
         assert self.optimizer is not None
         self._check_weights(epoch)
-        tensors = self.model.tensors() | checkpoint.optimizer_tensors(self.optimizer)
+        tensors = self.model.tensors() | optimizer_tensors(self.optimizer)
         tensors |= {f"generator/{name}": g.get_state() for name, g in self.generators.items()}
         for resumable in self._kept_things():
             tensors |= resumable.state()
@@ -323,7 +324,7 @@ class StageSession:
             "scalars": self.scalars(),
             "seconds": self.seconds,
         }
-        checkpoint.save_tensors(path, tensors, metadata)
+        save_tensors(path, tensors, metadata)
         self._checkpointed = epoch
         self.events.write(Checkpoint(seed=self.seed, stage=self.stage, epoch=epoch, file=path.name))
 

@@ -22,19 +22,19 @@ from flykd_console.runs.events import Log, StageExtended, StageFinished, StageSt
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.seeding import torch_rng
-from flykd_console.training import artifacts
+from flykd_console.tasks.link_prediction import files as artifacts
+from flykd_console.tasks.link_prediction.metrics import Scored, score
+from flykd_console.tasks.link_prediction.task import Evaluator, Task
 from flykd_console.training.guidance import neighbourhood
 from flykd_console.training.loops.distill import check_min_logit, curriculum_of, distill
 from flykd_console.training.loops.finetune import finetune
 from flykd_console.training.loops.pretrain import pretrain, steps_of
-from flykd_console.training.metrics import Scored, score
 from flykd_console.training.orders import ControlDesk
 from flykd_console.training.plan import stage_epochs, teacher_stages
 from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.selection import Selection
 from flykd_console.training.session import StageSession, evaluation_event
-from flykd_console.training.task import Evaluator, Task
 from flykd_console.words import grouped
 
 # A relation with fewer true test pairs has an AUPRC that one of them can move by points.

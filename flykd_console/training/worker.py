@@ -181,12 +181,13 @@ def _train(
     from flykd_console.graph.load import load_graph
     from flykd_console.graph.orientation import orient_targets
     from flykd_console.runs.results import Source, build_results, write_results
-    from flykd_console.training import artifacts, environment
+    from flykd_console.tasks.link_prediction import files as artifacts
+    from flykd_console.tasks.link_prediction.task import Task
+    from flykd_console.training import environment
     from flykd_console.training.loops.pretrain import steps_of
     from flykd_console.training.resources import ResourceSampler
     from flykd_console.training.reuse import StageStore
     from flykd_console.training.stages import SeedStages
-    from flykd_console.training.task import Task
 
     device = resolve_device(profile.run.device)
     threads_before = torch.get_num_threads()

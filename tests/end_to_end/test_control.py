@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from flykd_console.model.tensor_files import load_metadata
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.more_epochs import MoreEpochs, order_more_epochs
@@ -20,7 +21,6 @@ from flykd_console.runs.results import read_results
 from flykd_console.runs.spawn import spawn_worker
 from flykd_console.runs.status import status_of
 from flykd_console.training import worker
-from flykd_console.training.checkpoint import load_metadata
 from flykd_console.training.session import StageSession
 from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
 

@@ -13,11 +13,11 @@ from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.log import EventWriter
+from flykd_console.tasks.link_prediction.metrics import score
+from flykd_console.tasks.link_prediction.task import Evaluator, Task
 from flykd_console.training.loops.finetune import finetune
-from flykd_console.training.metrics import score
 from flykd_console.training.orders import ControlDesk
 from flykd_console.training.session import StageSession
-from flykd_console.training.task import Evaluator, Task
 
 
 def _degree_ranking(task: Task) -> float:

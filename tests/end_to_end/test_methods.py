@@ -221,8 +221,8 @@ def test_the_best_epoch_survives_a_stop_bit_for_bit(
 
 def test_patience_ends_a_stage_early_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flykd_console.runs.results import Scores
+    from flykd_console.tasks.link_prediction.metrics import score
     from flykd_console.training import stages
-    from flykd_console.training.metrics import score
 
     ordered = iter([0.5, 0.6, 0.55, 0.6, 0.58, 0.7, 0.8])
 

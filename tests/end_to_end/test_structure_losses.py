@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from flykd_console.model.tensor_files import load_tensors
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.training import worker
-from flykd_console.training.checkpoint import load_tensors
 from flykd_console.training.session import StageSession
 from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
 

@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.model.tensor_files import load_tensors, save_tensors
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.lock import held, is_held
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
-from flykd_console.training.checkpoint import load_tensors, save_tensors
 from flykd_console.training.session import StageSession
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph, write_kg_csv
 from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile

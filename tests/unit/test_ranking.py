@@ -11,7 +11,7 @@ from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 from flykd_console.graph.split.make import split_graph
 from flykd_console.profile import schema
 from flykd_console.runs.results import RANKING_METRICS, Ranking
-from flykd_console.training.ranking import candidate_heads, rank_part, rank_relation
+from flykd_console.tasks.link_prediction.ranking import candidate_heads, rank_part, rank_relation
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 TARGETS = [CONTRAINDICATION, INDICATION]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from flykd_console.profile.schema import Profile
+from flykd_console.tasks.link_prediction.task import Task
 from flykd_console.training.reuse import stage_key
-from flykd_console.training.task import Task
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from flykd_console.model.rgcn import HeteroRGCN
     from flykd_console.profile.schema import Profile
+    from flykd_console.tasks.link_prediction.task import Task
     from flykd_console.training.session import StageSession
-    from flykd_console.training.task import Task
 
 
 def curriculum_of(profile: Profile) -> Curriculum:

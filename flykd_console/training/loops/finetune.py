@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from flykd_console.model.rgcn import HeteroRGCN
     from flykd_console.profile import schema
+    from flykd_console.tasks.link_prediction.task import Task
     from flykd_console.training.session import StageSession
-    from flykd_console.training.task import Task
 
 
 def finetune(task: Task, model: HeteroRGCN, settings: schema.Finetune, session: StageSession) -> None:

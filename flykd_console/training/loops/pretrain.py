@@ -15,9 +15,9 @@ from flykd_console.model.gather import gather
 from flykd_console.model.propagation import propagation
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile import schema
+from flykd_console.tasks.link_prediction.task import Task
 from flykd_console.training.loops.all_edges import AllEdges, Shuffle
 from flykd_console.training.session import StageSession
-from flykd_console.training.task import Task
 
 # (model, rows): output embeddings of some nodes, float32 [n, at least d], filled up with zeros; rows int64 [n].
 Encode = Callable[[HeteroRGCN, Tensor], Tensor]

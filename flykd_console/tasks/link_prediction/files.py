@@ -18,14 +18,14 @@ from flykd_console.graph.split.edge_split import PARTS
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.model.tensor_files import save_tensors
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 from flykd_console.runs.results import Ranking
 from flykd_console.seeding import numpy_rng
-from flykd_console.training import ranking
-from flykd_console.training.checkpoint import save_tensors
-from flykd_console.training.metrics import Scored
-from flykd_console.training.task import Task
+from flykd_console.tasks.link_prediction import ranking
+from flykd_console.tasks.link_prediction.metrics import Scored
+from flykd_console.tasks.link_prediction.task import Task
 
 PROBE_PAIRS = 4096
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
     from flykd_console.profile.schema import Profile
-    from flykd_console.training.metrics import Scored
+    from flykd_console.tasks.link_prediction.metrics import Scored
 
 
 @dataclass(frozen=True)
