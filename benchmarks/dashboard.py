@@ -39,7 +39,7 @@ from flykd_console.dashboard.palette import DARK_LOOK
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import encode
 from flykd_console.runs.log import EventFollower
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from tests.support.event_log import LogSpec, events, write_run
 
 # The charts of a 120x36 terminal: weights, losses, AUPRC.
@@ -155,7 +155,7 @@ async def redraw_by_textual_plot(data: list[tuple[Floats, Floats]]) -> float:
 
 def fold(run: RunDirectory) -> tuple[int, float]:
     """Events of a log, and seconds to read and fold them."""
-    start, follower, state = time.perf_counter(), EventFollower(run.events), DashboardState()
+    start, follower, state = time.perf_counter(), EventFollower(run.events), RunState()
     while batch := follower.read():
         state.fold(batch)
     return state.version, time.perf_counter() - start

@@ -20,17 +20,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from flykd_console.training.loops.distill import label_sources
 
 from benchmarks.measure import console, machine, median_seconds, peak_gib, restart_as_trainer, show
-from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.labels.random_graph import RandomGraphs
 from flykd_console.distill.labels.sources import losses
+from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
 from flykd_console.graph.load import load_graph
 from flykd_console.model.link_encoder import LinkEncoder
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.schema import Profile
 from flykd_console.tasks.link_prediction.task import Task
-from flykd_console.training.loops.distill import label_sources
 
 WEIGHTS = {"original": 0.05 / 2.05, "pseudo_train": 1 / 2.05, "pseudo_random": 1 / 2.05}
 

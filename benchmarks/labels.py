@@ -26,7 +26,7 @@ sys.path.insert(0, sys.argv[1])
 import torch
 from benchmarks.measure import median_seconds
 from flykd_console.distill.labels.sources import losses
-from flykd_console.distill.labels.pair_space import SoftLabels
+from flykd_console.distill.pairs.pair_space import SoftLabels
 from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Profile

@@ -18,13 +18,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from flykd_console.training.loops.pretrain import Encode, batch_loss, node_encoder, steps_of
 
 from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.schema import Pretrain, Profile
+from flykd_console.tasks.link_prediction.all_edges import AllEdges, Shuffle
 from flykd_console.tasks.link_prediction.task import Task
-from flykd_console.training.loops.all_edges import AllEdges, Shuffle
-from flykd_console.training.loops.pretrain import Encode, batch_loss, node_encoder, steps_of
 from flykd_console.training.resources import peak_bytes, reset_peak
 
 

@@ -79,7 +79,8 @@ def hash_of(run: Path) -> str:
             digest.update(values.tobytes())
     for path in sorted(run.glob("seed-*/*.parquet")):
         digest.update(f"{path.relative_to(run)}".encode())
-        digest.update(pl.read_parquet(path).write_csv().encode())
+        frame = pl.read_parquet(path)
+        digest.update(frame.select(sorted(frame.columns)).write_csv().encode())
     return digest.hexdigest()
 
 

@@ -3,7 +3,7 @@
     python benchmarks/scoring.py                         # a relation of PrimeKG's size: 1,700 heads, 1,100 tails
     python benchmarks/scoring.py --heads 200 --tails 150
 
-The baseline is the whole score matrix, of which the listed pairs are read. `distill.labels.pair_space` samples
+The baseline is the whole score matrix, of which the listed pairs are read. `distill.pairs.pair_space` samples
 where the list is shorter than the matrix by the factor at which the first two meet, the last line.
 """
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
-from flykd_console.distill.labels.sampled_scores import PAIR_COST, SampledPairs
+from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.distmult import all_logits, pair_logits
 
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -28,7 +28,7 @@ from flykd_console.runs.events import Epoch
 from flykd_console.runs.find import create_run
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.spawn import spawn_worker
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from tests.support.event_log import START, hours_of_events
 from tests.support.terminal import Terminal
 
@@ -86,7 +86,7 @@ def cost_of_watching(root: Path, rounds: int, seconds: float) -> tuple[float, li
 
 def memory_over(hours: float, marks: int = 8) -> list[float]:
     """MiB that this process holds more than before, after each eighth of so many hours of events folded."""
-    process, state = psutil.Process(), DashboardState()
+    process, state = psutil.Process(), RunState()
     before = process.memory_info().rss
     held: list[float] = []
     for event in hours_of_events(hours):

@@ -23,6 +23,11 @@ _SHORT_LOSS_WORDS = {
     "original": "orig", "pseudo_train": "train", "pseudo_random": "rand", "lsp": "lsp", "hidden": "hid",
     "anchor_rank": "arank", "anchor_distribution": "adist",
 }  # fmt: skip
+_METRIC_WORDS = {
+    "macro_auprc": "AUPRC", "macro_auroc": "AUROC", "micro_auprc": "pooled AUPRC", "micro_auroc": "pooled AUROC",
+    "macro_ap": "AP", "macro_mrr": "MRR", "macro_recall_at_10": "recall@10", "macro_recall_at_50": "recall@50",
+    "macro_recall_at_100": "recall@100", "accuracy": "accuracy",
+}  # fmt: skip
 _RELATION_WORDS = {"contraindication": "contra", "indication": "indic", "off-label use": "off-label"}
 
 
@@ -39,6 +44,11 @@ def short_stage(stage: str) -> str:
 def loss_words(name: str) -> str:
     """A loss source as the legend names it."""
     return _LOSS_WORDS.get(name, name.replace("_", " "))
+
+
+def metric_words(metric: str) -> str:
+    """A metric as tables and the log name it."""
+    return _METRIC_WORDS.get(metric, metric.replace("_", " "))
 
 
 def short_loss(name: str) -> str:

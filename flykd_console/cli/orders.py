@@ -63,7 +63,8 @@ def extend(
     For finetuning and distilling. The curriculum keeps its last weights in the added epochs, and the plateau watches to
     the new end. The results say how long was trained, and no other run takes such a stage over.
     """
-    from flykd_console.runs.more_epochs import MoreEpochs, can_be_extended, order_more_epochs
+    from flykd_console.runs.more_epochs import MoreEpochs, order_more_epochs
+    from flykd_console.runs.stage import Phase
     from flykd_console.runs.status import status_of
 
     directory = _in_training(run)
@@ -72,7 +73,7 @@ def extend(
         raise UserError(
             "no stage is in training yet", directory.name, "Wait until the graph is read: flykd-console runs"
         )
-    if not can_be_extended(status.stage):
+    if status.phase is Phase.PRETRAIN:
         raise UserError(f"{status.stage} keeps its length", directory.name, "Only finetuning and distilling can grow.")
     more = MoreEpochs(epochs=epochs, seed=status.seed, stage=status.stage)
     answer = _give(directory, "extend", lambda: order_more_epochs(directory, more))

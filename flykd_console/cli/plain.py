@@ -30,14 +30,18 @@ from flykd_console.runs.events import (
 from flykd_console.runs.lock import is_alive
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.model_shape import model_width
+from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.progress import progress
-from flykd_console.runs.state.run import DashboardState
-from flykd_console.words import THIN, grouped, per_cent, rate, span
+from flykd_console.runs.state.run import RunState
+from flykd_console.words import THIN, grouped, metric_words, per_cent, rate, span
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60.0
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
+
+# Room for the names of stages, where a run does not say them.
+_STAGE_WIDTH = 7
 
 Outcome = Literal["finished", "stopped", "failed", "died", "going"]
 
@@ -139,9 +143,9 @@ class _Narrator:
         self._stream = stream
         self._run = run
         self._tell_failure = tell_failure
-        self._state = DashboardState()
+        self._state = RunState()
         self._seeds: list[int] = []
-        self._stage_width = len("student")
+        self._stage_width = _STAGE_WIDTH
         self._begun = 0.0
         self._last_line = float("-inf")
         self._last_epoch: Epoch | None = None
@@ -160,7 +164,7 @@ class _Narrator:
                 self._last_epoch = self._test = None
                 if first >= epochs > 0:  # nothing is left to train; what it was reused from comes next
                     return
-                steps = f"{grouped(epochs)} {'steps' if event.stage.startswith('pretrain') else 'epochs'}"
+                steps = f"{grouped(epochs)} {'steps' if event.phase is Phase.PRETRAIN else 'epochs'}"
                 again = f", from {first} on" if first else ""
                 width = model_width(event.dim, event.layers, event.layer_kind)
                 self._line(self._place(event), f"{width}, {grouped(parameters)} parameters, {steps}{again}")
@@ -171,7 +175,7 @@ class _Narrator:
             case Evaluation(split="test"):
                 self._test = event
             case Evaluation():
-                self._progress(event, f"{event.split} AUPRC {per_cent(event.macro_auprc)}")
+                self._progress(event, f"{event.split} {metric_words(event.headline)} {per_cent(event.score)}")
             case StageFinished():
                 self._finish(event)
             case Control():
@@ -192,7 +196,7 @@ class _Narrator:
     def _start(self, event: RunStarted) -> None:
         self._begun = event.t
         self._seeds = event.seeds
-        self._stage_width = max((len(planned.stage) for planned in event.stages), default=len("student"))
+        self._stage_width = max((len(planned.stage) for planned in event.stages), default=_STAGE_WIDTH)
         seeds = ", ".join(map(str, event.seeds))
         self._line("", f"run {self._run}{' goes on' if event.resumed else ''}: {event.method} on {event.graph.source}")
         self._line("", f"{'seeds' if len(event.seeds) > 1 else 'seed'} {seeds}; device {event.device}")
@@ -221,7 +225,8 @@ class _Narrator:
         test, self._test = self._test, None
         if test is not None:
             relations = ", ".join(f"{name} {per_cent(score.auprc)}" for name, score in test.relations.items())
-            done += f"  test AUPRC {per_cent(test.macro_auprc)}" + (f" ({relations})" if relations else "")
+            done += f"  test {metric_words(test.headline)} {per_cent(test.score)}"
+            done += f" ({relations})" if relations else ""
         self._line(self._place(event), done)
         self._last_line = event.t
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -9,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flykd_console.cli.text import spread_text
-from flykd_console.runs.events import MODELS
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
-from flykd_console.words import DASH, grouped, per_cent, signed
+from flykd_console.words import DASH, grouped, metric_words, per_cent, signed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,79 +24,87 @@ if TYPE_CHECKING:
 _RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
 # What a first column has at least, where its longest word is longer.
 _LABEL_WIDTH = 8
-_NO_TEST = "No test part: validation AUPRC in per cent."
-_TESTED = "Test AUPRC in per cent."
-_GAIN = "Gain: student over the same seed's baseline, in points and in per cent of it."
 
 
 def results_table(results: Results) -> Table:
-    """One row a seed and one for the mean: each model's macro AUPRC, and the student's gain."""
-    untested = _untested(results)
-    # A run may leave the student out, and so its gain.
-    shown = [model for model in MODELS if any(model in models for models in results.seeds.values())] or [*MODELS]
-    caption = _NO_TEST if untested else f"{_TESTED} {_GAIN}" if "student" in shown else _TESTED
-    table = _table(f"{results.method} on {results.graph.source}", caption=caption)
+    """One row a seed and one for the mean: each model's headline metric, and what distilled models gain."""
+    shown = results.trained() or results.models
+    gaining = [entry for entry in shown if entry.over in [other.name for other in shown]]
+    table = _table(f"{results.method} on {results.graph.source}", caption=_caption(results, gaining))
     table.add_column("seed", style="bold")
-    for model in shown:
-        table.add_column(_heading(results, model), justify="right")
-    for heading in ("gain", "gain %") if "student" in shown else ():
-        table.add_column(heading, justify="right")
+    for entry in shown:
+        table.add_column(_heading(entry), justify="right")
+    for entry in gaining:
+        named = "" if len(gaining) == 1 else f"{entry.label} "
+        table.add_column(f"{named}gain", justify="right")
+        table.add_column(f"{named}gain %", justify="right")
     for seed, models in results.seeds.items():
-        won = gain(models)
-        gains = (signed(won.points if won else None), signed(won.percent if won else None))
-        table.add_row(
-            seed,
-            *(per_cent(_shown(models[model], untested).macro_auprc) if model in models else DASH for model in shown),
-            *(gains if "student" in shown else ()),
-        )
+        cells = [_score(results, models, entry) for entry in shown]
+        for entry in gaining:
+            won = gain(models, entry, results.headline)
+            cells += [signed(won.points if won else None), signed(won.percent if won else None)]
+        table.add_row(seed, *cells)
     if len(results.seeds) > 1:
         table.add_section()
-        student = results.summary.get("student")
-        means = [
-            spread(_shown(models[model], untested).macro_auprc for models in results.seeds.values() if model in models)
-            for model in shown
-        ]
-        won_by = [(student.gain_points, student.gain_percent)] if student else []
-        table.add_row(
-            "mean",
-            *(spread_text(mean, 100) for mean in means),
-            *(spread_text(value, sign=True) for pair in won_by for value in pair),
-            style="bold",
-        )
+        table.add_row("mean", *_means(results, shown, gaining), style="bold")
     return table
+
+
+def _score(results: Results, models: Mapping[str, ModelResult], entry: ModelEntry) -> str:
+    """A model's headline metric in one seed, in per cent."""
+    if entry.name not in models:
+        return DASH
+    return per_cent(_part(results, models[entry.name]).value(results.headline))
+
+
+def _means(results: Results, shown: Sequence[ModelEntry], gaining: Sequence[ModelEntry]) -> list[str]:
+    seeds = list(results.seeds.values())
+    cells = []
+    for entry in shown:
+        measured = [_part(results, models[entry.name]) for models in seeds if entry.name in models]
+        cells.append(spread_text(spread(part.value(results.headline) for part in measured), 100))
+    for entry in gaining:
+        won = [one for models in seeds if (one := gain(models, entry, results.headline)) is not None]
+        cells.append(spread_text(spread(one.points for one in won), sign=True))
+        cells.append(spread_text(spread(one.percent for one in won), sign=True))
+    return cells
+
+
+def _caption(results: Results, gaining: Sequence[ModelEntry]) -> str:
+    metric = metric_words(results.headline)
+    if _untested(results):
+        return f"No test part: validation {metric} in per cent."
+    if not gaining:
+        return f"Test {metric} in per cent."
+    role = "student" if len(gaining) == 1 and gaining[0].role is Role.STUDENT else "model"
+    gained = f"Gain: {role} over the same seed's {gaining[0].over}, in points and in per cent of it."
+    return f"Test {metric} in per cent. {gained}"
 
 
 def relations_table(results: Results) -> Table:
     """One row a relation: each model's AUPRC, mean ± deviation over the seeds."""
     table = _table(None)
     table.add_column("relation", style="bold", overflow="fold")
-    shown = [model for model in MODELS if model in results.summary] or [*MODELS]
-    for model in shown:
-        table.add_column(_heading(results, model), justify="right")
-    summaries = [results.summary.get(model) for model in shown]
-    relations = dict.fromkeys(relation for summary in summaries if summary for relation in summary.relations)
+    shown = results.trained()
+    for entry in shown:
+        table.add_column(_heading(entry), justify="right")
+    summaries = [results.summary[entry.name] for entry in shown]
+    relations = dict.fromkeys(relation for summary in summaries for relation in summary.relations)
     for relation in relations:
-        spreads = [(summary.relations.get(relation, {}) if summary else {}) for summary in summaries]
+        spreads = [summary.relations.get(relation, {}) for summary in summaries]
         table.add_row(relation, *(spread_text(scores.get("auprc"), 100) for scores in spreads))
     return table
 
 
 def ranking_table(results: Results) -> Table | None:
     """One row a relation and model: ranking metrics in per cent, mean ± deviation over the seeds; None without any."""
-    found = {model: results.summary[model].ranking for model in MODELS if model in results.summary}
-    relations = dict.fromkeys(relation for by_relation in found.values() for relation in by_relation)
+    found = [(entry, results.summary[entry.name].ranking) for entry in results.trained()]
+    relations = dict.fromkeys(relation for _, by_relation in found for relation in by_relation)
     if not relations:
         return None
-    ranks = [
-        ranking
-        for models in results.seeds.values()
-        for model in models.values()
-        for ranking in (model.test.ranking or {}).values()
-    ]
-    low, high = (grouped(pick(ranking.candidates for ranking in ranks)) for pick in (min, max))
     table = _table(
         None,
-        caption=f"Heads ranked for each test tail, in per cent: of {low if low == high else f'{low} to {high}'} with "
+        caption=f"Heads ranked for each test tail, in per cent: of {_candidates(results)} with "
         "training edges, without true pairs of training and validation.",
     )
     table.add_column("relation", style="bold", overflow="fold")
@@ -103,22 +112,32 @@ def ranking_table(results: Results) -> Table | None:
     for heading in _RANKING.values():
         table.add_column(heading, justify="right")
     for relation in relations:
-        for place, model in enumerate(model for model in found if relation in found[model]):
-            spreads = (found[model][relation].get(metric) for metric in _RANKING)
+        ranked = [(entry, by_relation[relation]) for entry, by_relation in found if relation in by_relation]
+        for place, (entry, spreads) in enumerate(ranked):
             name = relation if place == 0 else ""
-            table.add_row(name, _heading(results, model), *(spread_text(one, 100) for one in spreads))
+            cells = [spread_text(spreads.get(metric), 100) for metric in _RANKING]
+            table.add_row(name, _heading(entry), *cells)
     return table
+
+
+def _candidates(results: Results) -> str:
+    """How many heads were ranked: one number, or from the fewest to the most."""
+    rankings = [model.test.ranking or {} for models in results.seeds.values() for model in models.values()]
+    counts = [ranking.candidates for by_relation in rankings for ranking in by_relation.values()]
+    low, high = grouped(min(counts)), grouped(max(counts))
+    return low if low == high else f"{low} to {high}"
 
 
 def _untested(results: Results) -> bool:
     """Whether models were measured, but none on a test part."""
     scores = [model for models in results.seeds.values() for model in models.values()]
-    tested = any(model.test.macro_auprc is not None for model in scores)
-    return not tested and any(model.validation.macro_auprc is not None for model in scores)
+    tested = any(model.test.metrics for model in scores)
+    return not tested and any(model.validation.metrics for model in scores)
 
 
-def _shown(model: ModelResult, untested: bool) -> Scores:
-    return model.validation if untested else model.test
+def _part(results: Results, model: ModelResult) -> Scores:
+    """The part that the tables show: the test, or validation where there is no test."""
+    return model.validation if _untested(results) else model.test
 
 
 def _table(title: str | None, caption: str | None = None) -> Table:
@@ -133,14 +152,11 @@ def _table(title: str | None, caption: str | None = None) -> Table:
     )
 
 
-def _heading(results: Results, model: str) -> str:
-    """`teacher 130`, `baseline 80`, `flykd rgat 3×80` in two lines: the student goes by the method's name."""
-    trained: list[ModelResult] = [models[model] for models in results.seeds.values() if model in models]
-    name = results.method if model == "student" else model
-    if not trained:
-        return name
-    shape = trained[0].shape
-    return f"{name} {shape}" if shape.isdigit() else f"{name}\n{shape}"
+def _heading(entry: ModelEntry) -> str:
+    """`teacher 130`, `baseline 80`, or in two lines `flykd` and `rgat 3×80`."""
+    if not entry.shape:
+        return entry.label
+    return f"{entry.label} {entry.shape}" if entry.shape.isdigit() else f"{entry.label}\n{entry.shape}"
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:

@@ -39,7 +39,7 @@ class RandomGraphOf(msgspec.Struct, frozen=True):
 
 
 class LocalStructureOf(msgspec.Struct, frozen=True):
-    """As `distill.structure.lsp`."""
+    """As `distill.matching.local_structure`."""
 
     weight: float = 0.0
     layers: tuple[int, ...] = (2,)

@@ -10,7 +10,7 @@ import numpy as np
 from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
-from flykd_console.runs.state.run import MODELS, DashboardState, StageState, Status
+from flykd_console.runs.state.run import MODELS, RunState, StageState, Status
 from flykd_console.runs.state.series import Series, Smoothed
 from flykd_console.words import loss_words, per_cent, short_loss
 
@@ -91,7 +91,7 @@ def _colour(name: str, names: list[str], look: Look) -> str:
     return look.curve(CURVE_ORDER.index(name) if name in CURVE_ORDER else len(CURVE_ORDER) + others.index(name))
 
 
-def weights(state: DashboardState, view: View, look: Look) -> ChartSpec:
+def weights(state: RunState, view: View, look: Look) -> ChartSpec:
     """The whole curriculum of the three loss weights, marked where training is."""
     found = state.schedule()
     if found is None:
@@ -117,7 +117,7 @@ def weights(state: DashboardState, view: View, look: Look) -> ChartSpec:
     )  # fmt: skip
 
 
-def _no_schedule(state: DashboardState) -> str:
+def _no_schedule(state: RunState) -> str:
     if state.started is None:
         return "No training yet"
     if any(stage.stage == "student" for stage in state.stages.values()):
@@ -125,7 +125,7 @@ def _no_schedule(state: DashboardState) -> str:
     return "This run has no curriculum"
 
 
-def losses(state: DashboardState, view: View, look: Look, stage: StageState | None = None) -> ChartSpec:
+def losses(state: RunState, view: View, look: Look, stage: StageState | None = None) -> ChartSpec:
     """The losses of the stage in training: one curve, or one for each label source and their total."""
     stage = stage or state.stage
     if stage is None or not stage.losses:
@@ -146,7 +146,7 @@ def losses(state: DashboardState, view: View, look: Look, stage: StageState | No
     )  # fmt: skip
 
 
-def shown_model(state: DashboardState, view: View) -> str:
+def shown_model(state: RunState, view: View) -> str:
     """Whose AUPRC the chart shows: the reader's choice, else the model in training, else the last with values."""
     if view.model is not None:
         return view.model
@@ -161,7 +161,7 @@ def shown_model(state: DashboardState, view: View) -> str:
     return seen[-1] if seen else "teacher"
 
 
-def auprc(state: DashboardState, view: View, look: Look) -> ChartSpec:
+def auprc(state: RunState, view: View, look: Look) -> ChartSpec:
     """Validation AUPRC of one model in per cent, one curve a seed."""
     model = shown_model(state, view)
     stages = [(i, seed, state.get(seed, model)) for i, seed in enumerate(state.seeds)]
@@ -208,17 +208,17 @@ def _band(stages: list[StageState]) -> tuple[Floats, Floats, Floats] | None:
     return table[:, 0], table[:, 1], table[:, 2]
 
 
-def learning_rate(state: DashboardState, view: View, look: Look) -> ChartSpec:
+def learning_rate(state: RunState, view: View, look: Look) -> ChartSpec:
     """The learning rate of the stage in training."""
     return _single(state, view, look, "learning rate", 4)
 
 
-def speed(state: DashboardState, view: View, look: Look) -> ChartSpec:
+def speed(state: RunState, view: View, look: Look) -> ChartSpec:
     """Epochs a second of the stage in training, evaluation left out."""
     return _single(state, view, look, "epochs/s", 2)
 
 
-def _single(state: DashboardState, view: View, look: Look, name: str, colour: int) -> ChartSpec:
+def _single(state: RunState, view: View, look: Look, name: str, colour: int) -> ChartSpec:
     stage = state.stage
     series = None if stage is None else stage.lr if name == "learning rate" else stage.rate
     if stage is None or series is None or not len(series):

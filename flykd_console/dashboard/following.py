@@ -40,7 +40,7 @@ from flykd_console.runs.events import RunFailed
 from flykd_console.runs.lock import SILENT_SECONDS, is_held, other_machine
 from flykd_console.runs.state.feed import LiveSource, ReplaySource
 from flykd_console.runs.state.progress import SteadyProgress
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from flykd_console.words import grouped
 
 POLL_SECONDS = 0.2
@@ -97,7 +97,7 @@ class FollowingApp(App[None]):
         self.theme = theme or os.environ.get("FLYKD_THEME", DARK)
         self.directory = directory
         self._clock = clock
-        self.state = DashboardState()
+        self.state = RunState()
         self.source = LiveSource(directory, clock) if replay is None else ReplaySource(directory.events, replay)
         self.main = MainScreen()
         self.phase = Phase.STARTING

@@ -10,7 +10,7 @@ from pathlib import Path
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import ORDERS, RunDirectory
 from flykd_console.runs.state.feed import Source
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from flykd_console.words import clipped, grouped, span
 
 DEAD_AFTER = 10.0
@@ -88,9 +88,7 @@ class OrderClock:
         return replace(orders, unanswered=tuple((name, now - since) for since, name in late))
 
 
-def phase_of(
-    state: DashboardState, source: Source, orders: Orders, alive: bool, dead_after: float = DEAD_AFTER
-) -> Phase:
+def phase_of(state: RunState, source: Source, orders: Orders, alive: bool, dead_after: float = DEAD_AFTER) -> Phase:
     """The phase.
 
     Args:
@@ -158,7 +156,7 @@ class Notice:
 
 def notice(
     phase: Phase,
-    state: DashboardState,
+    state: RunState,
     source: Source,
     directory: RunDirectory,
     gain: str = "",
@@ -245,7 +243,7 @@ def _turn_words(turn: Turn, directory: RunDirectory) -> Notice:
     )
 
 
-def _waiting(phase: Phase, state: DashboardState, orders: Orders) -> Notice:
+def _waiting(phase: Phase, state: RunState, orders: Orders) -> Notice:
     name, seconds = orders.unanswered[0]
     others = len(orders.unanswered) - 1
     more = f" (and {others} more)" if others else ""
@@ -266,7 +264,7 @@ def _unanswered(orders: Orders) -> str:
     return f" Unanswered: the order {words}." if words else ""
 
 
-def _saved(state: DashboardState) -> str:
+def _saved(state: RunState) -> str:
     """What a stop has kept."""
     if not isinstance(state.ended, ev.RunFinished) or state.ended.saved:
         return "A checkpoint was written."
@@ -296,7 +294,7 @@ def _last_line(directory: RunDirectory) -> str:
     return f" It printed: “{clipped(said[-1], 100)}”." if said else ""
 
 
-def _where(state: DashboardState) -> str:
+def _where(state: RunState) -> str:
     stage = state.stage
     return f"Seed {stage.seed}, {stage.stage}, epoch {grouped(stage.epoch)}. " if stage is not None else ""
 

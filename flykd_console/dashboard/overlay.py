@@ -19,7 +19,7 @@ from flykd_console.dashboard.charts import View, full_range
 from flykd_console.dashboard.palette import Look
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.state.feed import LiveSource
-from flykd_console.runs.state.run import MODELS, DashboardState
+from flykd_console.runs.state.run import MODELS, RunState
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import StageState
 from flykd_console.words import clipped, per_cent
@@ -49,7 +49,7 @@ class OverlaidRun:
 
     directory: RunDirectory
     label: str
-    state: DashboardState = field(default_factory=DashboardState)
+    state: RunState = field(default_factory=RunState)
     loaded: bool = False
     problem: str = ""
 
@@ -74,7 +74,7 @@ def labels_of(runs: list[RunDirectory]) -> list[str]:
     return [name if short.count(name) == 1 else run.name for name, run in zip(short, runs, strict=True)]
 
 
-def stages_in_mean(state: DashboardState, model: str) -> list[StageState]:
+def stages_in_mean(state: RunState, model: str) -> list[StageState]:
     """The seeds' stages that a run's mean is taken over."""
     stages = [stage for seed in state.seeds if (stage := state.get(seed, model)) is not None]
     with_curves = [stage for stage in stages if len(stage.validation) or stage.losses]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.stage import Status
 
 
@@ -18,7 +18,7 @@ class ModelScore:
     on_test: bool
 
 
-def model_score(state: DashboardState, seed: int, model: str) -> ModelScore | None:
+def model_score(state: RunState, seed: int, model: str) -> ModelScore | None:
     """The best-founded score of a model so far, None before its first evaluation."""
     stage = state.get(seed, model)
     if stage is None:
@@ -30,7 +30,7 @@ def model_score(state: DashboardState, seed: int, model: str) -> ModelScore | No
     return ModelScore(evaluation.macro_auprc, relations, evaluation.split == "test")
 
 
-def seed_words(state: DashboardState, seed: int) -> str:
+def seed_words(state: RunState, seed: int) -> str:
     """What a seed is doing, in one or two words."""
     stages = [stage for (s, _), stage in state.stages.items() if s == seed]
     if stages and all(stage.over for stage in stages):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flykd_console.dashboard.scores import ModelScore, model_score, seed_words
 from flykd_console.dashboard.spark import whole
 from flykd_console.runs.results import Gain, ModelResult, ModelSummary, Scores, Spread, gain, summarise
-from flykd_console.runs.state.run import MODELS, DashboardState
+from flykd_console.runs.state.run import MODELS, RunState
 from flykd_console.words import per_cent, signed
 
 
@@ -31,7 +31,7 @@ class SeedRow:
     spark: str = ""
 
 
-def seed_rows(state: DashboardState, spark: int = 0) -> list[SeedRow]:
+def seed_rows(state: RunState, spark: int = 0) -> list[SeedRow]:
     """The rows in the run's order; `spark`: cells for a row's curve."""
     rows = []
     sparks = _sparks(state, spark) if spark else {}
@@ -43,7 +43,7 @@ def seed_rows(state: DashboardState, spark: int = 0) -> list[SeedRow]:
     return rows
 
 
-def _sparks(state: DashboardState, width: int) -> dict[int, str]:
+def _sparks(state: RunState, width: int) -> dict[int, str]:
     """A curve for each seed: of its newest model with evaluations; all on one scale, so that rows can be compared."""
     shown = {}
     for seed in state.seeds:
@@ -77,12 +77,12 @@ def sorted_rows(rows: list[SeedRow], key: str, downwards: bool) -> list[SeedRow]
     return [row for _, row in sorted(known, key=lambda pair: pair[0], reverse=downwards)] + missing
 
 
-def summary(state: DashboardState) -> dict[str, ModelSummary]:
+def summary(state: RunState) -> dict[str, ModelSummary]:
     """Means and deviations of the test scores over the seeds."""
     return summarise({str(seed): models_of(state, seed, "test") for seed in state.seeds})
 
 
-def gain_sentence(state: DashboardState) -> str:
+def gain_sentence(state: RunState) -> str:
     """The result in one sentence, empty where there is none."""
     student = summary(state).get("student")
     if student is None or student.gain_points is None or student.macro_auprc is None:
@@ -106,7 +106,7 @@ def score_words(score: ModelScore | None) -> str:
     return per_cent(score.macro) + ("" if score.on_test else "v")
 
 
-def models_of(state: DashboardState, seed: int, split: str) -> dict[str, ModelResult]:
+def models_of(state: RunState, seed: int, split: str) -> dict[str, ModelResult]:
     """A seed's models that were scored on `split`, in the form from which means and gains are computed."""
     found = {}
     for model in MODELS:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flykd_console.profile import schema
+    from flykd_console.profile.distill import Curriculum as CurriculumSettings
 
 
 @dataclass(frozen=True)
 class Curriculum:
     """Weights of the chosen label sources over a number of epochs."""
 
-    settings: schema.Curriculum
-    sources: tuple[schema.Source, ...]
+    settings: CurriculumSettings
+    sources: tuple[str, ...]
     epochs: int
 
     def weights(self, epoch: float) -> dict[str, float]:
@@ -31,7 +31,7 @@ class Curriculum:
 
         `until`: the last epoch, where epochs were added; the weights stay there as they are at the end of the plan.
         """
-        breaks = [fraction * self.epochs for source in self.sources for fraction, _ in getattr(self.settings, source)]
+        breaks = [fraction * self.epochs for source in self.sources for fraction, _ in self.settings.points(source)]
         even = [self.epochs * i / points for i in range(points + 1)]
         sides = [b + side for b in breaks for side in (-1e-6, 0.0) if 0.0 <= b + side <= self.epochs]
         epochs = sorted({*even, *sides, *([float(until)] if until > self.epochs else [])})

@@ -34,6 +34,22 @@ class EdgeType(NamedTuple):
         return self if self.head == self.tail else EdgeType(self.tail, f"rev_{self.relation}", self.head)
 
 
+class Targets(tuple[EdgeType, ...]):
+    """The relations that are learnt and scored, at least one; they share their head type and their tail type."""
+
+    __slots__ = ()
+
+    @property
+    def head(self) -> str:
+        """Node type of the heads."""
+        return self[0].head
+
+    @property
+    def tail(self) -> str:
+        """Node type of the tails."""
+        return self[0].tail
+
+
 @dataclass(frozen=True)
 class KnowledgeGraph:
     """A typed multigraph.
@@ -74,7 +90,7 @@ class KnowledgeGraph:
                 digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
         return digest.hexdigest()
 
-    def targets(self, relations: list[str]) -> list[EdgeType]:
+    def targets(self, relations: list[str]) -> Targets:
         """The edge types of the relations to be learnt; they must share head type and tail type.
 
         Raises:
@@ -106,7 +122,7 @@ class KnowledgeGraph:
                 "graph.targets",
                 "Choose a relation between two node types.",
             )
-        return found
+        return Targets(found)
 
 
 def with_reverses(edges: Mapping[EdgeType, Pairs]) -> dict[EdgeType, Pairs]:

@@ -23,9 +23,12 @@ def orient_targets(
     Targets that are missing, ambiguous or join other types are left as they are; `KnowledgeGraph.targets` refuses them.
     """
     targets = [edge_type for relation in relations for edge_type in graph.edges if edge_type.relation == relation]
-    if not targets or targets[0].head == targets[0].tail or len({frozenset((e.head, e.tail)) for e in targets}) > 1:
+    if not targets:
         return graph
-    first = targets[0]
+    first, *_ = targets
+    joined = {frozenset((e.head, e.tail)) for e in targets}
+    if first.head == first.tail or len(joined) > 1:
+        return graph
     touched = {node_type for e in graph.edges if e.relation in pooling_relations for node_type in (e.head, e.tail)}
     tail = first.head if first.head in touched and first.tail not in touched else first.tail
     turned = {e: EdgeType(e.tail, e.relation, e.head) for e in targets if e.tail != tail}

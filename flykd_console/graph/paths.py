@@ -51,7 +51,7 @@ class SeenGraph:
 
     def __init__(self, graph: KnowledgeGraph, split: EdgeSplit, pooling: Pooling) -> None:
         self.graph, self.split, self._pooling = graph, split, pooling
-        self.head_type, self.tail_type = split.targets[0].head, split.targets[0].tail
+        self.head_type, self.tail_type = split.targets.head, split.targets.tail
         self._degrees: dict[str, Rows] = {}
 
     def connections(self, head: int, tail: int, relation: str, limit: int = LIMIT) -> Connections:

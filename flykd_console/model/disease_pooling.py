@@ -18,12 +18,12 @@ from flykd_console.graph.similarity import most_similar, tail_profiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+    from flykd_console.graph.knowledge_graph import EdgeType, Pairs, Targets
     from flykd_console.profile import schema
 
 
 def pooling_maps(
-    train: Mapping[EdgeType, Pairs], targets: list[EdgeType], tail_count: int, settings: schema.Pooling
+    train: Mapping[EdgeType, Pairs], targets: Targets, tail_count: int, settings: schema.Pooling
 ) -> dict[str, sp.csr_array] | None:
     """One map per target relation, float32 [N_tail, N_tail]; None where pooling is off or finds no profile relation.
 
@@ -33,7 +33,7 @@ def pooling_maps(
     """
     if not settings.enabled:
         return None
-    similar = tail_profiles(train, targets[0].tail, tail_count, settings.relations, settings.direction)
+    similar = tail_profiles(train, targets.tail, tail_count, settings.relations, settings.direction)
     if similar is None:
         return None
     return {target.relation: _pooling_map(similar, train[target][1], settings) for target in targets}

@@ -6,15 +6,16 @@ are prepared for exactly those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.model.message_graph import Hidden, MessageGraph
 from flykd_console.model.propagation import propagation
 from flykd_console.model.propagation.base import Layers
@@ -41,6 +42,19 @@ class Encoded:
     tail: Tensor
 
 
+def mean_of(teachers: Sequence[Encoded]) -> Encoded:
+    """One model whose logits are the mean of N: heads [m, N d], tails [n, N d], relations [N d]."""
+    if len(teachers) == 1:
+        return teachers[0]
+    first = teachers[0]
+    return Encoded(
+        head=torch.cat([t.head for t in teachers], dim=1),
+        tails={name: torch.cat([t.tails[name] for t in teachers], dim=1) for name in first.tails},
+        relation={name: torch.cat([t.relation[name] for t in teachers]) / len(teachers) for name in first.relation},
+        tail=torch.cat([t.tail for t in teachers], dim=1),
+    )
+
+
 class LinkEncoder:
     """Propagation and pooling, prepared for one choice of heads and tails.
 
@@ -59,12 +73,12 @@ class LinkEncoder:
         graph: MessageGraph,
         model: HeteroRGCN,
         pooling: Pooling | None,
-        targets: list[EdgeType],
+        targets: Targets,
         heads: NDArray[np.int64],
         tails: Mapping[str, NDArray[np.int64]],
         hidden: Hidden | None = None,
     ) -> None:
-        self._head_type, self._tail_type = targets[0].head, targets[0].tail
+        self._head_type, self._tail_type = targets.head, targets.tail
         self._numbers = {target.relation: model.index(target) for target in targets}
         count = graph.node_counts[self._tail_type]
         maps = {}

@@ -20,6 +20,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
+from flykd_console.profile.distill import SOURCES
 from flykd_console.profile.files import (
     EXTENDS,
     Layer,
@@ -28,7 +29,8 @@ from flykd_console.profile.files import (
     read_layers,
     shipped_profiles,
 )
-from flykd_console.profile.schema import SOURCES, Profile
+from flykd_console.profile.models import completed, models_of
+from flykd_console.profile.schema import Profile
 
 __all__ = [
     "Override", "dump_profile", "find_profile", "known_keys", "load_profile", "parse_set", "shipped_profiles",
@@ -90,6 +92,7 @@ def validate(
         UserError: A key is unknown; a value has the wrong type, is out of range, or contradicts another.
     """
     places = _Places(source, origins or {}, files or {})
+    data = completed(data)
     for keys, value in _leaves(data):
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"must be a finite number, but is {value}", places.of(keys), "Give a number.")
@@ -101,9 +104,11 @@ def validate(
             )
     try:
         # JSON, because pydantic's strict mode takes an array for a tuple there
-        return Profile.model_validate_json(json.dumps(data), strict=True)
+        profile = Profile.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         raise _explain(error, places) from None
+    models_of(profile)
+    return profile
 
 
 def stack(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -211,9 +216,14 @@ def dump_profile(profile: Profile, unset: bool = False) -> str:
     Args:
         unset: Name the keys without a value, too, as comments of their tables.
     """
-    data = profile.model_dump(exclude_none=True)
-    for source in set(SOURCES) - set(profile.distill.sources):
-        del data["distill"]["curriculum"][source]
+    data = profile.model_dump(exclude_none=True, serialize_as_any=True)
+    methods = [(data["distill"], profile.distill)]
+    methods += [(data["models"][name]["distill"], model.distill) for name, model in profile.models.items()]
+    for table, distill in methods:
+        for source in set(SOURCES) - set(distill.sources):
+            del table["curriculum"][source]
+    if not profile.models:
+        del data["models"]
     text = tomli_w.dumps(data)
     # One line per array. Text is written on one line, so a newline next to a bracket or comma is always the array's.
     text = re.sub(r"\[\n\s+", "[", text)
@@ -275,7 +285,10 @@ def _leaves(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
 def _dotted(keys: Iterable[str | int]) -> str:
     text = ""
     for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+        if isinstance(key, int):
+            text += f"[{key}]"
+        elif not key.startswith("<"):  # the tag of a union
+            text += f".{key}" if text else key
     return text
 
 

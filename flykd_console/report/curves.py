@@ -13,6 +13,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Epoch, Evaluation, NewerSchemaError, StageFinished, StageStarted, finite
 from flykd_console.runs.log import EventFollower
+from flykd_console.runs.stage import Phase
 
 Floats = NDArray[np.float64]
 Points = list[tuple[float, float]]
@@ -25,12 +26,14 @@ class StageCurves:
     """What a stage of one seed logged; epochs ascend, and a repeated epoch counts once.
 
     Attributes:
+        phase: What the stage does with its model; None before it began.
         losses: By name, (epoch, value).
         validation: (epoch, macro AUPRC as a fraction).
         schedule: Normalised loss weights by source, (epoch, weight); empty but for students.
         reused_from: The run that the stage was taken over from.
     """
 
+    phase: Phase | None = None
     losses: dict[str, Points] = field(default_factory=lambda: defaultdict(list))
     validation: Points = field(default_factory=list)
     schedule: dict[str, Points] = field(default_factory=dict)
@@ -86,12 +89,13 @@ def _read(directory: RunDirectory) -> Curves:
                     case StageStarted():
                         stage = curves[(event.seed, event.stage)]
                         stage.cut_after(event.first_epoch)
+                        stage.phase = event.phase
                         stage.schedule = event.schedule or stage.schedule
-                    case Epoch() if not event.stage.startswith("pretrain"):
+                    case Epoch() if curves[(event.seed, event.stage)].phase is not Phase.PRETRAIN:
                         for name, value in event.losses.items():
                             curves[(event.seed, event.stage)].losses[name].append((event.epoch, finite(value)))
                     case Evaluation(split="validation"):
-                        curves[(event.seed, event.stage)].validation.append((event.epoch, event.macro_auprc))
+                        curves[(event.seed, event.stage)].validation.append((event.epoch, finite(event.score)))
                     case StageFinished(reused_from=str() as name):
                         curves[(event.seed, event.stage)].reused_from = name
     except FileNotFoundError:

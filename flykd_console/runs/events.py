@@ -13,11 +13,13 @@ from typing import Any, Literal
 import msgspec
 
 from flykd_console.runs.model_shape import LAYER_KIND, LAYERS
+from flykd_console.runs.models import ModelEntry
+from flykd_console.runs.stage import Phase
 
 SCHEMA = 1
 
-STAGES = ("pretrain-teacher", "pretrain-student", "teacher", "baseline", "student")
-MODELS = ("teacher", "baseline", "student")
+# What AUPRC goes by among the named metrics.
+MACRO_AUPRC = "macro_auprc"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=False):
@@ -28,11 +30,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_de
 
 
 class PlannedStage(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage that the run will go through, in order."""
+    """One stage that the run will go through, in order; `models`: those that it trains, or that begin from it."""
 
     seed: int
     stage: str
     epochs: int
+    phase: Phase = Phase.FINETUNE
+    models: list[str] = []
 
 
 class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +53,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     """First record of a run, and again after each resume (`resumed` is then true).
 
     Pretraining's length and most of `graph` follow in `run.prepared`. `pid` is a process of the machine named `host`.
+    `models` lists every model of the run; `teacher_dim` and the like are the profile's two sizes. `headline` names the
+    metric that comes first.
     """
 
     run: str
@@ -65,6 +71,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     student_layers: int = LAYERS
     teacher_kind: str = LAYER_KIND
     student_kind: str = LAYER_KIND
+    models: list[ModelEntry] = []
+    headline: str = MACRO_AUPRC
     pid: int
     host: str = ""
     resumed: bool = False
@@ -81,17 +89,23 @@ class RunPrepared(Event, frozen=True, kw_only=True, tag="run.prepared"):
 
 
 class StageStarted(Event, frozen=True, kw_only=True, tag="stage.started"):
-    """`schedule`: per loss source the whole curriculum as (epoch, normalised weight), for the student stage only."""
+    """`schedule`: per loss source the whole curriculum as (epoch, normalised weight), for distilling stages only.
+
+    `phase` and `models` as in the plan. `loss_words`: what each loss of the stage is called, whole and in five letters.
+    """
 
     seed: int
     stage: str
     epochs: int
+    phase: Phase = Phase.FINETUNE
+    models: list[str] = []
     first_epoch: int = 0
     dim: int
     layers: int = LAYERS
     layer_kind: str = LAYER_KIND
     parameters: int
     schedule: dict[str, list[tuple[float, float]]] | None = None
+    loss_words: dict[str, tuple[str, str]] = {}
 
 
 class StageExtended(Event, frozen=True, kw_only=True, tag="stage.extended"):
@@ -131,15 +145,27 @@ class RelationScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(Event, frozen=True, kw_only=True, tag="evaluation"):
-    """Metrics of one model at one epoch on one part (`validation` or `test`)."""
+    """Metrics of one model at one epoch on one part (`validation` or `test`).
+
+    `metrics` holds every metric by name, fractions; `headline` names the first among them. The fields of AUPRC and
+    AUROC repeat theirs, and are null where a task has none.
+    """
 
     seed: int
     stage: str
     epoch: int
     split: str
-    macro_auprc: float
-    macro_auroc: float
-    relations: dict[str, RelationScore]
+    model: str = ""
+    headline: str = MACRO_AUPRC
+    metrics: dict[str, float | None] = {}
+    macro_auprc: float | None = None
+    macro_auroc: float | None = None
+    relations: dict[str, RelationScore] = {}
+
+    @property
+    def score(self) -> float | None:
+        """The headline metric's value; None where it was not measured."""
+        return self.metrics.get(self.headline, self.macro_auprc)
 
 
 class Resources(Event, frozen=True, kw_only=True, tag="resources"):

@@ -30,11 +30,6 @@ class MoreEpochs(msgspec.Struct, frozen=True, kw_only=True):
         return self.seed in (None, seed) and self.stage in (None, stage)
 
 
-def can_be_extended(stage: str) -> bool:
-    """Finetuning and distilling can; pretraining counts optimiser steps over whole passes of the graph."""
-    return not stage.startswith("pretrain")
-
-
 def order_more_epochs(directory: RunDirectory, order: MoreEpochs) -> None:
     """Give the order; one that was not obeyed yet is replaced."""
     directory.order("extend", msgspec.json.encode(order))

@@ -16,6 +16,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.batch import read_queue
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import NewerSchemaError
+from flykd_console.runs.models import headliner
 from flykd_console.runs.results import Results, read_results
 from flykd_console.runs.status import status_of
 
@@ -29,8 +30,8 @@ class RunOverview:
 
     Attributes:
         state: As `status_of` says, or `unreadable`, with the reason in `error`.
-        seeds: How many it has; `seeds_done` have a tested student (or, where no student is trained, a baseline).
-        best: The best seed's student AUPRC on test, a fraction; `mean` and `std` over the seeds.
+        seeds: How many it has; `seeds_done` have a tested model of those that it is about (its first student).
+        best: That model's best seed by the headline metric on test, a fraction; `mean` and `std` over the seeds.
         gain: Mean gain over the seeds' baselines, points.
         started: Unix seconds; `updated` the last word.
         batch: Place in the batch, from 1, and how many runs it has; None for a run on its own.
@@ -163,22 +164,20 @@ def _planned(path: Path) -> _Planned:
 
 
 def seeds_done(results: Results) -> int:
-    """How many seeds have a tested student, or a baseline where no student is trained."""
-    model = _last_model(results)
-    return sum(model in models for models in results.seeds.values())
-
-
-def _last_model(results: Results) -> str:
-    return "student" if any("student" in models for models in results.seeds.values()) else "baseline"
+    """How many seeds have a tested model of those that the run is about."""
+    model = headliner(results.trained())
+    return sum(model.name in models for models in results.seeds.values()) if model is not None else 0
 
 
 def _with_results(found: RunOverview, results: Results) -> RunOverview:
-    model = _last_model(results)
-    scores = [models[model].test.macro_auprc for models in results.seeds.values() if model in models]
+    model = headliner(results.trained())
+    if model is None:
+        return found
+    tests = [models[model.name].test for models in results.seeds.values() if model.name in models]
+    scores = [test.value(results.headline) for test in tests]
     measured = [score for score in scores if score is not None and math.isfinite(score)]
-    summary = results.summary.get(model)
-    mean = summary.macro_auprc if summary is not None else None
-    gain = summary.gain_points if summary is not None else None
+    summary = results.summary[model.name]
+    mean, gain = summary.metrics.get(results.headline), summary.gains.get(results.headline)
     return replace(
         found,
         method=found.method or results.method,

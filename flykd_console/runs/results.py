@@ -1,29 +1,32 @@
 """`results.json`: what a run measured, per seed and model, and the one place where means and gains are computed.
 
-Scores are fractions in [0, 1]. A gain compares the student with the baseline of the same seed, in points (100 times the
-difference of the two macro AUPRC) and in per cent of the baseline, and is then averaged over the seeds. Deviations are
-sample deviations (n - 1); one seed has none. The field names are a promise to other programs.
+Scores are fractions in [0, 1], by the name of the metric; the run's headline is the one that tables put first. A gain
+compares a model with the one of the same seed that its entry names (a student with its baseline), in points (100 times
+the difference of a metric) and in per cent of the other, and is then averaged over the seeds. Deviations are sample
+deviations (n - 1); one seed has none. The field names are a promise to other programs; those of AUPRC and AUROC repeat
+what `metrics` says of them.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import MODELS, RelationScore
+from flykd_console.runs.events import MACRO_AUPRC, RelationScore
 from flykd_console.runs.files import replace_file
 from flykd_console.runs.model_shape import LAYER_KIND, LAYERS, model_shape
+from flykd_console.runs.models import ModelEntry
 
 SCHEMA = 1
 
 
-class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+class RankingScores(msgspec.Struct, frozen=True, kw_only=True):
     """How well true heads are found for a tail, averaged over the `tails` with a true pair of the part; fractions.
 
     All `candidates` (heads with a training edge of any relation) are ranked for each tail, except those that are true
@@ -46,7 +49,7 @@ RANKING_METRICS = ("recall_at_10", "recall_at_50", "recall_at_100", "ap", "mrr")
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured.
 
-    `ranking`: per relation, over the part's tails.
+    `metrics`: every metric by name, those before among them. `ranking`: per relation, over the part's tails.
     """
 
     macro_auprc: float | None = None
@@ -54,7 +57,12 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     micro_auprc: float | None = None
     micro_auroc: float | None = None
     relations: dict[str, RelationScore] = {}
-    ranking: dict[str, Ranking] | None = None
+    ranking: dict[str, RankingScores] | None = None
+    metrics: dict[str, float] = {}
+
+    def value(self, metric: str) -> float | None:
+        """A metric's value; None where it was not measured."""
+        return self.metrics.get(metric)
 
 
 class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +91,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
         return model_shape(self.dim, self.layers, self.layer_kind)
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class GraphSource(msgspec.Struct, frozen=True, kw_only=True):
     """The graph: what it was read from, and the SHA-256 over its ids and edges."""
 
     source: str
@@ -99,9 +107,10 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`. Gains: the student's only.
+    """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`.
 
-    `ranking`: per relation the fractions of `Ranking`.
+    `ranking`: per relation the fractions of `RankingScores`. `metrics`: every metric by name. `gains`: by metric, in
+    points, over the model that its entry names; `gain_points` and `gain_percent` are those of macro AUPRC.
     """
 
     macro_auprc: Spread | None = None
@@ -110,35 +119,47 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ranking: dict[str, dict[str, Spread]] = {}
     gain_points: Spread | None = None
     gain_percent: Spread | None = None
+    metrics: dict[str, Spread] = {}
+    gains: dict[str, Spread] = {}
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole file. Keys of `seeds` are the seeds as text; a seed in work lacks the models that are not done."""
+    """The whole file. Keys of `seeds` are the seeds as text; a seed in work lacks the models that are not done.
+
+    `models` lists every model of the run in the order of tables; `headline` names the metric that comes first.
+    """
 
     schema: int = SCHEMA
     run: str
     method: str
-    graph: Source
+    graph: GraphSource
+    headline: str = MACRO_AUPRC
+    models: list[ModelEntry] = []
     seeds: dict[str, dict[str, ModelResult]] = {}
     summary: dict[str, ModelSummary] = {}
 
+    def trained(self) -> list[ModelEntry]:
+        """The models that any seed has, in the order of the list."""
+        return [entry for entry in self.models if any(entry.name in models for models in self.seeds.values())]
+
 
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
-    """What the student wins over the baseline of its own seed."""
+    """What a model wins over another one of its own seed."""
 
     points: float
     percent: float
 
 
-def gain(models: Mapping[str, ModelResult]) -> Gain | None:
-    """The student's gain in one seed; None where one of the two is missing or the baseline scores 0."""
-    if "student" not in models or "baseline" not in models:
+def gain(models: Mapping[str, ModelResult], entry: ModelEntry, metric: str = MACRO_AUPRC) -> Gain | None:
+    """A model's gain in one seed; None where one of the two is missing or the other scores 0."""
+    if entry.name not in models or entry.over not in models:
         return None
-    student, baseline = models["student"].test.macro_auprc, models["baseline"].test.macro_auprc
-    if not _finite(student) or not _finite(baseline) or not baseline:
+    ours, theirs = models[entry.name].test.value(metric), models[entry.over].test.value(metric)
+    if ours is None or theirs is None or not theirs:
         return None
-    assert student is not None
-    return Gain(points=100.0 * (student - baseline), percent=100.0 * (student / baseline - 1.0))
+    if not math.isfinite(ours) or not math.isfinite(theirs):
+        return None
+    return Gain(points=100.0 * (ours - theirs), percent=100.0 * (ours / theirs - 1.0))
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
@@ -149,39 +170,61 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     return Spread(mean=statistics.fmean(known), std=statistics.stdev(known) if len(known) > 1 else None, n=len(known))
 
 
-def summarise(seeds: Mapping[str, Mapping[str, ModelResult]]) -> dict[str, ModelSummary]:
-    """Means and deviations over the seeds per model: teacher, baseline, student, then further teachers and their mean.
-
-    A model that was never trained is absent.
-    """
-    gains = [g for models in seeds.values() if (g := gain(models)) is not None]
+def summarise(seeds: Mapping[str, Mapping[str, ModelResult]], models: Iterable[ModelEntry]) -> dict[str, ModelSummary]:
+    """Means and deviations over the seeds per model, in the order of the list; one that no seed has is absent."""
     summary = {}
-    for model in dict.fromkeys([*MODELS, *(model for models in seeds.values() for model in models)]):
-        tests = [models[model].test for models in seeds.values() if model in models]
-        if not tests:
-            continue
-        relations = list(dict.fromkeys(relation for test in tests for relation in test.relations))
-        summary[model] = ModelSummary(
-            macro_auprc=spread(test.macro_auprc for test in tests),
-            macro_auroc=spread(test.macro_auroc for test in tests),
-            relations={r: _relation_spread([t.relations[r] for t in tests if r in t.relations]) for r in relations},
-            ranking=_ranking_spread([test.ranking for test in tests if test.ranking]),
-            gain_points=spread(g.points for g in gains) if model == "student" else None,
-            gain_percent=spread(g.percent for g in gains) if model == "student" else None,
-        )
+    for entry in models:
+        tests = [found[entry.name].test for found in seeds.values() if entry.name in found]
+        if tests:
+            summary[entry.name] = _summary_of(entry, tests, seeds)
     return summary
 
 
-def build_results(run: str, method: str, graph: Source, seeds: Mapping[int, Mapping[str, ModelResult]]) -> Results:
+def _summary_of(entry: ModelEntry, tests: list[Scores], seeds: Mapping[str, Mapping[str, ModelResult]]) -> ModelSummary:
+    relations = list(dict.fromkeys(relation for test in tests for relation in test.relations))
+    metrics = list(dict.fromkeys(metric for test in tests for metric in test.metrics))
+    spreads = {metric: spread(test.value(metric) for test in tests) for metric in metrics}
+    won = {metric: [gain(models, entry, metric) for models in seeds.values()] for metric in metrics}
+    points = {metric: spread(one.points for one in gains if one is not None) for metric, gains in won.items()}
+    percent = spread(one.percent for one in won.get(MACRO_AUPRC, []) if one is not None)
+    return ModelSummary(
+        macro_auprc=spread(test.macro_auprc for test in tests),
+        macro_auroc=spread(test.macro_auroc for test in tests),
+        relations={r: _relation_spread([t.relations[r] for t in tests if r in t.relations]) for r in relations},
+        ranking=_ranking_spread([test.ranking for test in tests if test.ranking]),
+        gain_points=points.get(MACRO_AUPRC),
+        gain_percent=percent,
+        metrics={metric: value for metric, value in spreads.items() if value is not None},
+        gains={metric: value for metric, value in points.items() if value is not None},
+    )
+
+
+def build_results(
+    run: str,
+    method: str,
+    graph: GraphSource,
+    seeds: Mapping[int, Mapping[str, ModelResult]],
+    models: Sequence[ModelEntry],
+    headline: str = MACRO_AUPRC,
+) -> Results:
     """The results of the seeds so far, in ascending order of the seed, with their summary."""
     ordered = {str(seed): dict(seeds[seed]) for seed in sorted(seeds)}
-    return Results(run=run, method=method, graph=graph, seeds=ordered, summary=summarise(ordered))
+    return Results(
+        run=run,
+        method=method,
+        graph=graph,
+        headline=headline,
+        models=list(models),
+        seeds=ordered,
+        summary=summarise(ordered, models),
+    )
 
 
 def write_results(directory: RunDirectory, results: Results) -> None:
     """Put `results.json` in place, with its summary computed anew; scores that are not finite are left out."""
     seeds = {seed: {name: _clean(model) for name, model in models.items()} for seed, models in results.seeds.items()}
-    results = msgspec.structs.replace(results, seeds=seeds, summary=summarise(seeds))
+    summary = summarise(seeds, results.models)
+    results = msgspec.structs.replace(results, seeds=seeds, summary=summary)
     replace_file(directory.results, msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
 
 
@@ -225,7 +268,7 @@ def _relation_spread(scores: list[RelationScore]) -> dict[str, Spread]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _ranking_spread(found: list[dict[str, Ranking]]) -> dict[str, dict[str, Spread]]:
+def _ranking_spread(found: list[dict[str, RankingScores]]) -> dict[str, dict[str, Spread]]:
     relations = dict.fromkeys(relation for by_relation in found for relation in by_relation)
     return {
         relation: {
@@ -248,6 +291,7 @@ def _clean(model: ModelResult) -> ModelResult:
             micro_auroc=part.micro_auroc if _finite(part.micro_auroc) else None,
             relations={r: s for r, s in part.relations.items() if _finite(s.auprc) and _finite(s.auroc)},
             ranking=part.ranking,
+            metrics={metric: value for metric, value in part.metrics.items() if _finite(value)},
         )
 
     return msgspec.structs.replace(model, test=scores(model.test), validation=scores(model.validation))

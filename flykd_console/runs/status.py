@@ -28,6 +28,7 @@ from flykd_console.runs.events import (
     decode,
 )
 from flykd_console.runs.lock import is_alive, is_held, other_machine
+from flykd_console.runs.stage import Phase
 
 State = Literal["waiting", "starting", "running", "paused", "stopping", "finished", "stopped", "failed", "died"]
 
@@ -47,7 +48,7 @@ class RunStatus:
             comes after others of its batch.
         started: The first record, or None where nothing is logged yet.
         seed: The seed in work, or the last one.
-        stage: Its stage.
+        stage: Its stage, by name; `phase` what is done in it.
         epoch: Finished epochs of that stage, of `epochs`.
         progress: Share of the planned epochs that is done, 0 to 1.
         updated: Time of the last record of training (Unix seconds), whatever was exported since; that of the profile
@@ -60,6 +61,7 @@ class RunStatus:
     started: RunStarted | None = None
     seed: int | None = None
     stage: str | None = None
+    phase: Phase | None = None
     epoch: int = 0
     epochs: int = 0
     progress: float = 0.0
@@ -127,6 +129,7 @@ def status_of(directory: RunDirectory) -> RunStatus:
         status,
         seed=position.seed,
         stage=position.stage,
+        phase=next((planned.phase for planned in stages if planned.stage == position.stage), None),
         epoch=epoch,
         epochs=position.epochs,
         progress=1.0 if state == "finished" else progress,

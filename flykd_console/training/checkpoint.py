@@ -1,33 +1,145 @@
-"""An optimiser's state as flat tensors."""
+"""A stage's resumable state: one file of tensors, made of everything that has a `state_dict`, written atomically."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as flat tensors, `optimizer/<parameter number>/<name>`."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"optimizer/{number}/{name}": torch.as_tensor(x) for number, part in state.items() for name, x in part.items()
-    }
+from flykd_console.model.tensor_files import load_metadata, load_tensors, save_tensors
+from flykd_console.tasks.base import Log, Stateful, Trainable
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], lr: float) -> None:
-    """Put back what `optimizer_tensors` returned, and the learning rate."""
-    whole = optimizer.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimizer/"):
-            _, number, name = key.split("/")
-            state.setdefault(int(number), {})[name] = tensor
-    whole["state"] = state
-    optimizer.load_state_dict(whole)
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(lr)
-        else:
-            group["lr"] = lr
+class Checkpointer:
+    """Keeps the parts of one stage, and brings them back where a stage of the same key was left unfinished.
+
+    Args:
+        path: The file.
+        key: What the stage depends on; a state of another key is not resumed.
+        device: Kind of device that the stage is trained on.
+
+    Attributes:
+        epoch: Epochs that the saved state has behind it; 0 without one.
+        epochs: Epochs that the stage was to have when it was saved.
+        seconds: Seconds of training until then.
+    """
+
+    def __init__(self, path: Path, key: str, device: str) -> None:
+        self.path, self._key, self._device = path, key, device
+        self._parts: dict[str, Stateful] = {}
+        self.epoch = self.epochs = 0
+        self.seconds = 0.0
+        metadata = load_metadata(path)
+        if metadata is not None and metadata.get("key") == key:
+            self.epoch, self.epochs, self.seconds = metadata["epoch"], metadata["epochs"], metadata["seconds"]
+
+    def keep(self, parts: Mapping[str, Stateful]) -> None:
+        """Name what a state is made of; names hold no slash."""
+        self._parts = dict(parts)
+
+    def resume(self, log: Log) -> None:
+        """Bring every part to the saved state, where there is one."""
+        if self.epoch == 0:
+            return
+        tensors, metadata = load_tensors(self.path)
+        same_device = metadata["device"] == self._device
+        if not same_device:
+            was, now = metadata["device"], self._device
+            log(f"begun on {was} and resumed on {now}, whose random numbers differ: draws begin anew", "warning")
+        for name, part in self._parts.items():
+            if same_device or not isinstance(part, GeneratorState):
+                part.load_state_dict(_of_part(tensors, name))
+
+    def save(self, epoch: int, epochs: int, seconds: float) -> None:
+        """Write the state; `epoch` of `epochs` are done."""
+        tensors = {
+            f"{name}/{key}": tensor for name, part in self._parts.items() for key, tensor in part.state_dict().items()
+        }
+        metadata = {"key": self._key, "device": self._device, "epoch": epoch, "epochs": epochs, "seconds": seconds}
+        save_tensors(self.path, tensors, metadata)
+        self.epoch = epoch
+
+    @property
+    def last_good(self) -> str:
+        """Which state a run that went astray can go back to, in words."""
+        if not self.epoch:
+            return "no checkpoint was saved yet"
+        return f"the last good checkpoint is that of epoch {self.epoch}, {self.path.parent.name}/{self.path.name}"
+
+
+def _of_part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+class GeneratorState:
+    """A random number generator as a part of a checkpoint."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"state": self._generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._generator.set_state(state["state"])
+
+
+class ModelState:
+    """A model as a part of a checkpoint: parameters and fixed inputs."""
+
+    def __init__(self, model: Trainable) -> None:
+        self._model = model
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self._model.tensors()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._model.load_tensors(state)
+
+
+class OptimizerState:
+    """An optimiser as a part of a checkpoint: `<parameter number>/<name>`, and its learning rate."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def state_dict(self) -> dict[str, Tensor]:
+        state: Mapping[int, Mapping[str, Any]] = self._optimizer.state_dict()["state"]
+        tensors = {
+            f"{number}/{name}": torch.as_tensor(value) for number, part in state.items() for name, value in part.items()
+        }
+        return tensors | {"lr": torch.tensor(float(self._optimizer.param_groups[0]["lr"]), dtype=torch.float64)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        lr = float(state["lr"])
+        whole = self._optimizer.state_dict()
+        parts: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in state.items():
+            if key != "lr":
+                number, name = key.split("/")
+                parts.setdefault(int(number), {})[name] = tensor
+        whole["state"] = parts
+        self._optimizer.load_state_dict(whole)
+        for group in self._optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+
+def parts_of(
+    models: Mapping[str, Trainable],
+    optimizer: torch.optim.Optimizer,
+    generators: Mapping[str, torch.Generator],
+    others: Mapping[str, Stateful],
+) -> dict[str, Stateful]:
+    """The parts of a stage that trains some models with one optimiser."""
+    parts: dict[str, Stateful] = {f"model-{name}": ModelState(model) for name, model in models.items()}
+    parts["optimizer"] = OptimizerState(optimizer)
+    for purpose, generator in generators.items():
+        parts[f"generator-{purpose}"] = GeneratorState(generator)
+    return parts | dict(others)

@@ -16,6 +16,7 @@ from types import FrameType
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Control, RunFinished
 from flykd_console.runs.log import EventWriter
+from flykd_console.runs.more_epochs import MoreEpochs, take_more_epochs
 
 _POLL_SECONDS = 0.1
 _ABORT_SECONDS = 0.25
@@ -61,7 +62,7 @@ class StopSignals:
             os._exit(_ABORTED)
 
 
-class ControlDesk:
+class Orders:
     """Reads a run's orders; `stop` also comes by signal.
 
     Args:
@@ -148,6 +149,10 @@ class ControlDesk:
     def acknowledge(self, action: str, state: str, seed: int, stage: str, epochs: int | None = None) -> None:
         """Write the `control` event that lets a screen claim the action."""
         self._events.write(Control(action=action, state=state, seed=seed, stage=stage, epochs=epochs))  # type: ignore[arg-type]
+
+    def take_more_epochs(self) -> MoreEpochs | None:
+        """The order to add epochs, taken away; None where it is no number of epochs."""
+        return take_more_epochs(self._directory)
 
     def _given(self, order: str) -> bool:
         return self._directory.order_file(order).exists()

@@ -10,62 +10,52 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flykd_console.compare.settings import without_later
-from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.tensor_files import load_metadata, load_tensors, save_tensors
+from flykd_console.profile.models import ModelSpec, models_of
 from flykd_console.runs.batch import batch_of
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.find import list_runs
-from flykd_console.tasks.link_prediction.task import Task
-from flykd_console.training.plan import teacher_stages
+from flykd_console.runs.models import Role
+from flykd_console.runs.stage import Phase, Stage
+from flykd_console.tasks.base import Task, Trainable
 
 # Raise it when a change to the training code changes what the same settings produce.
-REVISION = 1
+REVISION = 2
 
 
-def stage_key(task: Task, stage: str) -> str:
-    """SHA-256 over everything that determines a stage's weights: graph, split, seed and settings.
+def stage_key(task: Task, spec: ModelSpec, stage: Stage) -> str:
+    """SHA-256 over everything that determines a stage's weights: data, split, seed, draws and settings.
 
     How the arithmetic is carried out (`engine`, but for a lower precision) is left out, and how often it is looked at
-    (`validate_every`) too where no look decides anything. So are settings that came later and are off: what was trained
-    before them is still found.
+    (`validate_every`) too where no look decides anything.
     """
     profile = task.profile
-    size = "teacher" if "teacher" in stage else "student"
-    looked_at = profile.finetune.select == "best" or profile.finetune.patience > 0
-    shape = profile.teacher if size == "teacher" else profile.student
+    finetune = profile.finetune.model_dump()
+    looks_decide = profile.finetune.select == "best" or profile.finetune.patience > 0
+    if not looks_decide:
+        del finetune["validate_every"]
     facts: dict[str, Any] = {
         "revision": REVISION,
-        "graph": task.graph.fingerprint,
-        "split": task.split.fingerprint,
+        **task.fingerprints,
         "seed": task.seed,
-        "size": size,
-        "dim": shape.dim,
+        "stage": stage.name,
+        "begins": spec.begins,
+        "shape": [spec.shape.dim, spec.shape.layers, spec.shape.kind],
+        "precision": profile.engine.precision,
         "pretrain": profile.pretrain.model_dump(),
     }
-    if (shape.layers, shape.kind) != (2, "rgcn"):
-        # Left out for the paper's models, whose keys so are what they were before there were others.
-        facts |= {"layers": shape.layers, "kind": shape.kind}
-    if profile.engine.precision != "float32":
-        facts["precision"] = profile.engine.precision
-    if not stage.startswith("pretrain"):
-        facts |= {
-            "targets": profile.graph.targets,
-            "pooling": without_later(profile.graph.pooling.model_dump(), "graph.pooling"),
-            "filter_negatives": profile.split.filter_negatives,
-            "finetune": without_later(
-                profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"}), "finetune"
-            ),
-        }
-    # Baseline and teacher are the same recipe, but draw from streams of their own.
-    facts["stage"] = stage
-    if stage == "student":
-        facts["teachers"] = [stage_key(task, teacher) for teacher in teacher_stages(profile)]
-        facts["distill"] = without_later(profile.distill.model_dump(exclude={"method"}), "distill")
-        if looked_at:
-            # Validations count from here on; in earlier versions all did.
-            facts["looked_at_from"] = profile.distill.settled
+    if not stage.pretrains:
+        facts |= {"finetune": finetune, "task": task.settings()}
+    if looks_decide and not stage.pretrains:
+        facts["headline"] = task.headline
+    if stage.phase is Phase.DISTILL and spec.distill is not None:
+        facts["teachers"] = [stage_key(task, teacher, teacher.training) for teacher in _teachers(task)]
+        facts["distill"] = spec.distill.model_dump(exclude={"method"})
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _teachers(task: Task) -> list[ModelSpec]:
+    return [spec for spec in models_of(task.profile) if spec.entry.role is Role.TEACHER]
 
 
 @dataclass(frozen=True)
@@ -98,10 +88,10 @@ class StageStore:
     directory: RunDirectory
     fresh: bool = False
 
-    def load(self, task: Task, stage: str, model: HeteroRGCN) -> FinishedStage | None:
+    def load(self, task: Task, spec: ModelSpec, stage: Stage, model: Trainable) -> FinishedStage | None:
         """Bring the model to the weights of a finished stage with the same key; None where there is none."""
-        key = stage_key(task, stage)
-        own = self.directory.weights(task.seed, stage)
+        key = stage_key(task, spec, stage)
+        own = self.directory.weights(task.seed, stage.name)
         for path in self._candidates(task.seed, stage):
             metadata = load_metadata(path)
             # A stage that was given epochs by hand is what its own run made of it, and nothing that others asked for.
@@ -126,24 +116,24 @@ class StageStore:
             )
         return None
 
-    def save(self, task: Task, stage: str, model: HeteroRGCN, finished: FinishedStage) -> None:
+    def save(self, task: Task, spec: ModelSpec, stage: Stage, model: Trainable, finished: FinishedStage) -> None:
         """Leave a finished stage's weights and drop its resumable state."""
-        key = stage_key(task, stage)
-        metadata = {"key": key, "planned_key": key, "stage": stage, "seed": task.seed}
+        key = stage_key(task, spec, stage)
+        metadata = {"key": key, "planned_key": key, "stage": stage.name, "seed": task.seed}
         if finished.added_epochs:
             metadata["key"] = hashlib.sha256(f"{key} and {finished.added_epochs} epochs".encode()).hexdigest()
         metadata |= {"device": task.device.type} | asdict(finished)
-        save_tensors(self.directory.weights(task.seed, stage), model.tensors(), metadata)
-        self.directory.state(task.seed, stage).unlink(missing_ok=True)
+        save_tensors(self.directory.weights(task.seed, stage.name), model.tensors(), metadata)
+        self.directory.state(task.seed, stage.name).unlink(missing_ok=True)
 
-    def _candidates(self, seed: int, stage: str) -> list[Path]:
-        """This run's file first, then those of other runs, newest first; of the student only this run's."""
+    def _candidates(self, seed: int, stage: Stage) -> list[Path]:
+        """This run's file first, then those of other runs, newest first; of a student only this run's."""
         runs = [self.directory]
-        # The student is what a run is for: it is trained in each, and loaded only when its own run is resumed.
-        if stage != "student":
+        # A student is what a run is for: it is trained in each, and loaded only when its own run is resumed.
+        if stage.phase is not Phase.DISTILL:
             others = batch_of(self.directory) if self.fresh else list_runs(self.directory.path.parent)
             runs += [run for run in others if run.path != self.directory.path]
-        return [path for run in runs if (path := run.weights(seed, stage)).is_file()]
+        return [path for run in runs if (path := run.weights(seed, stage.name)).is_file()]
 
 
 def _adopt(source: Path, target: Path) -> None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flykd_console.profile import schema
+from flykd_console.tasks.base import Trainable
 
 
 class Selection:
-    """Follows the macro AUPRC on validation.
+    """Follows the headline metric on validation.
 
     Attributes:
         best_epoch: Epoch of the best score so far, counted from 1; 0 before the first.
-        best_auprc: That score, a fraction.
+        best_score: That score, a fraction.
     """
 
     def __init__(self, settings: schema.Finetune, since: float = 0.0) -> None:
@@ -28,16 +29,16 @@ class Selection:
         self.keeps_best = settings.select == "best"
         self._patience = settings.patience
         self.best_epoch = 0
-        self.best_auprc = float("-inf")
+        self.best_score = float("-inf")
         self._without_better = 0
         self._weights: dict[str, Tensor] = {}
 
-    def look(self, epoch: int, auprc: float, weights: Mapping[str, Tensor]) -> None:
+    def look(self, epoch: int, score: float, weights: Mapping[str, Tensor]) -> None:
         """Take a scheduled validation into account; the first of equal scores is the best."""
         if epoch < self._since:
             return
-        if auprc > self.best_auprc:
-            self.best_epoch, self.best_auprc, self._without_better = epoch, auprc, 0
+        if score > self.best_score:
+            self.best_epoch, self.best_score, self._without_better = epoch, score, 0
             if self.keeps_best:
                 self._weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
         else:
@@ -49,24 +50,22 @@ class Selection:
         return 0 < self._patience <= self._without_better
 
     @torch.no_grad()
-    def restore(self, model: nn.Module) -> None:
+    def restore(self, model: Trainable) -> None:
         """Put the best epoch's weights back, where they were kept."""
         for name, parameter in model.named_parameters():
             if name in self._weights:
                 parameter.copy_(self._weights[name])
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""
         counts = torch.tensor([self.best_epoch, self._without_better])
-        best = torch.tensor(self.best_auprc, dtype=torch.float64)
-        weights = {f"best/weights/{name}": tensor for name, tensor in self._weights.items()}
-        return {"best/counts": counts, "best/auprc": best} | weights
+        best = torch.tensor(self.best_score, dtype=torch.float64)
+        weights = {f"weights/{name}": tensor for name, tensor in self._weights.items()}
+        return {"counts": counts, "score": best} | weights
 
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `state` returned."""
-        if "best/counts" not in tensors:
-            return
-        self.best_epoch, self._without_better = (int(count) for count in tensors["best/counts"])
-        self.best_auprc = float(tensors["best/auprc"])
-        prefix = "best/weights/"
-        self._weights = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` returned."""
+        self.best_epoch, self._without_better = (int(count) for count in state["counts"])
+        self.best_score = float(state["score"])
+        prefix = "weights/"
+        self._weights = {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}

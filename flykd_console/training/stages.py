@@ -1,54 +1,31 @@
-"""The stages of one seed, in order: teacher (pretrained, finetuned), baseline and student (pretrained once).
-
-A profile may ask for several teachers, which differ in their initialisation and whose logits are averaged, or for no
-student at all.
+"""The stages of one seed, in order: each model is brought from its beginning to the epoch that stays, and measured.
 
 A finished stage of this run or another one is loaded instead of trained again; an unfinished one goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import msgspec
-
-from flykd_console.distill.teachers import mean_of
-from flykd_console.graph.split.negatives import true_negatives
-from flykd_console.model.link_encoder import Encoded
-from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.distill.method import curriculum_of, loss_words_of
+from flykd_console.profile.distill import Distill
+from flykd_console.profile.models import ModelSpec, models_of, stage_epochs
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Log, StageExtended, StageFinished, StageStarted
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import ModelResult, Scores
-from flykd_console.seeding import torch_rng
-from flykd_console.tasks.link_prediction import files as artifacts
-from flykd_console.tasks.link_prediction.metrics import Scored, score
-from flykd_console.tasks.link_prediction.task import Evaluator, Task
-from flykd_console.training.guidance import neighbourhood
-from flykd_console.training.loops.distill import check_min_logit, curriculum_of, distill
-from flykd_console.training.loops.finetune import finetune
-from flykd_console.training.loops.pretrain import pretrain, steps_of
-from flykd_console.training.orders import ControlDesk
-from flykd_console.training.plan import stage_epochs, teacher_stages
+from flykd_console.runs.models import Role
+from flykd_console.runs.results import ModelResult
+from flykd_console.runs.stage import Phase, Stage
+from flykd_console.tasks.base import Task, Trainable
+from flykd_console.training.checkpoint import Checkpointer
+from flykd_console.training.loops.train import pretrain, train
+from flykd_console.training.orders import Orders
 from flykd_console.training.resources import peak_bytes, reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.selection import Selection
-from flykd_console.training.session import StageSession, evaluation_event
-from flykd_console.words import grouped
-
-# A relation with fewer true test pairs has an AUPRC that one of them can move by points.
-_FEW_PAIRS = 20
-# Above this share of stored test negatives that are true pairs after all, the AUPRC of even a perfect model is low.
-_DOUBTFUL = 0.2
-
-# Where several teachers are averaged: the mean of their logits among the results and the test scores.
-TEACHER_MEAN = "teacher-mean"
-
-# Parts whose pairs every model is scored on; the test's file is the last that a seed leaves.
-_SCORED = ("validation", "test")
-
-Train = Callable[[HeteroRGCN, StageSession], None]
+from flykd_console.training.stage_loop import Cadence, StageLoop, Watched, evaluation_event
+from flykd_console.words import metric_words
 
 
 @dataclass
@@ -58,262 +35,261 @@ class SeedStages:
     task: Task
     directory: RunDirectory
     events: EventWriter
-    control: ControlDesk
+    orders: Orders
     store: StageStore
+    _models: dict[str, Trainable] = field(default_factory=dict)
+    _results: dict[str, ModelResult] = field(default_factory=dict)
+    # The stages of the plan by name, with their epochs.
+    _planned: dict[str, tuple[Stage, int]] = field(default_factory=dict)
+    # Stages that the log has told of.
     _told: set[str] = field(default_factory=set)
-    # By part and model the stored pairs' labels and logits.
-    _scored: dict[str, dict[str, dict[str, Scored]]] = field(default_factory=lambda: {part: {} for part in _SCORED})
 
     def run(self) -> dict[str, ModelResult]:
-        """Train (or load) teachers, baseline and student; results by model."""
-        task, profile = self.task, self.task.profile
-        self._say_pooling()
-        self._say_split()
-        # What the structure losses need of the graph is asked for before hours of teachers.
-        neighbourhood(task)
-        artifacts.save_labels(task, self.directory)
-        artifacts.save_evaluation_pairs(task, self.directory)
+        """Train (or load) every model of the run; results by model."""
+        specs = models_of(self.task.profile)
+        self.task.open(self.directory, self._log)
+        self.task.check(specs)
+        plan = stage_epochs(self.task.profile, specs, self.task.pretraining_steps())
+        self._planned = {stage.name: (stage, epochs) for stage, epochs in plan}
+        teachers_checked = False
+        for spec in specs:
+            if spec.entry.role is not Role.TEACHER and not teachers_checked:
+                # Whether these teachers leave a student nothing is known now, and not only after the baseline.
+                self.task.check_teachers(specs, self._teachers())
+                teachers_checked = True
+            if spec.trained:
+                self._train(spec, specs)
+            else:
+                self._measure_mean(spec)
+        self.task.close(self.directory)
+        return self._results
 
-        def finetuned(model: HeteroRGCN, session: StageSession) -> None:
-            finetune(task, model, profile.finetune, session)
+    def _teachers(self) -> list[Trainable]:
+        """The networks that teach, as far as they are trained."""
+        names = [spec.name for spec in models_of(self.task.profile) if spec.entry.role is Role.TEACHER]
+        return [self._models[name] for name in names if name in self._models]
 
-        def distilled(model: HeteroRGCN, session: StageSession) -> None:
-            distill(task, teachers, model, session)
+    # One model.
 
-        results: dict[str, ModelResult] = {}
-        teachers = []
-        for stage in teacher_stages(profile):
-            teacher, results[stage] = self._model(stage, "teacher", finetuned)
-            teachers.append(teacher)
-        # Whether a threshold leaves the student nothing is known now, and not only after the baseline.
-        check_min_logit(task, teachers)
-        _, results["baseline"] = self._model("baseline", "student", finetuned)
-        if len(teachers) > 1:
-            results[TEACHER_MEAN] = self._assess_mean(teachers, [results[stage] for stage in teacher_stages(profile)])
-        if profile.distill.epochs:
-            _, results["student"] = self._model("student", "student", distilled)
-        for part, scored in self._scored.items():
-            artifacts.save_scores(task, self.directory, part, scored)
-        return results
-
-    def _model(self, stage: str, size: str, train: Train) -> tuple[HeteroRGCN, ModelResult]:
-        """One model: loaded, or brought from its pretrained weights to the epoch that stays."""
-        # Every teacher is drawn from a stream of its own; baseline and student begin from the same weights.
-        stream = stage if size == "teacher" else size
-        model = self.task.new_model(size, stream)
-        finished = self.store.load(self.task, stage, model)
-        if finished is not None:
-            if stage != "baseline" or not self.task.profile.distill.epochs:
-                # The last model that could have needed this pretraining is there already.
-                self._tell_unneeded(f"pretrain-{stream}", finished)
-            self._tell_reuse(stage, model, finished)
-            result = self._assess(stage, model, finished)
+    def _train(self, spec: ModelSpec, specs: list[ModelSpec]) -> None:
+        """One model: loaded, or brought from its beginning to the epoch that stays."""
+        stage, model = spec.training, self.task.new_model(spec)
+        finished = self.store.load(self.task, spec, stage, model)
+        if finished is None:
+            self._pretrained(spec, model)
+            self.task.reset_head(spec, model)
+            finished = self._train_stage(spec, stage, model)
+            self._results[spec.name] = self._assess(spec, model, finished)
+            self.store.save(self.task, spec, stage, model, finished)
         else:
-            self._pretrained(f"pretrain-{stream}", model)
-            # The decoder is drawn anew, alike for baseline and student, which then differ by their losses alone.
-            model.reset_decoder(torch_rng(self.task.seed, f"decoder/{stream}"))
-            session = self._session(stage, model)
-            settings = self.task.profile.distill
-            since = settings.epochs * settings.settled if stage == "student" else 0
-            session.selection = Selection(self.task.profile.finetune, since)
-            evaluator = Evaluator(self.task, model, "validation")
-            session.evaluate = lambda: score(evaluator.logits(model))
-            session.tell_extended = lambda added: self._tell_extended(session, added)
-            self._tell_start(session)
-            train(model, session)
-            finished = self._finished(session)
-            result = self._assess(stage, model, finished)
-            self.store.save(self.task, stage, model, finished)
+            if self._is_last_of_its_beginning(spec, specs):
+                self._tell_unneeded(spec.pretraining, finished)
+            self._tell_reuse(stage, model, finished)
+            self._results[spec.name] = self._assess(spec, model, finished)
+        self._models[spec.name] = model
         self._tell_end(stage, finished)
-        return model, result
 
-    def _pretrained(self, stage: str, model: HeteroRGCN) -> None:
+    def _pretrained(self, spec: ModelSpec, model: Trainable) -> None:
         """Bring a fresh model to its pretrained weights."""
-        settings = self.task.profile.pretrain
-        if steps_of(self.task, settings) == 0:
+        stage = spec.pretraining
+        if stage.name not in self._planned:
             return
-        finished = self.store.load(self.task, stage, model)
-        if stage in self._told:
+        stage, _ = self._planned[stage.name]
+        finished = self.store.load(self.task, spec, stage, model)
+        if stage.name in self._told:
             return
         if finished is not None:
             self._tell_reuse(stage, model, finished)
         else:
-            session = self._session(stage, model)
-            self._tell_start(session)
-            pretrain(self.task, model, settings, session)
-            finished = self._finished(session)
-            self.store.save(self.task, stage, model, finished)
+            finished = self._train_stage(spec, stage, model)
+            self.store.save(self.task, spec, stage, model, finished)
         self._tell_end(stage, finished)
 
-    def _finished(self, session: StageSession) -> FinishedStage:
-        seconds = round(session.seconds, 3)
+    def _train_stage(self, spec: ModelSpec, stage: Stage, model: Trainable) -> FinishedStage:
+        """Train one stage to its end."""
+        loop = self._loop(spec, stage, model)
+        self._tell_start(stage, model, loop.total, loop.first_epoch, spec.distill)
+        self._carry_out(spec, stage, model, loop)
         return FinishedStage(
-            epochs=session.done,
-            seconds=seconds,
+            epochs=loop.done,
+            seconds=round(loop.recorder.seconds, 3),
             run=self.directory.name,
-            kept_epoch=session.kept_epoch,
-            added_epochs=session.added_epochs,
+            kept_epoch=loop.kept_epoch(spec.name),
+            added_epochs=loop.added_epochs,
         )
 
-    def _assess(self, stage: str, model: HeteroRGCN, finished: FinishedStage) -> ModelResult:
-        """Leave the model's embeddings and measure it from them, on validation and test."""
-        encoded = artifacts.encode_all(self.task, model)
-        artifacts.save_embeddings(self.task, self.directory, stage, encoded)
-        self._score_parts(stage, encoded)
-        test = self._part_scores(stage, encoded, "test")
-        if test.macro_auprc is not None:
-            self.events.write(evaluation_event(self.task.seed, stage, finished.epochs, "test", test))
+    def _carry_out(self, spec: ModelSpec, stage: Stage, model: Trainable, loop: StageLoop) -> None:
+        task, profile, models = self.task, self.task.profile, {spec.name: model}
+        finetune, replay = profile.finetune, profile.engine.cuda_graphs
+        if stage.pretrains:
+            pretrain(task.pretraining(model, stage.name), models, profile.pretrain, loop)
+        elif spec.distill is None:
+            objective = task.supervised(model, stage.name)
+            train(objective, models, finetune.lr, finetune.plateau, finetune.epochs, replay, loop)
+        else:
+            objective = task.distilled(spec, model, self._teachers(), loop.log)
+            plateau = spec.distill.plateau or finetune.plateau
+            train(objective, models, finetune.lr, plateau, spec.distill.epochs, replay, loop)
+
+    def _loop(self, spec: ModelSpec, stage: Stage, model: Trainable) -> StageLoop:
+        task, profile = self.task, self.task.profile
+        path, key = self.directory.state(task.seed, stage.name), stage_key(task, spec, stage)
+        return StageLoop(
+            task.seed,
+            stage,
+            self._planned[stage.name][1],
+            {spec.name: self._watched(spec, stage, model)},
+            _cadence(profile, spec, stage),
+            task.headline,
+            self.events,
+            self.orders,
+            Checkpointer(path, key, task.device.type),
+            lambda loop, added: self._tell_extended(loop, added, spec.distill),
+        )
+
+    def _watched(self, spec: ModelSpec, stage: Stage, model: Trainable) -> Watched:
+        """A model with what evaluates it and selects its epoch; pretraining has neither."""
+        if stage.pretrains:
+            return Watched(model)
+        # A student's validations count from where its curriculum stands still.
+        since = 0.0 if spec.distill is None else spec.distill.epochs * spec.distill.settled
+        return Watched(model, self.task.evaluator(model), Selection(self.task.profile.finetune, since))
+
+    def _is_last_of_its_beginning(self, spec: ModelSpec, specs: list[ModelSpec]) -> bool:
+        """Whether no model after this one begins from the same pretraining."""
+        return [other.name for other in specs if other.trained and other.begins == spec.begins][-1] == spec.name
+
+    # What is measured.
+
+    def _assess(self, spec: ModelSpec, model: Trainable, finished: FinishedStage) -> ModelResult:
+        """Leave what exporters need of the model, and measure it on validation and test."""
+        self.task.keep(self.directory, spec.name, model)
+        test, validation = self.task.assess(spec.name, [model])
+        if test.metrics:
+            self.events.write(
+                evaluation_event(
+                    self.task.seed, spec.name, spec.name, finished.epochs, "test", test, self.task.headline
+                )
+            )
         return ModelResult(
-            dim=model.dim,
-            layers=model.layers,
-            layer_kind=model.kind,
+            dim=spec.shape.dim,
+            layers=spec.shape.layers,
+            layer_kind=spec.shape.kind,
             parameters=model.parameter_count,
             epochs=finished.epochs,
             seconds=finished.seconds,
             test=test,
-            validation=self._part_scores(stage, encoded, "validation"),
+            validation=validation,
             reused_from=None if finished.run == self.directory.name else finished.run,
             kept_epoch=finished.kept_epoch,
             added_epochs=finished.added_epochs,
         )
 
-    def _assess_mean(self, teachers: list[HeteroRGCN], results: list[ModelResult]) -> ModelResult:
-        """Measure what the student learns from where teachers are averaged: the mean of their logits."""
-        mean = mean_of([artifacts.encode_all(self.task, teacher) for teacher in teachers])
-        self._score_parts(TEACHER_MEAN, mean)
-        result = ModelResult(
-            dim=teachers[0].dim,
-            layers=teachers[0].layers,
-            layer_kind=teachers[0].kind,
+    def _measure_mean(self, spec: ModelSpec) -> None:
+        """Measure what students learn from where teachers are averaged: the mean of their logits."""
+        teachers = self._teachers()
+        results = [result for name, result in self._results.items() if name in self._models]
+        test, validation = self.task.assess(spec.name, teachers)
+        self._results[spec.name] = ModelResult(
+            dim=spec.shape.dim,
+            layers=spec.shape.layers,
+            layer_kind=spec.shape.kind,
             parameters=sum(result.parameters for result in results),
             epochs=max(result.epochs for result in results),
             seconds=sum(result.seconds for result in results),
-            test=self._part_scores(TEACHER_MEAN, mean, "test"),
-            validation=self._part_scores(TEACHER_MEAN, mean, "validation"),
+            test=test,
+            validation=validation,
         )
-        if result.test.macro_auprc is not None:
-            self._log(f"mean of {len(teachers)} teachers: test AUPRC {100 * result.test.macro_auprc:.2f}")
-        return result
+        value = test.value(self.task.headline)
+        if value is not None:
+            name = metric_words(self.task.headline)
+            self._log(f"mean of {len(teachers)} teachers: test {name} {100 * value:.2f}")
 
-    def _score_parts(self, stage: str, encoded: Encoded) -> None:
-        for part, scored in self._scored.items():
-            scored[stage] = artifacts.score_part(self.task, encoded, part)
+    # What is told.
 
-    def _part_scores(self, stage: str, encoded: Encoded, part: str) -> Scores:
-        """What a part says of a model whose pairs are scored; nothing where the split has no such part."""
-        scores = score(self._scored[part][stage])
-        return msgspec.structs.replace(scores, ranking=artifacts.rank_part(self.task, encoded, part))
-
-    def _session(self, stage: str, model: HeteroRGCN) -> StageSession:
-        profile = self.task.profile
-        return StageSession(
-            directory=self.directory,
-            events=self.events,
-            control=self.control,
-            seed=self.task.seed,
-            stage=stage,
-            epochs_total=stage_epochs(profile, steps_of(self.task, profile.pretrain))[stage],
-            model=model,
-            key=stage_key(self.task, stage),
-            validate_every=profile.finetune.validate_every,
-            log_every=profile.engine.log_every,
-            checkpoint_every=profile.engine.checkpoint_every,
-        )
-
-    def _tell_start(self, session: StageSession) -> None:
-        self._start_event(session.stage, session.model, session.epochs_total, session.first_epoch)
-
-    def _tell_reuse(self, stage: str, model: HeteroRGCN, finished: FinishedStage) -> None:
-        self._start_event(stage, model, finished.epochs, finished.epochs)
+    def _tell_reuse(self, stage: Stage, model: Trainable, finished: FinishedStage) -> None:
+        self._tell_start(stage, model, finished.epochs, finished.epochs)
         where = "in this run" if finished.run == self.directory.name else f"in {finished.run}"
         self._log(f"{stage}: trained before {where} under the same graph, split, seed and settings; not trained again")
 
-    def _start_event(self, stage: str, model: HeteroRGCN, epochs: int, first_epoch: int) -> None:
+    def _tell_start(
+        self, stage: Stage, model: Trainable, epochs: int, first_epoch: int, distill: Distill | None = None
+    ) -> None:
         reset_peak()
+        distils = stage.phase is Phase.DISTILL
         self.events.write(
             StageStarted(
                 seed=self.task.seed,
-                stage=stage,
+                stage=stage.name,
+                phase=stage.phase,
+                models=list(stage.models),
                 epochs=epochs,
                 first_epoch=first_epoch,
                 dim=model.dim,
                 layers=model.layers,
                 layer_kind=model.kind,
                 parameters=model.parameter_count,
-                schedule=self._schedule(stage, epochs),
+                schedule=_schedule(distill, epochs) if distils else None,
+                loss_words=_loss_words(distill) if distils else {},
             )
         )
-        self._told.add(stage)
+        self._told.add(stage.name)
 
-    def _tell_extended(self, session: StageSession, added: int) -> None:
+    def _tell_extended(self, loop: StageLoop, added: int, distill: Distill | None) -> None:
+        distils = loop.stage.phase is Phase.DISTILL
         self.events.write(
             StageExtended(
-                seed=session.seed,
-                stage=session.stage,
-                epochs=session.epochs_total,
+                seed=loop.seed,
+                stage=loop.stage.name,
+                epochs=loop.total,
                 added=added,
-                planned=session.planned,
-                schedule=self._schedule(session.stage, session.epochs_total),
+                planned=loop.planned,
+                schedule=_schedule(distill, loop.total) if distils else None,
             )
         )
 
-    def _schedule(self, stage: str, epochs: int) -> dict[str, list[tuple[float, float]]] | None:
-        return curriculum_of(self.task.profile).schedule(until=epochs) if stage == "student" else None
-
-    def _tell_end(self, stage: str, finished: FinishedStage, reused: bool = False) -> None:
+    def _tell_end(self, stage: Stage, finished: FinishedStage, reused: bool = False) -> None:
+        taken_over = reused or finished.run != self.directory.name
         self.events.write(
             StageFinished(
                 seed=self.task.seed,
-                stage=stage,
+                stage=stage.name,
                 epochs=finished.epochs,
                 seconds=finished.seconds,
                 peak_rss=peak_bytes(),
-                reused_from=finished.run if reused or finished.run != self.directory.name else None,
+                reused_from=finished.run if taken_over else None,
                 kept_epoch=finished.kept_epoch,
             )
         )
 
-    def _tell_unneeded(self, stage: str, because: FinishedStage) -> None:
+    def _tell_unneeded(self, stage: Stage, because: FinishedStage) -> None:
         """Close a planned pretraining that nobody needs, since the model that would begin from it is loaded whole."""
-        epochs = stage_epochs(self.task.profile, steps_of(self.task, self.task.profile.pretrain)).get(stage, 0)
-        if epochs and stage not in self._told:
-            self._told.add(stage)
-            self._tell_end(stage, FinishedStage(epochs=epochs, seconds=0.0, run=because.run), reused=True)
-
-    def _say_pooling(self) -> None:
-        if self.task.pooling is None and self.task.profile.graph.pooling.enabled:
-            names = ", ".join(self.task.profile.graph.pooling.relations)
-            self._log(f"disease pooling is off: the graph has no training edges of {names}", "warning")
-
-    def _say_split(self) -> None:
-        split = self.task.split
-        self._log(split.in_words)
-        for note in split.notes:
-            self._log(note)
-        if not any(len(split.test[target][0]) for target in split.targets):
-            self._log("no test part: models are measured on validation alone")
+        if stage.name not in self._planned or stage.name in self._told:
             return
-        told = total = 0
-        for target, pairs in zip(split.targets, self.task.evaluation("test"), strict=True):
-            doubtful, count = true_negatives(self.task.graph, target, pairs)
-            told, total = told + doubtful, total + count
-            if doubtful > _DOUBTFUL * count:
-                self._log(
-                    f"{pairs.relation}: {doubtful} of {count} stored test negatives are true pairs"
-                    + (
-                        ", since nothing else can take their place"
-                        if self.task.profile.split.filter_negatives
-                        else "; split.filter_negatives = true draws others"
-                        if target not in split.negatives.get("test", {})
-                        else ""
-                    ),
-                    "warning",
-                )
-            if pairs.positives == 0:
-                self._log(f"{pairs.relation} has no test pairs: the macro mean leaves it out", "warning")
-            elif pairs.positives < _FEW_PAIRS:
-                self._log(f"{pairs.relation} has {pairs.positives} test pairs: its AUPRC says little", "warning")
-        self._log(f"test: {grouped(told)} of {grouped(total)} stored negatives are true pairs of their relation")
+        self._told.add(stage.name)
+        planned, epochs = self._planned[stage.name]
+        self._tell_end(planned, FinishedStage(epochs=epochs, seconds=0.0, run=because.run), reused=True)
 
     def _log(self, message: str, level: str = "info") -> None:
         self.events.write(Log(level=level, message=message, seed=self.task.seed))
+
+
+def _cadence(profile: Profile, spec: ModelSpec, stage: Stage) -> Cadence:
+    plateau = profile.finetune.plateau
+    if spec.distill is not None and spec.distill.plateau is not None:
+        plateau = spec.distill.plateau
+    return Cadence(
+        validate_every=profile.finetune.validate_every,
+        log_every=profile.engine.log_every,
+        checkpoint_every=profile.engine.checkpoint_every,
+        stop_below=0.0 if stage.pretrains else plateau.stop_below,
+    )
+
+
+def _schedule(distill: Distill | None, epochs: int) -> dict[str, list[tuple[float, float]]] | None:
+    """The whole course of a student's loss weights."""
+    return None if distill is None else curriculum_of(distill).schedule(until=epochs)
+
+
+def _loss_words(distill: Distill | None) -> dict[str, tuple[str, str]]:
+    return {} if distill is None else loss_words_of(distill)

@@ -1,4 +1,4 @@
-"""The training process: reads a run directory's profile, runs its stages seed by seed, writes its events.
+"""The training process: its signals, its output, its exit code; each run is `training.run`'s.
 
     python -m flykd_console.training.worker RUN_DIR [RUN_DIR...] [--fresh]
 
@@ -19,21 +19,17 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flykd_console.errors import DivergedError, UserError
 from flykd_console.profile.load import load_profile
+from flykd_console.profile.models import models_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunPrepared, RunStarted
+from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunStarted
 from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.runs.status import status_of
-from flykd_console.training.orders import ControlDesk, StopRequestedError, StopSignals
-from flykd_console.training.plan import planned_stages
-
-if TYPE_CHECKING:
-    import torch
+from flykd_console.training.orders import Orders, StopRequestedError, StopSignals
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,12 +103,15 @@ def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
     # The run's own clock: what earlier starts took counts too.
     began = time.time() - _seconds_before(directory)
     events = EventWriter(directory.events)
-    control = ControlDesk(directory, events, stop, began)
+    orders = Orders(directory, events, stop, began)
     try:
-        with control.open(), _forwarded_warnings(events):
+        with orders.open(), _forwarded_warnings(events):
             profile = load_profile(directory.profile)
             events.write(_first_event(directory, profile, resumed))
-            _train(directory, profile, events, control, fresh, began)
+            # Only now: torch takes seconds to import, and whoever watches has something to look at already.
+            from flykd_console.training.run import train_run
+
+            train_run(directory, profile, events, orders, fresh, began)
     except StopRequestedError:
         events.write(RunFinished(outcome="stopped", seconds=time.time() - began))
     except UserError as error:
@@ -161,134 +160,12 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         student_layers=profile.student.layers,
         teacher_kind=profile.teacher.kind,
         student_kind=profile.student.kind,
+        models=[spec.entry for spec in models_of(profile)],
+        headline=profile.evaluation.headline,
         pid=os.getpid(),
         host=socket.gethostname(),
         resumed=resumed,
     )
-
-
-def _train(
-    directory: RunDirectory,
-    profile: Profile,
-    events: EventWriter,
-    control: ControlDesk,
-    fresh: bool,
-    began: float,
-) -> None:
-    now = time.time()
-    import torch
-
-    from flykd_console.graph.load import load_graph
-    from flykd_console.graph.orientation import orient_targets
-    from flykd_console.runs.results import Source, build_results, write_results
-    from flykd_console.tasks.link_prediction import files as artifacts
-    from flykd_console.tasks.link_prediction.task import Task
-    from flykd_console.training import environment
-    from flykd_console.training.loops.pretrain import steps_of
-    from flykd_console.training.resources import ResourceSampler
-    from flykd_console.training.reuse import StageStore
-    from flykd_console.training.stages import SeedStages
-
-    device = resolve_device(profile.run.device)
-    threads_before = torch.get_num_threads()
-    if profile.engine.threads:
-        torch.set_num_threads(profile.engine.threads)
-    # torch's words: highest is float32 throughout, high is TF32, medium is bfloat16, each where the device has it.
-    torch.set_float32_matmul_precision(
-        {"float32": "highest", "tf32": "high", "bf16": "medium"}[profile.engine.precision]
-    )
-    device_name = _device_name(device)
-    sampler = ResourceSampler(events, _gpu_uuid(device))
-    sampler.start()
-    try:
-
-        def log(message: str) -> None:
-            events.write(Log(level="info", message=message))
-
-        if profile.engine.precision == "tf32" and device.type == "cpu":
-            log("engine.precision = tf32 changes nothing on a CPU")
-        graph = load_graph(profile.graph, log=log)
-        graph = orient_targets(graph, profile.graph.targets, profile.graph.pooling.relations, log)
-        targets = graph.targets(profile.graph.targets)
-        facts = environment.describe(graph, str(device), device_name, torch.get_num_threads())
-        environment.write(directory, facts)
-        artifacts.save_nodes(graph, targets, directory)
-
-        def task_of(seed: int) -> Task:
-            # Made anew for each use: a seed's prepared state is large.
-            return Task(profile, graph, targets, seed, device)
-
-        steps = {}
-        for seed in profile.run.seeds:
-            # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
-            task = task_of(seed)
-            facts["splits"][str(seed)] = task.split.fingerprint
-            steps[seed] = steps_of(task, profile.pretrain)
-        environment.write(directory, facts)
-        events.write(
-            RunPrepared(
-                graph=GraphFacts(
-                    source=graph.source,
-                    fingerprint=graph.fingerprint,
-                    nodes=graph.node_count,
-                    edges=graph.edge_count,
-                    targets=profile.graph.targets,
-                ),
-                stages=planned_stages(profile, steps),
-                device=str(device),
-                device_name=device_name,
-                seconds=time.time() - now,
-            )
-        )
-        results = {}
-        source = Source(source=graph.source, fingerprint=graph.fingerprint)
-        for seed in profile.run.seeds:
-            stages = SeedStages(task_of(seed), directory, events, control, StageStore(directory, fresh))
-            results[seed] = stages.run()
-            # After each seed, so that a run that ends early leaves what it has measured.
-            write_results(directory, build_results(directory.name, profile.distill.method, source, results))
-        control.close()
-        events.write(RunFinished(outcome="finished", seconds=time.time() - began))
-    finally:
-        sampler.stop()
-        torch.set_num_threads(threads_before)  # the next run of a batch begins where this one did
-
-
-def resolve_device(name: str) -> torch.device:
-    """The torch device of a profile's `run.device`.
-
-    Raises:
-        UserError: A GPU is asked for and torch finds none.
-    """
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise UserError(
-            f"the device {name!r} is not there (torch {torch.__version__} sees {found} GPUs)",
-            "run.device",
-            "Use auto or cpu, or install a torch build for your GPU.",
-        )
-    return device
-
-
-def _gpu_uuid(device: torch.device) -> str | None:
-    """How NVML knows the device; its own numbers heed no CUDA_VISIBLE_DEVICES."""
-    import torch
-
-    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
-
-
-def _device_name(device: torch.device) -> str:
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    count = torch.get_num_threads()
-    return f"{count} thread{'s' if count > 1 else ''}"
 
 
 @contextmanager

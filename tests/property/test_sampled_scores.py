@@ -7,12 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flykd_console.distill.labels.pair_space import PairSpace
 from flykd_console.distill.labels.random_graph import RandomGraphs
-from flykd_console.distill.labels.sampled_scores import PAIR_COST, SampledPairs
+from flykd_console.distill.pairs.pair_space import PairSpace
+from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema
+from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -67,7 +68,7 @@ def test_few_pairs_are_sampled_and_many_are_read_from_the_matrix(monkeypatch: py
     few, many = int(min(areas) / PAIR_COST) - 1, max(areas)
     assert few > 0
     for count, expected in ((few, [few, few]), (many, [])):
-        graphs = RandomGraphs(space, schema.RandomGraph(labels_per_relation=count), torch_rng(0, "c"))
+        graphs = RandomGraphs(space, RandomGraph(labels_per_relation=count), torch_rng(0, "c"))
         drawn = graphs.current(0)
         sampled.clear()
         logits = space.logits(encoded, drawn)

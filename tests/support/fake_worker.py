@@ -17,7 +17,7 @@ from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
+from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 
 _DIM = {"teacher": 130, "baseline": 80, "student": 80}
 _AUPRC = {"teacher": 0.8033, "baseline": 0.7864, "student": 0.7993}
@@ -98,7 +98,7 @@ def play(part: str, path: str, flags: list[str]) -> int:
             seeds.setdefault(planned.seed, {})[planned.stage] = ModelResult(
                 dim=_DIM[planned.stage], parameters=7, epochs=4, seconds=0.04, test=test
             )
-        graph = Source(source=profile.graph.source)
+        graph = GraphSource(source=profile.graph.source)
         write_results(directory, build_results(directory.name, profile.distill.method, graph, seeds))
         log.write(ev.RunFinished(outcome="finished", seconds=0.2))
     return 0

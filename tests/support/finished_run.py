@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
+from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 
 Floats = NDArray[np.float32]
 
@@ -74,7 +74,7 @@ def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
     schema = {"type": pl.String, "index": pl.Int64, "id": pl.String, "name": pl.String}
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory.nodes)
     results = {seed: _write_seed(directory, spec, seed, ids) for seed in spec.seeds}
-    source = Source(source="embedded", fingerprint="9f8c" * 16)
+    source = GraphSource(source="embedded", fingerprint="9f8c" * 16)
     write_results(directory, build_results(directory.name, "flykd", source, results))
     environment = {
         "graph": {"source": "embedded", "fingerprint": source.fingerprint, "nodes": 2414, "edges": 42108},

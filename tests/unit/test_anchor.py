@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
-from flykd_console.distill.structure import anchor
-from flykd_console.distill.structure.anchor import AnchorDraws, AnchorMatching, distribution_loss, rank_loss
+from flykd_console.distill.matching import anchors as anchor
+from flykd_console.distill.matching.anchors import AnchorDraws, AnchorMatching, distribution_loss, rank_loss
+from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema

@@ -16,7 +16,7 @@ from flykd_console.cli.app import ENTRIES, main
 from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile, shipped_profiles
 from flykd_console.runs.lock import held
-from flykd_console.runs.results import ModelResult, Scores, Source, build_results, write_results
+from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
 
 
@@ -128,7 +128,7 @@ def two_runs(runs: Path) -> Path:
     models = {
         name: ModelResult(dim=80, parameters=1, epochs=20, seconds=1.0, test=test) for name, test in scores.items()
     }
-    write_results(finished, build_results("done-1", "flykd", Source(source="embedded"), {45: models}))
+    write_results(finished, build_results("done-1", "flykd", GraphSource(source="embedded"), {45: models}))
     stopped = write_run(runs, LogSpec(state="stopped", seeds=(45, 46), epochs=20), folder="half-1")
     os.utime(finished.profile, (1, 1))
     os.utime(stopped.profile, (2, 2))

@@ -23,7 +23,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, StageStarted
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import Ranking, read_results, write_results
+from flykd_console.runs.results import RankingScores, read_results, write_results
 from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore
 from tests.unit.test_cli_app import call
 
@@ -560,7 +560,9 @@ def test_validation_pairs_are_compared_where_asked_for_and_called_so(
 def test_a_shared_model_is_ranked_by_whichever_run_has_ranked_it(
     two: list[RunDirectory], order: tuple[int, int]
 ) -> None:
-    ranking = Ranking(recall_at_10=0.1, recall_at_50=0.2, recall_at_100=0.3, ap=0.1, mrr=0.2, tails=5, candidates=9)
+    ranking = RankingScores(
+        recall_at_10=0.1, recall_at_50=0.2, recall_at_100=0.3, ap=0.1, mrr=0.2, tails=5, candidates=9
+    )
     for run in two:
         _validated(run)
     results = read_results(two[1].results)

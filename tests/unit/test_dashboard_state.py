@@ -23,15 +23,15 @@ from flykd_console.dashboard.widgets.bars import progress_line
 from flykd_console.runs import events as ev
 from flykd_console.runs.log import EventFollower
 from flykd_console.runs.state.progress import SteadyProgress, progress
-from flykd_console.runs.state.run import LOG_LINES, DashboardState, Status
+from flykd_console.runs.state.run import LOG_LINES, RunState, Status
 from flykd_console.runs.state.series import LIMIT, Series, Smoothed
 from flykd_console.words import grouped, per_cent, rate, signed, size, span
 from tests.support.event_log import LogSpec, events, hours_of_events, write_run
 
 
-def folded(**settings: object) -> DashboardState:
+def folded(**settings: object) -> RunState:
     spec = LogSpec(**{"epochs": 200, "seeds": (45, 46), **settings})  # type: ignore[arg-type]
-    return DashboardState().fold(events(spec))
+    return RunState().fold(events(spec))
 
 
 def floats(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -123,7 +123,7 @@ def test_pauses_cost_nothing() -> None:
 
 
 def test_user_names_and_unknown_stages_do_not_break_the_fold() -> None:
-    state = DashboardState()
+    state = RunState()
     state.apply(
         ev.Evaluation(seed=1, stage="other", epoch=1, split="odd", macro_auprc=0.5, macro_auroc=0.5, relations={})
     )
@@ -135,10 +135,10 @@ def test_user_names_and_unknown_stages_do_not_break_the_fold() -> None:
 def test_fold_of_a_log_file_equals_fold_of_its_events(tmp_path: Path) -> None:
     spec = LogSpec(epochs=100, seeds=(45,), state="finished")
     run = write_run(tmp_path, spec)
-    follower, state = EventFollower(run.events), DashboardState()
+    follower, state = EventFollower(run.events), RunState()
     while batch := follower.read():
         state.fold(batch)
-    direct = DashboardState().fold(events(spec))
+    direct = RunState().fold(events(spec))
     assert state.version == direct.version
     assert state.stages[45, "student"].losses["total"].y == direct.stages[45, "student"].losses["total"].y
 
@@ -146,7 +146,7 @@ def test_fold_of_a_log_file_equals_fold_of_its_events(tmp_path: Path) -> None:
 # Progress.
 
 
-def true_remaining(**settings: object) -> tuple[float, DashboardState]:
+def true_remaining(**settings: object) -> tuple[float, RunState]:
     """What is left by a log's own clock, and the state where the log was cut."""
     cut, whole = folded(**settings), folded(**{**settings, "state": "finished"})
     assert whole.last_t is not None
@@ -179,7 +179,7 @@ def test_eta_of_stages_never_seen_follows_from_those_that_were(stop_at: tuple[in
     assert left / 3 < now.remaining < 3 * left
 
 
-def slow_start(first: float, setup: float) -> DashboardState:
+def slow_start(first: float, setup: float) -> RunState:
     """A run whose first stage set up for long and whose first epochs were slow."""
     state = folded(stop_at=(0, "teacher", 0), seeds=(45,))
     assert state.last_t is not None
@@ -447,13 +447,13 @@ def test_every_panel_that_matters_can_be_reached(width: int, height: int) -> Non
 
 
 def test_hours_of_following_do_not_grow_the_state_without_bound() -> None:
-    def points(state: DashboardState) -> list[int]:
+    def points(state: RunState) -> list[int]:
         series = [*state.resource_series.values()]
         for stage in state.stages.values():
             series += [*stage.losses.values(), *stage.weights.values(), stage.lr, stage.rate, stage.validation]
         return [len(one) for one in series]
 
-    state = DashboardState().fold(hours_of_events(8.0, epochs_per_second=1.0))
+    state = RunState().fold(hours_of_events(8.0, epochs_per_second=1.0))
     assert state.version > 50_000
     assert max(points(state)) <= LIMIT
     assert len(state.log) <= LOG_LINES

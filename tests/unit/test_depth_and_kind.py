@@ -13,7 +13,7 @@ from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.schema import LayerKind
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape, model_width
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 
 FIFTY = [EdgeType("drug", f"r{i}", "disease") for i in range(50)]
 
@@ -77,7 +77,7 @@ def test_records_from_before_there_were_kinds_are_of_two_rgcn_layers() -> None:
 
 
 def test_the_dashboard_names_kind_and_depth_before_and_after_a_stage_begins() -> None:
-    state = DashboardState()
+    state = RunState()
     state.apply(
         ev.RunStarted(
             run="r", name="r", method="flykd", seeds=[45], stages=[], device="cpu", graph=ev.GraphFacts(source="small"),

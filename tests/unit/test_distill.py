@@ -10,13 +10,14 @@ import torch
 from torch.nn import functional
 
 from flykd_console.distill.curriculum import Curriculum
-from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.labels.random_graph import RandomGraphs
 from flykd_console.distill.labels.sources import LabelSource, Negatives, Original, PseudoRandom, PseudoTrain, losses
+from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema
+from flykd_console.profile.distill import Curriculum, RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -57,17 +58,17 @@ def _encoded(space: PairSpace, seed: int, dim: int = 4) -> Encoded:
     ],
 )
 def test_curriculum_weights_are_the_papers(shape: str, epoch: int, raw: tuple[float, float, float]) -> None:
-    curriculum = Curriculum(schema.Curriculum(shape=shape), SOURCES, 2000)
+    curriculum = Curriculum(Curriculum(shape=shape), SOURCES, 2000)
     weights = curriculum.weights(epoch)
     assert [weights[s] for s in SOURCES] == pytest.approx([w / sum(raw) for w in raw])
     assert sum(weights.values()) == pytest.approx(1.0)
 
 
 def test_break_points_scale_with_the_epochs_and_the_schedule_shows_both_sides_of_a_step() -> None:
-    assert Curriculum(schema.Curriculum(), SOURCES, 100).weights(30) == pytest.approx(
-        Curriculum(schema.Curriculum(), SOURCES, 2000).weights(600)
+    assert Curriculum(Curriculum(), SOURCES, 100).weights(30) == pytest.approx(
+        Curriculum(Curriculum(), SOURCES, 2000).weights(600)
     )
-    course = Curriculum(schema.Curriculum(shape="stepwise"), SOURCES, 2000).schedule()
+    course = Curriculum(Curriculum(shape="stepwise"), SOURCES, 2000).schedule()
     assert course["original"][0] == (0.0, 1.0)
     assert course["original"][-1][0] == 2000
     around = [weight for epoch, weight in course["pseudo_random"] if 799 < epoch < 801]
@@ -77,7 +78,7 @@ def test_break_points_scale_with_the_epochs_and_the_schedule_shows_both_sides_of
 
 def test_random_graph_nodes_come_in_proportion_to_their_degree_independently() -> None:
     space = _space()
-    settings = schema.RandomGraph(labels_per_relation=200_000)
+    settings = RandomGraph(labels_per_relation=200_000)
     drawn = RandomGraphs(space, settings, torch_rng(0, "x")).current(0)
     for pairs, flat in zip(space.relations, drawn, strict=True):
         heads, tails = flat // pairs.tail_count, flat % pairs.tail_count
@@ -95,7 +96,7 @@ def test_random_graph_nodes_come_in_proportion_to_their_degree_independently() -
 
 def test_random_graphs_follow_another_power_of_the_degree() -> None:
     space = _space()
-    settings = schema.RandomGraph(labels_per_relation=200_000, degree_power=2.0)
+    settings = RandomGraph(labels_per_relation=200_000, degree_power=2.0)
     flat = RandomGraphs(space, settings, torch_rng(0, "x")).current(0)[0]
     pairs = space.relations[0]
     degree = torch.bincount(pairs.edge_heads, minlength=len(pairs.heads)).double() ** 2
@@ -105,7 +106,7 @@ def test_random_graphs_follow_another_power_of_the_degree() -> None:
 
 @pytest.mark.parametrize(("every", "changes"), [(1, [True, True, True]), (3, [False, False, True]), (0, [False] * 3)])
 def test_random_graphs_are_drawn_anew_as_often_as_asked(every: int, changes: list[bool]) -> None:
-    settings = schema.RandomGraph(labels_per_relation=50, refresh_every=every)
+    settings = RandomGraph(labels_per_relation=50, refresh_every=every)
     graphs = RandomGraphs(_space(), settings, torch_rng(0, "x"))
     drawn = [graphs.current(epoch)[0] for epoch in range(4)]
     assert [not torch.equal(a, b) for a, b in itertools.pairwise(drawn)] == changes
@@ -127,7 +128,7 @@ def test_losses_and_gradients_equal_a_plain_computation(scored_by: str) -> None:
     space = _space()
     teacher, student = _encoded(space, 1, dim=6), _encoded(space, 2)
     soft = SoftLabels(space, teacher)
-    settings = schema.RandomGraph(labels_per_relation=70)
+    settings = RandomGraph(labels_per_relation=70)
     sources: dict[str, LabelSource] = {
         "original": Original(space, Negatives(space, torch_rng(0, "a"))),
         "pseudo_train": PseudoTrain(space, Negatives(space, torch_rng(0, "b")), soft, scored_by),
@@ -176,7 +177,7 @@ def test_losses_and_gradients_equal_a_plain_computation(scored_by: str) -> None:
 
 def test_pairs_scored_one_by_one_equal_those_of_the_matrix() -> None:
     dense, gathered = _space(), _space(dense_limit=0)
-    drawn = RandomGraphs(dense, schema.RandomGraph(labels_per_relation=90), torch_rng(0, "c")).current(0)
+    drawn = RandomGraphs(dense, RandomGraph(labels_per_relation=90), torch_rng(0, "c")).current(0)
     encoded = _encoded(dense, 3)
     for mine, theirs in zip(dense.logits(encoded, drawn), gathered.logits(encoded, drawn), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-5)

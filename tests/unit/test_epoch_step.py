@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from flykd_console.training.loops.distill import distill
+from flykd_console.training.loops.finetune import finetune
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flykd_console.profile.schema import Plateau, Profile
 from flykd_console.tasks.link_prediction.task import Task
-from flykd_console.training.loops.distill import distill
-from flykd_console.training.loops.epoch_step import EpochStep, Weights, adam
-from flykd_console.training.loops.finetune import finetune
-from flykd_console.training.schedule import DevicePlateau
+from flykd_console.training.loops.replay import EpochStep, Weights, adam
+from flykd_console.training.loops.schedule import DevicePlateau
 from tests.support.small_graph import small_graph
 
 # Operations whose result depends on values: on a GPU the host would wait for them.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console.distill.structure.hidden import HiddenMatching, Nodes, matched_nodes
-from flykd_console.distill.structure.layer_rows import LayerRows
+from flykd_console.distill.matching.hidden_layers import HiddenMatching, Nodes, matched_nodes
+from flykd_console.distill.matching.layer_rows import LayerRows
 from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.message_graph import MessageGraph
 from flykd_console.profile import schema

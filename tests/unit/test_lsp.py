@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from flykd_console.distill.structure.lsp import (
+from flykd_console.distill.matching.local_structure import (
     EdgeList,
     LocalStructure,
     Neighbourhood,

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 from flykd_console.graph.split.make import split_graph
 from flykd_console.profile import schema
-from flykd_console.runs.results import RANKING_METRICS, Ranking
+from flykd_console.runs.results import RANKING_METRICS, RankingScores
 from flykd_console.tasks.link_prediction.ranking import candidate_heads, rank_part, rank_relation
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -76,7 +76,7 @@ def test_a_perfect_model_finds_everything_first_and_a_constant_one_nothing() -> 
     tails, nothing = np.ones((2, 1), np.float32), np.zeros(0, np.int64)
     test = np.array([3, 5]), np.array([1, 1])
     best = rank_relation(heads, tails, np.arange(200), test, (nothing, nothing))
-    assert best == Ranking(
+    assert best == RankingScores(
         recall_at_10=1.0, recall_at_50=1.0, recall_at_100=1.0, ap=1.0, mrr=0.5, tails=1, candidates=200
     )  # the two share the second rank
     flat = rank_relation(np.zeros_like(heads), tails, np.arange(200), test, (nothing, nothing))

@@ -15,10 +15,10 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RelationScore
 from flykd_console.runs.results import (
+    GraphSource,
     ModelResult,
     Results,
     Scores,
-    Source,
     build_results,
     gain,
     read_results,
@@ -45,7 +45,7 @@ def results(*gains: float) -> Results:
         45 + i: {"teacher": model(t / 100, 130), "baseline": model(b / 100), "student": model((b + g) / 100)}
         for i, (t, b, g) in enumerate(zip(TEACHER, BASELINE, gains, strict=False))
     }
-    return build_results("flykd-1", "flykd", Source(source="embedded", fingerprint="ab"), seeds)
+    return build_results("flykd-1", "flykd", GraphSource(source="embedded", fingerprint="ab"), seeds)
 
 
 def test_means_and_deviations_are_those_the_paper_prints() -> None:
@@ -122,14 +122,14 @@ def test_written_results_read_back_equal(tmp_path: Path) -> None:
 
 
 def test_seeds_are_in_ascending_order_whatever_order_they_finished_in() -> None:
-    graph = Source(source="embedded")
+    graph = GraphSource(source="embedded")
     assert list(build_results("r", "flykd", graph, {100: {}, 46: {}, 9: {}}).seeds) == ["9", "46", "100"]
 
 
 def test_scores_that_are_not_finite_are_left_out_of_the_file(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     broken = model(math.nan, a=math.nan, b=0.5)
-    write_results(directory, build_results("r", "flykd", Source(source="x"), {45: {"student": broken}}))
+    write_results(directory, build_results("r", "flykd", GraphSource(source="x"), {45: {"student": broken}}))
     read = read_results(directory.results)
     assert read.seeds["45"]["student"].test.macro_auprc is None
     assert list(read.seeds["45"]["student"].test.relations) == ["b"]
@@ -187,7 +187,7 @@ def test_tables_show_per_cents_and_fit_the_terminal(width: int) -> None:
         }
         for i, (t, b) in enumerate(zip(TEACHER, BASELINE, strict=True))
     }
-    whole = build_results("flykd-1", "flykd", Source(source="embedded"), seeds)
+    whole = build_results("flykd-1", "flykd", GraphSource(source="embedded"), seeds)
     out = StringIO()
     console = Console(file=out, width=width)
     console.print(results_table(whole))
@@ -210,7 +210,7 @@ def test_the_table_of_an_unfinished_seed_shows_dashes_not_zeros() -> None:
     out = StringIO()
     whole = {"teacher": model(0.8, 130), "baseline": model(0.7, 80), "student": model(0.75, 80)}
     seeds = {45: {"teacher": model(0.8, 130)}, 46: whole}
-    unfinished = build_results("r", "flykd", Source(source="embedded"), seeds)
+    unfinished = build_results("r", "flykd", GraphSource(source="embedded"), seeds)
     Console(file=out, width=80).print(results_table(unfinished))
     row = next(line for line in out.getvalue().splitlines() if line.startswith("45"))
     assert row.split() == ["45", "80.00", "–", "–", "–", "–"]

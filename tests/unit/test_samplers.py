@@ -9,15 +9,16 @@ from torch.nn import functional
 
 from flykd_console.distill.labels import blocks as label_blocks
 from flykd_console.distill.labels import strong_pairs as strong_pairs_module
-from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs, degree_weights
 from flykd_console.distill.labels.sources import LabelSource, Negatives, PseudoBlocks, PseudoRandom, losses
 from flykd_console.distill.labels.strong_pairs import StrongGraphs, strong_pairs
+from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
 from flykd_console.errors import UserError
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import all_logits
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema
+from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -61,7 +62,7 @@ def _loss_and_gradient(
 def test_the_expectation_equals_a_plain_weighted_sum_over_all_pairs(power: float, unseen: float) -> None:
     space = _space(unseen > 0.0)
     teacher, student = _encoded(space, 1, 6), _encoded(space, 2, 4)
-    settings = schema.RandomGraph(degree_power=power, unseen=unseen)
+    settings = RandomGraph(degree_power=power, unseen=unseen)
     source = PseudoBlocks(space, SoftLabels(space, teacher), None, settings)
     found, gradient = _loss_and_gradient(space, student, source)
     parts = []
@@ -84,7 +85,7 @@ def test_the_expectation_equals_a_plain_weighted_sum_over_all_pairs(power: float
 def test_draws_agree_with_the_expectation_in_loss_and_gradient(sampler: str, power: float, unseen: float) -> None:
     space = _space(unseen > 0.0)
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
-    settings = schema.RandomGraph(labels_per_relation=10_000, degree_power=power, unseen=unseen)
+    settings = RandomGraph(labels_per_relation=10_000, degree_power=power, unseen=unseen)
     exact, exact_gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, settings))
     source: LabelSource
     if sampler == "pairs":
@@ -98,7 +99,7 @@ def test_draws_agree_with_the_expectation_in_loss_and_gradient(sampler: str, pow
 
 def test_unseen_tails_are_drawn_alike_and_never_as_negatives() -> None:
     space, known = _space(unseen=True), _space()
-    settings = schema.RandomGraph(labels_per_relation=50_000, unseen=0.3)
+    settings = RandomGraph(labels_per_relation=50_000, unseen=0.3)
     for pairs, drawn in zip(space.relations, RandomGraphs(space, settings, torch_rng(0, "u")).current(0), strict=True):
         assert pairs.unseen_count > 1
         tails = torch.bincount(drawn % pairs.tail_count, minlength=pairs.tail_count) / len(drawn)
@@ -115,20 +116,20 @@ def test_unseen_tails_are_drawn_alike_and_never_as_negatives() -> None:
 def test_a_block_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     space = _space()
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
-    whole = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, schema.RandomGraph()))
+    whole = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, RandomGraph()))
     monkeypatch.setattr(label_blocks, "CHUNK_LABELS", 7)
-    cut = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, schema.RandomGraph()))
+    cut = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, RandomGraph()))
     assert cut[0] == pytest.approx(whole[0], rel=1e-5)
     assert torch.allclose(cut[1], whole[1], atol=1e-6)
 
 
 def test_a_block_has_as_many_labels_as_asked_for() -> None:
-    blocks = RandomBlocks(_space(), schema.RandomGraph(labels_per_relation=1000), torch_rng(0, "b")).current(0)
+    blocks = RandomBlocks(_space(), RandomGraph(labels_per_relation=1000), torch_rng(0, "b")).current(0)
     assert [len(end) for end in blocks] == [31, 33, 31, 33]
 
 
-def _strong_setting(sampler: str = "pairs", labels: int = 10_000, power: float = 1.0) -> schema.RandomGraph:
-    return schema.RandomGraph(
+def _strong_setting(sampler: str = "pairs", labels: int = 10_000, power: float = 1.0) -> RandomGraph:
+    return RandomGraph(
         labels_per_relation=labels,
         sampler=sampler,
         degree_power=power,
@@ -223,7 +224,7 @@ def test_a_threshold_that_no_pair_reaches_is_told_with_the_highest_logit() -> No
     soft = SoftLabels(space, _encoded(space, 1, 6))
     highest = max(float(x.max()) for x in _teacher_logits(space, _encoded(space, 1, 6))[:1])
     with pytest.raises(UserError) as error:
-        strong_pairs(space, soft, schema.RandomGraph(min_logit=1e4))
+        strong_pairs(space, soft, RandomGraph(min_logit=1e4))
     assert f"above 10000: its highest logit is {highest:.2f}" in str(error.value)
     assert error.value.where == "distill.random_graph.min_logit"
 
@@ -239,7 +240,7 @@ def test_more_strong_pairs_than_can_be_listed_point_to_the_other_samplers(monkey
 
 def test_pairs_that_are_never_drawn_do_not_qualify() -> None:
     space = _space(unseen=True)
-    settings = schema.RandomGraph(min_logit=0.5, unseen=1.0)
+    settings = RandomGraph(min_logit=0.5, unseen=1.0)
     for pairs, found in zip(
         space.relations, strong_pairs(space, SoftLabels(space, _encoded(space, 1, 6)), settings), strict=True
     ):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flykd_console.profile.schema import Plateau
-from flykd_console.training.schedule import DevicePlateau, LatePlateau, late_plateau
+from flykd_console.training.loops.schedule import DevicePlateau, LatePlateau, late_plateau
 
 EPOCHS = 120
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flykd_console.distill.labels.pair_space import PairSpace, SoftLabels
 from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs
 from flykd_console.distill.labels.sources import (
     LabelBatch,
@@ -18,14 +17,16 @@ from flykd_console.distill.labels.sources import (
     PseudoTrain,
     losses,
 )
+from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import schema
+from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 TARGETS = [CONTRAINDICATION, INDICATION]
-GRAPHS = schema.RandomGraph(labels_per_relation=10_000)
+GRAPHS = RandomGraph(labels_per_relation=10_000)
 
 
 def _space() -> PairSpace:

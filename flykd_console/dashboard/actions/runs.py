@@ -14,7 +14,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.state.feed import LiveSource
 from flykd_console.runs.state.progress import SteadyProgress
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from flykd_console.runs.status import in_training, status_of
 
 _LEFT_OFF = {"stopped": "been stopped", "died": "died"}
@@ -66,7 +66,7 @@ class RunActions(FollowingApp):
         # One process trains a whole batch; about any other run it says nothing.
         self.worker = self._process if directory.path in self._trained_here else None
         self.directory = directory
-        self.state = DashboardState()
+        self.state = RunState()
         self.source = LiveSource(directory, self._clock)
         self.phase = Phase.STARTING
         self.interrupts = 0

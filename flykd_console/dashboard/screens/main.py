@@ -17,7 +17,7 @@ from flykd_console.dashboard.widgets.log import LogPanel, LogView
 from flykd_console.dashboard.widgets.resources import ResourcesPanel
 from flykd_console.dashboard.widgets.seeds import SeedsPanel
 from flykd_console.runs.state.progress import Progress
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 
 # What can be done without seeing the panels.
 _TINY_KEYS = ("pause", "stop", "detach")
@@ -151,7 +151,7 @@ class MainScreen(Screen[None]):
 
     # Drawing.
 
-    def show_panels(self, state: DashboardState) -> None:
+    def show_panels(self, state: RunState) -> None:
         """Draw the state in every panel that is on the screen."""
         seeds = self.query_one(SeedsPanel)
         seed = seeds.seed if seeds.has_focus else None
@@ -167,7 +167,7 @@ class MainScreen(Screen[None]):
 
     def show_bars(
         self,
-        state: DashboardState,
+        state: RunState,
         phase: Phase,
         run: Progress,
         notice: Notice | None,

@@ -21,7 +21,7 @@ from flykd_console.dashboard.screen_keys import OVERLAY_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
 from flykd_console.dashboard.widgets.chart import ChartPanel
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from flykd_console.words import clipped
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class OverlayChart(ChartPanel):
         super().__init__(f"overlay-{what}", what, title, log_y=log_y, smoothing=smoothing)
         self._overlay = overlay
 
-    def make(self, state: DashboardState, view: View, colours: Look) -> ChartSpec:
+    def make(self, state: RunState, view: View, colours: Look) -> ChartSpec:
         self._overlay.dark = self.app.current_theme.dark
         return self._overlay.auprc(view, colours) if self.recipe == "auprc" else self._overlay.losses(view, colours)
 
@@ -264,4 +264,4 @@ class OverlayScreen(FullScreen[None]):
 
 
 # The charts take their runs from the overlay; what a panel is shown is a state, of which nothing is read.
-_NOTHING = DashboardState()
+_NOTHING = RunState()

@@ -16,7 +16,7 @@ from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase, near
 from flykd_console.dashboard.table import spread_words, summary
 from flykd_console.runs.results import gain
-from flykd_console.runs.state.run import MODELS, DashboardState
+from flykd_console.runs.state.run import MODELS, RunState
 from flykd_console.words import grouped, per_cent, short_relation, signed, span
 
 
@@ -29,7 +29,7 @@ class ResultsScreen(ModalScreen[None]):
         Binding("c", "compare", "Intervals", show=False),
     ]
 
-    def __init__(self, state: DashboardState, phase: Phase, run: str) -> None:
+    def __init__(self, state: RunState, phase: Phase, run: str) -> None:
         super().__init__()
         self._state, self._phase, self._run = state, phase, run
 
@@ -63,7 +63,7 @@ class ResultsScreen(ModalScreen[None]):
         self.app.call_later(self.app.run_action, "app.evaluate_or_export")
 
 
-def result_rows(state: DashboardState, relations: list[str]) -> list[list[str]]:
+def result_rows(state: RunState, relations: list[str]) -> list[list[str]]:
     """One row for each model that was tested."""
     from flykd_console.dashboard.table import models_of
 
@@ -89,7 +89,7 @@ def result_rows(state: DashboardState, relations: list[str]) -> list[list[str]]:
     return rows
 
 
-def summary_text(state: DashboardState) -> Content:
+def summary_text(state: RunState) -> Content:
     """Mean ± std of each model and the gain."""
     means = summary(state)
     if not means:
@@ -118,7 +118,7 @@ def summary_text(state: DashboardState) -> Content:
     return Content.assemble(*parts)
 
 
-def next_steps(state: DashboardState, phase: Phase, run: str) -> Content:
+def next_steps(state: RunState, phase: Phase, run: str) -> Content:
     """What to do now."""
     if phase is not Phase.FINISHED:
         return Content.assemble(("\nTest scores come when a model is done; the table fills as they do.", "$muted"))

@@ -9,7 +9,7 @@ from flykd_console.dashboard.health import Notice, Phase
 from flykd_console.dashboard.keymap import ACTIONS, Action
 from flykd_console.runs.events import RunFinished
 from flykd_console.runs.state.progress import Progress
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from flykd_console.words import grouped, rate, span, stage_words
 
 _LOUD = {
@@ -42,12 +42,12 @@ class HeaderBar(Line):
     place = ""
     replay = ""
 
-    def show(self, state: DashboardState, phase: Phase, name: str, width: int) -> None:
+    def show(self, state: RunState, phase: Phase, name: str, width: int) -> None:
         """Write the line anew."""
         self.say(header(state, phase, name, width, self.place, self.replay))
 
 
-def header(state: DashboardState, phase: Phase, name: str, width: int, batch: str = "", replay: str = "") -> Content:
+def header(state: RunState, phase: Phase, name: str, width: int, batch: str = "", replay: str = "") -> Content:
     """The header for a width in cells; `batch`: the run's place in its batch; `replay`: how a replay is called."""
     name, short = (
         f"{batch} {words}".strip() for words in (name, state.started.name if state.started is not None else name)
@@ -69,7 +69,7 @@ def header(state: DashboardState, phase: Phase, name: str, width: int, batch: st
     raise AssertionError("the last form is always taken")
 
 
-def _facts(state: DashboardState, phase: Phase, replay: str = "") -> list[tuple[int, str, str]]:
+def _facts(state: RunState, phase: Phase, replay: str = "") -> list[tuple[int, str, str]]:
     """What the header says besides names: (rank, text, style), a lower rank is kept longer."""
     facts: list[tuple[int, str, str]] = []
     if replay:
@@ -148,7 +148,7 @@ class TabBar(Line):
 class ProgressBar(Line):
     """How far the stage is and how far the run is, and how long that will take."""
 
-    def show(self, state: DashboardState, run: Progress, phase: Phase, width: int) -> None:
+    def show(self, state: RunState, run: Progress, phase: Phase, width: int) -> None:
         """Write the line anew."""
         self.say(progress_line(state, run, phase, width))
 
@@ -164,7 +164,7 @@ def bar(fraction: float, width: int, style: str, before: float = 0.0) -> Content
     )  # fmt: skip
 
 
-def progress_line(state: DashboardState, run: Progress, phase: Phase, width: int) -> Content:
+def progress_line(state: RunState, run: Progress, phase: Phase, width: int) -> Content:
     """Both bars on one line of a width in cells."""
     stage = state.stage
     stage_fraction = stage.fraction if stage is not None else 0.0

@@ -20,10 +20,10 @@ from flykd_console.words import short_stage
 if TYPE_CHECKING:
     from flykd_console.dashboard.charts import View
     from flykd_console.dashboard.drawing import ChartSpec, Ink, Row
-    from flykd_console.runs.state.run import DashboardState
+    from flykd_console.runs.state.run import RunState
 
-    Recipe = Callable[[DashboardState, View, Look], ChartSpec]
-    Title = Callable[[DashboardState, View], str]
+    Recipe = Callable[[RunState, View, Look], ChartSpec]
+    Title = Callable[[RunState, View], str]
 
 _ZOOM = 0.5
 _PAN = 0.25
@@ -87,12 +87,12 @@ class ChartPanel(Widget, can_focus=True):
         self.clip = True
         self.border_title = title
         self.spec: ChartSpec | None = None
-        self._state: DashboardState | None = None
+        self._state: RunState | None = None
         self._view: View | None = None
         self._rows: list[Row] | None = None
         self._drawn_for: tuple[int, int, bool] | None = None
 
-    def show(self, state: DashboardState) -> None:
+    def show(self, state: RunState) -> None:
         """Draw this state from now on; the screen is only touched where the picture has changed."""
         known, self._state = self._state, state
         if known is None or self._rows is None or self._drawn_for is None:
@@ -186,7 +186,7 @@ class ChartPanel(Widget, can_focus=True):
         self.spec = self.make(self._state, self.view, colours)
         return draw(self.spec, width, height, colours)
 
-    def make(self, state: DashboardState, view: View, colours: Look) -> ChartSpec:
+    def make(self, state: RunState, view: View, colours: Look) -> ChartSpec:
         """The spec of a state, by the recipe."""
         from flykd_console.dashboard import charts
 

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from flykd_console.dashboard.palette import look
-from flykd_console.runs.state.run import LOG_LINES, DashboardState, LogLine
+from flykd_console.runs.state.run import LOG_LINES, LogLine, RunState
 
 _TIME = 9
 _PREFIX = {"warning": "warning: ", "error": "error: ", "debug": "debug: "}
@@ -48,7 +48,7 @@ class LogView(ScrollView, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__(id="log-view")
-        self._state: DashboardState | None = None
+        self._state: RunState | None = None
         self._wanted = ""
         self._level = "all"
         self._seen = 0
@@ -57,7 +57,7 @@ class LogView(ScrollView, can_focus=True):
         self._follow = True
         self.matched = 0
 
-    def show(self, state: DashboardState) -> None:
+    def show(self, state: RunState) -> None:
         """Add what is new."""
         if state is not self._state:
             self._state, self._seen = state, 0
@@ -145,7 +145,7 @@ class LogPanel(Vertical):
     def __init__(self) -> None:
         super().__init__(id="log", classes="panel")
         self.border_title = "LOG"
-        self._state: DashboardState | None = None
+        self._state: RunState | None = None
         self.level = LEVELS[0]
 
     def compose(self) -> ComposeResult:
@@ -155,7 +155,7 @@ class LogPanel(Vertical):
     def on_mount(self) -> None:
         self.query_one(Input).display = False
 
-    def show(self, state: DashboardState) -> None:
+    def show(self, state: RunState) -> None:
         """Add what is new."""
         self._state = state
         self.query_one(LogView).show(state)

@@ -6,14 +6,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 from flykd_console.dashboard.spark import newest
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.state.run import RunState
 from flykd_console.words import size
 
 _LABEL = 8
 _CURVE = 40
 
 
-def resource_lines(state: DashboardState, width: int) -> list[Content]:
+def resource_lines(state: RunState, width: int) -> list[Content]:
     """One line for each thing that was measured; what is absent has none."""
     now = state.resources
     if now is None:
@@ -54,10 +54,10 @@ class ResourcesPanel(Static, can_focus=True):
     def __init__(self) -> None:
         super().__init__(id="resources", classes="panel")
         self.border_title = "RESOURCES"
-        self._state: DashboardState | None = None
+        self._state: RunState | None = None
         self._count = 0
 
-    def show(self, state: DashboardState) -> None:
+    def show(self, state: RunState) -> None:
         """Write the lines anew."""
         self._state = state
         lines = resource_lines(state, self.content_size.width or 40)

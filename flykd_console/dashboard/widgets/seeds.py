@@ -11,7 +11,7 @@ from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.scores import seed_words
 from flykd_console.dashboard.table import SeedRow, score_words, seed_rows, sorted_rows, summary
 from flykd_console.runs.results import ModelSummary, Spread
-from flykd_console.runs.state.run import MODELS, DashboardState
+from flykd_console.runs.state.run import MODELS, RunState
 from flykd_console.words import clipped, per_cent, short_relation, signed
 
 
@@ -30,7 +30,7 @@ _SHORT_STATE = 8
 _SPARK = (7, 16)
 
 
-def columns(state: DashboardState, width: int) -> list[Column]:
+def columns(state: RunState, width: int) -> list[Column]:
     """The columns that fit into a width, the most telling first."""
     shapes = {model: state.shape(model) for model in MODELS}
     method = clipped(state.method, 10)
@@ -80,7 +80,7 @@ class SeedsPanel(DataTable[Text]):
             id="seeds", classes="panel", cursor_type="row", header_height=2, cell_padding=0, show_cursor=False,
         )  # fmt: skip
         self.border_title = "SEEDS"
-        self._state: DashboardState | None = None
+        self._state: RunState | None = None
         self._shape: tuple[object, ...] = ()
         self._cells: dict[tuple[str, str], Text] = {}
         self._order: list[int] = []
@@ -121,7 +121,7 @@ class SeedsPanel(DataTable[Text]):
         if self._state is not None:
             self.show(self._state)
 
-    def show(self, state: DashboardState) -> None:
+    def show(self, state: RunState) -> None:
         """Bring the cells up to date; the cursor stays where it is."""
         self._state = state
         width = self.content_size.width or 60

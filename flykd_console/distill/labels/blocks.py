@@ -11,6 +11,7 @@ With a temperature T the logits s and t are divided by it and the loss is multip
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,8 +25,7 @@ CHUNK_LABELS = 4_000_000
 def block_loss(
     heads: Tensor,
     tails: Tensor,
-    teacher_heads: Tensor,
-    teacher_tails: Tensor,
+    teacher: Callable[[slice], Tensor],
     head_weights: Tensor,
     tail_weights: Tensor,
     temperature: float = 1.0,
@@ -36,16 +36,15 @@ def block_loss(
     Args:
         heads: The student's heads times its relation vector, float32 [m, d]; logits are `heads @ tails.T`.
         tails: float32 [n, d].
-        teacher_heads, teacher_tails: The same of the frozen teacher, [m, D] and [n, D].
+        teacher: From a slice of the heads to the frozen teacher's logits, float32 [slice, n], which are overwritten.
         head_weights, tail_weights: p [m] and q [n], float32; they sum to 1 for a mean.
         min_logit: Pairs that the teacher scores at or below it weigh nothing.
     """
     if temperature != 1.0:
         # Logits are bilinear in heads and tails: dividing the heads divides them.
-        heads, teacher_heads = heads / temperature, teacher_heads / temperature
-    threshold = None if min_logit is None else min_logit / temperature
+        heads = heads / temperature
     loss: Tensor = _BlockLoss.apply(  # type: ignore[no-untyped-call]
-        threshold, heads, tails, teacher_heads, teacher_tails, head_weights, tail_weights
+        min_logit, temperature, teacher, heads, tails, head_weights, tail_weights
     )
     return loss if temperature == 1.0 else temperature**2 * loss
 
@@ -54,16 +53,26 @@ class _BlockLoss(torch.autograd.Function):
     """The gradient is known as soon as the logits are, so it is taken in the forward pass and kept."""
 
     @staticmethod
-    def forward(ctx: Any, threshold: float | None, heads: Tensor, tails: Tensor, *rest: Tensor) -> Tensor:
-        teacher_heads, teacher_tails, p, q = rest
+    def forward(
+        ctx: Any,
+        threshold: float | None,
+        temperature: float,
+        teacher: Callable[[slice], Tensor],
+        heads: Tensor,
+        tails: Tensor,
+        p: Tensor,
+        q: Tensor,
+    ) -> Tensor:
         rows = max(1, CHUNK_LABELS // max(1, len(tails)))
         loss = heads.new_zeros(())
         d_heads, d_tails = torch.empty_like(heads), torch.zeros_like(tails)
         for start in range(0, len(heads), rows):
             chunk = slice(start, start + rows)
             logits = heads[chunk] @ tails.T
-            teacher_logits = teacher_heads[chunk] @ teacher_tails.T
+            teacher_logits = teacher(chunk)
             strong = None if threshold is None else teacher_logits > threshold
+            if temperature != 1.0:
+                teacher_logits.div_(temperature)
             soft = torch.sigmoid_(teacher_logits)
             # BCE with logits: softplus(s) - y s.
             each = functional.softplus(logits).sub_(soft * logits)
@@ -79,4 +88,4 @@ class _BlockLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         d_heads, d_tails = ctx.saved_tensors
-        return None, gradients[0] * d_heads, gradients[0] * d_tails, None, None, None, None
+        return None, None, None, gradients[0] * d_heads, gradients[0] * d_tails, None, None

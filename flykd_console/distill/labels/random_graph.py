@@ -13,20 +13,21 @@ Beyond the paper, a share of the tails may be drawn uniformly from those without
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from flykd_console.distill.labels.pair_space import PairSpace, RelationPairs
-    from flykd_console.profile import schema
+    from flykd_console.distill.pairs.pair_space import PairSpace, RelationPairs
+    from flykd_console.profile.distill import RandomGraph
 
 
 class Redrawn:
     """A stream of draws, made anew every `refresh_every` epochs (0: once), that a checkpoint can keep."""
 
-    def __init__(self, space: PairSpace, settings: schema.RandomGraph, generator: torch.Generator) -> None:
+    def __init__(self, space: PairSpace, settings: RandomGraph, generator: torch.Generator) -> None:
         self._space = space
         self._settings = settings
         self._generator = generator
@@ -57,15 +58,14 @@ class Redrawn:
         every = self._settings.refresh_every
         return every > 0 and epoch % every == 0
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The draw in force, for a checkpoint; empty before the first."""
-        return {f"random_graph/{i}": drawn for i, drawn in enumerate(self._current)}
+        return {str(number): drawn for number, drawn in enumerate(self._current)}
 
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `state` returned."""
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` returned."""
         device = self._space.relations[0].edge_heads.device
-        kept = sorted((int(name.split("/")[1]), x) for name, x in tensors.items() if name.startswith("random_graph/"))
-        self._current = [drawn.to(device) for _, drawn in kept]
+        self._current = [state[str(number)].to(device) for number in range(len(state))]
 
     def _ends(self, pairs: RelationPairs, heads: int, tails: int) -> tuple[Tensor, Tensor]:
         """Heads and tails by degree, independently, int64 [heads] and [tails]."""

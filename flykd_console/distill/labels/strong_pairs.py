@@ -10,18 +10,20 @@ been drawn first and the weak ones left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from flykd_console.distill.labels.pair_space import DENSE_LIMIT, PairSpace, RelationPairs, SoftLabels
 from flykd_console.distill.labels.random_graph import RandomGraphs, degree_weights
+from flykd_console.distill.pairs.pair_space import DENSE_LIMIT, PairSpace, RelationPairs
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from flykd_console.profile import schema
+    from flykd_console.distill.teachers.base import Teacher
+    from flykd_console.profile.distill import RandomGraph
 
 # Teacher logits in work at a time, 4 bytes each.
 CHUNK_PAIRS = 4_000_000
@@ -46,14 +48,12 @@ class StrongPairs:
 
 
 @torch.no_grad()
-def strong_pairs(
-    space: PairSpace, soft: SoftLabels, settings: schema.RandomGraph, listed: bool = True
-) -> list[StrongPairs]:
+def strong_pairs(space: PairSpace, teacher: Teacher, settings: RandomGraph, listed: bool = True) -> list[StrongPairs]:
     """Per relation the pairs that the teacher scores above `settings.min_logit`.
 
     Args:
         space: The supports.
-        soft: The teacher.
+        teacher: Whose logits count.
         settings: `min_logit` and `degree_power`.
         listed: List the pairs; False: count and weigh them only.
 
@@ -61,31 +61,28 @@ def strong_pairs(
         UserError: No pair of a relation qualifies, or too many to be listed.
     """
     assert settings.min_logit is not None
-    return [_strong(pairs, *_ends(pairs, soft), settings.min_logit, settings, listed) for pairs in space.relations]
-
-
-def _ends(pairs: RelationPairs, soft: SoftLabels) -> tuple[Tensor, Tensor]:
-    """The teacher's heads times its relation vector [m, D], and its tails [n, D]; logits are their product."""
-    heads = soft.teacher.head.index_select(0, pairs.heads) * soft.teacher.relation[pairs.relation]
-    return heads, soft.teacher.tails[pairs.relation]
+    return [
+        _strong(pairs, teacher.block(number), settings.min_logit, settings, listed)
+        for number, pairs in enumerate(space.relations)
+    ]
 
 
 def _strong(
     pairs: RelationPairs,
-    heads: Tensor,
-    tails: Tensor,
+    teacher: Callable[[slice], Tensor],
     min_logit: float,
-    settings: schema.RandomGraph,
+    settings: RandomGraph,
     listed: bool,
 ) -> StrongPairs:
     head_weights, tail_weights = degree_weights(pairs, settings.degree_power, settings.unseen)
     drawn = tail_weights > 0.0
-    rows = max(1, CHUNK_PAIRS // max(1, len(tails)))
+    device, heads = head_weights.device, len(pairs.heads)
+    rows = max(1, CHUNK_PAIRS // max(1, pairs.tail_count))
     mass = head_weights.new_zeros(())
-    highest = heads.new_full((), float("-inf"))
-    counted = torch.zeros((), dtype=torch.int64, device=heads.device)
-    for start in range(0, len(heads), rows):
-        logits = heads[start : start + rows] @ tails.T
+    highest = torch.full((), float("-inf"), device=device)
+    counted = torch.zeros((), dtype=torch.int64, device=device)
+    for start in range(0, heads, rows):
+        logits = teacher(slice(start, start + rows))
         strong = (logits > min_logit) & drawn
         mass += head_weights[start : start + rows] @ (strong.double() @ tail_weights)
         counted += strong.sum()
@@ -105,11 +102,11 @@ def _strong(
             "distill.random_graph.min_logit",
             "Use sampler = 'exact' or 'blocks', which need no list.",
         )
-    flat = torch.empty(count, dtype=torch.int64, device=heads.device)
-    weights = torch.empty(count, dtype=torch.float64, device=heads.device)
+    flat = torch.empty(count, dtype=torch.int64, device=device)
+    weights = torch.empty(count, dtype=torch.float64, device=device)
     at = 0
-    for start in range(0, len(heads), rows):
-        logits = heads[start : start + rows] @ tails.T
+    for start in range(0, heads, rows):
+        logits = teacher(slice(start, start + rows))
         row, column = torch.nonzero((logits > min_logit) & drawn, as_tuple=True)
         flat[at : at + len(row)] = pairs.flat(row + start, column)
         weights[at : at + len(row)] = head_weights[row + start] * tail_weights[column]
@@ -123,7 +120,7 @@ class StrongGraphs(RandomGraphs):
     def __init__(
         self,
         space: PairSpace,
-        settings: schema.RandomGraph,
+        settings: RandomGraph,
         generator: torch.Generator,
         strong: list[StrongPairs],
     ) -> None:

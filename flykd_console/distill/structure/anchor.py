@@ -1,163 +1,94 @@
-"""Linkless Link Prediction (LLP; Guo et al. 2023) for typed links: what the teacher says around an anchor node.
-
-Each epoch and relation, A heads are drawn as anchors in proportion to their training degree, and around each of them C
-tails as its context: half of them near it (the ends of random walks of one or three training edges), half uniform over
-the relation's training tails. With teacher's and student's logits t and s of an anchor's contexts
+"""Linkless Link Prediction (Guo et al. 2023): ranks and distributions of the teacher around anchor nodes.
 
     distribution  L = mean over anchors of KL(softmax(t / temperature) || softmax(s / temperature))
     rank          L = mean of max(0, margin - (s_i - s_j)) over all contexts i, j of an anchor with t_i - t_j > margin
 
-LLP draws both ends from one node set and scores links without types; here heads and tails differ and every target
-relation has anchors of its own. The rank loss has no term for pairs that the teacher holds to be equal: in LLP's they
-add a constant without a gradient.
+for an anchor's contexts with logits t of the teacher and s of the student: `distill.matching.anchors`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from pydantic import Field
 
-from flykd_console.model.distmult import all_logits
+from flykd_console.distill.structure.base import StructureLoss
+from flykd_console.profile.section import StructureSettings
 
 if TYPE_CHECKING:
-    from flykd_console.distill.labels.pair_space import PairSpace, RelationPairs, SoftLabels
+    from torch import Tensor
+
+    from flykd_console.distill.inputs import DistillInputs
+    from flykd_console.distill.teachers.base import Teacher
     from flykd_console.model.link_encoder import Encoded
-    from flykd_console.profile import schema
-
-# Anchors times contexts² in work at a time, 4 bytes each in a handful of buffers.
-_CHUNK_PAIRS = 4_000_000
-# Where the tails are more than this many times the contexts, gathering rows costs less than scoring all of them.
-_SCORE_ALL = 64
+    from flykd_console.model.propagation.base import Layers
 
 
-class AnchorDraws:
-    """Anchors and contexts of one relation.
+class AnchorSettings(StructureSettings):
+    """Linkless Link Prediction (Guo et al. 2023): ranks and distributions around anchor nodes; weights 0: left out."""
 
-    Walks follow the relation's training edges: from a head to one of its tails, to one of that tail's heads, and so on,
-    each step uniform over the edges.
-    """
-
-    def __init__(self, pairs: RelationPairs, settings: schema.Anchor, generator: torch.Generator) -> None:
-        self._pairs = pairs
-        self._generator = generator
-        self._anchors, self._near = settings.anchors, settings.contexts // 2
-        self._far = settings.contexts - self._near
-        self._tails_of = _Steps(pairs.edge_heads, pairs.edge_tails, len(pairs.heads))
-        self._heads_of = _Steps(pairs.edge_tails, pairs.edge_heads, pairs.tail_count)
-
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """Positions in the relation's heads, int64 [A], and in its tails, int64 [A, C]."""
-        device, generator = self._pairs.edge_heads.device, self._generator
-        edges = torch.randint(self._pairs.edge_count, (self._anchors,), generator=generator, device=device)
-        anchors = self._pairs.edge_heads[edges]
-        steps = torch.rand(4, self._anchors, self._near, generator=generator, device=device)
-        one = self._tails_of(anchors[:, None].expand(-1, self._near), steps[0])
-        three = self._tails_of(self._heads_of(one, steps[1]), steps[2])
-        near = torch.where(steps[3] < 0.5, one, three)
-        far = torch.randint(self._pairs.known_count, (self._anchors, self._far), generator=generator, device=device)
-        return anchors, torch.cat([near, far], dim=1)
-
-
-class _Steps:
-    """Steps from nodes to a uniform one of their neighbours."""
-
-    def __init__(self, nodes: Tensor, neighbours: Tensor, count: int) -> None:
-        self._neighbours = neighbours[torch.argsort(nodes, stable=True)]
-        self._degrees = torch.bincount(nodes, minlength=count)
-        self._offsets = self._degrees.cumsum(0) - self._degrees
-
-    def __call__(self, nodes: Tensor, uniform: Tensor) -> Tensor:
-        degrees = self._degrees[nodes]
-        # A float32 just below 1 times a degree may round up to the degree.
-        chosen = torch.minimum((uniform * degrees).long(), degrees - 1)
-        neighbours: Tensor = self._neighbours[self._offsets[nodes] + chosen]
-        return neighbours
-
-
-class _RankLoss(torch.autograd.Function):
-    """The gradient is known as soon as the violated pairs are, so it is taken in the forward pass and kept."""
-
-    @staticmethod
-    def forward(ctx: Any, student: Tensor, teacher: Tensor, margin: float) -> Tensor:
-        gradient = torch.zeros_like(student)
-        loss, ordered = student.new_zeros(()), student.new_zeros(())
-        rows = max(1, _CHUNK_PAIRS // student.shape[1] ** 2)
-        for start in range(0, len(student), rows):
-            s, t = student[start : start + rows], teacher[start : start + rows]
-            above = (t[:, :, None] - t[:, None, :]) > margin
-            missing = torch.sub(margin, s[:, :, None] - s[:, None, :]).clamp_(min=0.0).mul_(above)
-            violated = (missing > 0).to(student.dtype)
-            loss += missing.sum()
-            ordered += above.sum()
-            gradient[start : start + rows] = violated.sum(dim=1) - violated.sum(dim=2)
-        ordered = ordered.clamp(min=1.0)
-        ctx.save_for_backward(gradient / ordered)
-        return loss / ordered
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * gradients[0], None, None
-
-
-def rank_loss(student: Tensor, teacher: Tensor, margin: float) -> Tensor:
-    """Mean shortfall over the pairs of contexts that the teacher orders: logits [A, C] each -> a scalar.
-
-    0 where the teacher orders none; differentiable in the student's logits, once.
-    """
-    loss: Tensor = _RankLoss.apply(student, teacher, margin)  # type: ignore[no-untyped-call]
-    return loss
-
-
-def distribution_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Mean over anchors of KL(teacher || student) of the contexts' softmaxes: logits [A, C] each -> a scalar."""
-    return functional.kl_div(
-        functional.log_softmax(student / temperature, dim=1),
-        functional.log_softmax(teacher / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
+    rank_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the rank loss: around a head, the student is to score two tails in the teacher's order; "
+        "profiles/best.toml: 10",
     )
+    distribution_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the divergence between the teacher's and the student's softmax over the tails",
+    )
+    anchors: int = Field(512, ge=1, description="heads (drugs) drawn per relation and epoch, at most as many as it has")
+    contexts: int = Field(64, ge=2, description="tails (diseases) drawn around each head")
+    margin: float = Field(
+        0.1,
+        ge=0.0,
+        description="rank: two tails whose logits the teacher holds further apart than this are to be this far apart "
+        "in the student",
+    )
+    temperature: float = Field(1.0, gt=0.0, description="distribution: of both softmaxes")
 
 
-class AnchorMatching:
-    """`L_anchor_rank` and `L_anchor_distribution` of an epoch, means over the relations."""
+class AnchorLoss(StructureLoss):
+    """`anchor_rank` and `anchor_distribution`."""
 
-    def __init__(self, space: PairSpace, soft: SoftLabels, settings: schema.Anchor, generator: torch.Generator) -> None:
-        self._space, self._soft, self._settings = space, soft, settings
-        # More anchors than heads would only repeat them.
-        counts = [min(settings.anchors, len(pairs.heads)) for pairs in space.relations]
-        self._draws = [
-            AnchorDraws(pairs, settings.model_copy(update={"anchors": count}), generator)
-            for pairs, count in zip(space.relations, counts, strict=True)
-        ]
+    settings = AnchorSettings
+    position = 30
+    words: ClassVar = {
+        "anchor_rank": ("anchor rank", "arank"),
+        "anchor_distribution": ("anchor distribution", "adist"),
+    }
 
-    def __call__(self, encoded: Encoded) -> dict[str, Tensor]:
-        """The losses whose weight is above 0, `anchor_rank` and `anchor_distribution`; differentiable."""
-        drawn = [draws.draw() for draws in self._draws]
-        relations = self._space.relations
-        flat = [p.flat(anchors[:, None], contexts) for p, (anchors, contexts) in zip(relations, drawn, strict=True)]
-        teacher = [
-            logits.view_as(index)
-            for logits, index in zip(self._soft.logits([i.reshape(-1) for i in flat]), flat, strict=True)
-        ]
-        student = [self._logits(encoded, p, *ends) for p, ends in zip(relations, drawn, strict=True)]
-        settings, losses = self._settings, {}
+    def __init__(self, settings: AnchorSettings, inputs: DistillInputs) -> None:
+        super().__init__(settings, inputs)
+        self._settings, self._inputs = settings, inputs
+        self.weights = {
+            "anchor_rank": settings.rank_weight,
+            "anchor_distribution": settings.distribution_weight,
+        }
+        self.generators = {"anchors": inputs.generator("anchors")}
+
+    def prepare(self, student_dim: int, layers: Sequence[Layers], teacher: Teacher) -> None:
+        from flykd_console.distill.matching.anchors import AnchorContexts
+
+        settings, draw = self._settings, self.generators["anchors"]
+        self._contexts = AnchorContexts(self._inputs.space, teacher, settings.anchors, settings.contexts, draw)
+
+    def __call__(self, encoded: Encoded, layers: Layers) -> dict[str, Tensor]:
+        import torch
+
+        from flykd_console.distill.matching.anchors import distribution_loss, rank_loss
+
+        settings, drawn = self._settings, self._contexts.draw(encoded)
+        losses = {}
         if settings.rank_weight > 0.0:
-            each = [rank_loss(s, t, settings.margin) for s, t in zip(student, teacher, strict=True)]
+            each = [rank_loss(student, teacher, settings.margin) for student, teacher in drawn]
             losses["anchor_rank"] = torch.stack(each).mean()
         if settings.distribution_weight > 0.0:
-            each = [distribution_loss(s, t, settings.temperature) for s, t in zip(student, teacher, strict=True)]
+            each = [distribution_loss(student, teacher, settings.temperature) for student, teacher in drawn]
             losses["anchor_distribution"] = torch.stack(each).mean()
         return losses
 
-    def _logits(self, encoded: Encoded, pairs: RelationPairs, anchors: Tensor, contexts: Tensor) -> Tensor:
-        """The student's logits [A, C]."""
-        heads = encoded.head.index_select(0, pairs.heads.index_select(0, anchors))
-        relation, tails = encoded.relation[pairs.relation], encoded.tails[pairs.relation]
-        if pairs.tail_count <= _SCORE_ALL * contexts.shape[1]:
-            return all_logits(heads, relation, tails).gather(1, contexts)
-        rows = tails.index_select(0, contexts.reshape(-1)).view(*contexts.shape, -1)
-        return torch.einsum("ad,acd->ac", heads * relation, rows)
+
+LOSS = AnchorLoss

@@ -23,7 +23,7 @@ from flykd_console.words import counted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets
     from flykd_console.profile import schema
 
 # Of the drug-disease edges that a `disease` split leaves, this share validates (TxGNN's disease_eval).
@@ -33,40 +33,39 @@ _NAME_COLUMNS = ("node_name", "disease_name", "name")
 
 
 def cut_diseases(
-    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: schema.Split, seed: int
 ) -> tuple[Membership, str]:
     """`disease`: the named tails' edges to the head type are the test; other relations train whole.
 
     Raises:
         UserError: A name or id is not in the graph, or none of the tails has an edge to the head type.
     """
-    target = targets[0]
-    lookup = NodeLookup(graph.nodes[target.tail])
+    lookup = NodeLookup(graph.nodes[targets.tail])
     rows, unknown = lookup.find_all(settings.diseases)
     if unknown:
         near = lookup.near(unknown[0])
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Give ids or names of nodes of type {target.tail!r}."
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Give ids or names of nodes of type {targets.tail!r}."
         title = f"{unknown[0]!r} is not in the graph"
         if len(settings.diseases) > 1:
             title = f"{len(unknown)} of {len(settings.diseases)} are not in the graph, first {unknown[0]!r}"
         raise UserError(title, "split.diseases", hint)
-    chosen = np.zeros(graph.count(target.tail), dtype=bool)
+    chosen = np.zeros(graph.count(targets.tail), dtype=bool)
     chosen[rows] = True
     _check_labelled(edges, targets, chosen, "split.diseases")
     membership: Membership = {}
     for edge_type, pairs in edges.items():
-        if joins(edge_type, target):
-            test = chosen[tails_of(edge_type, pairs, target.tail)]
+        if joins(edge_type, targets):
+            test = chosen[tails_of(edge_type, pairs, targets.tail)]
             membership[edge_type] = hold_out(test, _VALIDATING, edge_type, targets, seed, settings.validation_seed)
         else:
             membership[edge_type] = np.zeros(len(pairs[0]), dtype=np.int8)
-    names = graph.nodes[target.tail]["name"].gather(rows[:3]).to_list()
+    names = graph.nodes[targets.tail]["name"].gather(rows[:3]).to_list()
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
     return membership, f"test: {', '.join(names)}{more}"
 
 
 def cut_area(
-    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: schema.Split, seed: int
 ) -> tuple[Membership, str]:
     """`disease_area`: the area's edges to the head type are the test, with random edges of its neighbourhood.
 
@@ -78,19 +77,18 @@ def cut_area(
         UserError: The area is unknown, matches no node, or none of its nodes has an edge of a target.
     """
     assert settings.area is not None
-    target = targets[0]
-    rows, note = _area(graph, target.tail, settings.area)
-    chosen = np.zeros(graph.count(target.tail), dtype=bool)
+    rows, note = _area(graph, targets.tail, settings.area)
+    chosen = np.zeros(graph.count(targets.tail), dtype=bool)
     chosen[rows] = True
     labelled = _check_labelled(edges, targets, chosen, f"split.area = {settings.area!r}")
     tested = {
-        edge_type: chosen[tails_of(edge_type, pairs, target.tail)]
+        edge_type: chosen[tails_of(edge_type, pairs, targets.tail)]
         for edge_type, pairs in edges.items()
-        if joins(edge_type, target)
+        if joins(edge_type, targets)
     }
     wanted = round(sum(len(heads) for heads, _ in edges.values()) * settings.fractions[2])
     wanted -= sum(int(np.count_nonzero(test)) for test in tested.values())
-    tested |= _neighbourhood(graph, edges, target, chosen, max(0, wanted), seed)
+    tested |= _neighbourhood(graph, edges, targets, chosen, max(0, wanted), seed)
     share = settings.fractions[1] / (settings.fractions[0] + settings.fractions[1])
     membership = {
         edge_type: hold_out(tested[edge_type], share, edge_type, targets, seed, settings.validation_seed)
@@ -99,14 +97,14 @@ def cut_area(
     return membership, f"{note}; {labelled} of them {'has' if labelled == 1 else 'have'} pairs to test"
 
 
-def _check_labelled(edges: Edges, targets: list[EdgeType], chosen: NDArray[np.bool_], where: str) -> int:
+def _check_labelled(edges: Edges, targets: Targets, chosen: NDArray[np.bool_], where: str) -> int:
     """How many of the chosen tails have an edge of a target."""
     tails = np.concatenate([edges[target][1] for target in targets])
     labelled = np.unique(tails[chosen[tails]])
     if not len(labelled):
         relations = " or ".join(target.relation for target in targets)
         raise UserError(
-            f"the test would be empty: of {np.count_nonzero(chosen)} matching nodes of type {targets[0].tail!r} none "
+            f"the test would be empty: of {np.count_nonzero(chosen)} matching nodes of type {targets.tail!r} none "
             f"has an edge of {relations}",
             where,
             "Choose others.",
@@ -115,11 +113,11 @@ def _check_labelled(edges: Edges, targets: list[EdgeType], chosen: NDArray[np.bo
 
 
 def _neighbourhood(
-    graph: KnowledgeGraph, edges: Edges, target: EdgeType, chosen: NDArray[np.bool_], wanted: int, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: Targets, chosen: NDArray[np.bool_], wanted: int, seed: int
 ) -> dict[EdgeType, NDArray[np.bool_]]:
     """Which edges of the relations not between head type and tail type are drawn for the test, bool [n] each."""
     near = {node_type: np.zeros(graph.count(node_type), dtype=bool) for node_type in graph.nodes}
-    near[target.tail] |= chosen
+    near[targets.tail] |= chosen
     for _ in range(2):
         reached = {node_type: mask.copy() for node_type, mask in near.items()}
         for edge_type, (heads, tails) in edges.items():
@@ -129,7 +127,7 @@ def _neighbourhood(
     within = {
         edge_type: near[edge_type.head][heads] & near[edge_type.tail][tails]
         for edge_type, (heads, tails) in edges.items()
-        if not joins(edge_type, target)
+        if not joins(edge_type, targets)
     }
     if not within:
         return {}

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.graph.knowledge_graph import EdgeType, Pairs, Targets
 from flykd_console.words import grouped
 
 Edges = Mapping[EdgeType, Pairs]
@@ -30,7 +30,7 @@ class EdgeSplit:
         notes: What is worth telling of how the parts came about, a sentence without a full stop each.
     """
 
-    targets: list[EdgeType]
+    targets: Targets
     train: Edges
     validation: Edges
     test: Edges

@@ -19,7 +19,7 @@ import polars as pl
 from flykd_console.errors import UserError
 from flykd_console.graph.formats import kg as table
 from flykd_console.graph.formats import kg_faults as table_faults
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
 from flykd_console.graph.split.random import joins
 from flykd_console.words import grouped
 
@@ -49,7 +49,7 @@ class GivenSplit:
     notes: tuple[str, ...]
 
 
-def read_split(graph: KnowledgeGraph, targets: list[EdgeType], settings: schema.Split) -> GivenSplit:
+def read_split(graph: KnowledgeGraph, targets: Targets, settings: schema.Split) -> GivenSplit:
     """Read the three parts.
 
     Edges stand in ascending order of (head, tail), so that the order of rows does not matter. A training file of target
@@ -78,7 +78,7 @@ def read_split(graph: KnowledgeGraph, targets: list[EdgeType], settings: schema.
 
 
 def _read_part(
-    graph: KnowledgeGraph, targets: list[EdgeType], path: Path, part: str
+    graph: KnowledgeGraph, targets: Targets, path: Path, part: str
 ) -> tuple[dict[EdgeType, Pairs], dict[EdgeType, Pairs]]:
     """True edges of every relation, and stored negatives of the targets."""
     rows = _rows_of_part(_load(path, part), path, part)
@@ -140,7 +140,7 @@ def _rows_of_part(rows: pl.DataFrame, path: Path, part: str) -> pl.DataFrame:
 
 
 def _edges(
-    graph: KnowledgeGraph, targets: list[EdgeType], rows: pl.DataFrame, path: Path, *, distinct: bool
+    graph: KnowledgeGraph, targets: Targets, rows: pl.DataFrame, path: Path, *, distinct: bool
 ) -> dict[EdgeType, Pairs]:
     """Rows as edges in the graph's directions; `distinct`: a target's pair counts once."""
     found: dict[EdgeType, dict[bool, NDArray[np.int64]]] = {}
@@ -212,14 +212,14 @@ def _indices(
     return indices
 
 
-def _others(graph: KnowledgeGraph, targets: list[EdgeType], parts: dict[str, dict[EdgeType, Pairs]]) -> tuple[str, ...]:
+def _others(graph: KnowledgeGraph, targets: Targets, parts: dict[str, dict[EdgeType, Pairs]]) -> tuple[str, ...]:
     """Bring in the relations that no file speaks of, where the files speak of targets alone."""
     silent = [e for e in graph.edges if e not in targets and not any(len(part[e][0]) for part in parts.values())]
     if not silent:
         return ()
     if len(silent) < len(graph.edges) - len(targets):
         return (f"the files leave out {', '.join(e.relation for e in silent)}, which therefore carry no messages",)
-    whole = [e for e in silent if not joins(e, targets[0])]
+    whole = [e for e in silent if not joins(e, targets)]
     parts["train"] |= {e: graph.edges[e] for e in whole}
     left = [e.relation for e in silent if e not in whole]
     note = "the files hold target relations alone; the graph's other relations train whole"
@@ -228,7 +228,7 @@ def _others(graph: KnowledgeGraph, targets: list[EdgeType], parts: dict[str, dic
 
 def _check_leaks(
     graph: KnowledgeGraph,
-    targets: list[EdgeType],
+    targets: Targets,
     parts: Mapping[str, Mapping[EdgeType, Pairs]],
     paths: Mapping[str, str],
 ) -> None:
@@ -250,7 +250,7 @@ def _check_leaks(
 
 def _doubtful_negatives(
     graph: KnowledgeGraph,
-    targets: list[EdgeType],
+    targets: Targets,
     parts: Mapping[str, Mapping[EdgeType, Pairs]],
     negatives: Mapping[str, Mapping[EdgeType, Pairs]],
 ) -> tuple[str, ...]:

@@ -22,14 +22,14 @@ from flykd_console.words import counted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+    from flykd_console.graph.knowledge_graph import KnowledgeGraph, Pairs, Targets
     from flykd_console.profile import schema
 
 # A negative that keeps its head takes another tail of the test; among fewer than this it is often a true pair again.
 FEW_TAILS = 10
 
 
-def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: schema.Split, seed: int) -> EdgeSplit:
+def split_graph(graph: KnowledgeGraph, targets: Targets, settings: schema.Split, seed: int) -> EdgeSplit:
     """Divide a graph's edges; the same graph, settings, files and seed always give the same parts.
 
     Raises:
@@ -60,7 +60,7 @@ def split_graph(graph: KnowledgeGraph, targets: list[EdgeType], settings: schema
     few = settings.kind == "disease_area" and _fewest_tails(targets, test) < FEW_TAILS
     notes = [note] if note else []
     if few:
-        head, tail = targets[0].head, targets[0].tail
+        head, tail = targets.head, targets.tail
         notes.append(
             f"test negatives keep the {tail} and take another {head}, since a relation is tested on fewer than "
             f"{FEW_TAILS} nodes of type {tail!r}"
@@ -110,7 +110,7 @@ def _check_parts(graph: KnowledgeGraph, split: EdgeSplit, seed: int) -> None:
         )
 
 
-def _fewest_tails(targets: list[EdgeType], test: Edges) -> int:
+def _fewest_tails(targets: Targets, test: Edges) -> int:
     """Of the relations that are tested, the fewest tails that one is tested on."""
     return min((len(np.unique(test[target][1])) for target in targets if len(test[target][1])), default=0)
 

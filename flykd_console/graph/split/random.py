@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
 from flykd_console.graph.split.edge_split import Edges
 from flykd_console.seeding import numpy_rng
 
@@ -23,9 +23,9 @@ Membership = dict[EdgeType, NDArray[np.int8]]
 FULL_GRAPH = (0.95, 0.05, 0.0)
 
 
-def joins(edge_type: EdgeType, target: EdgeType) -> bool:
+def joins(edge_type: EdgeType, targets: Targets) -> bool:
     """Whether an edge type stands between the targets' head type and tail type, in either direction."""
-    return {edge_type.head, edge_type.tail} == {target.head, target.tail}
+    return {edge_type.head, edge_type.tail} == {targets.head, targets.tail}
 
 
 def tails_of(edge_type: EdgeType, pairs: Pairs, tail_type: str) -> NDArray[np.int64]:
@@ -33,7 +33,7 @@ def tails_of(edge_type: EdgeType, pairs: Pairs, tail_type: str) -> NDArray[np.in
     return pairs[1] if edge_type.tail == tail_type else pairs[0]
 
 
-def cut_at_random(edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int) -> Membership:
+def cut_at_random(edges: Edges, targets: Targets, settings: schema.Split, seed: int) -> Membership:
     """`random` and `full_graph`: every relation by itself, sizes as the fractions say."""
     fractions = FULL_GRAPH if settings.kind == "full_graph" else settings.fractions
     return {
@@ -42,22 +42,19 @@ def cut_at_random(edges: Edges, targets: list[EdgeType], settings: schema.Split,
     }
 
 
-def cut_by_tail(
-    graph: KnowledgeGraph, edges: Edges, targets: list[EdgeType], settings: schema.Split, seed: int
-) -> Membership:
+def cut_by_tail(graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: schema.Split, seed: int) -> Membership:
     """`complex_disease` (TxGNN): a tail's edges to the head type, of whatever relation, all stand in one part."""
-    target = targets[0]
-    part_of_tail = _parts_of_tails(graph, target, settings.fractions, seed)
+    part_of_tail = _parts_of_tails(graph, targets, settings.fractions, seed)
     return {
-        edge_type: part_of_tail[tails_of(edge_type, pairs, target.tail)]
-        if joins(edge_type, target)
+        edge_type: part_of_tail[tails_of(edge_type, pairs, targets.tail)]
+        if joins(edge_type, targets)
         else _cut(edge_type, len(pairs[0]), targets, settings.fractions, settings, seed)
         for edge_type, pairs in edges.items()
     }
 
 
 def hold_out(
-    test: NDArray[np.bool_], share: float, edge_type: EdgeType, targets: list[EdgeType], seed: int, other: int | None
+    test: NDArray[np.bool_], share: float, edge_type: EdgeType, targets: Targets, seed: int, other: int | None
 ) -> NDArray[np.int8]:
     """Chosen edges as the test, and a share of the remaining ones, drawn at random, as validation.
 
@@ -78,7 +75,7 @@ def hold_out(
 def _cut(
     edge_type: EdgeType,
     count: int,
-    targets: list[EdgeType],
+    targets: Targets,
     fractions: tuple[float, float, float],
     settings: schema.Split,
     seed: int,
@@ -106,14 +103,14 @@ def random_membership(count: int, fractions: tuple[float, float, float], seed: i
 
 
 def _parts_of_tails(
-    graph: KnowledgeGraph, target: EdgeType, fractions: tuple[float, float, float], seed: int
+    graph: KnowledgeGraph, targets: Targets, fractions: tuple[float, float, float], seed: int
 ) -> NDArray[np.int8]:
     """Part number of every tail node, int8 [N_tail]; tails without any head-type relation stay in training."""
-    touched = np.zeros(graph.count(target.tail), dtype=bool)
+    touched = np.zeros(graph.count(targets.tail), dtype=bool)
     for edge_type, pairs in graph.edges.items():
-        if joins(edge_type, target):
-            touched[tails_of(edge_type, pairs, target.tail)] = True
+        if joins(edge_type, targets):
+            touched[tails_of(edge_type, pairs, targets.tail)] = True
     labelled = np.flatnonzero(touched)
-    parts = np.zeros(graph.count(target.tail), dtype=np.int8)
+    parts = np.zeros(graph.count(targets.tail), dtype=np.int8)
     parts[labelled] = random_membership(len(labelled), fractions, seed, "tails")
     return parts

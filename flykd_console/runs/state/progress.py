@@ -8,17 +8,17 @@ Stages that were reused cost nothing; where every stage of a kind was reused so 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, replace
 
-from flykd_console.runs.state.run import DashboardState
+from flykd_console.runs.stage import Phase
+from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, StageState, Status
 
 _ENOUGH_EPOCHS = 4
 # Measured on graphs of 4 500 to 62 000 nodes: an epoch's seconds grow with the dimension about as d^1.65; a step of
 # pretraining, which scores every node type, takes about three times a finetuning epoch; distilling adds a sixth.
 _DIM_POWER = 1.65
-_RELATIVE = {"pretrain": 3.0, "finetune": 1.0, "student": 1.16}
+_RELATIVE = {Phase.PRETRAIN: 3.0, Phase.FINETUNE: 1.0, Phase.DISTILL: 1.16}
 _LEAST_SECONDS = 0.5
 
 
@@ -37,7 +37,7 @@ class Progress:
     rough: bool
 
 
-def progress(state: DashboardState) -> Progress:
+def progress(state: RunState) -> Progress:
     """Progress and remaining time over all seeds and stages."""
     if not state.stages:
         return Progress(0.0, None, False)  # nothing is planned yet
@@ -65,7 +65,7 @@ class SteadyProgress:
         self._furthest = 0.0
         self._planned = 0
 
-    def __call__(self, state: DashboardState) -> Progress:
+    def __call__(self, state: RunState) -> Progress:
         planned = sum(stage.epochs for stage in state.stages.values())
         now = progress(state)
         self._furthest = now.fraction if planned > self._planned else max(self._furthest, now.fraction)
@@ -73,7 +73,7 @@ class SteadyProgress:
         return replace(now, fraction=self._furthest)
 
 
-def _fraction(state: DashboardState) -> float:
+def _fraction(state: RunState) -> float:
     """The share of the epochs that are done, each weighed by what it costs or is expected to cost."""
     done = total = 0.0
     for stage in state.stages.values():
@@ -89,7 +89,7 @@ def _fraction(state: DashboardState) -> float:
     return min(1.0, done / total) if total > 0 else 0.0
 
 
-def _cost_ahead(state: DashboardState, stage: StageState) -> tuple[float | None, bool]:
+def _cost_ahead(state: RunState, stage: StageState) -> tuple[float | None, bool]:
     """Seconds that a stage still needs, and whether they are a guess."""
     left = max(0, stage.epochs - stage.epoch)
     whole = _whole(state, stage)
@@ -106,7 +106,7 @@ def _cost_ahead(state: DashboardState, stage: StageState) -> tuple[float | None,
     return per_epoch * left + (_setup(state, stage.stage) if stage.epoch == 0 else 0.0), guessed
 
 
-def _measured(state: DashboardState, kind: str) -> Cost | None:
+def _measured(state: RunState, kind: str) -> Cost | None:
     """The newest measurement of a kind that rests on more than a moment."""
     found = [costs[kind] for costs in (state.costs, state.earlier_costs) if kind in costs]
     solid = [cost for cost in found if cost.epochs >= _ENOUGH_EPOCHS and cost.seconds > 0]
@@ -118,41 +118,51 @@ def _rate(cost: Cost) -> float:
     return cost.usual() if cost.epochs < OPENING_EPOCHS and cost.opening else cost.seconds / cost.epochs
 
 
-def _per_epoch(state: DashboardState, kind: str) -> float | None:
+def _per_epoch(state: RunState, kind: str) -> float | None:
     cost = _measured(state, kind)
     return _rate(cost) if cost is not None else None
 
 
-def _setup(state: DashboardState, kind: str) -> float:
+def _setup(state: RunState, kind: str) -> float:
     cost = _measured(state, kind)
     return cost.setup / cost.stages if cost is not None and cost.stages else 0.0
 
 
-def _derived(state: DashboardState, kind: str) -> float | None:
+def _derived(state: RunState, kind: str) -> float | None:
     """Seconds an epoch of a kind that was not measured, from one that was: of its family if possible, at its width."""
     kinds = dict.fromkeys([*state.costs, *state.earlier_costs])
     known = [(other, cost) for other in kinds if other != kind and (cost := _measured(state, other)) is not None]
     if not known:
         return None
-    pretraining = _family(kind) == "pretrain"
-    other, cost = max(known, key=lambda pair: ((_family(pair[0]) == "pretrain") is pretraining, pair[1].seconds))
+    pretraining = _phase(state, kind) is Phase.PRETRAIN
+
+    def nearness(pair: tuple[str, Cost]) -> tuple[bool, float]:
+        other, cost = pair
+        return (_phase(state, other) is Phase.PRETRAIN) is pretraining, cost.seconds
+
+    other, cost = max(known, key=nearness)
     return _rate(cost) * _relative(state, kind) / _relative(state, other)
 
 
-def _family(kind: str) -> str:
-    if kind.startswith("pretrain"):
-        return "pretrain"
-    return "student" if kind == "student" else "finetune"
+def _example(state: RunState, kind: str) -> StageState | None:
+    """A stage of a kind, in whichever seed."""
+    return next((stage for stage in state.stages.values() if stage.stage == kind), None)
 
 
-def _relative(state: DashboardState, kind: str) -> float:
+def _phase(state: RunState, kind: str) -> Phase:
+    stage = _example(state, kind)
+    return stage.phase if stage is not None else Phase.FINETUNE
+
+
+def _relative(state: RunState, kind: str) -> float:
     """What an epoch of a kind costs, in epochs of finetuning a model of dimension 1."""
-    model = re.sub(r"-\d+$", "", kind.removeprefix("pretrain-"))
-    width = float(state.dim(kind) or state.dim(model) or 1)
-    return _RELATIVE[_family(kind)] * math.pow(width, _DIM_POWER)
+    stage = _example(state, kind)
+    dims = [state.dim(model) for model in stage.models] if stage is not None else []
+    width = float(next((dim for dim in dims if dim), 1))
+    return _RELATIVE[_phase(state, kind)] * math.pow(width, _DIM_POWER)
 
 
-def _whole(state: DashboardState, stage: StageState) -> float | None:
+def _whole(state: RunState, stage: StageState) -> float | None:
     """Mean seconds of whole stages of the same kind and length."""
     for costs in (state.costs, state.earlier_costs):
         cost = costs.get(stage.stage)
@@ -161,12 +171,12 @@ def _whole(state: DashboardState, stage: StageState) -> float | None:
     return None
 
 
-def _same_length(state: DashboardState, stage: StageState) -> bool:
+def _same_length(state: RunState, stage: StageState) -> bool:
     """Whether the stages of this kind that are over had as many epochs as this one has."""
     over = [s.epochs for s in state.stages.values() if s.stage == stage.stage and s.status is Status.DONE]
     return not over or over[-1] == stage.epochs
 
 
-def _always_reused(state: DashboardState, kind: str) -> bool:
+def _always_reused(state: RunState, kind: str) -> bool:
     over = [stage for stage in state.stages.values() if stage.stage == kind and stage.over]
     return bool(over) and all(stage.status is Status.REUSED for stage in over)

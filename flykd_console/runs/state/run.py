@@ -1,6 +1,6 @@
-"""Everything the dashboard knows: a fold over the events of one run, pure Python, drawn by widgets that add nothing.
+"""Everything that is known of a run: a fold over the events of one run, pure Python, drawn by widgets that add nothing.
 
-`DashboardState.apply(event)` takes the records in the order of the log, whatever their number. Curves are kept by
+`RunState.apply(event)` takes the records in the order of the log, whatever their number. Curves are kept by
 (seed, stage) in bounded memory; a resumed stage forgets the epochs that it trains again.
 """
 
@@ -15,13 +15,13 @@ import msgspec
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
+from flykd_console.runs.models import ModelEntry
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, LogLine, StageState, Status
-from flykd_console.words import grouped, per_cent, span
+from flykd_console.words import grouped, metric_words, per_cent, span
 
-__all__ = ["LOG_LINES", "MODELS", "Cost", "DashboardState", "Key", "LogLine", "StageState", "Status"]
+__all__ = ["LOG_LINES", "Cost", "Key", "LogLine", "RunState", "StageState", "Status"]
 
-MODELS = ev.MODELS
 LOG_LINES = 5_000
 _RATE_WINDOW = 40
 # A library may have coloured its warning; an escape code must not reach the screen.
@@ -35,7 +35,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 Key = tuple[int, str]
 
 
-class DashboardState:
+class RunState:
     """The fold. Attributes are read by widgets and never written by them.
 
     Attributes:
@@ -93,7 +93,7 @@ class DashboardState:
             ev.RunFailed: self._run_over,
         }
 
-    def fold(self, events: Iterable[ev.AnyEvent]) -> DashboardState:
+    def fold(self, events: Iterable[ev.AnyEvent]) -> RunState:
         """Take the events in order; returns itself."""
         for event in events:
             self.apply(event)
@@ -117,6 +117,16 @@ class DashboardState:
         if self.started is not None:
             return list(self.started.seeds)
         return list(dict.fromkeys(seed for seed, _ in self.stages))
+
+    @property
+    def models(self) -> list[ModelEntry]:
+        """The models of the run, in the order of tables."""
+        return list(self.started.models) if self.started is not None else []
+
+    @property
+    def headline(self) -> str:
+        """The metric that comes first."""
+        return self.started.headline if self.started is not None else ev.MACRO_AUPRC
 
     @property
     def stage(self) -> StageState | None:
@@ -157,26 +167,19 @@ class DashboardState:
     def get(self, seed: int, stage: str) -> StageState | None:
         return self.stages.get((seed, stage))
 
+    def entry(self, model: str) -> ModelEntry | None:
+        """A model of the list."""
+        return next((entry for entry in self.models if entry.name == model), None)
+
     def dim(self, model: str) -> int | None:
-        """The width of a model: as trained, or as planned."""
-        for (_, stage), state in self.stages.items():
-            if stage == model and state.dim is not None:
-                return state.dim
-        if self.started is None:
-            return None
-        return self.started.teacher_dim if model == "teacher" else self.started.student_dim
+        """The width of a model."""
+        entry = self.entry(model)
+        return entry.dim if entry is not None else None
 
     def shape(self, model: str) -> str:
         """A model's width, with kind and depth where they are not the paper's; empty while it is unknown."""
-        for (_, stage), state in self.stages.items():
-            if stage == model and state.shape:
-                return state.shape
-        run = self.started
-        if run is None:
-            return ""
-        if model == "teacher":
-            return model_shape(run.teacher_dim, run.teacher_layers, run.teacher_kind)
-        return model_shape(run.student_dim, run.student_layers, run.student_kind)
+        entry = self.entry(model)
+        return entry.shape if entry is not None else ""
 
     def schedule(self) -> tuple[int, dict[str, list[tuple[float, float]]]] | None:
         """The newest seed whose curriculum is known, and that curriculum."""
@@ -211,6 +214,7 @@ class DashboardState:
         for plan in stages:
             key = (plan.seed, plan.stage)
             stage = known.pop(key, None) or StageState(plan.seed, plan.stage, plan.epochs)
+            stage.phase, stage.models = plan.phase, tuple(plan.models)
             if stage.status is Status.PENDING:
                 stage.epochs = plan.epochs
             self.stages[key] = stage
@@ -243,6 +247,7 @@ class DashboardState:
         stage.status = Status.RUNNING
         stage.epochs = event.epochs
         stage.dim, stage.parameters = event.dim, event.parameters
+        stage.phase, stage.models, stage.loss_words = event.phase, tuple(event.models), event.loss_words
         stage.shape = model_shape(event.dim, event.layers, event.layer_kind)
         stage.rewind(event.first_epoch)
         stage.epoch = event.first_epoch
@@ -312,7 +317,7 @@ class DashboardState:
         if event.split == "validation":
             if len(stage.validation) and stage.validation.x[-1] >= event.epoch:
                 stage.validation.cut_after(event.epoch - 1)
-            stage.validation.append(float(event.epoch), event.macro_auprc)
+            stage.validation.append(float(event.epoch), event.score)
         if self.current == (event.seed, event.stage) and stage.status is Status.RUNNING:
             self._spend(stage, event.t)
 
@@ -369,7 +374,9 @@ class DashboardState:
                 self.costs.setdefault(event.stage, Cost()).whole.append(self._wall_here)
         self._recent.clear()
         how = f"reused from {event.reused_from}" if event.reused_from is not None else f"done in {span(event.seconds)}"
-        score = f", test AUPRC {per_cent(stage.test.macro_auprc)}" if stage.test is not None else ""
+        score = ""
+        if stage.test is not None:
+            score = f", test {metric_words(stage.test.headline)} {per_cent(stage.test.score)}"
         self._say(event.t, "info", f"Seed {event.seed}: {event.stage} {how}{score}")
 
     def _export_finished(self, event: ev.ExportFinished) -> None:

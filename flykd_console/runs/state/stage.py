@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from flykd_console.runs import events as ev
+from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.series import Series
 
 
@@ -35,6 +36,11 @@ class StageState:
     seed: int
     stage: str
     epochs: int
+    phase: Phase = Phase.FINETUNE
+    models: tuple[str, ...] = ()
+    """Those that it trains, or that begin from what it leaves."""
+    loss_words: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """What each loss is called, whole and in five letters."""
     status: Status = Status.PENDING
     dim: int | None = None
     shape: str = ""
@@ -57,6 +63,10 @@ class StageState:
     """Seconds of training and evaluation together, over all sessions, pauses left out."""
     seconds: float | None = None
     """Seconds as the trainer counted them, once the stage is over."""
+
+    @property
+    def pretrains(self) -> bool:
+        return self.phase is Phase.PRETRAIN
 
     @property
     def over(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flykd_console.runs.events import RelationScore
-from flykd_console.runs.results import Scores
+from flykd_console.runs.results import RANKING_METRICS, RankingScores, Scores
 
 Scored = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -30,8 +30,8 @@ def score_relation(labels: NDArray[np.float32], logits: NDArray[np.float32]) -> 
     )
 
 
-def score(relations: Mapping[str, Scored]) -> Scores:
-    """All metrics of a part: per relation (labels, logits), float32 [n_r] each.
+def score(relations: Mapping[str, Scored], ranking: dict[str, RankingScores] | None = None) -> Scores:
+    """All metrics of a part: per relation (labels, logits), float32 [n_r] each, and where it was ranked the ranking.
 
     A relation without pairs is left out of the means; without any pair nothing is measured.
     """
@@ -42,10 +42,20 @@ def score(relations: Mapping[str, Scored]) -> Scores:
     pooled_labels = np.concatenate([labels for labels, _ in measured.values()])
     pooled_logits = np.concatenate([logits for _, logits in measured.values()])
     pooled = score_relation(pooled_labels, pooled_logits)
-    return Scores(
-        macro_auprc=float(np.mean([s.auprc for s in by_relation.values()])),
-        macro_auroc=float(np.mean([s.auroc for s in by_relation.values()])),
-        micro_auprc=pooled.auprc,
-        micro_auroc=pooled.auroc,
-        relations=by_relation,
-    )
+    named = {
+        "macro_auprc": float(np.mean([s.auprc for s in by_relation.values()])),
+        "macro_auroc": float(np.mean([s.auroc for s in by_relation.values()])),
+        "micro_auprc": pooled.auprc,
+        "micro_auroc": pooled.auroc,
+    }
+    return Scores(**named, relations=by_relation, ranking=ranking, metrics=named | _macro_ranking(ranking or {}))
+
+
+def _macro_ranking(ranking: Mapping[str, RankingScores]) -> dict[str, float]:
+    """The mean over the relations of each ranking metric, as `macro_<metric>`."""
+    if not ranking:
+        return {}
+    return {
+        f"macro_{metric}": float(np.mean([getattr(of_relation, metric) for of_relation in ranking.values()]))
+        for metric in RANKING_METRICS
+    }

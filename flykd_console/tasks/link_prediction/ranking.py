@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 from flykd_console.graph.split.edge_split import EdgeSplit
-from flykd_console.runs.results import Ranking
+from flykd_console.runs.results import RankingScores
 
 Floats = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ _BLOCK = 1024
 
 def candidate_heads(split: EdgeSplit) -> NDArray[np.int64]:
     """Heads with a training edge of any relation, int64 [n], ascending."""
-    head_type = split.targets[0].head
+    head_type = split.targets.head
     ends = [heads for edge_type, (heads, _) in split.train.items() if edge_type.head == head_type]
     ends += [tails for edge_type, (_, tails) in split.train.items() if edge_type.tail == head_type]
     return np.unique(np.concatenate(ends))
@@ -34,7 +34,7 @@ def candidate_heads(split: EdgeSplit) -> NDArray[np.int64]:
 
 def rank_part(
     split: EdgeSplit, part: str, head: Floats, tails: Mapping[str, Floats], relation: Mapping[str, Floats]
-) -> dict[str, Ranking]:
+) -> dict[str, RankingScores]:
     """Ranking metrics of every target that has pairs in a part.
 
     Args:
@@ -54,7 +54,9 @@ def rank_part(
     return found
 
 
-def rank_relation(heads: Floats, tails: Floats, candidates: NDArray[np.int64], test: Pairs, known: Pairs) -> Ranking:
+def rank_relation(
+    heads: Floats, tails: Floats, candidates: NDArray[np.int64], test: Pairs, known: Pairs
+) -> RankingScores:
     """Ranking metrics of one relation.
 
     Args:
@@ -97,7 +99,7 @@ def rank_relation(heads: Floats, tails: Floats, candidates: NDArray[np.int64], t
 
     first = np.full(len(columns), np.inf)
     np.minimum.at(first, column, rank)
-    return Ranking(
+    return RankingScores(
         recall_at_10=per_tail((rank <= 10).astype(np.float64)),
         recall_at_50=per_tail((rank <= 50).astype(np.float64)),
         recall_at_100=per_tail((rank <= 100).astype(np.float64)),

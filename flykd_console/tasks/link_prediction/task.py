@@ -1,138 +1,166 @@
-"""Everything of one seed that training shares: split, message graph, pooling, pair space, evaluation pairs."""
+"""Link prediction between the heads and tails of the target relations: FlyKD's task, drugs and diseases in PrimeKG."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import polars as pl
 import torch
-from torch import Tensor
 
-from flykd_console.distill.labels.pair_space import PairSpace
-from flykd_console.graph.split.edge_split import EdgeSplit
-from flykd_console.graph.split.make import split_graph
-from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
-from flykd_console.model.disease_pooling import pooling_maps
-from flykd_console.model.distmult import pair_logits
-from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
-from flykd_console.model.message_graph import Hidden, MessageGraph
-from flykd_console.model.receptive_field import linked_nodes
+from flykd_console.distill.inputs import DistillInputs
+from flykd_console.distill.method import Method, check_structure, check_teacher
+from flykd_console.model.link_encoder import Encoded, LinkEncoder, mean_of
+from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
+from flykd_console.tasks.base import Log, Objective, Task, Trainable
+from flykd_console.tasks.link_prediction import files, words
+from flykd_console.tasks.link_prediction.data import LinkData
+from flykd_console.tasks.link_prediction.evaluator import Evaluator
+from flykd_console.tasks.link_prediction.metrics import Scored, score
+from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
+from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+    from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
+    from flykd_console.profile.distill import Distill
+    from flykd_console.profile.models import ModelSpec
     from flykd_console.profile.schema import Profile
-    from flykd_console.tasks.link_prediction.metrics import Scored
+    from flykd_console.runs.directory import RunDirectory
+    from flykd_console.runs.results import Scores
+
+# Parts whose pairs every model is scored on; the test's file is the last that a seed leaves.
+SCORED = ("validation", "test")
 
 
-@dataclass(frozen=True)
-class Task:
-    """One seed of a run on one graph."""
+class LinkPrediction(Task):
+    """One seed of a run on one graph.
 
-    profile: Profile
-    graph: KnowledgeGraph
-    targets: list[EdgeType]
-    seed: int
-    device: torch.device
+    Attributes:
+        data: Graph, split, and what is derived from them.
+    """
 
-    @cached_property
-    def split(self) -> EdgeSplit:
-        return split_graph(self.graph, self.targets, self.profile.split, self.seed)
+    def __init__(
+        self, profile: Profile, graph: KnowledgeGraph, targets: Targets, seed: int, device: torch.device
+    ) -> None:
+        super().__init__(profile, seed, device)
+        self.data = LinkData(profile, graph, targets, seed, device)
+        # By part and model the stored pairs' labels and logits.
+        self._scored: dict[str, dict[str, dict[str, Scored]]] = {part: {} for part in SCORED}
 
-    @cached_property
-    def node_counts(self) -> dict[str, int]:
-        return {node_type: self.graph.count(node_type) for node_type in sorted(self.graph.nodes)}
+    # What stages depend on.
 
-    @cached_property
-    def messages(self) -> MessageGraph:
-        return MessageGraph.of(self.split.train, self.node_counts)
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        return {"graph": self.data.graph.fingerprint, "split": self.data.split.fingerprint}
 
-    @cached_property
-    def pooling(self) -> Pooling | None:
-        """Per relation the pooling map; None where it is off or the graph has no profile relation."""
-        count = self.node_counts[self.targets[0].tail]
-        return pooling_maps(self.split.train, self.targets, count, self.profile.graph.pooling)
+    def settings(self) -> dict[str, Any]:
+        profile = self.profile
+        return {
+            "targets": profile.graph.targets,
+            "pooling": profile.graph.pooling.model_dump(),
+            "filter_negatives": profile.split.filter_negatives,
+        }
 
-    @cached_property
-    def space(self) -> PairSpace:
-        return PairSpace(self.targets, self.split.train, self.device)
+    # Models and what they minimise.
 
-    @cached_property
-    def distilling_space(self) -> PairSpace:
-        """Where a student's labels live: the training support, and every linked tail where some are drawn unseen."""
-        if self.profile.distill.random_graph.unseen == 0.0:
-            return self.space
-        linked = linked_nodes(self.messages).get(self.targets[0].tail)
-        return PairSpace(self.targets, self.split.train, self.device, also=linked)
+    def new_model(self, spec: ModelSpec) -> HeteroRGCN:
+        return self.data.new_model(spec.shape, spec.begins)
 
-    def evaluation(self, part: str) -> list[EvaluationPairs]:
-        """Stored pairs of `validation` or `test`, per target relation."""
-        return evaluation_pairs(self.graph, self.split, part, self.seed, self.profile.split.filter_negatives)
+    def reset_head(self, spec: ModelSpec, model: Trainable) -> None:
+        """Draw the DistMult vectors anew, alike for models of one beginning: these differ by their losses alone."""
+        _rgcn(model).reset_decoder(torch_rng(self.seed, f"decoder/{spec.begins}"))
 
-    def generator(self, purpose: str) -> torch.Generator:
-        """An independent generator on the device for one purpose of this seed."""
-        return torch_rng(self.seed, purpose, self.device)
+    def pretraining_steps(self) -> int:
+        return steps_of(self.data.split.train, self.profile.pretrain)
 
-    def new_model(self, size: str, stream: str | None = None) -> HeteroRGCN:
-        """A fresh model, `teacher` or `student` in size; weights and inputs follow from the seed, drawn on the CPU.
+    def pretraining(self, model: Trainable, stage: str) -> Objective:
+        return Pretraining(self.data, _rgcn(model), stage)
 
-        `stream` names the draws where there are several models of a size; default: the size.
-        """
-        shape = self.profile.teacher if size == "teacher" else self.profile.student
-        rng = torch_rng(self.seed, f"model/{stream or size}")
-        types = self.messages.edge_types
-        return HeteroRGCN(self.node_counts, types, shape.dim, rng, shape.layers, shape.kind).to_device(self.device)
+    def supervised(self, model: Trainable, stage: str) -> Objective:
+        return Supervised(self.data, _rgcn(model), stage)
 
-    def encoder(
-        self,
-        model: HeteroRGCN,
-        heads: NDArray[np.int64],
-        tails: dict[str, NDArray[np.int64]],
-        hidden: Hidden | None = None,
-    ) -> LinkEncoder:
-        """Propagation and pooling for a choice of heads and, per relation, tails; `hidden`: layer outputs besides."""
-        kind = self.profile.engine.propagation
-        return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails, hidden)
+    def distilled(self, spec: ModelSpec, model: Trainable, teachers: Sequence[Trainable], log: Log) -> Objective:
+        assert spec.distill is not None
+        inputs = self.distill_inputs(spec.distill, spec.name)
+        method = Method(spec.distill, inputs, _rgcn(model), [_rgcn(teacher) for teacher in teachers])
+        for line in method.notes:
+            log(line, "info")
+        return Distilled(method, _rgcn(model))
 
-    def training_encoder(self, model: HeteroRGCN) -> LinkEncoder:
-        """The encoder of the training support."""
-        return self.encoder(model, self.space.heads, self.space.tails)
+    def distill_inputs(self, distill: Distill, stage: str) -> DistillInputs:
+        """What a method is given of this task."""
+        data = self.data
+        space = data.distilling_space(distill)
 
-    def distilling_encoder(self, model: HeteroRGCN, hidden: Hidden | None = None) -> LinkEncoder:
-        """The encoder of the pairs that a student learns from."""
-        return self.encoder(model, self.distilling_space.heads, self.distilling_space.tails, hidden)
+        def encoder(model: HeteroRGCN, hidden: Hidden | None) -> LinkEncoder:
+            return data.space_encoder(model, space, hidden)
+
+        return DistillInputs(
+            space=space,
+            targets=data.targets,
+            train=data.split.train,
+            messages=data.messages,
+            pooling_relations=self.profile.graph.pooling.relations,
+            filter_negatives=self.profile.split.filter_negatives,
+            device=self.device,
+            encoder=encoder,
+            generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
+            host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
+            node_ids=lambda node_type: data.graph.nodes[node_type]["id"].cast(pl.String).to_list(),
+        )
+
+    def check(self, specs: Sequence[ModelSpec]) -> None:
+        for spec in specs:
+            if spec.distill is not None:
+                check_structure(spec.distill, self.distill_inputs(spec.distill, spec.name))
+
+    def check_teachers(self, specs: Sequence[ModelSpec], teachers: Sequence[Trainable]) -> None:
+        for spec in specs:
+            if spec.distill is not None:
+                inputs = self.distill_inputs(spec.distill, spec.name)
+                check_teacher(spec.distill, inputs, [_rgcn(teacher) for teacher in teachers])
+
+    # What is measured and left behind.
+
+    def evaluator(self, model: Trainable) -> Callable[[], Scores]:
+        rgcn = _rgcn(model)
+        by_pairs = Evaluator(self.data, rgcn, "validation")
+        if not words.ranks(self.headline):
+            return lambda: score(by_pairs.logits(rgcn))
+
+        def ranked() -> Scores:
+            ranking = files.rank_part(self.data, self.data.encode_all(rgcn), "validation")
+            return score(by_pairs.logits(rgcn), ranking)
+
+        return ranked
+
+    def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
+        encoded = mean_of([self.data.encode_all(_rgcn(model)) for model in models])
+        for part, scored in self._scored.items():
+            scored[name] = files.score_part(self.data, encoded, part)
+        return self._part_scores(name, encoded, "test"), self._part_scores(name, encoded, "validation")
+
+    def _part_scores(self, name: str, encoded: Encoded, part: str) -> Scores:
+        """What a part says of a model whose pairs are scored; nothing where the split has no such part."""
+        return score(self._scored[part][name], files.rank_part(self.data, encoded, part))
+
+    def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
+        files.save_embeddings(self.data, directory, name, self.data.encode_all(_rgcn(model)))
+
+    def open(self, directory: RunDirectory, log: Log) -> None:
+        for message, level in words.opening(self.data):
+            log(message, level)
+        files.save_labels(self.data, directory)
+        files.save_evaluation_pairs(self.data, directory)
+
+    def close(self, directory: RunDirectory) -> None:
+        for part, scored in self._scored.items():
+            files.save_scores(self.data, directory, part, scored)
 
 
-class Evaluator:
-    """Scores a model on the stored pairs of one part, which has some; relations without any are left out."""
-
-    def __init__(self, task: Task, model: HeteroRGCN, part: str) -> None:
-        pairs = [pairs for pairs in task.evaluation(part) if len(pairs.heads)]
-        heads = np.unique(np.concatenate([p.heads for p in pairs]))
-        tails = {p.relation: np.unique(p.tails) for p in pairs}
-        self._encoder = task.encoder(model, heads, tails)
-        self._pairs = [
-            (
-                p.relation,
-                torch.from_numpy(np.searchsorted(heads, p.heads)).to(task.device),
-                torch.from_numpy(np.searchsorted(tails[p.relation], p.tails)).to(task.device),
-                p.labels,
-            )
-            for p in pairs
-        ]
-
-    @torch.no_grad()
-    def logits(self, model: HeteroRGCN) -> dict[str, Scored]:
-        """Per relation (labels, logits), float32 [n_r] each, in the order of the stored pairs."""
-        encoded = self._encoder(model)
-        return {name: (labels, self._of(encoded, name, h, t)) for name, h, t, labels in self._pairs}
-
-    def _of(self, encoded: Encoded, relation: str, heads: Tensor, tails: Tensor) -> NDArray[np.float32]:
-        logits = pair_logits(encoded.head[heads], encoded.relation[relation], encoded.tails[relation][tails])
-        scores: NDArray[np.float32] = logits.cpu().numpy()
-        return scores
+def _rgcn(model: Trainable) -> HeteroRGCN:
+    """A model of this task is a HeteroRGCN."""
+    assert isinstance(model, HeteroRGCN)
+    return model

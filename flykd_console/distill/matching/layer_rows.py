@@ -5,6 +5,7 @@ Several losses may ask for rows of one layer. The pass computes their union once
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -65,3 +66,8 @@ class Reader:
                 at = torch.from_numpy(np.searchsorted(among, nodes)).to(rows[node_type].device)
                 self._positions[node_type] = None if np.array_equal(among, nodes) else at
         return {t: rows[t] if at is None else rows[t].index_select(0, at) for t, at in self._positions.items()}
+
+
+def read(readers: Sequence[Sequence[Reader]], layers: Sequence[Layers]) -> list[list[dict[str, Tensor]]]:
+    """Per network what each of its readers finds in its layers."""
+    return [[reader(outputs) for reader in of_one] for of_one, outputs in zip(readers, layers, strict=True)]

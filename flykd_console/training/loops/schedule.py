@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 if TYPE_CHECKING:
-    from flykd_console.profile import schema
+    from flykd_console.profile.distill import Plateau
 
 
 class Schedule(Protocol):
@@ -24,16 +25,16 @@ class Schedule(Protocol):
         """After an epoch, counted from 0."""
         ...
 
-    def state(self) -> dict[str, float]:
-        """What a checkpoint keeps, JSON-ready."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
         ...
 
-    def load_state(self, state: dict[str, float]) -> None:
-        """Take over what `state` returned."""
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` returned."""
         ...
 
 
-def late_plateau(optimizer: torch.optim.Optimizer, settings: schema.Plateau, epochs: int) -> Schedule:
+def late_plateau(optimizer: torch.optim.Optimizer, settings: Plateau, epochs: int) -> Schedule:
     """The schedule of a stage; where the learning rate is a tensor it is kept on the device."""
     on_device = isinstance(optimizer.param_groups[0]["lr"], Tensor)
     return (DevicePlateau if on_device else LatePlateau)(optimizer, settings, epochs)
@@ -42,7 +43,7 @@ def late_plateau(optimizer: torch.optim.Optimizer, settings: schema.Plateau, epo
 class LatePlateau:
     """ReduceLROnPlateau on the training loss that watches the last `last_epochs` epochs: none, some or all of them."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, settings: schema.Plateau, epochs: int) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, settings: Plateau, epochs: int) -> None:
         self._first = epochs - settings.last_epochs
         self._plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
 
@@ -55,13 +56,17 @@ class LatePlateau:
         if self.watches(epoch):
             self._plateau.step(loss.item())
 
-    def state(self) -> dict[str, float]:
-        """What a checkpoint keeps, JSON-ready."""
-        return {key: value for key, value in self._plateau.state_dict().items() if isinstance(value, int | float)}
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        numbers = {key: value for key, value in self._plateau.state_dict().items() if isinstance(value, int | float)}
+        return {
+            key: torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else torch.int64)
+            for key, value in numbers.items()
+        }
 
-    def load_state(self, state: dict[str, float]) -> None:
-        """Take over what `state` returned."""
-        self._plateau.load_state_dict(state)
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` returned."""
+        self._plateau.load_state_dict({key: value.item() for key, value in state.items()})
 
 
 class DevicePlateau:
@@ -74,7 +79,7 @@ class DevicePlateau:
     _THRESHOLD = 1e-4
     _SMALLEST_STEP = 1e-8
 
-    def __init__(self, optimizer: torch.optim.Optimizer, settings: schema.Plateau, epochs: int) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, settings: Plateau, epochs: int) -> None:
         self._first = epochs - settings.last_epochs
         self._factor, self._patience = settings.factor, settings.patience
         self._optimizer = optimizer
@@ -106,11 +111,11 @@ class DevicePlateau:
         rate.copy_(torch.where(reduce & (rate - lower > self._SMALLEST_STEP), lower, rate))
         self._worse.copy_(torch.where(reduce, 0.0, self._worse))
 
-    def state(self) -> dict[str, float]:
-        """What a checkpoint keeps, JSON-ready."""
-        return {"best": float(self._best), "num_bad_epochs": float(self._worse)}
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        return {"best": self._best.double(), "num_bad_epochs": self._worse.double()}
 
-    def load_state(self, state: dict[str, float]) -> None:
-        """Take over what `state` returned, or a LatePlateau's."""
-        self._best.fill_(state["best"])
-        self._worse.fill_(state["num_bad_epochs"])
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` returned, or a LatePlateau's."""
+        self._best.fill_(state["best"].item())
+        self._worse.fill_(state["num_bad_epochs"].item())

@@ -3,7 +3,7 @@
 Positives, their negatives and the random graphs of FlyKD all draw from this support, so a pair is one flat index
 `head * tails + tail` and its logit one entry of a small matrix. An epoch that draws a large part of it computes it
 whole: one matrix product, and two more for the gradient. On a CPU an epoch that draws few of its entries computes those
-alone (`distill.labels.sampled_scores`).
+alone (`distill.pairs.sampled_scores`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flykd_console.distill.labels.sampled_scores import PAIR_COST, SampledPairs
+from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.link_encoder import Encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console.graph.knowledge_graph import EdgeType
+    from flykd_console.graph.knowledge_graph import Targets
     from flykd_console.graph.split.edge_split import Edges
 
 # Above this many pairs of a relation, 4 bytes each, the matrix is not formed.
@@ -84,13 +84,13 @@ class PairSpace:
 
     def __init__(
         self,
-        targets: list[EdgeType],
+        targets: Targets,
         train: Edges,
         device: torch.device,
         dense_limit: int = DENSE_LIMIT,
         also: NDArray[np.int64] | None = None,
     ) -> None:
-        self._dense_limit = dense_limit
+        self.dense_limit = dense_limit
         self.heads: NDArray[np.int64] = np.unique(np.concatenate([train[target][0] for target in targets]))
         self.tails: dict[str, NDArray[np.int64]] = {}
         self.relations: list[RelationPairs] = []
@@ -119,7 +119,7 @@ class PairSpace:
             if self._samples(pairs, index):
                 sampled = SampledPairs.of(index, len(pairs.heads), pairs.tail_count)
                 results.append(sampled.logits(head * relation, tail))
-            elif pairs.area <= self._dense_limit:
+            elif pairs.area <= self.dense_limit:
                 results.append(all_logits(head, relation, tail).view(-1).index_select(0, index))
             else:
                 rows = head.index_select(0, index // pairs.tail_count)
@@ -128,46 +128,6 @@ class PairSpace:
 
     def _samples(self, pairs: RelationPairs, index: Tensor) -> bool:
         """Whether the listed pairs cost less than the whole matrix."""
-        if index.device.type != "cpu" or self._dense_limit == 0 or pairs.area >= 2**31 or len(index) > pairs.area:
+        if index.device.type != "cpu" or self.dense_limit == 0 or pairs.area >= 2**31 or len(index) > pairs.area:
             return False
-        return pairs.area > self._dense_limit or PAIR_COST * len(index) < pairs.area
-
-
-class SoftLabels:
-    """The frozen teacher's probabilities of pairs: computed once where the matrix fits, per pair otherwise.
-
-    Attributes:
-        teacher: What the teacher encoded, without gradients.
-    """
-
-    def __init__(self, space: PairSpace, teacher: Encoded) -> None:
-        self._space = space
-        self.teacher = Encoded(
-            head=teacher.head.detach(),
-            tails={r: x.detach() for r, x in teacher.tails.items()},
-            relation={r: x.detach() for r, x in teacher.relation.items()},
-            tail=teacher.tail.detach(),
-        )
-        self._tables: list[Tensor | None] = [
-            all_logits(
-                self.teacher.head.index_select(0, pairs.heads),
-                self.teacher.relation[pairs.relation],
-                self.teacher.tails[pairs.relation],
-            ).view(-1)
-            if pairs.area <= space._dense_limit
-            else None
-            for pairs in space.relations
-        ]
-
-    @torch.no_grad()
-    def logits(self, indices: list[Tensor]) -> list[Tensor]:
-        """The teacher's logits of pairs, per relation [n_r]."""
-        if all(table is not None for table in self._tables):
-            return [
-                table.index_select(0, i) for table, i in zip(self._tables, indices, strict=True) if table is not None
-            ]
-        return self._space.logits(self.teacher, indices)
-
-    def probabilities(self, indices: list[Tensor]) -> list[Tensor]:
-        """Soft labels y = sigmoid(teacher logit), per relation [n_r]."""
-        return [torch.sigmoid(logits) for logits in self.logits(indices)]
+        return pairs.area > self.dense_limit or PAIR_COST * len(index) < pairs.area

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -71,11 +73,11 @@ class Shuffle:
             self._order = torch.randperm(self._count, generator=self._generator, device=self._generator.device)
         return self._order[at * self._size : (at + 1) * self._size]
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The order in force, for a checkpoint."""
-        return {} if self._order is None else {"shuffle/order": self._order}
+        return {} if self._order is None else {"order": self._order}
 
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `state` returned."""
-        if "shuffle/order" in tensors:
-            self._order = tensors["shuffle/order"].to(self._generator.device)
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` returned."""
+        if "order" in state:
+            self._order = state["order"].to(self._generator.device)

@@ -1,53 +1,47 @@
-"""One epoch's arithmetic: losses -> gradients -> optimiser -> learning rate; on a GPU replayed as one CUDA graph.
+"""Epochs on a GPU are recorded once as a CUDA graph and replayed; on a CPU they are simply carried out.
 
-On a CPU the steps are simply carried out. On a GPU an epoch is some hundred small kernels whose launches cost more than
-their work, so an epoch is recorded once as a CUDA graph and replayed: every value that changes between epochs (loss
-weights, learning rate, draws) lives in tensors on the device, and nothing is read back. What changes the kernels
-themselves (which losses take part, whether the random graph is redrawn, whether the plateau is watched) is a variant
-with a graph of its own. A device on which recording fails goes on without, and says so once.
+An epoch on a GPU is some hundred small kernels whose launches cost more than their work. So every value that changes
+between epochs (loss weights, learning rate, draws) lives in tensors on the device, and nothing is read back. What
+changes the kernels themselves (which losses take part, whether the random graph is redrawn, whether the plateau is
+watched) is a variant with a graph of its own. A device on which recording fails goes on without, and says so once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from flykd_console.training.schedule import Schedule
-
-Weights = Mapping[str, "float | Tensor"]
+from flykd_console.tasks.base import Weights
 
 # Epochs of a variant that run plainly before it is recorded: allocations and library handles settle in them.
 _WARM_UP = 3
 
 
-class EpochStep:
+class Replay:
     """Carries out epochs of one stage.
 
     Args:
-        compute: (epoch, weights of the losses that take part) -> losses by name, `total` among them; differentiable.
+        carry_out: (epoch, weights of the losses that take part) -> losses by name, after one step of the optimiser.
         optimizer: Of the model's parameters; on a GPU made by `adam`.
-        schedule: Steps after the optimiser.
-        generators: Every generator that `compute` draws from.
-        variant: What else changes the kernels of an epoch, such as a redraw; counted from 0.
+        generators: Every generator that an epoch draws from.
+        variant: What changes the kernels of an epoch besides the losses that take part; counted from 0.
         record: Replay CUDA graphs where the parameters are on a GPU.
         log: Told once if recording fails.
     """
 
     def __init__(
         self,
-        compute: Callable[[int, Weights], dict[str, Tensor]],
+        carry_out: Callable[[int, Weights], dict[str, Tensor]],
         optimizer: torch.optim.Optimizer,
-        schedule: Schedule,
         generators: Iterable[torch.Generator] = (),
         variant: Callable[[int], Hashable] = lambda epoch: None,
         record: bool = True,
         log: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self._compute, self._optimizer, self._schedule = compute, optimizer, schedule
+        self._carry_out, self._optimizer = carry_out, optimizer
         self._generators = list(generators)
         self._variant = variant
         self._log = log
@@ -63,10 +57,9 @@ class EpochStep:
         """
         active = {name: weight for name, weight in weights.items() if weight > 0.0}
         if not self._record:
-            lr = learning_rate(self._optimizer)
-            lr = lr.clone() if isinstance(lr, Tensor) else lr
+            lr = _current_rate(self._optimizer)
             return self._carry_out(epoch, active), lr
-        variant = (tuple(active), self._schedule.watches(epoch), self._variant(epoch))
+        variant = (tuple(active), self._variant(epoch))
         if variant not in self._graphs:
             self._seen[variant] = self._seen.get(variant, 0) + 1
             if self._seen[variant] > _WARM_UP:
@@ -75,8 +68,7 @@ class EpochStep:
         return recorded.replay(active) if recorded else self._plainly(epoch, active)
 
     def _plainly(self, epoch: int, active: Mapping[str, float]) -> tuple[dict[str, Tensor], float | Tensor]:
-        lr = learning_rate(self._optimizer)
-        lr = lr.clone() if isinstance(lr, Tensor) else lr
+        lr = _current_rate(self._optimizer)
         # Beside the default stream, as a recording is, so that the caching allocator keeps the blocks apart.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -84,14 +76,6 @@ class EpochStep:
             losses = self._carry_out(epoch, active)
         torch.cuda.current_stream().wait_stream(stream)
         return losses, lr
-
-    def _carry_out(self, epoch: int, weights: Weights) -> dict[str, Tensor]:
-        losses = self._compute(epoch, weights)
-        self._optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        self._optimizer.step()
-        self._schedule.step(epoch, losses["total"])
-        return losses
 
     def _try_to_record(self, variant: Hashable, epoch: int, active: Mapping[str, float]) -> None:
         recorded = _Recorded(list(active), self._device)
@@ -162,3 +146,9 @@ def learning_rate(optimizer: torch.optim.Optimizer) -> float | Tensor:
     """The learning rate in force: a number, or on a GPU a tensor of no dimension that later epochs change."""
     rate: float | Tensor = optimizer.param_groups[0]["lr"]
     return rate
+
+
+def _current_rate(optimizer: torch.optim.Optimizer) -> float | Tensor:
+    """The learning rate as it is now, whatever later epochs make of it."""
+    rate = learning_rate(optimizer)
+    return rate.clone() if isinstance(rate, Tensor) else rate

@@ -1,0 +1,120 @@
+"""What no single key of a profile can tell: settings that contradict each other, or that could never act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flykd_console.profile.distill import SOURCES, RandomGraph
+from flykd_console.profile.rooms import structure_losses
+
+if TYPE_CHECKING:
+    from flykd_console.profile.distill import Distill, Plateau
+    from flykd_console.profile.schema import Profile, Shape
+
+
+def check(profile: Profile) -> None:
+    """Refuse a profile whose settings do not fit together.
+
+    Raises:
+        ValueError: The first contradiction, beginning with the key.
+    """
+    for prefix, distill, student in _methods(profile):
+        _check_weights(prefix, distill)
+        _check_composition(prefix, distill)
+        _check_structure(prefix, profile, distill, student)
+        _check_random_graph(prefix, distill)
+        _check_student(prefix, distill)
+        _check_plateau(f"{prefix}.plateau", distill.plateau, profile.finetune.lr)
+    _check_plateau("finetune.plateau", profile.finetune.plateau, profile.finetune.lr)
+    _check_patience(profile)
+    for name, model in profile.models.items():
+        # A model's name is part of file names; those of stages are taken.
+        if name in ("baseline", "student") or name.startswith(("pretrain", "teacher")):
+            raise ValueError(f"models.{name}: the name is taken; choose another one")
+        if model.distill.teachers != profile.distill.teachers:
+            raise ValueError(f"models.{name}.distill.teachers: all students learn from those of distill.teachers")
+
+
+def _methods(profile: Profile) -> Iterator[tuple[str, Distill, Shape]]:
+    """Every method of a profile: its dotted table, itself, and the shape of the student that learns by it."""
+    yield "distill", profile.distill, profile.student
+    for name, model in profile.models.items():
+        if model.role != "baseline":
+            yield f"models.{name}.distill", model.distill, model
+
+
+def _check_weights(prefix: str, distill: Distill) -> None:
+    curriculum, sources = distill.curriculum, distill.sources
+    breaks = [fraction for source in sources for fraction, _ in curriculum.points(source)]
+    for fraction in sorted({0.0, 1.0, *breaks}):
+        if sum(curriculum.weight(source, fraction) for source in sources) <= 0.0:
+            raise ValueError(f"{prefix}.curriculum: at {fraction:.0%} of the epochs every loss weight is 0")
+
+
+def _check_composition(prefix: str, distill: Distill) -> None:
+    for source in SOURCES:
+        if source in distill.curriculum.model_fields_set and source not in distill.sources:
+            raise ValueError(
+                f"{prefix}.curriculum.{source} is set, but {source} is not among {prefix}.sources: "
+                "add it there, or leave the curriculum out"
+            )
+    if "pseudo_random" in distill.sources:
+        return
+    for key, is_set in (
+        ("min_logit", distill.random_graph.min_logit is not None),
+        ("unseen", distill.random_graph.unseen > 0.0),
+    ):
+        if is_set:
+            raise ValueError(
+                f"{prefix}.random_graph.{key} is set, but pseudo_random is not among {prefix}.sources: add it there"
+            )
+
+
+def _check_structure(prefix: str, profile: Profile, distill: Distill, student: Shape) -> None:
+    relations = profile.graph.pooling.relations
+    for key, table in distill.structure.items():
+        if not table.takes_part:
+            continue
+        table.check(profile.teacher.layers, student.layers, relations)
+        if structure_losses()[key].needs_layers and distill.networks == 0:
+            raise ValueError(f"{prefix}.{key} compares layers, but no teacher of {prefix}.teachers is a network")
+
+
+def _check_random_graph(prefix: str, distill: Distill) -> None:
+    graphs = distill.random_graph
+    usual = RandomGraph.model_fields["refresh_every"].default
+    if graphs.sampler == "exact" and graphs.refresh_every != usual:
+        raise ValueError(
+            f"{prefix}.random_graph.refresh_every = {graphs.refresh_every} does not apply: sampler = 'exact' draws "
+            "no graphs (leave it at 1)"
+        )
+
+
+def _check_plateau(key: str, plateau: Plateau | None, lr: float) -> None:
+    if plateau is None or plateau.stop_below == 0.0:
+        return
+    if plateau.stop_below >= lr:
+        raise ValueError(f"{key}.stop_below = {plateau.stop_below:g} ends every stage at once: finetune.lr is {lr:g}")
+    if plateau.last_epochs == 0:
+        raise ValueError(f"{key}.stop_below can never act: {key}.last_epochs = 0 keeps the rate")
+
+
+def _check_patience(profile: Profile) -> None:
+    finetune = profile.finetune
+    longest = max(finetune.epochs, profile.distill.epochs)
+    waits = finetune.patience * finetune.validate_every
+    if waits >= longest:
+        raise ValueError(
+            f"finetune.patience = {finetune.patience} can never end a stage: with a validation every "
+            f"{finetune.validate_every} epochs it waits {waits} of {longest}"
+        )
+
+
+def _check_student(prefix: str, distill: Distill) -> None:
+    if distill.epochs > 0:
+        return
+    for key in distill.structure_weights:
+        raise ValueError(f"{prefix}.{key} is above 0, but {prefix}.epochs = 0 leaves the student out")
+    if distill.networks > 1:
+        raise ValueError(f"{prefix}.teachers are averaged for a student, but {prefix}.epochs = 0 leaves it out")

@@ -1,0 +1,211 @@
+"""How a student learns: the table `[distill]`, to which the files of `flykd_console/distill/` add.
+
+A label source there has a key in the curriculum, a structure loss a table, a kind of teacher an entry of `teachers`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, create_model, field_validator
+
+from flykd_console.profile.rooms import label_sources, structure_losses, teacher_kinds
+from flykd_console.profile.section import Section, StructureSettings, TeacherSettings
+
+SOURCES = label_sources()
+BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
+
+
+class Plateau(Section):
+    """ReduceLROnPlateau on the training loss, in the last epochs only (the paper's text); 0 epochs: never."""
+
+    factor: float = Field(0.8, gt=0.0, lt=1.0, description="what the learning rate is multiplied by")
+    patience: int = Field(10, ge=0, description="epochs without a lower loss that are waited for")
+    last_epochs: int = Field(400, ge=0, description="only in the last so many epochs; 0: the rate never falls")
+    stop_below: float = Field(
+        0.0,
+        ge=0.0,
+        description="a learning rate below this ends a stage, in which nothing moves any more; 0: never",
+    )
+
+
+class RandomGraph(Section):
+    """Algorithm 1: random pairs that the teacher labels."""
+
+    labels_per_relation: int = Field(100_000, ge=1, description="the paper's k")
+    sampler: Literal["pairs", "blocks", "exact"] = Field(
+        "pairs", description="pairs as Algorithm 1; blocks of heads by tails; exact: the expectation over all pairs"
+    )
+    degree_power: float = Field(1.0, ge=0.0, description="nodes are drawn by their degree to this power")
+    refresh_every: int = Field(1, ge=0, description="epochs that a random graph is kept; 0: drawn once")
+    min_logit: float | None = Field(None, description="keep only pairs that the teacher scores above this logit")
+    unseen: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of the tails that is drawn from those without an edge of the relation"
+    )
+
+
+class _Curriculum(Section):
+    """Three loss weights over the epochs: break points are (fraction of the epochs, weight), linear between."""
+
+    shape: Literal["linear", "stepwise", "none"] = Field(
+        "linear", description="linear between break points, in steps, or none: the last weights throughout"
+    )
+    original: list[BreakPoint] = Field(
+        [(0.2, 1.0), (0.4, 0.05)], description="weight of the true labels: [fraction of the epochs, weight], ..."
+    )
+    pseudo_train: list[BreakPoint] = Field(
+        [(0.2, 0.0), (0.4, 1.0)], description="weight of the teacher's labels on training pairs"
+    )
+    pseudo_random: list[BreakPoint] = Field(
+        [(0.4, 0.0), (0.6, 1.0)], description="weight of the teacher's labels on random graphs"
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _ascending(cls, points: Any) -> Any:
+        if isinstance(points, str):
+            return points  # the shape
+        if not points:
+            raise ValueError("needs at least one break point")
+        if any(later[0] < earlier[0] for earlier, later in itertools.pairwise(points)):
+            raise ValueError("break points must ascend")
+        return points
+
+    def points(self, source: str) -> list[tuple[float, float]]:
+        """A source's break points."""
+        found: list[tuple[float, float]] = getattr(self, source)
+        return found
+
+    def weight(self, source: str, fraction: float) -> float:
+        """λ of a source before normalisation at a fraction of the epochs; constant outside the break points."""
+        points = self.points(source)
+        if self.shape == "none":
+            return points[-1][1]
+        following = next((i for i, (start, _) in enumerate(points) if fraction < start), len(points))
+        if self.shape == "stepwise":
+            # Each weight holds until the next one would begin to fade in, at the break point before it.
+            return points[min(following, len(points) - 1)][1]
+        if following in (0, len(points)):
+            return points[max(0, following - 1)][1]
+        (f0, w0), (f1, w1) = points[following - 1], points[following]
+        return w0 + (w1 - w0) * (fraction - f0) / (f1 - f0)
+
+
+def _curriculum_fields() -> dict[str, Any]:
+    """The break points of sources that are not the paper's: weight 1 throughout, unless a profile says otherwise."""
+    points = Field([(0.0, 1.0)], description="weight of this source's labels")
+    return {name: (list[BreakPoint], points) for name in SOURCES if name not in _Curriculum.model_fields}
+
+
+def _structure_fields() -> dict[str, Any]:
+    return {key: (loss.settings, loss.settings()) for key, loss in structure_losses().items()}
+
+
+def _teacher(value: Any) -> Any:
+    """An entry of `teachers` under the settings of its kind."""
+    if not isinstance(value, dict):
+        return value
+    known = teacher_kinds()
+    kind = value.get("kind")
+    if kind not in known:
+        raise ValueError(f"a teacher needs a kind, one of {', '.join(known)}")
+    return known[kind].settings.model_validate_json(json.dumps(value), strict=True)
+
+
+# In brackets: which of the two was meant, for pydantic alone; no message names it.
+_Teachers = Annotated[
+    Annotated[int, Field(ge=1, le=16), Tag("<number>")]
+    | Annotated[list[SerializeAsAny[Annotated[TeacherSettings, BeforeValidator(_teacher)]]], Tag("<list>")],
+    Discriminator(lambda value: "<list>" if isinstance(value, list) else "<number>"),
+]
+
+if TYPE_CHECKING:
+    Curriculum = _Curriculum
+else:
+    Curriculum = create_model("Curriculum", __base__=_Curriculum, __doc__=_Curriculum.__doc__, **_curriculum_fields())
+
+
+class _Distill(Section):
+    """How the student learns from the teacher: label sources, random graphs, curriculum, structure losses."""
+
+    method: str = Field("flykd", min_length=1, description="what tables call the student")
+    epochs: int = Field(2000, ge=0, description="0: no student, teacher and baseline only")
+    teachers: _Teachers = Field(
+        1,
+        description="teachers of different initialisation whose logits are averaged; or a list of tables, each with a "
+        "kind and a weight: docs/methods.md",
+    )
+    sources: list[str] = Field(
+        ["original", "pseudo_train", "pseudo_random"], min_length=1, description="what the student learns from"
+    )
+    pseudo_negatives: Literal["student", "teacher", "none"] = Field(
+        "student", description="who scores the negative pairs of pseudo_train; none: there are none"
+    )
+    temperature: float = Field(1.0, gt=0.0, description="of the soft labels; their loss is multiplied by its square")
+    plateau: Plateau | None = Field(
+        None,
+        description="The student's own plateau. By default there is none, and the student has that of finetune; "
+        "where one key is given, the others are as here.",
+    )
+    random_graph: RandomGraph = RandomGraph()
+    curriculum: Curriculum = Curriculum()
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct(cls, sources: list[str]) -> list[str]:
+        for source in sources:
+            if source not in SOURCES:
+                raise ValueError(f"there is no label source {source!r}, but {', '.join(SOURCES)}")
+        if len(set(sources)) != len(sources):
+            raise ValueError("a label source is named twice")
+        return sources
+
+    @field_validator("teachers")
+    @classmethod
+    def _some(cls, teachers: int | list[TeacherSettings]) -> int | list[TeacherSettings]:
+        if not teachers:
+            raise ValueError("needs at least one teacher")
+        return teachers
+
+    @property
+    def teacher_entries(self) -> list[TeacherSettings]:
+        """The teachers as tables; a number means so many networks."""
+        if isinstance(self.teachers, int):
+            return [_teacher({"kind": "network", "count": self.teachers})]
+        return self.teachers
+
+    @property
+    def networks(self) -> int:
+        """How many networks are trained to teach."""
+        return sum(entry.networks for entry in self.teacher_entries)
+
+    @property
+    def structure(self) -> dict[str, StructureSettings]:
+        """The tables of the structure losses, in the order in which they are summed."""
+        return {key: getattr(self, key) for key in structure_losses()}
+
+    @property
+    def structure_weights(self) -> dict[str, float]:
+        """The structure losses that take part: dotted key of each weight above 0, and the weight."""
+        found = {}
+        for table, settings in self.structure.items():
+            for key, weight in settings.weights().items():
+                if weight > 0.0:
+                    found[f"{table}.{key}"] = weight
+        return found
+
+    @property
+    def settled(self) -> float:
+        """Fraction of the epochs from which on the curriculum's weights stay as they are at the end."""
+        breaks = sorted({0.0} | {f for source in self.sources for f, _ in self.curriculum.points(source)})
+        final = [self.curriculum.weight(source, 1.0) for source in self.sources]
+        moving = [f for f in breaks if [self.curriculum.weight(source, f) for source in self.sources] != final]
+        return next((f for f in breaks if not moving or f > moving[-1]), 1.0)
+
+
+if TYPE_CHECKING:
+    Distill = _Distill
+else:
+    Distill = create_model("Distill", __base__=_Distill, __doc__=_Distill.__doc__, **_structure_fields())

@@ -1,0 +1,211 @@
+"""From a profile to the list of its models, and to the stages that they go through.
+
+`[teacher]` and `[student]` stand for three models: the teacher (`distill.teachers` of them), the baseline and the
+student, which begin from the same pretrained weights. Each table `[models.NAME]` is one more, of the student's shape
+and method but for what it says. `run.models` chooses among them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flykd_console.errors import UserError
+from flykd_console.profile.distill import Distill
+from flykd_console.profile.schema import Profile, Shape
+from flykd_console.runs.events import PlannedStage
+from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.stage import Phase, Stage
+
+TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
+# Where several teachers are averaged: the mean of their logits among the results and the scores.
+TEACHER_MEAN = "teacher-mean"
+_SHAPE_KEYS = ("dim", "layers", "kind")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model as a profile asks for it.
+
+    Attributes:
+        entry: As the run lists it.
+        shape: Width, depth and kind of its layers.
+        begins: The beginning that it shares with other models: a stream of draws, and a pretraining.
+        distill: How it learns from teachers; None: from labels alone.
+    """
+
+    entry: ModelEntry
+    shape: Shape
+    begins: str
+    distill: Distill | None = None
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def trained(self) -> bool:
+        """Whether a stage trains it; a mean of teachers is only measured."""
+        return self.entry.role is not Role.ENSEMBLE
+
+    @property
+    def pretraining(self) -> Stage:
+        """The stage that leaves what it begins from."""
+        return Stage(f"pretrain-{self.begins}", Phase.PRETRAIN, (self.name,))
+
+    @property
+    def training(self) -> Stage:
+        """The stage that leaves the model."""
+        phase = Phase.FINETUNE if self.distill is None else Phase.DISTILL
+        return Stage(self.name, phase, (self.name,))
+
+
+def models_of(profile: Profile) -> list[ModelSpec]:
+    """The models of a run, in the order in which they are trained and shown.
+
+    Raises:
+        UserError: `run.models` names a model that there is not, or leaves out one that another needs.
+    """
+    every = [*_teachers(profile), *_of_students_size(profile)]
+    chosen = profile.run.models
+    names = [spec.name for spec in every]
+    for name in chosen:
+        if name not in names:
+            raise UserError(
+                f"there is no model {name!r}",
+                "run.models",
+                f"There are {', '.join(names)}; add a table [models.{name}].",
+            )
+    if not chosen:
+        return every
+    kept = [spec for spec in every if spec.name in chosen or _stands_with(spec, chosen)]
+    trained = [spec.entry.role for spec in kept]
+    for spec in kept:
+        if spec.distill is not None and learns_from_networks(spec.distill) and Role.TEACHER not in trained:
+            raise UserError(
+                f"{spec.name} learns from a teacher, which run.models leaves out", "run.models", "Add teacher to it."
+            )
+    return [_without_absent_rival(spec, kept) for spec in kept]
+
+
+def learns_from_networks(distill: Distill) -> bool:
+    """Whether a method asks anything of a trained teacher."""
+    asks = any(source != "original" for source in distill.sources) or bool(distill.structure_weights)
+    return asks and distill.networks > 0
+
+
+def planned_stages(profile: Profile, pretrain_steps: Mapping[int, int]) -> list[PlannedStage]:
+    """Every stage of every seed, in order; `pretrain_steps` by seed."""
+    models = models_of(profile)
+    return [
+        PlannedStage(seed=seed, stage=stage.name, epochs=epochs, phase=stage.phase, models=list(stage.models))
+        for seed in profile.run.seeds
+        for stage, epochs in stage_epochs(profile, models, pretrain_steps[seed])
+    ]
+
+
+def stage_epochs(profile: Profile, models: Sequence[ModelSpec], pretrain_steps: int) -> list[tuple[Stage, int]]:
+    """The stages of a seed, in order, and the epochs of each; stages of no epochs are left out."""
+    found: dict[str, tuple[Stage, int]] = {}
+    for spec in models:
+        if not spec.trained:
+            continue
+        pretraining = spec.pretraining
+        if pretraining.name in found:
+            earlier, epochs = found[pretraining.name]
+            shared = Stage(earlier.name, earlier.phase, (*earlier.models, spec.name))
+            found[pretraining.name] = (shared, epochs)
+        elif pretrain_steps > 0:
+            found[pretraining.name] = (pretraining, pretrain_steps)
+        epochs = profile.finetune.epochs if spec.distill is None else spec.distill.epochs
+        found[spec.name] = (spec.training, epochs)
+    return list(found.values())
+
+
+def completed(data: dict[str, Any]) -> dict[str, Any]:
+    """A profile's tables with every `[models.NAME]` filled up from `[student]` and `[distill]`."""
+    models = data.get("models")
+    if not isinstance(models, dict):
+        return data
+    student, distill = data.get("student", {}), data.get("distill", {})
+    filled = {}
+    for name, table in models.items():
+        if not isinstance(table, dict) or not isinstance(student, dict) or not isinstance(distill, dict):
+            filled[name] = table
+            continue
+        shape = {key: student[key] for key in _SHAPE_KEYS if key in student}
+        own = table.get("distill", {})
+        filled[name] = shape | table | {"distill": _merged(distill, own) if isinstance(own, dict) else own}
+    return data | {"models": filled}
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(inner, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _teachers(profile: Profile) -> list[ModelSpec]:
+    count, shape = profile.distill.networks, profile.teacher
+    if count == 0:
+        return []
+    names = [TEACHER, *(f"{TEACHER}-{number}" for number in range(2, count + 1))]
+    specs = [ModelSpec(_entry(name, Role.TEACHER, shape), shape, begins=name) for name in names]
+    if count > 1:
+        specs.append(ModelSpec(_entry(TEACHER_MEAN, Role.ENSEMBLE, shape), shape, begins=TEACHER))
+    return specs
+
+
+def _of_students_size(profile: Profile) -> list[ModelSpec]:
+    """Baseline, student, and the models of tables of their own."""
+    specs = [ModelSpec(_entry(BASELINE, Role.BASELINE, profile.student), profile.student, begins=STUDENT)]
+    if profile.distill.epochs:
+        entry = _entry(STUDENT, Role.STUDENT, profile.student, profile.distill.method, over=BASELINE)
+        specs.append(ModelSpec(entry, profile.student, begins=STUDENT, distill=profile.distill))
+    for name, model in profile.models.items():
+        role = Role(model.role)
+        begins = next((spec.begins for spec in specs if _same_shape(spec.shape, model)), name)
+        if role is Role.BASELINE:
+            specs.append(ModelSpec(_entry(name, role, model), model, begins))
+            continue
+        baselines = [spec for spec in specs if spec.entry.role is Role.BASELINE]
+        rival = next((spec for spec in baselines if _same_shape(spec.shape, model)), baselines[0])
+        entry = _entry(name, role, model, over=rival.name)
+        specs.append(ModelSpec(entry, model, begins, model.distill))
+    return specs
+
+
+def _entry(name: str, role: Role, shape: Shape, label: str = "", over: str = "") -> ModelEntry:
+    return ModelEntry(
+        name=name,
+        role=role,
+        label=label or name,
+        dim=shape.dim,
+        layers=shape.layers,
+        layer_kind=shape.kind,
+        over=over,
+    )
+
+
+def _same_shape(a: Shape, b: Shape) -> bool:
+    return (a.dim, a.layers, a.kind) == (b.dim, b.layers, b.kind)
+
+
+def _stands_with(spec: ModelSpec, chosen: Sequence[str]) -> bool:
+    """Whether a model comes with one that was chosen: further teachers and their mean with the first."""
+    return spec.entry.role in (Role.TEACHER, Role.ENSEMBLE) and TEACHER in chosen
+
+
+def _without_absent_rival(spec: ModelSpec, kept: Sequence[ModelSpec]) -> ModelSpec:
+    """The model, with no gain where the baseline is left out."""
+    if spec.entry.over in [other.name for other in kept]:
+        return spec
+    entry = spec.entry
+    alone = _entry(entry.name, entry.role, spec.shape, entry.label)
+    return ModelSpec(alone, spec.shape, spec.begins, spec.distill)

@@ -1,0 +1,119 @@
+"""Everything of one seed that is derived from graph and split, prepared when it is first asked for, and once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from flykd_console.distill.pairs.pair_space import PairSpace
+from flykd_console.graph.split.make import split_graph
+from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
+from flykd_console.model.disease_pooling import pooling_maps
+from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
+from flykd_console.model.message_graph import Hidden, MessageGraph
+from flykd_console.model.receptive_field import linked_nodes
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.seeding import torch_rng
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
+    from flykd_console.graph.split.edge_split import EdgeSplit
+    from flykd_console.profile.distill import Distill
+    from flykd_console.profile.schema import Profile, Shape
+
+
+@dataclass(frozen=True)
+class LinkData:
+    """One seed of a run on one graph.
+
+    Attributes:
+        graph: The knowledge graph, its targets all pointing the same way.
+        targets: The relations that are learnt and scored.
+    """
+
+    profile: Profile
+    graph: KnowledgeGraph
+    targets: Targets
+    seed: int
+    device: torch.device
+
+    @cached_property
+    def split(self) -> EdgeSplit:
+        return split_graph(self.graph, self.targets, self.profile.split, self.seed)
+
+    @cached_property
+    def node_counts(self) -> dict[str, int]:
+        return {node_type: self.graph.count(node_type) for node_type in sorted(self.graph.nodes)}
+
+    @cached_property
+    def messages(self) -> MessageGraph:
+        return MessageGraph.of(self.split.train, self.node_counts)
+
+    @cached_property
+    def pooling(self) -> Pooling | None:
+        """Per relation the pooling map; None where it is off or the graph has no profile relation."""
+        count = self.node_counts[self.targets.tail]
+        return pooling_maps(self.split.train, self.targets, count, self.profile.graph.pooling)
+
+    @cached_property
+    def space(self) -> PairSpace:
+        """The training support: per relation the heads and tails with an edge."""
+        return PairSpace(self.targets, self.split.train, self.device)
+
+    @cached_property
+    def _whole_space(self) -> PairSpace:
+        """The training support, and every linked tail."""
+        linked = linked_nodes(self.messages).get(self.targets.tail)
+        return PairSpace(self.targets, self.split.train, self.device, also=linked)
+
+    def distilling_space(self, distill: Distill) -> PairSpace:
+        """Where a student's labels live: the training support, and every linked tail where some are drawn unseen."""
+        return self.space if distill.random_graph.unseen == 0.0 else self._whole_space
+
+    def evaluation(self, part: str) -> list[EvaluationPairs]:
+        """Stored pairs of `validation` or `test`, per target relation."""
+        return evaluation_pairs(self.graph, self.split, part, self.seed, self.profile.split.filter_negatives)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """An independent generator on the device for one purpose of this seed."""
+        return torch_rng(self.seed, purpose, self.device)
+
+    def new_model(self, shape: Shape, stream: str) -> HeteroRGCN:
+        """A fresh model; weights and inputs follow from the seed and the name of the stream, drawn on the CPU."""
+        rng = torch_rng(self.seed, f"model/{stream}")
+        types = self.messages.edge_types
+        return HeteroRGCN(self.node_counts, types, shape.dim, rng, shape.layers, shape.kind).to_device(self.device)
+
+    def encoder(
+        self,
+        model: HeteroRGCN,
+        heads: NDArray[np.int64],
+        tails: dict[str, NDArray[np.int64]],
+        hidden: Hidden | None = None,
+    ) -> LinkEncoder:
+        """Propagation and pooling for a choice of heads and, per relation, tails; `hidden`: layer outputs besides."""
+        kind = self.profile.engine.propagation
+        return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails, hidden)
+
+    def space_encoder(self, model: HeteroRGCN, space: PairSpace, hidden: Hidden | None = None) -> LinkEncoder:
+        """The encoder of a space's pairs."""
+        return self.encoder(model, space.heads, space.tails, hidden)
+
+    @torch.no_grad()
+    def encode_all(self, model: HeteroRGCN) -> Encoded:
+        """Embeddings of every node of the head type and, pooled per relation, of the tail type; on the CPU."""
+        heads = np.arange(self.node_counts[self.targets.head])
+        tails = {target.relation: np.arange(self.node_counts[target.tail]) for target in self.targets}
+        encoded = self.encoder(model, heads, tails)(model)
+        return Encoded(
+            head=encoded.head.cpu(),
+            tails={relation: x.cpu() for relation, x in encoded.tails.items()},
+            relation={relation: x.detach().cpu().clone() for relation, x in encoded.relation.items()},
+            tail=encoded.tail.cpu(),
+        )

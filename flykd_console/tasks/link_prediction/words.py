@@ -1,0 +1,67 @@
+"""What the log says of a graph and a split before anything is trained, and the names of this task's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flykd_console.graph.split.negatives import true_negatives
+from flykd_console.words import grouped
+
+if TYPE_CHECKING:
+    from flykd_console.tasks.link_prediction.data import LinkData
+
+# A relation with fewer true test pairs has an AUPRC that one of them can move by points.
+_FEW_PAIRS = 20
+# Above this share of stored test negatives that are true pairs after all, the AUPRC of even a perfect model is low.
+_DOUBTFUL = 0.2
+
+# Metrics over the stored pairs; every other one ranks all heads of each tail.
+_OF_PAIRS = ("macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc")
+
+
+def ranks(metric: str) -> bool:
+    """Whether a metric asks for the order of all heads of each tail."""
+    return metric not in _OF_PAIRS
+
+
+def opening(data: LinkData) -> Iterator[tuple[str, str]]:
+    """Lines of the log with their levels: pooling, parts, and what weakens the test."""
+    if data.pooling is None and data.profile.graph.pooling.enabled:
+        names = ", ".join(data.profile.graph.pooling.relations)
+        yield f"disease pooling is off: the graph has no training edges of {names}", "warning"
+    split = data.split
+    yield split.in_words, "info"
+    for note in split.notes:
+        yield note, "info"
+    if any(len(split.test[target][0]) for target in split.targets):
+        yield from _about_the_test(data)
+    else:
+        yield "no test part: models are measured on validation alone", "info"
+
+
+def _about_the_test(data: LinkData) -> Iterator[tuple[str, str]]:
+    told = total = 0
+    for target, pairs in zip(data.split.targets, data.evaluation("test"), strict=True):
+        doubtful, count = true_negatives(data.graph, target, pairs)
+        told, total = told + doubtful, total + count
+        if doubtful > _DOUBTFUL * count:
+            stored = target in data.split.negatives.get("test", {})
+            yield (
+                f"{pairs.relation}: {doubtful} of {count} stored test negatives are true pairs{_remedy(data, stored)}",
+                ("warning"),
+            )
+        if pairs.positives == 0:
+            yield f"{pairs.relation} has no test pairs: the macro mean leaves it out", "warning"
+        elif pairs.positives < _FEW_PAIRS:
+            yield f"{pairs.relation} has {pairs.positives} test pairs: its AUPRC says little", "warning"
+    yield f"test: {grouped(told)} of {grouped(total)} stored negatives are true pairs of their relation", "info"
+
+
+def _remedy(data: LinkData, stored: bool) -> str:
+    """Why doubtful negatives stay, or what draws others; nothing where they came with the split."""
+    if data.profile.split.filter_negatives:
+        return ", since nothing else can take their place"
+    if stored:
+        return ""
+    return "; split.filter_negatives = true draws others"
