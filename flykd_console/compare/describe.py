@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flykd_console.compare.figures import PaperFigure, RunFacts, SeedScore
-from flykd_console.compare.loading import LoadedRun, before, settings
+from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender
-from flykd_console.compare.paper import method_row, model_row, paper
+from flykd_console.compare.paper import model_row, paper
 from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.results import RANKING_METRICS, Spread, spread
 from flykd_console.runs.status import status_of
@@ -24,7 +24,7 @@ _TOLERANCE = 1e-6
 def paper_figure(one: Contender) -> PaperFigure | None:
     """The row of the paper beside a model; None where it has none."""
     if one.model == "student":
-        method = method_row(one.runs[0].profile)
+        method = one.runs[0].paper_row
         return PaperFigure(name=method.name, table=method.table) if method else None
     # Other depths and kinds of layer have no row, whatever their width.
     row = model_row(one.model, one.dim) if one.shape == str(one.dim) else None
@@ -53,7 +53,7 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
 
 def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], seeds: Sequence[int]) -> list[RunFacts]:
     """Each run of a block; `differs` holds the training settings in which the runs are not all alike."""
-    values = [dict(settings(run.profile)) for run in runs]
+    values = [run.settings for run in runs]
     if any(key.startswith("distill.plateau.") for known in values for key in known):
         values = [_with_students_plateau(known) for known in values]
     # How a student would be trained says nothing about a run without one.
@@ -68,7 +68,7 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
     facts = []
     for run, known in zip(runs, values, strict=True):
         student = next((c.label for c in contenders if c.model == "student" and c.runs[0] is run), "no student")
-        row = method_row(run.profile) if "student" in run.models else None
+        row = run.paper_row if "student" in run.models else None
         facts.append(
             RunFacts(
                 name=run.name,
@@ -95,13 +95,12 @@ def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
 
     What is not written has no value. A structure loss that has no weight in any of them is left out.
     """
-    written = [dict(settings(run.profile)) for run in runs]
-    default: dict[str, Any] = {key: before(key) for known in written for key in known if key.startswith("distill.")}
+    default = dict.fromkeys(key for run in runs for key in run.settings if key.startswith("distill."))
     found: dict[str, dict[str, Any]] = {}
     students = [run for run in runs if "student" in run.models]
     for method in dict.fromkeys(run.results.method for run in students):
         alike = [run for run in students if run.results.method == method]
-        values = [default | dict(settings(run.profile)) for run in alike]
+        values = [default | run.settings for run in alike]
         keys = [key for key in default if key.startswith("distill.") and not key.startswith(_TRAINING)]
         keys = [key for key in keys if any(known[key] != values[0][key] for known in values) and _acts(key, values)]
         if keys:
@@ -153,13 +152,12 @@ def notes_of(
     if len(seeds) == 1:
         notes.append(f"One seed ({seeds[0]}): no deviation, and nothing is known about other seeds.")
     students = [run for run in runs if "student" in run.models and run.part == "test"]
-    unmatched = [run.name for run in students if method_row(run.profile) is None]
+    unmatched = [run.name for run in students if run.paper_row is None]
     if unmatched:
         notes.append(f"No row of the paper is made like {_listed(unmatched)}.")
     if len(unmatched) < len(students):
         first = runs[0]
-        kind = first.profile.get("split", {}).get("kind", "complex_disease")
-        if first.results.graph.source != "primekg" or kind != "complex_disease":
+        if first.results.graph.source != "primekg" or first.profile.split.kind != "complex_disease":
             notes.append(
                 "The paper's figures are of full PrimeKG under the complex_disease split: "
                 "look at signs and order, not values."
@@ -184,7 +182,7 @@ def _ranks(run: LoadedRun, seeds: Sequence[int]) -> bool:
 
 def _unfinished(run: LoadedRun) -> list[str]:
     """Which of the seeds that the profile asks for are missing, and where a run that is not in training ended."""
-    asked = list(run.profile.get("run", {}).get("seeds") or map(int, run.results.seeds))
+    asked = run.profile.run.seeds
     missing = [seed for seed in asked if seed not in run.seeds]
     if not missing:
         return []

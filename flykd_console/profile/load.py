@@ -32,7 +32,7 @@ from flykd_console.profile.schema import SOURCES, Profile
 
 __all__ = [
     "Override", "dump_profile", "find_profile", "known_keys", "load_profile", "parse_set", "shipped_profiles",
-    "validate",
+    "tables_of", "validate",
 ]  # fmt: skip
 
 _PLAIN_PATTERNS = {
@@ -203,18 +203,24 @@ def parse_set(text: str) -> Override:
     return Override(key, parsed["value"], origin)
 
 
-def dump_profile(profile: Profile, unset: bool = False) -> str:
-    """The profile as TOML with every default written out; reading it gives an equal profile.
+def tables_of(profile: Profile) -> dict[str, Any]:
+    """The profile's tables with every default, but without keys that have no value.
 
-    A curriculum is written for the label sources that there are.
+    A curriculum is there for the label sources that there are.
+    """
+    data = profile.model_dump(mode="json", exclude_none=True)
+    for source in set(SOURCES) - set(profile.distill.sources):
+        del data["distill"]["curriculum"][source]
+    return data
+
+
+def dump_profile(profile: Profile, unset: bool = False) -> str:
+    """The profile's tables (`tables_of`) as TOML; reading it gives an equal profile.
 
     Args:
         unset: Name the keys without a value, too, as comments of their tables.
     """
-    data = profile.model_dump(exclude_none=True)
-    for source in set(SOURCES) - set(profile.distill.sources):
-        del data["distill"]["curriculum"][source]
-    text = tomli_w.dumps(data)
+    text = tomli_w.dumps(tables_of(profile))
     # One line per array. Text is written on one line, so a newline next to a bracket or comma is always the array's.
     text = re.sub(r"\[\n\s+", "[", text)
     text = re.sub(r",\n\s*\]", "]", text)

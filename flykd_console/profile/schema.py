@@ -6,6 +6,7 @@ Reading a TOML file, `--set` overrides and writing the resolved profile live in 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -253,6 +254,12 @@ class Curriculum(Section):
             return points[max(0, following - 1)][1]
         (f0, w0), (f1, w1) = points[following - 1], points[following]
         return w0 + (w1 - w0) * (fraction - f0) / (f1 - f0)
+
+    def weights(self, sources: Iterable[Source], fraction: float) -> dict[str, float]:
+        """Weights of some sources at a fraction of the epochs, so that they sum to 1; one of them is above 0 there."""
+        raw: dict[str, float] = {source: self.weight(source, fraction) for source in sources}
+        total = sum(raw.values())
+        return {source: weight / total for source, weight in raw.items()}
 
 
 class LocalStructure(Section):

@@ -179,8 +179,8 @@ def test_students_of_one_name_are_told_apart_by_what_they_are_made_of(runs: Path
     ]
     block = only_block(*pair)
     low, temperature = "distill.random_graph.min_logit", "distill.temperature"
-    assert [run.made_with for run in block.runs] == [{temperature: None, low: None}, {temperature: 2.0, low: 1.5}]
-    assert f"flykd-1 is made with: {temperature} = not set, {low} = not set." in block.notes
+    assert [run.made_with for run in block.runs] == [{temperature: 1.0, low: None}, {temperature: 2.0, low: 1.5}]
+    assert f"flykd-1 is made with: {temperature} = 1.0, {low} = not set." in block.notes
     assert f"flykd-2 is made with: {temperature} = 2.0, {low} = 1.5." in block.notes
 
 
