@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flykd_console.compare.settings import without_later
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.runs.batch import batch_of
 from flykd_console.runs.directory import RunDirectory
@@ -20,15 +19,14 @@ from flykd_console.training.plan import teacher_stages
 from flykd_console.training.task import Task
 
 # Raise it when a change to the training code changes what the same settings produce.
-REVISION = 1
+REVISION = 2
 
 
 def stage_key(task: Task, stage: str) -> str:
     """SHA-256 over everything that determines a stage's weights: graph, split, seed and settings.
 
     How the arithmetic is carried out (`engine`, but for a lower precision) is left out, and how often it is looked at
-    (`validate_every`) too where no look decides anything. So are settings that came later and are off: what was trained
-    before them is still found.
+    (`validate_every`) too where no look decides anything.
     """
     profile = task.profile
     size = "teacher" if "teacher" in stage else "student"
@@ -51,17 +49,15 @@ def stage_key(task: Task, stage: str) -> str:
     if not stage.startswith("pretrain"):
         facts |= {
             "targets": profile.graph.targets,
-            "pooling": without_later(profile.graph.pooling.model_dump(), "graph.pooling"),
+            "pooling": profile.graph.pooling.model_dump(),
             "filter_negatives": profile.split.filter_negatives,
-            "finetune": without_later(
-                profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"}), "finetune"
-            ),
+            "finetune": profile.finetune.model_dump(exclude=set() if looked_at else {"validate_every"}),
         }
     # Baseline and teacher are the same recipe, but draw from streams of their own.
     facts["stage"] = stage
     if stage == "student":
         facts["teachers"] = [stage_key(task, teacher) for teacher in teacher_stages(profile)]
-        facts["distill"] = without_later(profile.distill.model_dump(exclude={"method"}), "distill")
+        facts["distill"] = profile.distill.model_dump(exclude={"method"})
         if looked_at:
             # Validations count from here on; in earlier versions all did.
             facts["looked_at_from"] = profile.distill.settled
