@@ -40,9 +40,8 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
     """Per relation and metric the spread over the seeds of the ranking figures in the run's results."""
     found: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
-        # Earlier versions did not rank validation pairs; of the runs that share a model any may have ranked it.
-        ranked = (run.measured(seed, one.model).ranking for run in one.runs)
-        for relation, figures in next(filter(None, ranked), {}).items():
+        ranked = one.runs[0].measured(seed, one.model).ranking or {}
+        for relation, figures in ranked.items():
             for metric in RANKING_METRICS:
                 found.setdefault(relation, {}).setdefault(metric, []).append(getattr(figures, metric))
     return {
@@ -117,9 +116,9 @@ def _acts(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _differs(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the runs that a setting concerns have more than one value of it.
+    """Whether the runs that a setting concerns have more than one value of it, and each of them has one.
 
-    An older run's file lacks newer keys; what is not written is at its default, and no difference to tell of.
+    Outside of `distill` only `split` has settings without a value, and runs of a block have one split anyway.
     """
     concerned = [known for known in values if not key.startswith("distill.") or "distill.method" in known]
     return all(key in known for known in concerned) and any(known[key] != concerned[0][key] for known in concerned)
@@ -140,9 +139,6 @@ def notes_of(
         notes.append(
             "Validation pairs: the figures to choose by. They flatter what is chosen; what it is worth, the test says."
         )
-        unranked = [run.name for run in runs if not _ranks(run, seeds)]
-        if 0 < len(unranked) < len(runs):
-            notes.append(f"Trained before validation pairs were ranked, and missing there: {_listed(unranked)}.")
     for run in runs:
         left = sorted(set(run.seeds) - set(seeds))
         if left:
@@ -176,10 +172,6 @@ def notes_of(
     return notes
 
 
-def _ranks(run: LoadedRun, seeds: Sequence[int]) -> bool:
-    return any(run.measured(seed, model).ranking for seed in seeds for model in run.models)
-
-
 def _unfinished(run: LoadedRun) -> list[str]:
     """Which of the seeds that the profile asks for are missing, and where a run that is not in training ended."""
     asked = run.profile.run.seeds
@@ -198,7 +190,9 @@ def _unfinished(run: LoadedRun) -> list[str]:
 
 def _shown(value: Any) -> str:
     """A setting in few words; one without a value is not set."""
-    return "not set" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if value is None:
+        return "not set"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _added_by_hand(run: LoadedRun, seeds: Sequence[int]) -> list[str]:

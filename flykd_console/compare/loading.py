@@ -134,12 +134,6 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
         for seed, found in results.seeds.items()
         if set(models) <= set(found) and directory.scores(int(seed), part).is_file()
     )
-    if not done and part == "validation" and any(directory.test_scores(int(seed)).is_file() for seed in results.seeds):
-        raise UserError(
-            "this run left no scores of validation pairs, as runs of earlier versions do not",
-            directory.name,
-            f"Train it again, teacher and baseline are taken over: flykd-console run {directory.profile}",
-        )
     if not done:
         raise UserError("no seed of this run is finished", directory.name, "Let it train on, or resume it.")
     return LoadedRun(directory, results, profile, _read_json(directory.environment), tuple(done), models, part)
