@@ -92,16 +92,17 @@ def _usual(values: Sequence[Any]) -> Any:
 def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
     """By run, where several have students of one method's name: what they are made of, as far as that differs.
 
-    What is not written has no value. A structure loss that has no weight in any of them is left out.
+    What is not set is None. A structure loss that has no weight in any of them is left out.
     """
-    default = dict.fromkeys(key for run in runs for key in run.settings if key.startswith("distill."))
+    written = dict.fromkeys(key for run in runs for key in run.settings)
+    composition = [key for key in written if key.startswith("distill.") and not key.startswith(_TRAINING)]
     found: dict[str, dict[str, Any]] = {}
     students = [run for run in runs if "student" in run.models]
     for method in dict.fromkeys(run.results.method for run in students):
         alike = [run for run in students if run.results.method == method]
-        values = [default | run.settings for run in alike]
-        keys = [key for key in default if key.startswith("distill.") and not key.startswith(_TRAINING)]
-        keys = [key for key in keys if any(known[key] != values[0][key] for known in values) and _acts(key, values)]
+        values = [{key: run.settings.get(key) for key in composition} for run in alike]
+        keys = [key for key in composition if any(known[key] != values[0][key] for known in values)]
+        keys = [key for key in keys if _acts(key, values)]
         if keys:
             found |= {run.name: {key: known[key] for key in keys} for run, known in zip(alike, values, strict=True)}
     return found
@@ -111,7 +112,7 @@ def _acts(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a setting of the composition says anything: that of a structure loss does where one has a weight."""
     table = key.rpartition(".")[0]
     if table not in ("distill.lsp", "distill.hidden", "distill.anchor"):
-        return key not in ("distill.method", "distill.plateau")
+        return True
     return any(known[k] for known in values for k in known if k.startswith(table) and k.endswith("weight"))
 
 
