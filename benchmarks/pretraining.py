@@ -22,7 +22,8 @@ from flykd_console.training.loops.pretrain import Encode, batch_loss, node_encod
 
 from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
 from flykd_console.graph.load import load_graph
-from flykd_console.profile.schema import Pretrain, Profile
+from flykd_console.profile.schema import Profile
+from flykd_console.profile.sections import Pretrain
 from flykd_console.tasks.link_prediction.all_edges import AllEdges, Shuffle
 from flykd_console.tasks.link_prediction.task import Task
 from flykd_console.training.resources import peak_bytes, reset_peak

@@ -89,7 +89,7 @@ def info(
     from flykd_console.graph.load import load_graph
     from flykd_console.graph.sources.synthetic.generate import primekg_size
     from flykd_console.graph.summary import summarise
-    from flykd_console.profile.schema import Graph
+    from flykd_console.profile.sections import Graph
 
     if source == "synthetic":
         primekg_size(scale)  # refuses a scale out of range in plain words

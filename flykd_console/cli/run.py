@@ -203,7 +203,7 @@ def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
 def _check_files(profile: Profile, file: str) -> None:
     """Whether the files that a profile names are there."""
     from flykd_console.profile.files import is_path
-    from flykd_console.profile.schema import GRAPHS
+    from flykd_console.profile.sections import GRAPHS
 
     split = profile.split
     named = {f"split.{key}": getattr(split, key) for key in ("train", "validation", "test")}

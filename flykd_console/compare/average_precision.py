@@ -13,7 +13,7 @@ Counts = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 
-class Ranking:
+class ScoreOrder:
     """The order of one model's scores over the pairs of one relation.
 
     Args:
@@ -55,4 +55,4 @@ class Ranking:
 def average_precision(positives: NDArray[np.floating], negatives: NDArray[np.floating]) -> float:
     """Average precision of the scores as they are."""
     once = np.ones((1, len(positives)), dtype=np.int32), np.ones((1, len(negatives)), dtype=np.int32)
-    return float(Ranking(positives, negatives).average_precision(*once)[0])
+    return float(ScoreOrder(positives, negatives).average_precision(*once)[0])

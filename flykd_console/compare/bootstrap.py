@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flykd_console.compare.average_precision import Counts, Floats, Ranking
+from flykd_console.compare.average_precision import Counts, Floats, ScoreOrder
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -62,8 +62,8 @@ def macro_resamples(
     rng = np.random.default_rng(seed)
     macro: dict[Model, Floats] = {model: np.zeros(resamples) for model in models}
     positive = {name: scores.labels == 1 for name, scores in relations.items()}
-    rankings = {
-        name: {model: Ranking(s.logits[model][positive[name]], s.logits[model][~positive[name]]) for model in models}
+    orders = {
+        name: {model: ScoreOrder(s.logits[model][positive[name]], s.logits[model][~positive[name]]) for model in models}
         for name, s in relations.items()
     }
     tails = 1 + max(int(scores.tails.max()) for scores in relations.values())
@@ -80,8 +80,8 @@ def macro_resamples(
                 drawn = np.take(of_tail, scores.tails[true], axis=1), np.take(of_tail, scores.tails[~true], axis=1)
             else:
                 drawn = _counts(rng, int(true.sum()), width), _counts(rng, int((~true).sum()), width)
-            for model, ranking in rankings[name].items():
-                macro[model][chunk] += ranking.average_precision(*drawn) / len(relations)
+            for model, order in orders[name].items():
+                macro[model][chunk] += order.average_precision(*drawn) / len(relations)
     return macro
 
 

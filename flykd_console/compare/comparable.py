@@ -22,7 +22,7 @@ def difference(a: LoadedRun, b: LoadedRun) -> str | None:
     for seed in shared:
         first, second = a.splits.get(str(seed)), b.splits.get(str(seed))
         if first and second and first != second:
-            kinds = [run.profile.get("split", {}).get("kind", "?") for run in (a, b)]
+            kinds = [run.profile.split.kind for run in (a, b)]
             told = f": {kinds[0]} and {kinds[1]}" if kinds[0] != kinds[1] else ""
             return f"different splits (seed {seed}{told}, {first[:8]}… and {second[:8]}…)"
         pairs, others = a.scores[seed].select(KEYS), b.scores[seed].select(KEYS)

@@ -28,7 +28,6 @@ from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
-from flykd_console.compare.paper import method_row
 from flykd_console.errors import UserError
 from flykd_console.runs.results import Spread, spread
 
@@ -84,7 +83,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
     rows = []
     for one in contenders:
         baseline = next(c for c in contenders if c.model == "baseline" and one.runs[0] in c.runs)
-        row = method_row(one.runs[0].profile) if one.model == "student" and tested else None
+        row = one.runs[0].paper_row if one.model == "student" and tested else None
         gain = None
         if one is not baseline:
             gain = _gain(one, baseline, scores, drawn, row.gain if row else None)
@@ -109,7 +108,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
     return Block(
         graph=first.results.graph.source,
         fingerprint=first.fingerprint,
-        split=str(first.profile.get("split", {}).get("kind", "complex_disease")),
+        split=first.profile.split.kind,
         targets=targets,
         tail_type=first.tail_type,
         part=first.part,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flykd_console.compare.figures import PaperFigure, RunFacts, SeedScore
-from flykd_console.compare.loading import LoadedRun, before, settings
+from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender
-from flykd_console.compare.paper import method_row, model_row, paper
+from flykd_console.compare.paper import model_row, paper
 from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.results import RANKING_METRICS, Spread, spread
 from flykd_console.runs.status import status_of
@@ -24,7 +24,7 @@ _TOLERANCE = 1e-6
 def paper_figure(one: Contender) -> PaperFigure | None:
     """The row of the paper beside a model; None where it has none."""
     if one.model == "student":
-        method = method_row(one.runs[0].profile)
+        method = one.runs[0].paper_row
         return PaperFigure(name=method.name, table=method.table) if method else None
     # Other depths and kinds of layer have no row, whatever their width.
     row = model_row(one.model, one.dim) if one.shape == str(one.dim) else None
@@ -40,9 +40,8 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
     """Per relation and metric the spread over the seeds of the ranking figures in the run's results."""
     found: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
-        # Earlier versions did not rank validation pairs; of the runs that share a model any may have ranked it.
-        ranked = (run.measured(seed, one.model).ranking for run in one.runs)
-        for relation, figures in next(filter(None, ranked), {}).items():
+        ranked = one.runs[0].measured(seed, one.model).ranking or {}
+        for relation, figures in ranked.items():
             for metric in RANKING_METRICS:
                 found.setdefault(relation, {}).setdefault(metric, []).append(getattr(figures, metric))
     return {
@@ -53,7 +52,7 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
 
 def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], seeds: Sequence[int]) -> list[RunFacts]:
     """Each run of a block; `differs` holds the training settings in which the runs are not all alike."""
-    values = [dict(settings(run.profile)) for run in runs]
+    values = [run.settings for run in runs]
     if any(key.startswith("distill.plateau.") for known in values for key in known):
         values = [_with_students_plateau(known) for known in values]
     # How a student would be trained says nothing about a run without one.
@@ -68,7 +67,7 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
     facts = []
     for run, known in zip(runs, values, strict=True):
         student = next((c.label for c in contenders if c.model == "student" and c.runs[0] is run), "no student")
-        row = method_row(run.profile) if "student" in run.models else None
+        row = run.paper_row if "student" in run.models else None
         facts.append(
             RunFacts(
                 name=run.name,
@@ -93,17 +92,17 @@ def _usual(values: Sequence[Any]) -> Any:
 def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
     """By run, where several have students of one method's name: what they are made of, as far as that differs.
 
-    What is not written has no value. A structure loss that has no weight in any of them is left out.
+    What is not set is None. A structure loss that has no weight in any of them is left out.
     """
-    written = [dict(settings(run.profile)) for run in runs]
-    default: dict[str, Any] = {key: before(key) for known in written for key in known if key.startswith("distill.")}
+    written = dict.fromkeys(key for run in runs for key in run.settings)
+    composition = [key for key in written if key.startswith("distill.") and not key.startswith(_TRAINING)]
     found: dict[str, dict[str, Any]] = {}
     students = [run for run in runs if "student" in run.models]
     for method in dict.fromkeys(run.results.method for run in students):
         alike = [run for run in students if run.results.method == method]
-        values = [default | dict(settings(run.profile)) for run in alike]
-        keys = [key for key in default if key.startswith("distill.") and not key.startswith(_TRAINING)]
-        keys = [key for key in keys if any(known[key] != values[0][key] for known in values) and _acts(key, values)]
+        values = [{key: run.settings.get(key) for key in composition} for run in alike]
+        keys = [key for key in composition if any(known[key] != values[0][key] for known in values)]
+        keys = [key for key in keys if _acts(key, values)]
         if keys:
             found |= {run.name: {key: known[key] for key in keys} for run, known in zip(alike, values, strict=True)}
     return found
@@ -113,14 +112,14 @@ def _acts(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a setting of the composition says anything: that of a structure loss does where one has a weight."""
     table = key.rpartition(".")[0]
     if table not in ("distill.lsp", "distill.hidden", "distill.anchor"):
-        return key not in ("distill.method", "distill.plateau")
+        return True
     return any(known[k] for known in values for k in known if k.startswith(table) and k.endswith("weight"))
 
 
 def _differs(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the runs that a setting concerns have more than one value of it.
+    """Whether the runs that a setting concerns have more than one value of it, and each of them has one.
 
-    An older run's file lacks newer keys; what is not written is at its default, and no difference to tell of.
+    Outside of `distill` only `split` has settings without a value, and runs of a block have one split anyway.
     """
     concerned = [known for known in values if not key.startswith("distill.") or "distill.method" in known]
     return all(key in known for known in concerned) and any(known[key] != concerned[0][key] for known in concerned)
@@ -141,9 +140,6 @@ def notes_of(
         notes.append(
             "Validation pairs: the figures to choose by. They flatter what is chosen; what it is worth, the test says."
         )
-        unranked = [run.name for run in runs if not _ranks(run, seeds)]
-        if 0 < len(unranked) < len(runs):
-            notes.append(f"Trained before validation pairs were ranked, and missing there: {_listed(unranked)}.")
     for run in runs:
         left = sorted(set(run.seeds) - set(seeds))
         if left:
@@ -153,13 +149,12 @@ def notes_of(
     if len(seeds) == 1:
         notes.append(f"One seed ({seeds[0]}): no deviation, and nothing is known about other seeds.")
     students = [run for run in runs if "student" in run.models and run.part == "test"]
-    unmatched = [run.name for run in students if method_row(run.profile) is None]
+    unmatched = [run.name for run in students if run.paper_row is None]
     if unmatched:
         notes.append(f"No row of the paper is made like {_listed(unmatched)}.")
     if len(unmatched) < len(students):
         first = runs[0]
-        kind = first.profile.get("split", {}).get("kind", "complex_disease")
-        if first.results.graph.source != "primekg" or kind != "complex_disease":
+        if first.results.graph.source != "primekg" or first.profile.split.kind != "complex_disease":
             notes.append(
                 "The paper's figures are of full PrimeKG under the complex_disease split: "
                 "look at signs and order, not values."
@@ -178,13 +173,9 @@ def notes_of(
     return notes
 
 
-def _ranks(run: LoadedRun, seeds: Sequence[int]) -> bool:
-    return any(run.measured(seed, model).ranking for seed in seeds for model in run.models)
-
-
 def _unfinished(run: LoadedRun) -> list[str]:
     """Which of the seeds that the profile asks for are missing, and where a run that is not in training ended."""
-    asked = list(run.profile.get("run", {}).get("seeds") or map(int, run.results.seeds))
+    asked = run.profile.run.seeds
     missing = [seed for seed in asked if seed not in run.seeds]
     if not missing:
         return []
@@ -200,7 +191,9 @@ def _unfinished(run: LoadedRun) -> list[str]:
 
 def _shown(value: Any) -> str:
     """A setting in few words; one without a value is not set."""
-    return "not set" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if value is None:
+        return "not set"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _added_by_hand(run: LoadedRun, seeds: Sequence[int]) -> list[str]:

@@ -6,8 +6,7 @@ What stands for test pairs may be the validation part's: there one chooses betwe
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +14,11 @@ from typing import Any
 
 import polars as pl
 
-from flykd_console.compare.settings import LATER
+from flykd_console.compare.paper import PaperMethod, method_row
+from flykd_console.compare.settings import flatten
 from flykd_console.errors import CHANGED_AFTER_TRAINING, UserError
+from flykd_console.profile.load import load_profile, tables_of
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import ModelResult, Results, Scores, read_results
 
@@ -37,7 +39,7 @@ class LoadedRun:
 
     directory: RunDirectory
     results: Results
-    profile: dict[str, Any]
+    profile: Profile
     environment: dict[str, Any]
     seeds: tuple[int, ...]
     models: tuple[str, ...]
@@ -70,6 +72,16 @@ class LoadedRun:
                 return str((file.metadata() or {}).get("tail_type", "tail"))
         except (OSError, SafetensorError):
             return "tail"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The profile by dotted key; what has no value is not in it."""
+        return flatten(tables_of(self.profile))
+
+    @cached_property
+    def paper_row(self) -> PaperMethod | None:
+        """The row of the paper that the run's student repeats; None where it is none of them."""
+        return method_row(self.profile)
 
     @property
     def splits(self) -> dict[str, str]:
@@ -106,7 +118,7 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
     if not directory.results.is_file():
         raise UserError("this run has no results yet", directory.name, f"See: flykd-console runs show {directory.name}")
     results = read_results(directory.results)
-    profile = _read_toml(directory.profile)
+    profile = _read_profile(directory.profile)
     trained = {model for models in results.seeds.values() for model in models}
     # A run of 0 distilling epochs has no student; a seed in work lacks the models that are not done.
     models = tuple(model for model in COMPARED if model in trained)
@@ -122,12 +134,6 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
         for seed, found in results.seeds.items()
         if set(models) <= set(found) and directory.scores(int(seed), part).is_file()
     )
-    if not done and part == "validation" and any(directory.test_scores(int(seed)).is_file() for seed in results.seeds):
-        raise UserError(
-            "this run left no scores of validation pairs, as runs of earlier versions do not",
-            directory.name,
-            f"Train it again, teacher and baseline are taken over: flykd-console run {directory.profile}",
-        )
     if not done:
         raise UserError("no seed of this run is finished", directory.name, "Let it train on, or resume it.")
     return LoadedRun(directory, results, profile, _read_json(directory.environment), tuple(done), models, part)
@@ -175,29 +181,11 @@ def read_ids(path: Path) -> frozenset[str]:
     return ids
 
 
-def settings(profile: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Every dotted key of a profile with its value; keys that runs of earlier versions lack, with what those did."""
-    for key, value in profile.items():
-        if isinstance(value, dict):
-            yield from settings(value, f"{prefix}{key}.")
-            for later, default in LATER.get(f"{prefix}{key}", {}).items():
-                if later not in value:
-                    yield f"{prefix}{key}.{later}", default
-        else:
-            yield prefix + key, value
-
-
-def before(key: str) -> Any:
-    """What runs did that do not write a dotted key; None where nothing is known of it."""
-    table, _, name = key.rpartition(".")
-    return LATER.get(table, {}).get(name)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_profile(path: Path) -> Profile:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _unreadable(path, str(error)) from None
+        return load_profile(path)
+    except UserError as error:
+        raise UserError(error.title, error.where, CHANGED_AFTER_TRAINING) from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

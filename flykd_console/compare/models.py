@@ -64,7 +64,7 @@ def contenders_of(runs: Sequence[LoadedRun], seeds: Sequence[int]) -> list[Conte
 def method_labels(runs: Sequence[LoadedRun]) -> list[str]:
     """Each run's method; the run's name where several have the same method; the folder's where those are equal too."""
     methods = [run.results.method for run in runs]
-    names = [str(run.profile.get("run", {}).get("name", run.name)) for run in runs]
+    names = [run.profile.run.name for run in runs]
     labels = []
     for run, method, name in zip(runs, methods, names, strict=True):
         if Counter(methods)[method] == 1:

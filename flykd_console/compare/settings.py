@@ -11,13 +11,6 @@ from typing import Any
 from flykd_console.errors import UserError
 
 ABSENT = "–"
-# Settings by table that came after the first runs, and what a run without them did.
-LATER: dict[str, dict[str, Any]] = {
-    "graph.pooling": {"direction": "either"},
-    "finetune.plateau": {"stop_below": 0.0},
-    "distill.plateau": {"stop_below": 0.0},
-    "distill.random_graph": {"unseen": 0.0},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +22,7 @@ class Difference:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """A run's `profile.schema.toml` as flat keys, such as `distill.epochs`.
+    """A run's `profile.toml` as flat keys, such as `distill.epochs`.
 
     Raises:
         UserError: It is missing or no TOML.
@@ -54,22 +47,12 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def without_later(values: Mapping[str, Any], table: str) -> dict[str, Any]:
-    """A table's values, and those of tables inside it, without the later settings that are as they were before."""
-    later = LATER.get(table, {})
-    return {
-        key: without_later(value, f"{table}.{key}") if isinstance(value, Mapping) else value
-        for key, value in values.items()
-        if key not in later or value != later[key]
-    }
-
-
 def differences(settings: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[Difference]:
     """The keys whose values are not the same in all runs, in the order in which profiles have them.
 
     Args:
         settings: Flat, one for each run.
-        defaults: Flat. A run of an older version lacks newer keys, and was trained as their defaults say.
+        defaults: Flat; what a run's file leaves out stands at its default.
     """
     keys = dict.fromkeys([*defaults, *(key for run in settings for key in run)])
     found = []

@@ -22,9 +22,7 @@ class Curriculum:
 
     def weights(self, epoch: float) -> dict[str, float]:
         """Weights that sum to 1, by source; `epoch` counts from 0 and may be fractional."""
-        raw: dict[str, float] = {source: self.settings.weight(source, epoch / self.epochs) for source in self.sources}
-        total = sum(raw.values())
-        return {source: weight / total for source, weight in raw.items()}
+        return self.settings.weights(self.sources, epoch / self.epochs)
 
     def schedule(self, points: int = 200, until: int = 0) -> dict[str, list[tuple[float, float]]]:
         """The whole course as (epoch, weight) by source: evenly spaced points, and both sides of every break point.

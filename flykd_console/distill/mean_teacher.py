@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from flykd_console.distill.teachers.base import Teacher
+from flykd_console.distill.teacher import Teacher
 
 
 def mean_teacher(teachers: Sequence[Teacher], weights: Sequence[float]) -> Teacher:

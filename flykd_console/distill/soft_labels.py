@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from flykd_console.distill.teachers.base import Teacher
+from flykd_console.distill.teacher import Teacher
 from flykd_console.model.link_encoder import Encoded
 
 if TYPE_CHECKING:

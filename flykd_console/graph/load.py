@@ -10,7 +10,7 @@ from flykd_console.errors import CHECK_PATH, UserError
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph
-    from flykd_console.profile.schema import Graph
+    from flykd_console.profile.sections import Graph
 
 SYNTHETIC_SEED = 0
 

@@ -22,7 +22,8 @@ from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.similarity import most_similar, tail_profiles
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import split_graph
-from flykd_console.profile.schema import Pooling, Profile
+from flykd_console.profile.schema import Profile
+from flykd_console.profile.sections import Pooling
 
 Rows = NDArray[np.int64]
 LIMIT = 6

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import EdgeType, Pairs, Targets
-    from flykd_console.profile import schema
+    from flykd_console.profile import sections
 
 
 def pooling_maps(
-    train: Mapping[EdgeType, Pairs], targets: Targets, tail_count: int, settings: schema.Pooling
+    train: Mapping[EdgeType, Pairs], targets: Targets, tail_count: int, settings: sections.Pooling
 ) -> dict[str, sp.csr_array] | None:
     """One map per target relation, float32 [N_tail, N_tail]; None where pooling is off or finds no profile relation.
 
@@ -39,7 +39,7 @@ def pooling_maps(
     return {target.relation: _pooling_map(similar, train[target][1], settings) for target in targets}
 
 
-def _pooling_map(similar: sp.csr_array, train_tails: NDArray[np.int64], settings: schema.Pooling) -> sp.csr_array:
+def _pooling_map(similar: sp.csr_array, train_tails: NDArray[np.int64], settings: sections.Pooling) -> sp.csr_array:
     count = similar.shape[0]
     degree = np.bincount(train_tails, minlength=count)
     gate = (settings.decay * np.exp(-settings.decay * degree) + settings.floor).astype(np.float32)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import EdgeType
-    from flykd_console.profile.schema import LayerKind
+    from flykd_console.profile.sections import LayerKind
 
 NEGATIVE_SLOPE = 0.01
 

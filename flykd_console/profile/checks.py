@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.distill import SOURCES, RandomGraph
@@ -10,36 +10,43 @@ from flykd_console.profile.rooms import structure_losses
 
 if TYPE_CHECKING:
     from flykd_console.profile.distill import Distill, Plateau
-    from flykd_console.profile.schema import Profile, Shape
+    from flykd_console.profile.sections import Finetune, Graph, Model, Shape
 
 
-def check(profile: Profile) -> None:
-    """Refuse a profile whose settings do not fit together.
+def check(
+    graph: Graph,
+    teacher: Shape,
+    student: Shape,
+    finetune: Finetune,
+    distill: Distill,
+    models: Mapping[str, Model],
+) -> None:
+    """Refuse tables of a profile that do not fit together.
 
     Raises:
         ValueError: The first contradiction, beginning with the key.
     """
-    for prefix, distill, student in _methods(profile):
-        _check_weights(prefix, distill)
-        _check_composition(prefix, distill)
-        _check_structure(prefix, profile, distill, student)
-        _check_random_graph(prefix, distill)
-        _check_student(prefix, distill)
-        _check_plateau(f"{prefix}.plateau", distill.plateau, profile.finetune.lr)
-    _check_plateau("finetune.plateau", profile.finetune.plateau, profile.finetune.lr)
-    _check_patience(profile)
-    for name, model in profile.models.items():
+    for prefix, method, shape in _methods(student, distill, models):
+        _check_weights(prefix, method)
+        _check_composition(prefix, method)
+        _check_structure(prefix, method, teacher, shape, graph.pooling.relations)
+        _check_random_graph(prefix, method)
+        _check_student(prefix, method)
+        _check_plateau(f"{prefix}.plateau", method.plateau, finetune.lr)
+    _check_plateau("finetune.plateau", finetune.plateau, finetune.lr)
+    _check_patience(finetune, distill)
+    for name, model in models.items():
         # A model's name is part of file names; those of stages are taken.
         if name in ("baseline", "student") or name.startswith(("pretrain", "teacher")):
             raise ValueError(f"models.{name}: the name is taken; choose another one")
-        if model.distill.teachers != profile.distill.teachers:
+        if model.distill.teachers != distill.teachers:
             raise ValueError(f"models.{name}.distill.teachers: all students learn from those of distill.teachers")
 
 
-def _methods(profile: Profile) -> Iterator[tuple[str, Distill, Shape]]:
+def _methods(student: Shape, distill: Distill, models: Mapping[str, Model]) -> Iterator[tuple[str, Distill, Shape]]:
     """Every method of a profile: its dotted table, itself, and the shape of the student that learns by it."""
-    yield "distill", profile.distill, profile.student
-    for name, model in profile.models.items():
+    yield "distill", distill, student
+    for name, model in models.items():
         if model.role != "baseline":
             yield f"models.{name}.distill", model.distill, model
 
@@ -71,12 +78,13 @@ def _check_composition(prefix: str, distill: Distill) -> None:
             )
 
 
-def _check_structure(prefix: str, profile: Profile, distill: Distill, student: Shape) -> None:
-    relations = profile.graph.pooling.relations
+def _check_structure(
+    prefix: str, distill: Distill, teacher: Shape, student: Shape, pooling_relations: Sequence[str]
+) -> None:
     for key, table in distill.structure.items():
         if not table.takes_part:
             continue
-        table.check(profile.teacher.layers, student.layers, relations)
+        table.check(teacher.layers, student.layers, pooling_relations)
         if structure_losses()[key].needs_layers and distill.networks == 0:
             raise ValueError(f"{prefix}.{key} compares layers, but no teacher of {prefix}.teachers is a network")
 
@@ -100,9 +108,8 @@ def _check_plateau(key: str, plateau: Plateau | None, lr: float) -> None:
         raise ValueError(f"{key}.stop_below can never act: {key}.last_epochs = 0 keeps the rate")
 
 
-def _check_patience(profile: Profile) -> None:
-    finetune = profile.finetune
-    longest = max(finetune.epochs, profile.distill.epochs)
+def _check_patience(finetune: Finetune, distill: Distill) -> None:
+    longest = max(finetune.epochs, distill.epochs)
     waits = finetune.patience * finetune.validate_every
     if waits >= longest:
         raise ValueError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, create_model, field_validator
@@ -91,6 +92,12 @@ class _Curriculum(Section):
             return points[max(0, following - 1)][1]
         (f0, w0), (f1, w1) = points[following - 1], points[following]
         return w0 + (w1 - w0) * (fraction - f0) / (f1 - f0)
+
+    def weights(self, sources: Iterable[str], fraction: float) -> dict[str, float]:
+        """Weights of some sources at a fraction of the epochs, so that they sum to 1; one of them is above 0 there."""
+        raw = {source: self.weight(source, fraction) for source in sources}
+        total = sum(raw.values())
+        return {source: weight / total for source, weight in raw.items()}
 
 
 def _curriculum_fields() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from flykd_console.errors import CHECK_PATH, UserError
-from flykd_console.profile.schema import GRAPHS
+from flykd_console.profile.sections import GRAPHS
 
 HINT_LIST = "List the shipped profiles: flykd-console profiles list"
 EXTENDS = "extends"

@@ -208,15 +208,12 @@ def parse_set(text: str) -> Override:
     return Override(key, parsed["value"], origin)
 
 
-def dump_profile(profile: Profile, unset: bool = False) -> str:
-    """The profile as TOML with every default written out; reading it gives an equal profile.
+def tables_of(profile: Profile) -> dict[str, Any]:
+    """The profile's tables with every default, but without keys that have no value.
 
-    A curriculum is written for the label sources that there are.
-
-    Args:
-        unset: Name the keys without a value, too, as comments of their tables.
+    A curriculum is there for the label sources that there are.
     """
-    data = profile.model_dump(exclude_none=True, serialize_as_any=True)
+    data = profile.model_dump(mode="json", exclude_none=True, serialize_as_any=True)
     methods = [(data["distill"], profile.distill)]
     methods += [(data["models"][name]["distill"], model.distill) for name, model in profile.models.items()]
     for table, distill in methods:
@@ -224,7 +221,16 @@ def dump_profile(profile: Profile, unset: bool = False) -> str:
             del table["curriculum"][source]
     if not profile.models:
         del data["models"]
-    text = tomli_w.dumps(data)
+    return data
+
+
+def dump_profile(profile: Profile, unset: bool = False) -> str:
+    """The profile's tables (`tables_of`) as TOML; reading it gives an equal profile.
+
+    Args:
+        unset: Name the keys without a value, too, as comments of their tables.
+    """
+    text = tomli_w.dumps(tables_of(profile))
     # One line per array. Text is written on one line, so a newline next to a bracket or comma is always the array's.
     text = re.sub(r"\[\n\s+", "[", text)
     text = re.sub(r",\n\s*\]", "]", text)

@@ -13,7 +13,8 @@ from typing import Any
 
 from flykd_console.errors import UserError
 from flykd_console.profile.distill import Distill
-from flykd_console.profile.schema import Profile, Shape
+from flykd_console.profile.schema import Profile
+from flykd_console.profile.sections import Shape
 from flykd_console.runs.events import PlannedStage
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase, Stage

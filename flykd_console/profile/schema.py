@@ -1,223 +1,30 @@
-"""The profile as data: pydantic models of every section; every default is the paper's.
+"""The profile as data; every default is the paper's.
 
 Reading a TOML file, `--set` overrides and writing the resolved profile live in `flykd_console.profile.load`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from flykd_console.profile import checks
-from flykd_console.profile.distill import Distill, Plateau
+from flykd_console.profile.distill import Distill
 from flykd_console.profile.section import Section
-
-# Values of `graph.source` that are no path.
-GRAPHS = ("embedded", "synthetic", "primekg")
-LayerKind = Literal["rgcn", "rgat"]
-# AUPRC and AUROC against stored negatives; the others rank all drugs of each disease. Means over the relations.
-Metric = Literal[
-    "macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc",
-    "macro_ap", "macro_mrr", "macro_recall_at_10", "macro_recall_at_50", "macro_recall_at_100",
-]  # fmt: skip
-MODEL_NAME = r"^[a-z][a-z0-9_-]*$"
-
-
-class Run(Section):
-    """Who and where: the run's name, its seeds and its device."""
-
-    name: str = Field(
-        "flykd",
-        min_length=1,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="what the run's folder begins with: letters, digits, dots, dashes, underscores",
-    )
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(
-        [45, 46, 47, 48, 49], min_length=1, description="one split, initialisation and training each"
-    )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="auto, cpu, cuda or cuda:N; auto: a GPU where there is one",
-    )
-    models: list[str] = Field(
-        [], description="which are trained: teacher, baseline, student, or the NAME of a table [models.NAME]; []: all"
-    )
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError("a seed is named twice")
-        return seeds
-
-
-class Pooling(Section):
-    """Similar-disease pooling (TxGNN): which relations make a tail's profile, and its constants."""
-
-    enabled: bool = Field(True, description="whether tails borrow from similar ones that have drugs")
-    relations: list[str] = Field(
-        ["disease_disease", "disease_protein"], description="whose neighbours say how similar two tails are"
-    )
-    direction: Literal["either", "published"] = Field(
-        "either",
-        description="either: neighbours whichever way a relation runs; published: as the published code, to which one "
-        "that leaves the tails gives tail i the neighbours of node i of the other type",
-    )
-    neighbours: int = Field(3, ge=1, description="how many similar tails one borrows from")
-    decay: float = Field(
-        0.7,
-        ge=0.0,
-        description="a tail with n training edges of the relation borrows decay exp(-decay n) + floor of its embedding",
-    )
-    floor: float = Field(0.2, ge=0.0, le=1.0, description="what it borrows in any case")
-
-
-class Graph(Section):
-    """Which knowledge graph, and which of its relations are learnt and scored."""
-
-    source: str = Field(
-        "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
-    )
-    targets: list[str] = Field(
-        ["contraindication", "indication"], min_length=1, description="relations that are learnt and scored"
-    )
-    scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
-    pooling: Pooling = Pooling()
-
-    @field_validator("targets")
-    @classmethod
-    def _distinct(cls, targets: list[str]) -> list[str]:
-        if len(set(targets)) != len(targets):
-            raise ValueError("a relation is named twice")
-        return targets
-
-
-# Kinds of split that take no fractions, and why.
-FIXED_SPLITS = {
-    "disease": "validates on 5 % of the drug edges that it leaves",
-    "full_graph": "trains on 95 % and validates on 5 %",
-    "files": "has its parts given",
-}
-
-
-class Split(Section):
-    """How edges are divided into train, validation and test."""
-
-    kind: Literal["complex_disease", "random", "disease_area", "disease", "full_graph", "files"] = Field(
-        "complex_disease", description="what the test part is made of: docs/methods.md"
-    )
-    fractions: tuple[float, float, float] = Field(
-        (0.83125, 0.11875, 0.05), description="train, validation and test; they sum to 1"
-    )
-    filter_negatives: bool = Field(False, description="never draw a true pair as a negative")
-    validation_seed: int | None = Field(
-        None,
-        ge=0,
-        lt=2**31,
-        description="seed that cuts train from validation in relations that are no target; none: the run's",
-    )
-    area: str | None = Field(None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases")
-    diseases: list[str] = Field([], description="disease: ids or names whose drug edges are the test")
-    train: str | None = Field(None, min_length=1, description="files: kg-form CSV of the training edges")
-    validation: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
-    test: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
-
-    @field_validator("fractions")
-    @classmethod
-    def _sum_to_one(cls, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(fractions) <= 0.0 or abs(sum(fractions) - 1.0) > 1e-6:
-            raise ValueError("train, validation and test must each be above 0 and sum to 1")
-        return fractions
-
-    @model_validator(mode="after")
-    def _what_the_kind_needs(self) -> Split:
-        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": ("train", "validation", "test")}
-        for kind, keys in needed.items():
-            for key in keys:
-                given = bool(getattr(self, key))
-                if self.kind == kind and not given:
-                    raise ValueError(f"kind = {kind!r} needs split.{key}")
-                if self.kind != kind and given:
-                    raise ValueError(f"split.{key} belongs to kind = {kind!r}, but the kind is {self.kind!r}")
-        if self.kind in FIXED_SPLITS and self.fractions != type(self).model_fields["fractions"].default:
-            raise ValueError(f"split.fractions does not apply: kind = {self.kind!r} {FIXED_SPLITS[self.kind]}")
-        return self
-
-
-class Shape(Section):
-    """Width, depth and kind of a model."""
-
-    dim: int = Field(80, ge=2, le=4096, description="width of inputs, layers and embeddings")
-    layers: int = Field(2, ge=1, le=4, description="how many layers")
-    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
-
-
-class Teacher(Shape):
-    """The large model."""
-
-    dim: int = Field(130, ge=2, le=4096, description="width of inputs, layers and embeddings")
-
-
-class Student(Shape):
-    """The small model, and the baseline trained without a teacher."""
-
-
-class Pretrain(Section):
-    """Link prediction over every relation before finetuning; 0 epochs leaves it out."""
-
-    epochs: int = Field(1, ge=0, description="passes over all training edges; 0: no pretraining")
-    batch_size: int = Field(1024, ge=1, description="edges a step")
-    lr: float = Field(1e-3, gt=0.0, description="learning rate")
-    weight_decay: float = Field(0.0, ge=0.0, description="decoupled (AdamW); the published code uses 0.01")
-
-
-class Finetune(Section):
-    """Supervised training of teacher and baseline, and the optimiser that distilling shares."""
-
-    epochs: int = Field(2000, ge=1, description="of teacher and baseline")
-    lr: float = Field(5e-4, gt=0.0, description="learning rate, the student's too")
-    plateau: Plateau = Plateau()
-    validate_every: int = Field(20, ge=1, description="epochs between two validations")
-    select: Literal["last", "best"] = Field(
-        "last",
-        description="which epoch's weights stay; best by validation AUPRC, a student's from the curriculum's last "
-        "break point on",
-    )
-    patience: int = Field(
-        0,
-        ge=0,
-        description="validations without a better AUPRC that end a stage, a student's counted like select's; 0: never",
-    )
-
-
-class Evaluation(Section):
-    """What models are measured and chosen by."""
-
-    headline: Metric = Field(
-        "macro_auprc", description="the metric that tables put first, and by which finetune.select and patience decide"
-    )
-
-
-class Model(Shape):
-    """One more model, of the student's size and method but for what its table says."""
-
-    role: Literal["student", "candidate", "baseline"] = Field(
-        "student", description="student and candidate learn from the teachers, a baseline from labels alone"
-    )
-    distill: Distill = Distill()
-
-
-class Engine(Section):
-    """How the arithmetic is carried out; never what is computed."""
-
-    propagation: Literal["planned", "dgl"] = Field("planned", description="dgl: the slow oracle, message by message")
-    threads: int = Field(0, ge=0, description="CPU threads; 0: all the process may use")
-    precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of the large matrix products")
-    cuda_graphs: bool = Field(True, description="replay an epoch as one CUDA graph where the device is a GPU")
-    log_every: int = Field(1, ge=1, description="epochs between two epoch events")
-    checkpoint_every: int = Field(200, ge=1, description="epochs between two checkpoints")
+from flykd_console.profile.sections import (
+    MODEL_NAME,
+    Engine,
+    Evaluation,
+    Finetune,
+    Graph,
+    Model,
+    Pretrain,
+    Run,
+    Split,
+    Student,
+    Teacher,
+)
 
 
 class Profile(Section):
@@ -239,5 +46,5 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Profile:
-        checks.check(self)
+        checks.check(self.graph, self.teacher, self.student, self.finetune, self.distill, self.models)
         return self

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from flykd_console.errors import UserError
-from flykd_console.profile.schema import Engine
+from flykd_console.profile.sections import Engine
 
 # torch's words: highest is float32 throughout, high is TF32, medium is bfloat16, each where the device has it.
 _PRECISION = {"float32": "highest", "tf32": "high", "bf16": "medium"}

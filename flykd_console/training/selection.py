@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from flykd_console.tasks.base import Trainable
 
 
@@ -23,7 +23,7 @@ class Selection:
         best_score: That score, a fraction.
     """
 
-    def __init__(self, settings: schema.Finetune, since: float = 0.0) -> None:
+    def __init__(self, settings: sections.Finetune, since: float = 0.0) -> None:
         """`since`: validations after fewer epochs than this do not count."""
         self._since = since
         self.keeps_best = settings.select == "best"

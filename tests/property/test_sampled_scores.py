@@ -12,7 +12,7 @@ from flykd_console.distill.pairs.pair_space import PairSpace
 from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
@@ -47,7 +47,7 @@ def test_sampled_scores_and_gradients_are_the_matrixs(
 
 def test_few_pairs_are_sampled_and_many_are_read_from_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = [CONTRAINDICATION, INDICATION]
-    train = split_graph(small_graph(), targets, schema.Split(), 45).train
+    train = split_graph(small_graph(), targets, sections.Split(), 45).train
     space, gathered = (PairSpace(targets, train, torch.device("cpu"), limit) for limit in (10**6, 0))
     areas = [pairs.area for pairs in space.relations]
     sampled: list[int] = []

@@ -16,7 +16,7 @@ from flykd_console.model.propagation import propagation
 from flykd_console.model.propagation.planned import PlannedPropagation
 from flykd_console.model.propagation.segments import SegmentPropagation
 from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.profile.schema import LayerKind
+from flykd_console.profile.sections import LayerKind
 from tests.support.message_graphs import graphs, hidden_nodes
 
 SHAPES: list[tuple[int, LayerKind]] = [(1, "rgcn"), (3, "rgcn"), (4, "rgcn"), (1, "rgat"), (2, "rgat"), (3, "rgat")]

@@ -179,8 +179,8 @@ def test_students_of_one_name_are_told_apart_by_what_they_are_made_of(runs: Path
     ]
     block = only_block(*pair)
     low, temperature = "distill.random_graph.min_logit", "distill.temperature"
-    assert [run.made_with for run in block.runs] == [{temperature: None, low: None}, {temperature: 2.0, low: 1.5}]
-    assert f"flykd-1 is made with: {temperature} = not set, {low} = not set." in block.notes
+    assert [run.made_with for run in block.runs] == [{temperature: 1.0, low: None}, {temperature: 2.0, low: 1.5}]
+    assert f"flykd-1 is made with: {temperature} = 1.0, {low} = not set." in block.notes
     assert f"flykd-2 is made with: {temperature} = 2.0, {low} = 1.5." in block.notes
 
 
@@ -509,6 +509,16 @@ def test_a_run_without_results_is_refused(two: list[RunDirectory], capsys: pytes
     assert capsys.readouterr().err.startswith("flykd-1: this run has no results yet.")
 
 
+@pytest.mark.parametrize("text", ["= broken", "[distill]\nepochs = 'many'\n", "[distill]\nunheard = 1\n"])
+def test_a_damaged_profile_is_refused(two: list[RunDirectory], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    two[0].profile.write_text(text)
+    assert call("compare", "flykd-1") == 2
+    err = capsys.readouterr().err
+    assert err.startswith(str(two[0].profile))
+    assert err.endswith("The file was changed after training; take the run's own, or train again.\n")
+    assert err.count("\n") == 1
+
+
 def test_a_damaged_scores_file_is_refused(two: list[RunDirectory], capsys: pytest.CaptureFixture[str]) -> None:
     two[0].test_scores(45).write_bytes(b"PAR1 no more")
     assert call("compare", "flykd-1") == 2
@@ -556,58 +566,23 @@ def test_validation_pairs_are_compared_where_asked_for_and_called_so(
     )
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_shared_model_is_ranked_by_whichever_run_has_ranked_it(
-    two: list[RunDirectory], order: tuple[int, int]
-) -> None:
+def test_rankings_of_validation_pairs_are_those_of_the_results(two: list[RunDirectory]) -> None:
     ranking = RankingScores(
         recall_at_10=0.1, recall_at_50=0.2, recall_at_100=0.3, ap=0.1, mrr=0.2, tails=5, candidates=9
     )
     for run in two:
         _validated(run)
-    results = read_results(two[1].results)
-    seeds = {
-        seed: {
-            name: msgspec.structs.replace(
-                model, validation=msgspec.structs.replace(model.validation, ranking={"indication": ranking})
-            )
-            for name, model in models.items()
-        }
-        for seed, models in results.seeds.items()
-    }
-    write_results(two[1], msgspec.structs.replace(results, seeds=seeds))
-    block = compare(load_runs([two[i] for i in order], "validation"), resamples=200).blocks[0]
-    found = {row.label: row.ranking.get("indication", {}).get("recall_at_10") for row in block.rows}
-    assert {label for label, figure in found.items() if figure is not None} == {"teacher 12", "baseline 8", "basic-kd"}
-    assert "Trained before validation pairs were ranked, and missing there: flykd-1." in block.notes
-
-
-def test_a_run_without_validation_scores_says_how_to_get_them(
-    two: list[RunDirectory], capsys: pytest.CaptureFixture[str]
-) -> None:
-    _validated(two[0])
-    for run in two[1:]:
         results = read_results(run.results)
         seeds = {
-            seed: {name: msgspec.structs.replace(model, validation=model.test) for name, model in models.items()}
+            seed: {
+                name: msgspec.structs.replace(
+                    model, validation=msgspec.structs.replace(model.validation, ranking={"indication": ranking})
+                )
+                for name, model in models.items()
+            }
             for seed, models in results.seeds.items()
         }
         write_results(run, msgspec.structs.replace(results, seeds=seeds))
-    assert call("compare", *(str(run.path) for run in two), "--validation") == 2
-    err = capsys.readouterr().err
-    assert "left no scores of validation pairs" in err
-    assert f"flykd-console run {two[1].profile}" in err
-
-
-def test_settings_that_an_older_run_lacks_are_what_it_did(runs: Path) -> None:
-    plateau = "plateau = { factor = 0.8, patience = 10, last_epochs = 400"
-    drawn = "random_graph = { sampler = 'pairs'"
-    pair = [
-        comparable_run(runs, "old-1", "flykd", distill=f"{plateau} }}\n{drawn} }}\n"),
-        comparable_run(runs, "new-1", "flykd", distill=f"{plateau}, stop_below = 0.0 }}\n{drawn}, unseen = 0.0 }}\n"),
-    ]
-    block = only_block(*pair)
-    assert [(run.differs, run.made_with) for run in block.runs] == [({}, {}), ({}, {})]
-    other = comparable_run(runs, "other-1", "other", distill=f"{plateau}, stop_below = 1e-6 }}\n")
-    stop = "distill.plateau.stop_below"
-    assert [run.differs for run in only_block(pair[0], other).runs] == [{stop: 0.0}, {stop: 1e-6}]
+    block = compare(load_runs(two, "validation"), resamples=200).blocks[0]
+    for row in block.rows:
+        assert row.ranking["indication"]["recall_at_10"].mean == pytest.approx(0.1)

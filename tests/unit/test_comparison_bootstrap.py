@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from flykd_console.compare import bootstrap
-from flykd_console.compare.average_precision import Ranking, average_precision
+from flykd_console.compare.average_precision import ScoreOrder, average_precision
 from flykd_console.compare.bootstrap import RelationScores, macro_resamples, percentile_interval
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 
@@ -31,7 +31,7 @@ def test_a_weight_is_a_pair_drawn_so_often(positives: list[float], negatives: li
     rng = np.random.default_rng(seed)
     drawn = [rng.integers(0, 3, size=(4, len(x))).astype(np.int32) for x in (positives, negatives)]
     drawn[0][:, 0] += 1
-    ours = Ranking(np.array(positives), np.array(negatives)).average_precision(*drawn)
+    ours = ScoreOrder(np.array(positives), np.array(negatives)).average_precision(*drawn)
     for i in range(4):
         true, false = np.repeat(positives, drawn[0][i]), np.repeat(negatives, drawn[1][i])
         labels = np.r_[np.ones(len(true)), np.zeros(len(false))]
@@ -40,7 +40,7 @@ def test_a_weight_is_a_pair_drawn_so_often(positives: list[float], negatives: li
 
 def test_a_resample_without_a_positive_has_no_average_precision() -> None:
     none, once = np.zeros((1, 2), dtype=np.int32), np.ones((1, 2), dtype=np.int32)
-    assert np.isnan(Ranking(np.array([1.0, 2.0]), np.array([0.0, 3.0])).average_precision(none, once)).all()
+    assert np.isnan(ScoreOrder(np.array([1.0, 2.0]), np.array([0.0, 3.0])).average_precision(none, once)).all()
 
 
 def scored(rng: np.random.Generator, pairs: int, signal: dict[str, float], tails: int = 12) -> RelationScores:

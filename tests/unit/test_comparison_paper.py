@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from flykd_console.compare.paper import CurriculumOf, method_row, model_row, paper, weights
+from flykd_console.compare.paper import method_row, model_row, paper
+from flykd_console.profile.load import dump_profile, load_profile, shipped_profiles, validate
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.results import spread
 
@@ -16,7 +17,31 @@ FLYKD = """
 sources = ["pseudo_random", "original", "pseudo_train"]
 """
 BASIC = '[distill]\nsources = ["original", "pseudo_train"]\n'
+# Which row each profile of the three folders repeats; those that are not named repeat none.
+ROWS = {
+    "baseline": "FlyKD",  # it trains no student, and leaves the composition as it is
+    "basic-kd": "Basic KD",
+    "basic-kd-curriculum": "Basic KD + curriculum",
+    "flykd": "FlyKD",
+    "flykd-fixed-graph": "FlyKD, fixed random graph",
+    "flykd-mod-probability": "FlyKD, mod probability",
+    "flykd-no-curriculum": "FlyKD, no curriculum",
+    "flykd-no-pseudo-train": "FlyKD, no pseudo labels on train",
+    "flykd-occasional": "FlyKD, occasional random graph (5)",
+    "flykd-stepwise": "FlyKD, stepwise",
+    "flykd-strong-scores": "FlyKD, strong scores (2)",
+    "lsp-1": "LSP, 1 layer (RBF)",
+    "lsp-2": "LSP, 2 layers (RBF)",
+}
+# The published commands set the switch where it had no effect.
+OTHERS = {"primekg/reference/flykd-mod-probability": "FlyKD"}
+
 LSP = '[distill]\nsources = ["original"]\n[distill.lsp]\nweight = 500\n'
+
+
+def row_of(profile: Profile) -> str | None:
+    found = method_row(profile)
+    return found.name if found else None
 
 
 @pytest.mark.parametrize(
@@ -26,6 +51,10 @@ LSP = '[distill]\nsources = ["original"]\n[distill.lsp]\nweight = 500\n'
         (FLYKD, "FlyKD"),
         ('[distill]\nmethod = "anything"\n', "FlyKD"),
         ("[distill]\nepochs = 40\n[distill.random_graph]\nlabels_per_relation = 500", "FlyKD"),
+        ('[distill]\npseudo_negatives = "teacher"\nplateau = { last_epochs = 0 }', "FlyKD"),
+        # Settings that act on nothing.
+        ('[distill.lsp]\nkernel = "cosine"\n[distill.hidden]\nloss = "cosine"\n[distill.anchor]\nanchors = 7', "FlyKD"),
+        (LSP + "[distill.random_graph]\nrefresh_every = 7", "LSP, 1 layer (RBF)"),
         ("[distill.random_graph]\nrefresh_every = 0", "FlyKD, fixed random graph"),
         ("[distill.random_graph]\nrefresh_every = 5", "FlyKD, occasional random graph (5)"),
         ("[distill.random_graph]\nmin_logit = 2.0", "FlyKD, strong scores (2)"),
@@ -60,32 +89,20 @@ LSP = '[distill]\nsources = ["original"]\n[distill.lsp]\nweight = 500\n'
     ],
 )
 def test_a_row_is_known_by_its_composition(profile: str, row: str | None) -> None:
-    found = method_row(tomllib.loads(profile))
-    assert (found.name if found else None) == row
+    assert row_of(validate(tomllib.loads(profile), "profile.toml")) == row
 
 
-def test_a_resolved_profile_matches_as_its_short_form() -> None:
-    found = method_row(Profile().model_dump(mode="json", exclude_none=True))
-    assert found is not None
-    assert found.name == "FlyKD"
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_every_shipped_profile_repeats_its_row(name: str, tmp_path: Path) -> None:
+    row = OTHERS.get(name, ROWS.get(name.rpartition("/")[2]))
+    assert row_of(load_profile(name)) == row
+    resolved = tmp_path / "profile.toml"
+    resolved.write_text(dump_profile(load_profile(name)))
+    assert row_of(load_profile(resolved)) == row
 
 
-@pytest.mark.parametrize("shape", ["linear", "stepwise", "none"])
-def test_weights_are_those_that_training_uses(shape: str) -> None:
-    profile = Profile.model_validate({"distill": {"curriculum": {"shape": shape}}})
-    curriculum, sources = profile.distill.curriculum, profile.distill.sources
-    ours = weights(CurriculumOf(shape=shape), sources)
-    for i in range(101):
-        total = sum(curriculum.weight(source, i / 100) for source in sources)
-        for source in sources:
-            assert ours[source][i] == pytest.approx(curriculum.weight(source, i / 100) / total)
-
-
-def test_every_row_of_the_paper_matches_itself_alone() -> None:
-    for row in paper().method:
-        distill: dict[str, Any] = {"sources": list(row.sources), "curriculum": struct(row.curriculum)}
-        distill |= {"random_graph": struct(row.random_graph), "lsp": struct(row.lsp)}
-        assert method_row({"distill": distill}) == row
+def test_every_row_of_the_paper_is_repeated_by_the_profile_that_it_names() -> None:
+    assert [row_of(load_profile(row.profile)) for row in paper().method] == [row.name for row in paper().method]
 
 
 def test_the_table_of_baselines_agrees_with_its_own_seeds() -> None:
@@ -95,10 +112,3 @@ def test_the_table_of_baselines_agrees_with_its_own_seeds() -> None:
         assert (found.mean, found.std) == pytest.approx((row.mean, row.std), abs=0.011)
     assert model_row("baseline", 80) is not None
     assert model_row("baseline", 81) is None
-
-
-def struct(value: Any) -> dict[str, Any]:
-    import msgspec
-
-    found: dict[str, Any] = msgspec.to_builtins(value)
-    return found

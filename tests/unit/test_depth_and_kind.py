@@ -10,7 +10,7 @@ import torch
 from flykd_console.dashboard.widgets.seeds import columns
 from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.rgcn import HeteroRGCN
-from flykd_console.profile.schema import LayerKind
+from flykd_console.profile.sections import LayerKind
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape, model_width
 from flykd_console.runs.state.run import RunState

@@ -16,8 +16,9 @@ from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded
-from flykd_console.profile import schema
-from flykd_console.profile.distill import Curriculum, RandomGraph
+from flykd_console.profile import schema, sections
+from flykd_console.profile.distill import Curriculum as CurriculumSettings
+from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -28,7 +29,7 @@ CPU = torch.device("cpu")
 
 def _space(dense_limit: int = 10**6) -> PairSpace:
     graph = small_graph()
-    return PairSpace(TARGETS, split_graph(graph, TARGETS, schema.Split(), 45).train, CPU, dense_limit)
+    return PairSpace(TARGETS, split_graph(graph, TARGETS, sections.Split(), 45).train, CPU, dense_limit)
 
 
 def _encoded(space: PairSpace, seed: int, dim: int = 4) -> Encoded:
@@ -200,7 +201,7 @@ def test_sources_of_weight_zero_are_not_drawn() -> None:
 
 def test_training_pairs_are_exactly_the_training_edges() -> None:
     graph = small_graph()
-    split = split_graph(graph, TARGETS, schema.Split(), 45)
+    split = split_graph(graph, TARGETS, sections.Split(), 45)
     space = PairSpace(TARGETS, split.train, CPU)
     for pairs, target in zip(space.relations, TARGETS, strict=True):
         heads = space.heads[pairs.heads[pairs.edge_heads].numpy()]

@@ -16,7 +16,7 @@ from flykd_console.graph import cache
 from flykd_console.graph.formats import kg as table
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
-from flykd_console.profile.schema import Graph
+from flykd_console.profile.sections import Graph
 from tests.support.graph_files import Row, both_ways, write_rows
 
 ROWS: list[Row] = both_ways(

@@ -8,7 +8,7 @@ import pytest
 
 from flykd_console.errors import UserError
 from flykd_console.graph.load import load_graph
-from flykd_console.profile.schema import Graph
+from flykd_console.profile.sections import Graph
 from tests.support.graph_files import Row, both_ways, write_rows
 
 ROWS: list[Row] = both_ways([("indication", "drug", "DB1", "disease", "1000")])

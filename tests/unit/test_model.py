@@ -14,7 +14,7 @@ from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.sparse import FixedSparse
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 FIFTY = [EdgeType("drug", f"r{i}", "disease") for i in range(50)]
@@ -63,7 +63,7 @@ def test_fixed_sparse_multiplies_and_differentiates_like_the_dense_matrix() -> N
     assert torch.allclose(found, expected, atol=1e-6)
 
 
-def _pooled_by_hand(relation: EdgeType, settings: schema.Pooling) -> np.ndarray:
+def _pooled_by_hand(relation: EdgeType, settings: sections.Pooling) -> np.ndarray:
     """The pooling as its paper states it, disease by disease."""
     graph = small_graph()
     count = graph.count("disease")
@@ -91,7 +91,7 @@ def _pooled_by_hand(relation: EdgeType, settings: schema.Pooling) -> np.ndarray:
 
 @pytest.mark.parametrize("relation", [INDICATION, CONTRAINDICATION])
 def test_disease_pooling_is_the_papers_formula(relation: EdgeType) -> None:
-    graph, settings = small_graph(), schema.Pooling()
+    graph, settings = small_graph(), sections.Pooling()
     maps = pooling_maps(graph.edges, [relation], graph.count("disease"), settings)
     assert maps is not None
     np.testing.assert_allclose(maps[relation.relation].toarray(), _pooled_by_hand(relation, settings), atol=1e-6)
@@ -100,9 +100,9 @@ def test_disease_pooling_is_the_papers_formula(relation: EdgeType) -> None:
 
 def test_disease_pooling_is_off_without_profile_relations() -> None:
     graph = small_graph()
-    settings = schema.Pooling(relations=["no_such_relation"])
+    settings = sections.Pooling(relations=["no_such_relation"])
     assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), settings) is None
-    assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), schema.Pooling(enabled=False)) is None
+    assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), sections.Pooling(enabled=False)) is None
 
 
 def test_the_published_code_gives_a_tail_another_nodes_profile_where_the_relation_leaves_the_tails() -> None:

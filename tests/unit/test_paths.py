@@ -15,7 +15,8 @@ from flykd_console.graph.paths import SeenGraph, open_seen_graph
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.disease_pooling import pooling_maps
-from flykd_console.profile.schema import Graph, Pooling, Profile, Run
+from flykd_console.profile.schema import Profile
+from flykd_console.profile.sections import Graph, Pooling, Run
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph, write_kg_csv
 
 TARGETS = [CONTRAINDICATION, INDICATION]

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
 from flykd_console.graph.split.make import split_graph
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from flykd_console.runs.results import RANKING_METRICS, RankingScores
 from flykd_console.tasks.link_prediction.ranking import candidate_heads, rank_part, rank_relation
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
@@ -95,7 +95,7 @@ def test_scores_that_are_no_numbers_come_last() -> None:
 
 def test_candidates_are_the_heads_with_a_training_edge_of_any_relation() -> None:
     graph = small_graph()
-    split = split_graph(graph, TARGETS, schema.Split(), 45)
+    split = split_graph(graph, TARGETS, sections.Split(), 45)
     touched = {int(h) for e, (heads, _) in split.train.items() if e.head == "drug" for h in heads}
     assert candidate_heads(split).tolist() == sorted(touched)
     protein = EdgeType("drug", "drug_protein", "gene/protein")
@@ -104,13 +104,13 @@ def test_candidates_are_the_heads_with_a_training_edge_of_any_relation() -> None
 
 def test_a_relation_without_test_pairs_has_no_ranking() -> None:
     graph = small_graph()
-    full = split_graph(graph, TARGETS, schema.Split(kind="full_graph"), 45)
+    full = split_graph(graph, TARGETS, sections.Split(kind="full_graph"), 45)
     rng = np.random.default_rng(0)
     head, tail = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(60, 4)).astype(np.float32)
     names = [target.relation for target in TARGETS]
     vectors = {name: np.ones(4, np.float32) for name in names}
     assert rank_part(full, "test", head, dict.fromkeys(names, tail), vectors) == {}
-    split = split_graph(graph, TARGETS, schema.Split(), 45)
+    split = split_graph(graph, TARGETS, sections.Split(), 45)
     found = rank_part(split, "test", head, dict.fromkeys(names, tail), vectors)
     known = tuple(np.concatenate([split.train[INDICATION][i], split.validation[INDICATION][i]]) for i in (0, 1))
     expected = plain(head, tail, candidate_heads(split), split.test[INDICATION], (known[0], known[1]))
@@ -120,7 +120,7 @@ def test_a_relation_without_test_pairs_has_no_ranking() -> None:
 @pytest.mark.parametrize("kind", ["random", "complex_disease", "full_graph"])
 def test_validation_is_ranked_without_a_look_at_the_test(kind: str) -> None:
     graph = small_graph()
-    split = split_graph(graph, TARGETS, schema.Split.model_validate({"kind": kind}), 45)
+    split = split_graph(graph, TARGETS, sections.Split.model_validate({"kind": kind}), 45)
     rng = np.random.default_rng(0)
     head, tail = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(60, 4)).astype(np.float32)
     names = [target.relation for target in TARGETS]

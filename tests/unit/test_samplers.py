@@ -17,7 +17,7 @@ from flykd_console.errors import UserError
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import all_logits
 from flykd_console.model.link_encoder import Encoded
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
@@ -28,7 +28,7 @@ TARGETS = [CONTRAINDICATION, INDICATION]
 def _space(unseen: bool = False) -> PairSpace:
     """`unseen`: with every disease that the graph has."""
     graph = small_graph()
-    train = split_graph(graph, TARGETS, schema.Split(), 45).train
+    train = split_graph(graph, TARGETS, sections.Split(), 45).train
     also = np.arange(graph.count("disease")) if unseen else None
     return PairSpace(TARGETS, train, torch.device("cpu"), also=also)
 

@@ -11,7 +11,7 @@ from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split.edge_split import PARTS
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import evaluation_pairs
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 TARGETS = [CONTRAINDICATION, INDICATION]
@@ -20,7 +20,7 @@ TARGETS = [CONTRAINDICATION, INDICATION]
 @pytest.mark.parametrize("kind", ["complex_disease", "random"])
 def test_every_edge_is_in_exactly_one_part(kind: str) -> None:
     graph = small_graph()
-    split = split_graph(graph, TARGETS, schema.Split(kind=kind), 45)
+    split = split_graph(graph, TARGETS, sections.Split(kind=kind), 45)
     for edge_type, (heads, tails) in graph.edges.items():
         parts = [np.stack(split.part(name)[edge_type], axis=1) for name in PARTS]
         together = np.concatenate(parts)
@@ -32,7 +32,7 @@ def test_complex_disease_leaves_test_diseases_without_any_drug_edge_in_training(
     graph = small_graph()
     off_label = EdgeType("disease", "off-label use", "drug")
     edges = dict(graph.edges) | {off_label: graph.edges[INDICATION][::-1]}
-    split = split_graph(KnowledgeGraph(graph.nodes, edges, "g"), TARGETS, schema.Split(), 45)
+    split = split_graph(KnowledgeGraph(graph.nodes, edges, "g"), TARGETS, sections.Split(), 45)
     train = {int(t) for target in TARGETS for t in split.train[target][1]} | set(split.train[off_label][0].tolist())
     for name in ("validation", "test"):
         held_out = {int(t) for target in TARGETS for t in split.part(name)[target][1]}
@@ -42,24 +42,24 @@ def test_complex_disease_leaves_test_diseases_without_any_drug_edge_in_training(
 
 
 def test_random_split_sizes_follow_the_fractions() -> None:
-    split = split_graph(small_graph(), TARGETS, schema.Split(kind="random"), 1)
+    split = split_graph(small_graph(), TARGETS, sections.Split(kind="random"), 1)
     sizes = [len(split.part(name)[CONTRAINDICATION][0]) for name in PARTS]
     assert sizes == [216, 31, 13]
 
 
 def test_a_split_follows_from_its_seed_alone() -> None:
     np.random.seed(0)  # noqa: NPY002
-    first = split_graph(small_graph(), TARGETS, schema.Split(), 45).fingerprint
+    first = split_graph(small_graph(), TARGETS, sections.Split(), 45).fingerprint
     np.random.seed(1)  # noqa: NPY002
-    assert split_graph(small_graph(), TARGETS, schema.Split(), 45).fingerprint == first
-    assert split_graph(small_graph(), TARGETS, schema.Split(), 46).fingerprint != first
+    assert split_graph(small_graph(), TARGETS, sections.Split(), 45).fingerprint == first
+    assert split_graph(small_graph(), TARGETS, sections.Split(), 46).fingerprint != first
 
 
 def test_a_relation_left_without_test_edges_is_refused() -> None:
     graph = small_graph()
     edges = dict(graph.edges) | {INDICATION: (np.array([0, 1]), np.array([0, 1]))}
     with pytest.raises(UserError, match=r"leaves the relation 'indication' without \w+ edges"):
-        split_graph(KnowledgeGraph(graph.nodes, edges, "g"), TARGETS, schema.Split(), 45)
+        split_graph(KnowledgeGraph(graph.nodes, edges, "g"), TARGETS, sections.Split(), 45)
 
 
 def test_targets_that_are_not_there_name_what_is() -> None:
@@ -75,7 +75,7 @@ def test_a_target_pair_that_stands_twice_is_kept_once() -> None:
     graph = small_graph()
     heads, tails = graph.edges[INDICATION]
     twice = dict(graph.edges) | {INDICATION: (np.tile(heads, 2), np.tile(tails, 2))}
-    split = split_graph(KnowledgeGraph(graph.nodes, twice, "g"), TARGETS, schema.Split(kind="random"), 45)
+    split = split_graph(KnowledgeGraph(graph.nodes, twice, "g"), TARGETS, sections.Split(kind="random"), 45)
     pairs = [pair for name in PARTS for pair in zip(*split.part(name)[INDICATION], strict=True)]
     assert len(pairs) == len(set(pairs)) == len(heads)
 
@@ -109,7 +109,7 @@ def test_targets_are_turned_so_that_the_tail_is_what_pooling_touches(both: bool)
 
 def test_evaluation_negatives_keep_the_head_and_draw_from_the_parts_own_tails() -> None:
     graph = small_graph()
-    split = split_graph(graph, TARGETS, schema.Split(), 45)
+    split = split_graph(graph, TARGETS, sections.Split(), 45)
     for pairs in evaluation_pairs(graph, split, "validation", 45):
         half = len(pairs.heads) // 2
         assert np.array_equal(pairs.heads[:half], pairs.heads[half:])
@@ -121,7 +121,7 @@ def test_evaluation_negatives_keep_the_head_and_draw_from_the_parts_own_tails() 
 
 def test_filtered_negatives_are_never_true_pairs() -> None:
     graph = small_graph(drugs=6, diseases=70)
-    split = split_graph(graph, TARGETS, schema.Split(), 45)
+    split = split_graph(graph, TARGETS, sections.Split(), 45)
     true = set(zip(*graph.edges[CONTRAINDICATION], strict=True))
 
     def false_negatives(filter_true: bool) -> int:

@@ -13,7 +13,7 @@ from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 TARGETS = [CONTRAINDICATION, INDICATION]
@@ -68,7 +68,7 @@ def write_pairs(folder: Path, graph: KnowledgeGraph, split: EdgeSplit) -> str:
 
 
 def read(graph: KnowledgeGraph, paths: dict[str, str], seed: int = 45) -> EdgeSplit:
-    return split_graph(graph, TARGETS, schema.Split(kind="files", **paths), seed)
+    return split_graph(graph, TARGETS, sections.Split(kind="files", **paths), seed)
 
 
 def as_set(pairs: Pairs) -> set[tuple[int, int]]:
@@ -83,7 +83,7 @@ def unordered(edge_type: EdgeType, pairs: Pairs) -> set[tuple[int, ...]]:
 
 def test_files_give_exactly_the_split_that_they_hold(tmp_path: Path) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     found = read(graph, write_parts(tmp_path, graph, made))
     for name in PARTS:
         for edge_type in graph.edges:
@@ -95,7 +95,7 @@ def test_files_give_exactly_the_split_that_they_hold(tmp_path: Path) -> None:
 
 def test_stored_negatives_are_used_as_they_stand(tmp_path: Path) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     paths["validation"] = paths["test"] = write_pairs(tmp_path, graph, made)
     found = read(graph, paths)
@@ -110,7 +110,7 @@ def test_stored_negatives_are_used_as_they_stand(tmp_path: Path) -> None:
 
 def test_the_order_of_rows_changes_nothing_but_a_negative_does(tmp_path: Path) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     paths["validation"] = paths["test"] = write_pairs(tmp_path, graph, made)
     first = read(graph, paths).fingerprint
@@ -123,7 +123,7 @@ def test_the_order_of_rows_changes_nothing_but_a_negative_does(tmp_path: Path) -
 
 def test_rows_of_both_directions_count_once(tmp_path: Path) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     once = read(graph, paths)
     table = pl.read_csv(paths["train"])
@@ -136,7 +136,7 @@ def test_files_of_targets_alone_take_the_other_relations_from_the_graph(tmp_path
     graph = small_graph()
     off_label = EdgeType("drug", "off-label use", "disease")
     graph = KnowledgeGraph(graph.nodes, dict(graph.edges) | {off_label: graph.edges[INDICATION]}, "small")
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     for name, path in paths.items():
         pl.concat([rows_of(graph, t, made.part(name)[t]) for t in TARGETS]).write_csv(path)
@@ -150,7 +150,7 @@ def test_files_of_targets_alone_take_the_other_relations_from_the_graph(tmp_path
 
 def test_a_relation_that_the_files_leave_out_is_told(tmp_path: Path) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     for path in paths.values():
         pl.read_csv(path).filter(pl.col("relation") != "disease_protein").write_csv(path)
@@ -175,7 +175,7 @@ def damaged(table: pl.DataFrame, column: str, value: str, row: int = 4) -> pl.Da
 )
 def test_rows_that_do_not_fit_the_graph_are_refused(tmp_path: Path, column: str, value: str, message: str) -> None:
     graph = small_graph()
-    paths = write_parts(tmp_path, graph, split_graph(graph, TARGETS, schema.Split(), 45))
+    paths = write_parts(tmp_path, graph, split_graph(graph, TARGETS, sections.Split(), 45))
     damaged(pl.read_csv(paths["train"]), column, value).write_csv(paths["train"])
     with pytest.raises(UserError, match=message):
         read(graph, paths)
@@ -183,7 +183,7 @@ def test_rows_that_do_not_fit_the_graph_are_refused(tmp_path: Path, column: str,
 
 def test_several_unknown_ids_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     path = write_pairs(tmp_path, graph, made)
     table = pl.read_csv(path).with_columns(pl.col("tail_id").str.replace("DI", "QQ"))
@@ -201,7 +201,7 @@ def test_several_unknown_ids_are_counted_and_the_first_is_named(tmp_path: Path) 
 )
 def test_labels_and_parts_that_mean_nothing_are_refused(tmp_path: Path, column: str, value: str, message: str) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     path = write_pairs(tmp_path, graph, made)
     damaged(pl.read_csv(path, infer_schema=False), column, value).write_csv(path)
@@ -211,7 +211,7 @@ def test_labels_and_parts_that_mean_nothing_are_refused(tmp_path: Path, column: 
 
 def test_wrong_columns_missing_files_and_missing_parts_are_refused(tmp_path: Path) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     odd = tmp_path / "odd.csv"
     odd.write_text("drug,disease\n1,2\n")
@@ -230,7 +230,7 @@ def test_wrong_columns_missing_files_and_missing_parts_are_refused(tmp_path: Pat
 @pytest.mark.parametrize(("one", "other"), [("test", "train"), ("validation", "train"), ("test", "validation")])
 def test_a_pair_that_stands_in_two_parts_is_refused(tmp_path: Path, one: str, other: str) -> None:
     graph = small_graph()
-    made = split_graph(graph, TARGETS, schema.Split(), 45)
+    made = split_graph(graph, TARGETS, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)
     heads, tails = made.part(one)[INDICATION]
     leaked = rows_of(graph, INDICATION, (heads[:2], tails[:2]))
@@ -241,7 +241,7 @@ def test_a_pair_that_stands_in_two_parts_is_refused(tmp_path: Path, one: str, ot
 
 def test_a_test_file_without_any_target_is_refused(tmp_path: Path) -> None:
     graph = small_graph()
-    paths = write_parts(tmp_path, graph, split_graph(graph, TARGETS, schema.Split(), 45))
+    paths = write_parts(tmp_path, graph, split_graph(graph, TARGETS, sections.Split(), 45))
     pl.read_csv(paths["test"]).filter(pl.col("relation") == "drug_protein").write_csv(paths["test"])
     with pytest.raises(UserError, match=r"leaves the relation 'contraindication' without test edges"):
         read(graph, paths)
@@ -249,7 +249,7 @@ def test_a_test_file_without_any_target_is_refused(tmp_path: Path) -> None:
 
 def test_one_target_may_lack_test_pairs(tmp_path: Path) -> None:
     graph = small_graph()
-    paths = write_parts(tmp_path, graph, split_graph(graph, TARGETS, schema.Split(), 45))
+    paths = write_parts(tmp_path, graph, split_graph(graph, TARGETS, sections.Split(), 45))
     pl.read_csv(paths["test"]).filter(pl.col("relation") != "indication").write_csv(paths["test"])
     found = read(graph, paths)
     assert [len(pairs.heads) > 0 for pairs in evaluation_pairs(graph, found, "test", 45)] == [True, False]

@@ -18,7 +18,7 @@ from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import _check_parts, split_graph
 from flykd_console.graph.split.negatives import evaluation_pairs, has_negatives, true_negatives
 from flykd_console.graph.split.ontology import ontology_area
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from tests.support.graph_files import HEADER, both_ways, write_rows
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
@@ -36,7 +36,7 @@ def graph_with_more() -> KnowledgeGraph:
 
 
 def split_of(graph: KnowledgeGraph, seed: int = 45, **settings: object) -> EdgeSplit:
-    return split_graph(graph, TARGETS, schema.Split.model_validate(settings), seed)
+    return split_graph(graph, TARGETS, sections.Split.model_validate(settings), seed)
 
 
 def write_list(path: Path, ids: list[str], column: str = "node_id") -> Path:
@@ -197,7 +197,7 @@ def test_the_validation_seed_cuts_train_from_validation_where_nothing_is_scored(
 
 def test_fractions_are_refused_where_the_kind_has_its_own() -> None:
     with pytest.raises(ValidationError, match=r"split.fractions does not apply: kind = 'full_graph' trains on 95 %"):
-        schema.Split(kind="full_graph", fractions=(0.8, 0.1, 0.1))
+        sections.Split(kind="full_graph", fractions=(0.8, 0.1, 0.1))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from flykd_console.distill.labels.sources import (
 from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
-from flykd_console.profile import schema
+from flykd_console.profile import sections
 from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
@@ -30,7 +30,7 @@ GRAPHS = RandomGraph(labels_per_relation=10_000)
 
 
 def _space() -> PairSpace:
-    train = split_graph(small_graph(), TARGETS, schema.Split(), 45).train
+    train = split_graph(small_graph(), TARGETS, sections.Split(), 45).train
     return PairSpace(TARGETS, train, torch.device("cpu"))
 
 

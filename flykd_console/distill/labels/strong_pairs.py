@@ -22,7 +22,7 @@ from flykd_console.distill.pairs.pair_space import DENSE_LIMIT, PairSpace, Relat
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from flykd_console.distill.teachers.base import Teacher
+    from flykd_console.distill.teacher import Teacher
     from flykd_console.profile.distill import RandomGraph
 
 # Teacher logits in work at a time, 4 bytes each.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from flykd_console.distill.teachers.base import Teacher
+    from flykd_console.distill.teacher import Teacher
 
 
 def soft_labels(soft: Teacher, pairs: list[Tensor], temperature: float) -> list[Tensor]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from flykd_console.distill.teachers.base import Teacher, TeacherKind
+from flykd_console.distill.teacher import Teacher
+from flykd_console.distill.teachers.base import TeacherKind
 from flykd_console.profile.section import TeacherSettings
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets
-    from flykd_console.profile import schema
+    from flykd_console.profile import sections
 
 # Of the drug-disease edges that a `disease` split leaves, this share validates (TxGNN's disease_eval).
 _VALIDATING = 0.05
@@ -33,7 +33,7 @@ _NAME_COLUMNS = ("node_name", "disease_name", "name")
 
 
 def cut_diseases(
-    graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: schema.Split, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: sections.Split, seed: int
 ) -> tuple[Membership, str]:
     """`disease`: the named tails' edges to the head type are the test; other relations train whole.
 
@@ -65,7 +65,7 @@ def cut_diseases(
 
 
 def cut_area(
-    graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: schema.Split, seed: int
+    graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: sections.Split, seed: int
 ) -> tuple[Membership, str]:
     """`disease_area`: the area's edges to the head type are the test, with random edges of its neighbourhood.
 

@@ -26,7 +26,7 @@ from flykd_console.words import grouped
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console.profile import schema
+    from flykd_console.profile import sections
 
 ROWS = ("x_type", "x_id", "relation", "y_type", "y_id")
 PAIRS = ("relation", "head_id", "tail_id")
@@ -49,7 +49,7 @@ class GivenSplit:
     notes: tuple[str, ...]
 
 
-def read_split(graph: KnowledgeGraph, targets: Targets, settings: schema.Split) -> GivenSplit:
+def read_split(graph: KnowledgeGraph, targets: Targets, settings: sections.Split) -> GivenSplit:
     """Read the three parts.
 
     Edges stand in ascending order of (head, tail), so that the order of rows does not matter. A training file of target

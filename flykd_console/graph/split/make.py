@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Pairs, Targets
-    from flykd_console.profile import schema
+    from flykd_console.profile import sections
 
 # A negative that keeps its head takes another tail of the test; among fewer than this it is often a true pair again.
 FEW_TAILS = 10
 
 
-def split_graph(graph: KnowledgeGraph, targets: Targets, settings: schema.Split, seed: int) -> EdgeSplit:
+def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Split, seed: int) -> EdgeSplit:
     """Divide a graph's edges; the same graph, settings, files and seed always give the same parts.
 
     Raises:

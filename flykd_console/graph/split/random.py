@@ -15,7 +15,7 @@ from flykd_console.graph.split.edge_split import Edges
 from flykd_console.seeding import numpy_rng
 
 if TYPE_CHECKING:
-    from flykd_console.profile import schema
+    from flykd_console.profile import sections
 
 Membership = dict[EdgeType, NDArray[np.int8]]
 
@@ -33,7 +33,7 @@ def tails_of(edge_type: EdgeType, pairs: Pairs, tail_type: str) -> NDArray[np.in
     return pairs[1] if edge_type.tail == tail_type else pairs[0]
 
 
-def cut_at_random(edges: Edges, targets: Targets, settings: schema.Split, seed: int) -> Membership:
+def cut_at_random(edges: Edges, targets: Targets, settings: sections.Split, seed: int) -> Membership:
     """`random` and `full_graph`: every relation by itself, sizes as the fractions say."""
     fractions = FULL_GRAPH if settings.kind == "full_graph" else settings.fractions
     return {
@@ -42,7 +42,9 @@ def cut_at_random(edges: Edges, targets: Targets, settings: schema.Split, seed: 
     }
 
 
-def cut_by_tail(graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: schema.Split, seed: int) -> Membership:
+def cut_by_tail(
+    graph: KnowledgeGraph, edges: Edges, targets: Targets, settings: sections.Split, seed: int
+) -> Membership:
     """`complex_disease` (TxGNN): a tail's edges to the head type, of whatever relation, all stand in one part."""
     part_of_tail = _parts_of_tails(graph, targets, settings.fractions, seed)
     return {
@@ -77,7 +79,7 @@ def _cut(
     count: int,
     targets: Targets,
     fractions: tuple[float, float, float],
-    settings: schema.Split,
+    settings: sections.Split,
     seed: int,
 ) -> NDArray[np.int8]:
     membership = random_membership(count, fractions, seed, "/".join(edge_type))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
     from flykd_console.graph.split.edge_split import EdgeSplit
     from flykd_console.profile.distill import Distill
-    from flykd_console.profile.schema import Profile, Shape
+    from flykd_console.profile.schema import Profile
+    from flykd_console.profile.sections import Shape
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ from flykd_console.tasks.link_prediction.all_edges import AllEdges, Shuffle
 if TYPE_CHECKING:
     from flykd_console.graph.split.edge_split import Edges
     from flykd_console.model.rgcn import HeteroRGCN
-    from flykd_console.profile import schema
+    from flykd_console.profile import sections
     from flykd_console.tasks.link_prediction.data import LinkData
 
     # (model, rows): output embeddings of some nodes, float32 [n, at least d], filled up with zeros; rows int64 [n].
     Encode = Callable[[HeteroRGCN, Tensor], Tensor]
 
 
-def steps_of(train: Edges, settings: schema.Pretrain) -> int:
+def steps_of(train: Edges, settings: sections.Pretrain) -> int:
     """Number of optimiser steps of the stage: every training edge counts in both directions."""
     edges = 2 * sum(len(heads) for heads, _ in train.values())
     return settings.epochs * -(-edges // settings.batch_size)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from flykd_console.profile.distill import Plateau
-    from flykd_console.profile.schema import Pretrain
+    from flykd_console.profile.sections import Pretrain
     from flykd_console.tasks.base import Objective, Trainable, Weights
     from flykd_console.training.stage_loop import StageLoop
 

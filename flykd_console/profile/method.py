@@ -1,0 +1,66 @@
+"""The method in a profile: what a student learns from and by, and between models of which shape.
+
+Names, sizes and schedules are no part of it, nor are settings that act on nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flykd_console.profile.schema import Profile
+from flykd_console.profile.sections import Student, Teacher
+
+# The curricula of two methods are the same where they agree at every hundredth of the epochs.
+_FRACTIONS = [i / 100 for i in range(101)]
+_TOLERANCE = 1e-6
+# Who scores the negatives of pseudo_train is left out because the paper's text and its code, which mean one method,
+# differ in it. Sources and curriculum are compared as weights.
+_NOT_COMPARED: dict[str, Any] = {
+    "method": True,
+    "epochs": True,
+    "plateau": True,
+    "pseudo_negatives": True,
+    "sources": True,
+    "curriculum": True,
+    "random_graph": {"labels_per_relation"},
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A profile's method.
+
+    Attributes:
+        weights: By label source its share of the loss at every hundredth of the epochs.
+        settings: What else of `distill` acts, by key or table.
+    """
+
+    teacher: Teacher
+    student: Student
+    weights: dict[str, list[float]]
+    settings: dict[str, Any]
+
+    def repeats(self, other: Method) -> bool:
+        """Whether the two are one method."""
+        if (self.teacher, self.student, self.settings) != (other.teacher, other.student, other.settings):
+            return False
+        return self.weights.keys() == other.weights.keys() and all(
+            abs(ours - theirs) < _TOLERANCE
+            for source, course in self.weights.items()
+            for ours, theirs in zip(course, other.weights[source], strict=True)
+        )
+
+
+def method_of(profile: Profile) -> Method:
+    """The method of a profile."""
+    distill = profile.distill
+    settings = distill.model_dump(exclude=_NOT_COMPARED, serialize_as_any=True)
+    if "pseudo_random" not in distill.sources:
+        del settings["random_graph"]
+    for key, table in distill.structure.items():
+        if not table.takes_part:
+            del settings[key]
+    shares = [distill.curriculum.weights(distill.sources, fraction) for fraction in _FRACTIONS]
+    weights: dict[str, list[float]] = {source: [share[source] for share in shares] for source in distill.sources}
+    return Method(profile.teacher, profile.student, weights, settings)
