@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from flykd_console.errors import UserError
 from flykd_console.graph.formats.kg import read_table
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets
 from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import _check_parts, split_graph
@@ -22,7 +22,7 @@ from flykd_console.profile import sections
 from tests.support.graph_files import HEADER, both_ways, write_rows
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 OFF_LABEL = EdgeType("disease", "off-label use", "drug")
 PROTEINS = EdgeType("gene/protein", "protein_protein", "gene/protein")
 PARALLEL = EdgeType("gene/protein", "protein_binding", "gene/protein")
