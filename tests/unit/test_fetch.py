@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from flykd_console.cli.graph import app
 from flykd_console.errors import UserError
 from flykd_console.graph.sources import primekg
-from flykd_console.graph.sources.download import Checksum, Downloaded, Patience
+from flykd_console.graph.sources.checksum import Checksum
+from flykd_console.graph.sources.download import Downloaded, Patience
 from flykd_console.words import grouped
 from tests.support.dataverse import Dataverse, serving
 from tests.support.graph_files import HEADER, write_rows
