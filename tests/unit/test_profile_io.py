@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flykd_console.errors import UserError
+from flykd_console.profile.explain import known_keys
 from flykd_console.profile.load import (
     dump_profile,
     find_profile,
-    known_keys,
     load_profile,
     parse_set,
     shipped_profiles,

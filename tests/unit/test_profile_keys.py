@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from flykd_console.cli.app import app
 from flykd_console.errors import UserError
+from flykd_console.profile.explain import known_keys
 from flykd_console.profile.keys import NOT_SET, as_markdown, keys, sections
-from flykd_console.profile.load import known_keys, validate
+from flykd_console.profile.load import validate
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "profile-keys.md"
 
