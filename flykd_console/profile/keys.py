@@ -31,6 +31,11 @@ class Key:
     default: str
     meaning: str
 
+    @property
+    def path(self) -> str:
+        """Section and name, dotted."""
+        return f"{self.section}.{self.name}"
+
 
 def sections() -> dict[str, str]:
     """Every table of a profile, dotted, in the order of the file, and what it is about."""

@@ -19,17 +19,10 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
-from flykd_console.profile.explain import Places, explain, lowered
-from flykd_console.profile.files import (
-    Layer,
-    find_profile,
-    make_paths_absolute,
-    read_layers,
-    shipped_profiles,
-)
+from flykd_console.profile.explain import Places, explain
+from flykd_console.profile.files import Layer, make_paths_absolute, read_layers
 from flykd_console.profile.schema import SOURCES, Profile
-
-__all__ = ["Override", "dump_profile", "find_profile", "load_profile", "parse_set", "shipped_profiles", "validate"]
+from flykd_console.words import lowered
 
 
 @dataclass(frozen=True)

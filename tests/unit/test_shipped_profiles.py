@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import load_profile
 from flykd_console.profile.schema import Distill, Plateau
 
 ROWS = [
