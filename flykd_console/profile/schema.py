@@ -1,14 +1,17 @@
 """The profile as data: pydantic models of every section; every default is the paper's.
 
-Reading a TOML file, `--set` overrides and writing the resolved profile live in `flykd_console.profile.load`.
+Reading a TOML file, `--set` overrides and writing the resolved profile live in `flykd_console.profile.load`; what keys
+must agree on, in `flykd_console.profile.checks`.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from flykd_console.profile import checks
 
 Source = Literal["original", "pseudo_train", "pseudo_random"]
 SOURCES: tuple[Source, ...] = ("original", "pseudo_train", "pseudo_random")
@@ -16,6 +19,17 @@ SOURCES: tuple[Source, ...] = ("original", "pseudo_train", "pseudo_random")
 GRAPHS = ("embedded", "synthetic", "primekg")
 LayerKind = Literal["rgcn", "rgat"]
 BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
+
+
+def _distinct(what: str) -> AfterValidator:
+    """Refuses a list that names something twice."""
+
+    def check(values: list[Any]) -> list[Any]:
+        if len(set(values)) != len(values):
+            raise ValueError(f"{what} is named twice")
+        return values
+
+    return AfterValidator(check)
 
 
 class Section(BaseModel):
@@ -33,7 +47,7 @@ class Run(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="what the run's folder begins with: letters, digits, dots, dashes, underscores",
     )
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], _distinct("a seed")] = Field(
         [45, 46, 47, 48, 49], min_length=1, description="one split, initialisation and training each"
     )
     device: str = Field(
@@ -41,13 +55,6 @@ class Run(Section):
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="auto, cpu, cuda or cuda:N; auto: a GPU where there is one",
     )
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError("a seed is named twice")
-        return seeds
 
 
 class Pooling(Section):
@@ -77,26 +84,11 @@ class Graph(Section):
     source: str = Field(
         "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
     )
-    targets: list[str] = Field(
+    targets: Annotated[list[str], _distinct("a relation")] = Field(
         ["contraindication", "indication"], min_length=1, description="relations that are learnt and scored"
     )
     scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
     pooling: Pooling = Pooling()
-
-    @field_validator("targets")
-    @classmethod
-    def _distinct(cls, targets: list[str]) -> list[str]:
-        if len(set(targets)) != len(targets):
-            raise ValueError("a relation is named twice")
-        return targets
-
-
-# Kinds of split that take no fractions, and why.
-FIXED_SPLITS = {
-    "disease": "validates on 5 % of the drug edges that it leaves",
-    "full_graph": "trains on 95 % and validates on 5 %",
-    "files": "has its parts given",
-}
 
 
 class Split(Section):
@@ -130,16 +122,7 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _what_the_kind_needs(self) -> Split:
-        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": ("train", "validation", "test")}
-        for kind, keys in needed.items():
-            for key in keys:
-                given = bool(getattr(self, key))
-                if self.kind == kind and not given:
-                    raise ValueError(f"kind = {kind!r} needs split.{key}")
-                if self.kind != kind and given:
-                    raise ValueError(f"split.{key} belongs to kind = {kind!r}, but the kind is {self.kind!r}")
-        if self.kind in FIXED_SPLITS and self.fractions != type(self).model_fields["fractions"].default:
-            raise ValueError(f"split.fractions does not apply: kind = {self.kind!r} {FIXED_SPLITS[self.kind]}")
+        checks.check_split(self)
         return self
 
 
@@ -308,7 +291,7 @@ class Distill(Section):
     method: str = Field("flykd", min_length=1, description="what tables call the student")
     epochs: int = Field(2000, ge=0, description="0: no student, teacher and baseline only")
     teachers: int = Field(1, ge=1, le=16, description="teachers of different initialisation whose logits are averaged")
-    sources: list[Source] = Field(
+    sources: Annotated[list[Source], _distinct("a label source")] = Field(
         ["original", "pseudo_train", "pseudo_random"], min_length=1, description="what the student learns from"
     )
     pseudo_negatives: Literal["student", "teacher", "none"] = Field(
@@ -325,13 +308,6 @@ class Distill(Section):
     lsp: LocalStructure = LocalStructure()
     hidden: Hidden = Hidden()
     anchor: Anchor = Anchor()
-
-    @field_validator("sources")
-    @classmethod
-    def _distinct(cls, sources: list[Source]) -> list[Source]:
-        if len(set(sources)) != len(sources):
-            raise ValueError("a label source is named twice")
-        return sources
 
     @property
     def settled(self) -> float:
@@ -367,95 +343,6 @@ class Profile(Section):
     engine: Engine = Engine()
 
     @model_validator(mode="after")
-    def _some_weight_everywhere(self) -> Profile:
-        curriculum, sources = self.distill.curriculum, self.distill.sources
-        fractions = sorted({0.0, 1.0} | {f for s in sources for f, _ in getattr(curriculum, s)})
-        for fraction in fractions:
-            if sum(curriculum.weight(s, fraction) for s in sources) <= 0.0:
-                raise ValueError(f"distill.curriculum: at {fraction:.0%} of the epochs every loss weight is 0")
+    def _sections_fit(self) -> Profile:
+        checks.check_profile(self)
         return self
-
-    @model_validator(mode="after")
-    def _composition_fits(self) -> Profile:
-        distill = self.distill
-        for source in SOURCES:
-            if source in distill.curriculum.model_fields_set and source not in distill.sources:
-                raise ValueError(
-                    f"distill.curriculum.{source} is set, but {source} is not among distill.sources: "
-                    "add it there, or leave the curriculum out"
-                )
-        if distill.random_graph.min_logit is not None and "pseudo_random" not in distill.sources:
-            raise ValueError(
-                "distill.random_graph.min_logit is set, but pseudo_random is not among distill.sources: add it there"
-            )
-        if distill.random_graph.unseen > 0.0 and "pseudo_random" not in distill.sources:
-            raise ValueError(
-                "distill.random_graph.unseen is set, but pseudo_random is not among distill.sources: add it there"
-            )
-        if distill.lsp.weight > 0.0:
-            layers = distill.lsp.layers
-            if len(set(layers)) != len(layers):
-                raise ValueError("distill.lsp.layers names a layer twice")
-            self._layers_exist("distill.lsp.layers", layers, layers)
-            if distill.lsp.kernel == "rbf" and len(distill.lsp.sigma) != len(layers):
-                raise ValueError("distill.lsp.sigma needs one value for each of distill.lsp.layers")
-            if distill.lsp.neighbourhood == "partial" and not self.graph.pooling.relations:
-                raise ValueError(
-                    "distill.lsp.neighbourhood = 'partial' means graph.pooling.relations, and there are none"
-                )
-        if distill.hidden.weight > 0.0:
-            pairs = distill.hidden.layers
-            if len(set(pairs)) != len(pairs):
-                raise ValueError("distill.hidden.layers names a pair twice")
-            self._layers_exist("distill.hidden.layers", [t for t, _ in pairs], [s for _, s in pairs])
-        return self
-
-    @model_validator(mode="after")
-    def _settings_can_act(self) -> Profile:
-        graphs, finetune = self.distill.random_graph, self.finetune
-        if graphs.sampler == "exact" and graphs.refresh_every != RandomGraph.model_fields["refresh_every"].default:
-            raise ValueError(
-                f"distill.random_graph.refresh_every = {graphs.refresh_every} does not apply: sampler = 'exact' draws "
-                "no graphs (leave it at 1)"
-            )
-        for key, plateau in (("finetune.plateau", finetune.plateau), ("distill.plateau", self.distill.plateau)):
-            if plateau is not None and plateau.stop_below > 0.0:
-                if plateau.stop_below >= finetune.lr:
-                    raise ValueError(
-                        f"{key}.stop_below = {plateau.stop_below:g} ends every stage at once: "
-                        f"finetune.lr is {finetune.lr:g}"
-                    )
-                if plateau.last_epochs == 0:
-                    raise ValueError(f"{key}.stop_below can never act: {key}.last_epochs = 0 keeps the rate")
-        longest = max(finetune.epochs, self.distill.epochs)
-        if finetune.patience * finetune.validate_every >= longest:
-            raise ValueError(
-                f"finetune.patience = {finetune.patience} can never end a stage: with a validation every "
-                f"{finetune.validate_every} epochs it waits {finetune.patience * finetune.validate_every} of {longest}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _student_and_teachers_fit(self) -> Profile:
-        distill = self.distill
-        weighed = {
-            "distill.lsp.weight": distill.lsp.weight,
-            "distill.hidden.weight": distill.hidden.weight,
-            "distill.anchor.rank_weight": distill.anchor.rank_weight,
-            "distill.anchor.distribution_weight": distill.anchor.distribution_weight,
-        }
-        for key, weight in weighed.items():
-            if weight > 0.0 and distill.epochs == 0:
-                raise ValueError(f"{key} is above 0, but distill.epochs = 0 leaves the student out")
-        if distill.teachers > 1 and distill.epochs == 0:
-            raise ValueError("distill.teachers are averaged for a student, but distill.epochs = 0 leaves it out")
-        return self
-
-    def _layers_exist(self, key: str, teacher: list[int], student: list[int]) -> None:
-        for size, layers, depth in (
-            ("teacher", teacher, self.teacher.layers),
-            ("student", student, self.student.layers),
-        ):
-            for layer in layers:
-                if not 1 <= layer <= depth:
-                    raise ValueError(f"{key} names layer {layer}, but the {size} has {depth}: layers count from 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -228,7 +229,7 @@ profiles = st.fixed_dictionaries(
         ),
         "graph": st.fixed_dictionaries(
             {
-                "source": st.text(min_size=1, max_size=30).map(lambda name: f"/data/{name}.csv"),
+                "source": st.text(min_size=1, max_size=30).map(lambda name: os.path.abspath(f"/data/{name}.csv")),
                 "targets": st.lists(st.text(max_size=20), min_size=1, max_size=4, unique=True),
                 "scale": st.floats(1e-6, 1e6),
             }
