@@ -32,8 +32,8 @@ STAND_INS = bare.provide("scipy", "polars")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS  # noqa: E402
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs  # noqa: E402
-from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS  # noqa: E402
 from flykd_console.seeding import numpy_rng  # noqa: E402
 from flykd_console.training.loops.distill import distill  # noqa: E402
 from flykd_console.training.loops.finetune import finetune  # noqa: E402

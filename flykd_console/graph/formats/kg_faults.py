@@ -1,4 +1,4 @@
-"""What is wrong with a graph file, in one line with the place; used after reading failed, so it may take its time."""
+"""What is wrong with a file in kg form, in one line with the place; used when reading has failed, so it may take time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a graph as PrimeKG's twelve-column table, every edge in both directions, in bounded memory."""
+"""Writing a graph in kg form, all twelve columns of PrimeKG's, every edge in both directions, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
+from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 CHUNK = 400_000  # rows held at once
@@ -40,7 +40,7 @@ def check_target(path: Path, force: bool) -> None:
         raise UserError("is there already", str(path), "Choose another name, or replace it with --force.")
 
 
-def write_table(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] = lambda rows: None) -> int:
+def write_kg(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] = lambda rows: None) -> int:
     """Write the graph so that reading the file gives an equal graph.
 
     Args:

@@ -101,10 +101,9 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> tuple[pl
 
     The file's time and size only tell one state of it from another.
     """
-    from flykd_console.graph.formats import kg as table
-    from flykd_console.graph.formats import kg_faults as table_faults
+    from flykd_console.graph.formats import kg, kg_faults
 
-    separator = table_faults.check_file(Path(path), table.FORMATS)
+    separator = kg_faults.check_file(Path(path), kg.FORMATS)
     scan = (
         pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name="row")
         if separator
