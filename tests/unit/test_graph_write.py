@@ -63,7 +63,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("flykd_console.graph.formats.kg_write.os.replace", full)
+    monkeypatch.setattr("flykd_console.graph.whole_file.os.replace", full)
     with pytest.raises(UserError, match="No space left on device"):
         kg_write.write_kg(graph, path)
     assert path.read_text() == "old"

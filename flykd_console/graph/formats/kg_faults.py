@@ -1,4 +1,4 @@
-"""What is wrong with a file in kg form, in one line with the place; used when reading has failed, so it may take time."""
+"""What is wrong with a file in kg form, in one line with the place; for when reading failed, so it may take time."""
 
 from __future__ import annotations
 

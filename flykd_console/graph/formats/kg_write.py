@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from flykd_console.errors import UserError
 from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.graph.whole_file import whole_file
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 CHUNK = 400_000  # rows held at once
@@ -57,20 +56,12 @@ def write_kg(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] 
     first = _first_index(graph)
     rows = 0
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            with _writer(temporary, path.name.lower()) as write:
-                for edge_type, pairs in graph.edges.items():
-                    for chunk in _chunks(graph, edge_type, pairs, first):
-                        write(chunk)
-                        rows += chunk.height
-                        progress(chunk.height)
-            temporary.chmod(0o644)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path) as temporary, _writer(temporary, path.name.lower()) as write:
+            for edge_type, pairs in graph.edges.items():
+                for chunk in _chunks(graph, edge_type, pairs, first):
+                    write(chunk)
+                    rows += chunk.height
+                    progress(chunk.height)
     except OSError as error:
         raise UserError(
             f"cannot be written: {error.strerror or error}", str(path), "Make room or choose another folder."
