@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from flykd_console.errors import CHECK_PATH, UserError
@@ -147,6 +146,17 @@ def hdf5_name(name: str) -> str:
     return "%2E" if name == "." else name.replace("%", "%25").replace("/", "%2F")
 
 
+def table_path(file: Container[str], relation: str, side: str, node_type: str) -> str:
+    """Where in the HDF5 file a relation's embeddings lie: a table of its own where it has one, else its node type's.
+
+    Args:
+        file: Knows what paths there are.
+        side: `head` or `tail`, of which `node_type` is the type.
+    """
+    own = f"relations/{hdf5_name(relation)}/{side}_embedding"
+    return own if own in file else f"nodes/{hdf5_name(node_type)}/embedding"
+
+
 def _damaged(what: str, path: Path) -> UserError:
     return UserError(f"the bundle is damaged: {path.name} {what}", str(path.parent), "Copy or export the bundle again.")
 
@@ -174,8 +184,6 @@ def _is_a(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     origin, inner = get_origin(hint), get_args(hint)
-    if origin is UnionType:
-        return any(_is_a(value, option) for option in inner)
     if origin is list:
         return isinstance(value, list) and all(_is_a(item, inner[0]) for item in value)
     if origin is dict:

@@ -44,7 +44,7 @@ class Probe:
 
 
 class Tensors:
-    """The embedding file of one model, read tensor by tensor (or by blocks of rows) and never as a whole."""
+    """The embedding file of one model, read tensor by tensor."""
 
     def __init__(self, handle: Any, path: Path) -> None:
         self._handle = handle
@@ -55,11 +55,6 @@ class Tensors:
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor, without reading it."""
         return tuple(self._slice(name).get_shape())
-
-    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Rows `start` to `stop` (or the last) of a tensor, as a fresh array."""
-        part = self._slice(name)
-        return np.asarray(part[start : min(stop, part.get_shape()[0])])
 
     def whole(self, name: str) -> NDArray[Any]:
         """A tensor as an array."""
