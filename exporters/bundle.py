@@ -35,7 +35,7 @@ from exporters.manifest import (
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
 from exporters.parity import Check, check_files, run_checks, verify
-from exporters.trained_run import TrainedRun, choose_seed, open_trained_run, results_of
+from exporters.trained_run import TrainedRun, choose_seed, read_trained_run, results_of
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import MODELS, ExportFinished
@@ -99,7 +99,8 @@ def export_run(
         why = "chosen by hand"
     target = Path(os.path.abspath(out or directory.export))
     replaced = _may_be_replaced(target)
-    with open_trained_run(directory, seed, model, results) as run, _temporary_folder(target) as folder:
+    run = read_trained_run(directory, seed, model, results)
+    with _temporary_folder(target) as folder:
         on_start(seed, why)
         bundle = _write(run, folder, why, onnx, on_check)
         _put_in_place(folder, target)

@@ -45,16 +45,16 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
             _strings(group, "id", run.nodes[kind].ids, kind)
             _strings(group, "name", run.nodes[kind].names, kind)
             if tensor:
-                _array(group, "embedding", run.tensors.whole(tensor))
+                _array(group, "embedding", run.tensors[tensor])
         relations = _group(file, "relations", "relations")
         for index, relation in enumerate(run.relations):
             group = _group(relations, hdf5_name(relation), "relation")
             group.attrs.update({"name": relation, "index": index})
             _scalar(group, "head_type", run.head_type)
             _scalar(group, "tail_type", run.tail_type)
-            _array(group, "vector", run.tensors.whole(f"relation/{relation}"))
+            _array(group, "vector", run.tensors[f"relation/{relation}"])
             if run.tail_tensor(relation) != shared and not _equal(run.tensors, run.tail_tensor(relation), shared):
-                _array(group, "tail_embedding", run.tensors.whole(run.tail_tensor(relation)))
+                _array(group, "tail_embedding", run.tensors[run.tail_tensor(relation)])
             pairs = _group(group, "pairs", "pairs")
             for part in PARTS:
                 _array(pairs, part, run.pairs[relation][part])
@@ -65,7 +65,7 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
 
 def shared_tail_tensor(run: TrainedRun) -> str | None:
     """The tail type's own table: the encoder's, else the one that every relation shares, else None."""
-    if "tail.embedding" in run.tensors.names:
+    if "tail.embedding" in run.tensors:
         return "tail.embedding"
     first, *others = map(run.tail_tensor, run.relations)
     return first if all(_equal(run.tensors, first, other) for other in others) else None
@@ -73,7 +73,7 @@ def shared_tail_tensor(run: TrainedRun) -> str | None:
 
 def _equal(tensors: Tensors, one: str, other: str | None) -> bool:
     """Whether two tables hold the same bits."""
-    return other is not None and tensors.whole(one).tobytes() == tensors.whole(other).tobytes()
+    return other is not None and tensors[one].tobytes() == tensors[other].tobytes()
 
 
 def _describe(thing: Any, encoding: str) -> None:

@@ -95,7 +95,7 @@ class Candidate:
 
     def compare(self, relation: str, heads: NDArray[np.int64], tails: NDArray[np.int64], expected: Floats) -> float:
         """The largest difference from the run's logits for these pairs, once values and order agree."""
-        vector = self.run.tensors.whole(f"relation/{relation}")
+        vector = self.run.tensors[f"relation/{relation}"]
         tolerance = logit_tolerance(self.head_table()[heads], vector, self.tail_table(relation)[tails])
         found = self.logits(relation, heads, tails)
         worst = same_logits(repr(relation), found, expected, tolerance)
@@ -149,7 +149,7 @@ def check_tables(candidate: Candidate) -> str:
     for relation in run.relations:
         tables.append((f"relation/{relation}", candidate.hdf5[f"relations/{hdf5_name(relation)}/vector"][:]))
     for tensor, found in tables:
-        same_bits(tensor, found, run.tensors.whole(tensor))
+        same_bits(tensor, found, run.tensors[tensor])
         values += found.size
     return f"{values} values equal the run's bit for bit, none of them infinite or missing"
 
@@ -204,8 +204,8 @@ def check_ranking(candidate: Candidate) -> str:
     assert candidate.ranking is not None
     run, lists = candidate.run, 0
     for place, relation in enumerate(run.relations):
-        vector = run.tensors.whole(f"relation/{relation}").astype(np.float64)
-        heads, tails = run.tensors.whole("head.embedding"), run.tensors.whole(run.tail_tensor(relation))
+        vector = run.tensors[f"relation/{relation}"].astype(np.float64)
+        heads, tails = run.tensors["head.embedding"], run.tensors[run.tail_tensor(relation)]
         on_disk = (candidate.tail_table(relation), candidate.head_table())
         for queries, table, candidates in ((heads, tails, on_disk[0]), (tails, heads, on_disk[1])):
             for row in sorted({0, len(queries) // 2, len(queries) - 1}):
