@@ -108,10 +108,10 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise UserError(f"the manifest cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
     except ValueError:
-        raise _damaged("is not valid JSON", path) from None
+        raise damaged("is not valid JSON", path) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int or schema < 1:
-        raise _damaged("names no schema version", path)
+        raise damaged("names no schema version", path)
     if schema > SCHEMA:
         raise UserError(
             f"the bundle was written by a newer program (schema {schema}, this one reads up to {SCHEMA})",
@@ -132,11 +132,11 @@ def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None =
         try:
             size = path.stat().st_size
             if size != expected.bytes:
-                raise _damaged(f"is {size} bytes long where the manifest says {expected.bytes}", path)
+                raise damaged(f"is {size} bytes long where the manifest says {expected.bytes}", path)
             if record(path).sha256 != expected.sha256:
-                raise _damaged("is not the file that was exported (its SHA-256 differs from the manifest's)", path)
+                raise damaged("is not the file that was exported (its SHA-256 differs from the manifest's)", path)
         except FileNotFoundError:
-            raise _damaged("is missing", path) from None
+            raise damaged("is missing", path) from None
         except OSError as error:
             raise UserError(f"the file cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
 
@@ -157,7 +157,8 @@ def table_path(file: Container[str], relation: str, side: str, node_type: str) -
     return own if own in file else f"nodes/{hdf5_name(node_type)}/embedding"
 
 
-def _damaged(what: str, path: Path) -> UserError:
+def damaged(what: str, path: Path) -> UserError:
+    """The error for a file of a bundle that is not what an export left."""
     return UserError(f"the bundle is damaged: {path.name} {what}", str(path.parent), "Copy or export the bundle again.")
 
 
@@ -167,15 +168,15 @@ def _from_json(data: dict[str, Any], path: Path) -> Manifest:
     for one in fields(Manifest):
         value = data.get(one.name)
         if not _is_a(value, hints[one.name] if one.name != "files" else dict[str, dict[str, Any]]):
-            raise _damaged(f"has no usable {one.name!r}", path)
+            raise damaged(f"has no usable {one.name!r}", path)
         values[one.name] = value
     try:
         values["files"] = {name: FileRecord(int(r["bytes"]), str(r["sha256"])) for name, r in values["files"].items()}
     except (KeyError, TypeError, ValueError):
-        raise _damaged("has no usable 'files'", path) from None
+        raise damaged("has no usable 'files'", path) from None
     manifest = Manifest(**values)
     if EMBEDDINGS not in manifest.files or not manifest.relations or manifest.dim < 1:
-        raise _damaged(f"lists no {EMBEDDINGS}, no relation or no width", path)
+        raise damaged(f"lists no {EMBEDDINGS}, no relation or no width", path)
     return manifest
 
 

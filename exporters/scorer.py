@@ -32,6 +32,7 @@ from exporters.manifest import (
     PARTS,
     RANKING_HEAD,
     SCORING_HEAD,
+    damaged,
     hdf5_name,
     read_manifest,
     table_path,
@@ -114,7 +115,7 @@ class Scorer:
             # A bundle never changes, and file locks fail on some network disks.
             self._file = h5py.File(self.path / EMBEDDINGS, "r", locking=False)
         except OSError:
-            raise self._damaged(EMBEDDINGS, "is no readable HDF5 file") from None
+            raise damaged("is no readable HDF5 file", self.path / EMBEDDINGS) from None
         self.heads = self._nodes(self.manifest.head_type)
         self.tails = self._nodes(self.manifest.tail_type)
         types = {"head": self.manifest.head_type, "tail": self.manifest.tail_type}
@@ -325,22 +326,19 @@ class Scorer:
         try:
             return self._file[path]
         except KeyError:
-            raise self._damaged(EMBEDDINGS, f"lacks {path}") from None
+            raise damaged(f"lacks {path}", self.path / EMBEDDINGS) from None
 
     def _session(self, name: str) -> Any:
         try:
             session = onnxruntime.InferenceSession(self.path / name, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no base class of its own
-            raise self._damaged(name, f"cannot be loaded ({str(error).splitlines()[0]})") from None
+            raise damaged(f"cannot be loaded ({str(error).splitlines()[0]})", self.path / name) from None
         facts = session.get_modelmeta().custom_metadata_map
         if facts.get("embeddings_sha256") != self.manifest.files[EMBEDDINGS].sha256:
-            raise self._damaged(name, f"belongs to other tables than {EMBEDDINGS}")
+            raise damaged(f"belongs to other tables than {EMBEDDINGS}", self.path / name)
         if json.loads(facts.get("relations", "[]")) != self.manifest.relations:
-            raise self._damaged(name, "names other relations than the manifest")
+            raise damaged("names other relations than the manifest", self.path / name)
         return session
-
-    def _damaged(self, name: str, what: str) -> UserError:
-        return UserError(f"the bundle is damaged: {name} {what}", str(self.path), "Copy or export the bundle again.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.split.edge_split import Edges
 from flykd_console.graph.split.ontology import ontology_area
 from flykd_console.graph.split.random import Membership, hold_out, joins, tails_of
+from flykd_console.profile.files import is_path
 from flykd_console.seeding import numpy_rng
 from flykd_console.words import counted
 
@@ -148,7 +149,7 @@ def _neighbourhood(
 def _area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
     """Indices of an area's nodes, ascending, and where they come from, in words."""
     path = Path(area).expanduser()
-    if not (area.lower().endswith((".csv", ".tsv")) or "/" in area):
+    if not is_path(area):
         rows, root = ontology_area(graph, node_type, area)
         return rows, f"area {area}: {root!r} and its descendants in the ontology, {counted(len(rows), 'node')}"
     texts = _listed(path)
