@@ -121,8 +121,7 @@ class _Transfer:
     """A download's attempts, and what they share.
 
     Attributes:
-        size: Of the whole file, where it is expected or the server told it.
-        checksum: The same; the server's is of its last whole answer.
+        checksum: The expected one, else what the server told with its last whole answer.
         resumed_from: Where the last attempt began.
         furthest: How much there ever was.
         fruitless: Attempts in a row that came no further.
@@ -143,7 +142,7 @@ class _Transfer:
     mended: bool = False
 
     def __post_init__(self) -> None:
-        self.size, self.checksum, self.furthest = self.expected.size, self.expected.checksum, self._there()
+        self.checksum, self.furthest = self.expected.checksum, self._there()
         self.note = self.part.with_name(f"{self.part.name}.json")
 
     def run(self) -> Checksum:
@@ -183,7 +182,7 @@ class _Transfer:
         if not validator and self.expected.checksum is None:
             self.file.truncate(0)  # nothing would prove that the two halves belong together
         self.resumed_from = self._there()
-        if not self.resumed_from or self.resumed_from != self.size:
+        if not self.resumed_from or self.resumed_from != self.expected.size:
             self._receive(validator)
         return self._verified()
 
@@ -204,31 +203,34 @@ class _Transfer:
         broken: httpx.RequestError | None = None
         try:
             with self.client.stream("GET", self.url, headers=headers) as answer:
-                if self._accept(answer):
-                    self._write(answer)
+                size = self._accept(answer)
+                if answer.status_code != 416:
+                    self._write(answer, size)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise UserError(f"leads nowhere: {error}", self.url, "Give one that begins with https://") from error
         except httpx.RequestError as error:
             broken = error
-        there = self._there()
-        if there == self.expected.size:
+        there, wanted = self._there(), self.expected.size
+        if there == wanted:
             return  # all of it, whatever length the server had announced
         if broken is not None:
             after = f" after {grouped(there)} bytes" if there else ""
             raise _PassingError(f"{_network(broken)}{after}") from broken
-        if self.size is not None and there != self.size:
-            if there > self.size:
+        if wanted is not None:  # a length that the server announces is httpx's to hold it to
+            if there > wanted:
                 self.file.truncate(0)
-            raise _PassingError(f"the server sent {grouped(there)} of {grouped(self.size)} bytes")
+            raise _PassingError(f"the server sent {grouped(there)} of {grouped(wanted)} bytes")
 
-    def _accept(self, answer: httpx.Response) -> bool:
-        """Judge an answer's head, and note size and checksum; False where there is nothing left to come."""
+    def _accept(self, answer: httpx.Response) -> int | None:
+        """Judge an answer's head and note the checksum; the size of the whole file, None where nobody knows.
+
+        An accepted 416 says that nothing is left to come.
+        """
         status, reached = answer.status_code, self.resumed_from
         told = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", answer.headers.get("Content-Range", ""))
         first, total = (int(number) if number else None for number in (told.groups() if told else (None, None)))
-        if status == 416 and reached and total == reached and self.expected.size in (None, reached):
-            self.size = reached
-            return False
+        if status == 416 and reached and total == reached and self.expected.size is None:
+            return total
         if (status == 416 and reached) or (status == 206 and first != reached):
             self.file.truncate(0)
             raise _PassingError("the server does not have the rest of this file")
@@ -241,15 +243,13 @@ class _Transfer:
             self.file.truncate(0)
             self.resumed_from, self.checksum = 0, self.expected.checksum
             length = answer.headers.get("Content-Length", "")
-            encoded = answer.headers.get("Content-Encoding", "identity") != "identity"
-            total = int(length) if length.isdigit() and not encoded else None
-        self.size = total if self.expected.size is None else self.expected.size
+            total = int(length) if length.isdigit() else None
         self.checksum = self.expected.checksum or Checksum.told_by(answer) or self.checksum
-        return True
+        return self.expected.size or total
 
-    def _write(self, answer: httpx.Response) -> None:
+    def _write(self, answer: httpx.Response, size: int | None) -> None:
         there = self._there()
-        needed, free = (self.size or there) - there, shutil.disk_usage(self.part.parent).free
+        needed, free = (size or there) - there, shutil.disk_usage(self.part.parent).free
         if needed > free:
             title = f"the disk has {grouped(free)} bytes free, but {grouped(needed)} are still to come"
             raise UserError(title, str(self.part), "Make room, or take --dir.")
@@ -257,11 +257,11 @@ class _Transfer:
         etag = answer.headers.get("ETag", "")
         validator = etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")
         self.note.write_text(json.dumps({"url": self.url, "validator": validator}), "utf-8")
-        self.report(there, self.size)
+        self.report(there, size)
         for block in answer.iter_bytes():  # as they arrive: a larger unit is lost when it breaks off
             self.file.write(block)
             there += len(block)
-            self.report(there, self.size)
+            self.report(there, size)
 
     def _verified(self) -> Checksum:
         """The part's checksum; where another was given, parts are fetched afresh once, then the file is refused."""
