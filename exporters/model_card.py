@@ -9,7 +9,7 @@ from typing import Any
 from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hdf5_name
 from exporters.parity import Check
 from exporters.trained_run import TrainedRun
-from flykd_console.runs.results import Scores, Spread
+from flykd_console.runs.results import Results, Scores, Spread
 
 _TITLES = {"teacher": "teacher", "baseline": "baseline student", "student": "distilled student"}
 _SPLITS = {
@@ -142,30 +142,37 @@ def _metrics(run: TrainedRun) -> str:
     text = (
         "Area under the precision-recall curve (average precision) in per cent, test pairs against as many stored "
         f"negatives, seed {run.seed}. Guessing scores 50.\n\n"
-        + _table(["model", "dim", "parameters", "macro AUPRC", *run.relations], rows)
+        f"{_table(['model', 'dim', 'parameters', 'macro AUPRC', *run.relations], rows)}\n\n"
+        f"Macro AUROC of this model on the test pairs: {_percent(run.result.test.macro_auroc)}; "
+        f"macro AUPRC on validation pairs: {_percent(run.result.validation.macro_auprc)}."
     )
-    text += f"\n\nMacro AUROC of this model on the test pairs: {_percent(run.result.test.macro_auroc)}; "
-    text += f"macro AUPRC on validation pairs: {_percent(run.result.validation.macro_auprc)}."
-    if len(run.results.seeds) < 2:
-        return text
-    summary = run.results.summary
+    over_seeds = _over_seeds(run.results)
+    return f"{text}\n\n{over_seeds}" if over_seeds else text
+
+
+def _over_seeds(results: Results) -> str:
+    """Means and deviations of a run of several seeds; empty where there are none."""
+    summary = results.summary
     lines = [
         f"- {title}: macro AUPRC {_spread(summary[m].macro_auprc, 100)}" for m, title in _TITLES.items() if m in summary
     ]
+    if len(results.seeds) < 2 or not lines:
+        return ""
     if "student" in summary and summary["student"].gain_points:
         lines.append(
             f"- gain of the distilled student over the baseline: {_spread(summary['student'].gain_points)} in points, "
             f"{_spread(summary['student'].gain_percent)} in per cent of it"
         )
-    return text + (
-        f"\n\nOver the {len(run.results.seeds)} seeds of the run, mean ± deviation:\n\n" + "\n".join(lines)
-        if lines
-        else ""
-    )
+    return f"Over the {len(results.seeds)} seeds of the run, mean ± deviation:\n\n" + "\n".join(lines)
 
 
 def _limits(run: TrainedRun) -> str:
-    lines = [
+    lines = []
+    if run.graph["source"].split(":")[0] in _MADE_UP:
+        lines.append(
+            "- **The graph is made up.** Names and relations in it mean nothing in medicine; use it to try things out."
+        )
+    lines += [
         f"- For research: to rank {_text(run.head_type)} candidates for a {_text(run.tail_type)}, or the other way "
         "round, for people to examine. It is no medical device and gives no medical advice.",
         "- A probability is the sigmoid of a logit, learnt with as many random negatives as true pairs. It orders "
@@ -173,23 +180,16 @@ def _limits(run: TrainedRun) -> str:
         "- It knows only the nodes in these tables, and repeats its graph's biases: what is studied much ranks high.",
         "- A node without edges in training has an embedding that says little.",
     ]
-    if run.graph["source"].split(":")[0] in _MADE_UP:
-        lines.insert(
-            0,
-            "- **The graph is made up.** Names and relations in it mean nothing in medicine; use it to try things out.",
-        )
     return "\n".join(lines)
 
 
 def _files(run: TrainedRun, with_heads: bool) -> str:
     lines = [f"- `{EMBEDDINGS}`: ids, names, embeddings, relation vectors, true pairs by part, and the test set"]
     if with_heads:
-        lines.append(
-            f"- `{SCORING_HEAD}`: head, relation index and tail in, logit and probability out; any number of pairs"
-        )
-        lines.append(
-            f"- `{RANKING_HEAD}`: one embedding, relation index, candidates and k in; the best k out, best first"
-        )
+        lines += [
+            f"- `{SCORING_HEAD}`: head, relation index and tail in, logit and probability out; any number of pairs",
+            f"- `{RANKING_HEAD}`: one embedding, relation index, candidates and k in; the best k out, best first",
+        ]
     lines.append("- `manifest.json`: schema version, provenance, and the SHA-256 of each file")
     indices = ", ".join(f"{index} = {relation}" for index, relation in enumerate(run.relations))
     return "\n".join(lines) + f"\n\nRelation indices: {indices}."
