@@ -37,6 +37,13 @@ def test_reading_back_gives_the_same_graph(
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize("ending", kg_write.ENDINGS)
+def test_a_graph_without_edges_is_a_table_without_rows(tmp_path: Path, ending: str) -> None:
+    assert kg_write.write_kg(KnowledgeGraph({}, {}), tmp_path / f"kg{ending}") == 0
+    with pytest.raises(UserError, match="has a header but no rows"):
+        read_kg(tmp_path / f"kg{ending}")
+
+
 def test_the_twelve_columns_and_the_node_numbers_of_primekg(tmp_path: Path, graph: KnowledgeGraph) -> None:
     kg_write.write_kg(graph, tmp_path / "kg.csv")
     table = pl.read_csv(tmp_path / "kg.csv", schema_overrides={"x_id": pl.String, "y_id": pl.String})

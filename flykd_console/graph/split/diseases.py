@@ -17,7 +17,6 @@ from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.split.edge_split import Edges
 from flykd_console.graph.split.ontology import ontology_area
 from flykd_console.graph.split.random import Membership, hold_out, joins, tails_of
-from flykd_console.profile.files import is_path
 from flykd_console.seeding import numpy_rng
 from flykd_console.words import counted
 
@@ -148,6 +147,8 @@ def _neighbourhood(
 
 def _area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
     """Indices of an area's nodes, ascending, and where they come from, in words."""
+    from flykd_console.profile.files import is_path  # brings pydantic, which no other kind of split needs
+
     path = Path(area).expanduser()
     if not is_path(area):
         rows, root = ontology_area(graph, node_type, area)
