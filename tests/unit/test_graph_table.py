@@ -120,6 +120,18 @@ def test_row_order_does_not_matter_within_a_direction(tmp_path: Path) -> None:
     assert first.fingerprint == second.fingerprint
 
 
+@pytest.mark.parametrize("ending", FORMATS)
+def test_brackets_and_stars_in_a_name_are_part_of_it(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "runs [old]" / f"kg*[1]?{ending}"
+    path.parent.mkdir()
+    write_rows(path.with_name("kg.csv"), both_ways(ROWS))
+    if ending == ".parquet":
+        pl.read_csv(path.with_name("kg.csv"), infer_schema=False, glob=False).write_parquet(path)
+    else:
+        write_rows(path, both_ways(ROWS))
+    assert read_kg(path).fingerprint == read_kg(path.with_name("kg.csv")).fingerprint
+
+
 @pytest.mark.parametrize("ending", [e for e in FORMATS if e != ".parquet"])
 def test_every_text_form_gives_the_same_graph(tmp_path: Path, ending: str) -> None:
     reference = read_kg(write_rows(tmp_path / "reference.csv", both_ways(ROWS)))

@@ -44,9 +44,9 @@ def read_kg(path: Path) -> KnowledgeGraph:
     """
     separator = kg_faults.check_file(path, FORMATS)
     try:
-        scan = _scan(path, separator)
-        kg_faults.check_columns(path, scan.collect_schema(), COLUMNS, separator)
-        rows = _encode(scan)
+        table = scan(path, separator)
+        kg_faults.check_columns(path, table.collect_schema(), COLUMNS, separator)
+        rows = _encode(table)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise kg_faults.explain(path, separator, error) from error
     if rows.is_empty():
@@ -62,20 +62,27 @@ def read_kg(path: Path) -> KnowledgeGraph:
     return KnowledgeGraph(tables, _edges(groups, tables, places), str(path))
 
 
-def _scan(path: Path, separator: str) -> pl.LazyFrame:
+def scan(path: Path, separator: str, row_index_name: str | None = None) -> pl.LazyFrame:
+    """The rows of a table; brackets and stars in its name are part of the name.
+
+    Args:
+        path: A readable table.
+        separator: Between its columns; empty for Parquet.
+        row_index_name: A column to add that counts rows from 0; None: none.
+    """
     if not separator:
-        return pl.scan_parquet(path)
-    return pl.scan_csv(path, separator=separator, infer_schema=False)
+        return pl.scan_parquet(path, row_index_name=row_index_name, glob=False)
+    return pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name=row_index_name, glob=False)
 
 
-def _encode(scan: pl.LazyFrame) -> pl.DataFrame:
+def _encode(table: pl.LazyFrame) -> pl.DataFrame:
     """The needed columns as categories that share one set of codes; rows without any value are left out."""
     others = pl.exclude(COLUMNS)
     columns = [pl.col(COLUMNS).cast(pl.String).cast(pl.Categorical(pl.Categories.random()))]
-    if len(scan.collect_schema()) > len(COLUMNS):
+    if len(table.collect_schema()) > len(COLUMNS):
         # polars overlooks rows with too many fields unless every column is used.
         columns.append(pl.any_horizontal(others.is_not_null()).alias("more"))
-    rows = scan.select(columns).filter(~pl.all_horizontal(pl.col(COLUMNS).is_null())).collect(engine="streaming")
+    rows = table.select(columns).filter(~pl.all_horizontal(pl.col(COLUMNS).is_null())).collect(engine="streaming")
     return rows.select(COLUMNS)
 
 

@@ -173,7 +173,7 @@ def _listed(path: Path) -> list[str]:
         raise UserError(what, f"split.area = {path}", "Name a CSV of diseases with a column node_id, or an area.")
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
-        table = pl.read_csv(path, separator=separator, infer_schema=False)
+        table = pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({str(error).splitlines()[0]})", str(path), "It should be a CSV.") from None
     column = next((name for name in _ID_COLUMNS + _NAME_COLUMNS if name in table.columns), None)

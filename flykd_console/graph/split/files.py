@@ -101,7 +101,7 @@ def _load(path: Path, part: str) -> pl.DataFrame:
         raise UserError("there is no such file", f"split.{part} = {path}", "Check the path.")
     separator = kg_faults.check_file(path, kg.FORMATS)
     try:
-        frame = pl.read_csv(path, separator=separator, infer_schema=False) if separator else pl.read_parquet(path)
+        frame = kg.scan(path, separator).collect()
         form = next((form for form in (ROWS, PAIRS) if set(form) <= set(frame.columns)), None)
         if form is None:
             raise UserError(

@@ -112,17 +112,13 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> tuple[pl
     from flykd_console.graph.formats import kg, kg_faults
 
     separator = kg_faults.check_file(Path(path), kg.FORMATS)
-    scan = (
-        pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name="row")
-        if separator
-        else pl.scan_parquet(path, row_index_name="row")
-    )
+    table = kg.scan(Path(path), separator, row_index_name="row")
     nothing = pl.DataFrame(schema={"parent": pl.String, "child": pl.String})
-    if "display_relation" not in scan.collect_schema():
+    if "display_relation" not in table.collect_schema():
         return nothing, True
     text = [pl.col(c).cast(pl.String) for c in ("display_relation", "x_type", "y_type", "x_id", "y_id")]
     rows = (
-        scan.select("row", *text)
+        table.select("row", *text)
         .filter(
             (pl.col("display_relation") == _PARENT_CHILD)
             & (pl.col("x_type") == node_type)
