@@ -34,8 +34,8 @@ from exporters.manifest import (
 )
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
-from exporters.parity import Check, check_files, verify
-from exporters.trained_run import TrainedRun, choose_seed, open_trained_run, results_of
+from exporters.parity import Check, check_files, run_checks, verify
+from exporters.trained_run import TrainedRun, choose_seed, read_trained_run, results_of
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import MODELS, ExportFinished
@@ -71,7 +71,6 @@ def export_run(
     *,
     seed: int | None = None,
     out: Path | None = None,
-    hdf5: bool = True,
     onnx: bool = True,
     model: str = "student",
     on_start: Callable[[int, str], None] = lambda seed, why: None,
@@ -82,8 +81,7 @@ def export_run(
     Args:
         seed: Which seed; None: the one whose model is best on validation data.
         out: The bundle's folder; None: `export/` in the run.
-        hdf5: Write the tables. They are written in any case, since the heads are nothing without them.
-        onnx: Write the ONNX heads.
+        onnx: Write the ONNX heads beside the tables.
         model: teacher, baseline or student.
         on_start: Hears the seed and why it was chosen, before anything is written.
         on_check: Hears of every check as it passes.
@@ -92,8 +90,6 @@ def export_run(
         UserError: The run has nothing to export, its files are damaged, or the folder holds other things.
         ParityError: A check failed; nothing is left behind.
     """
-    if not (hdf5 or onnx):
-        raise ValueError("nothing to export")
     if model not in MODELS:
         raise UserError(f"there is no model {model!r}", "--model", f"Choose one of {', '.join(MODELS)}.")
     results = results_of(directory)
@@ -103,7 +99,8 @@ def export_run(
         why = "chosen by hand"
     target = Path(os.path.abspath(out or directory.export))
     replaced = _may_be_replaced(target)
-    with open_trained_run(directory, seed, model, results) as run, _temporary_folder(target) as folder:
+    run = read_trained_run(directory, seed, model, results)
+    with _temporary_folder(target) as folder:
         on_start(seed, why)
         bundle = _write(run, folder, why, onnx, on_check)
         _put_in_place(folder, target)
@@ -127,12 +124,7 @@ def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callab
     last: dict[str, Callable[[], str]] = {"checksums": lambda: check_files(folder, manifest)}
     if onnx:
         last["scorer"] = lambda: _check_scorer(folder, run, example)
-    for name, check in last.items():
-        try:
-            checks.append(Check(name, check()))
-        except UserError as error:
-            raise ParityError(f"{name}: {error}") from None
-        on_check(checks[-1])
+    checks += run_checks(last, on_check)
     sizes = {name: (folder / name).stat().st_size for name in (*written, MANIFEST)}
     return Bundle(folder, manifest, sizes, checks, False, example)
 
@@ -176,7 +168,7 @@ def _check_scorer(folder: Path, run: TrainedRun, example: tuple[str, str]) -> st
     with Scorer(folder) as scorer:
         ranking = scorer.rank_heads(name, relation)
     if len(ranking) != min(20, len(run.nodes[run.head_type].ids)):
-        raise ParityError(f"scorer: {len(ranking)} heads are ranked for {name!r}")
+        raise ParityError(f"{len(ranking)} heads are ranked for {name!r}")
     return f"opens with numpy, h5py and onnxruntime alone; ranks {run.head_type} for {name!r}"
 
 

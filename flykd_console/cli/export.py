@@ -54,7 +54,6 @@ def command(
             directory,
             seed=seed,
             out=out,
-            hdf5=hdf5 or not onnx,
             onnx=onnx or not hdf5,
             model=model,
             on_start=lambda chosen, why: _say(console, f"{directory.name}: {model} of seed {chosen} ({why})"),

@@ -10,7 +10,8 @@ from importlib import resources
 
 import msgspec
 
-from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import load_profile
 from flykd_console.profile.method import Method, method_of
 from flykd_console.profile.schema import Profile
 

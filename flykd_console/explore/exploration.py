@@ -249,7 +249,7 @@ def _ranks(order: NDArray[np.intp]) -> NDArray[np.int64]:
 
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"cannot be read ({reason})", str(path), "Resume the run: it is written anew.") from None

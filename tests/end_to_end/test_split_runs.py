@@ -13,7 +13,7 @@ from rich.console import Console
 
 from exporters.bundle import export_run
 from flykd_console.cli.tables import ranking_table, relations_table, results_table
-from flykd_console.graph.formats.kg import read_table
+from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.split.make import split_graph
 from flykd_console.profile import sections
 from flykd_console.runs import events as ev
@@ -83,7 +83,7 @@ def test_a_run_without_a_test_part_trains_shows_validation_and_exports(tmp_path:
 
 
 def test_a_run_on_files_measures_every_model_on_the_stored_pairs(tmp_path: Path) -> None:
-    graph = read_table(small_kg(tmp_path))
+    graph = read_kg(small_kg(tmp_path))
     targets = graph.targets(["contraindication", "indication"])
     made = split_graph(graph, targets, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)

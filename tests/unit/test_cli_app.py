@@ -14,7 +14,8 @@ from flykd_console import __version__
 from flykd_console.cli import app as cli
 from flykd_console.cli.app import ENTRIES, main
 from flykd_console.errors import UserError
-from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import load_profile
 from flykd_console.runs.lock import held
 from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
@@ -96,7 +97,7 @@ def test_errors_become_one_line_and_an_exit_code(
     def raising(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("flykd_console.profile.load.shipped_profiles", raising)
+    monkeypatch.setattr("flykd_console.profile.files.shipped_profiles", raising)
     assert call("profiles", "list") == code
     assert capsys.readouterr().err == line
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flykd_console.compare.paper import method_row, model_row, paper
-from flykd_console.profile.load import dump_profile, load_profile, shipped_profiles, validate
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import dump_profile, load_profile, validate
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.results import spread
 

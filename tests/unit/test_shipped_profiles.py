@@ -6,7 +6,8 @@ import pytest
 
 from flykd_console.distill.structure.lsp import LocalStructureSettings
 from flykd_console.profile.distill import Distill, Plateau
-from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import load_profile
 
 ROWS = [
     "baseline",
