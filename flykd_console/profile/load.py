@@ -19,7 +19,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
-from flykd_console.profile.distill import SOURCES
+from flykd_console.profile.distill import SOURCES, forget_absent_sources
 from flykd_console.profile.explain import Places, explain
 from flykd_console.profile.files import Layer, make_paths_absolute, read_layers
 from flykd_console.profile.models import completed, models_of
@@ -52,7 +52,7 @@ def load_profile(path: str | Path, overrides: Iterable[str | Override] = ()) -> 
     parsed = [parse_set(item) if isinstance(item, str) else item for item in overrides]
     for override in parsed:
         if override.key == "distill.sources":
-            _forget_absent_sources(data, override.value)
+            forget_absent_sources(data.get("distill"), override.value)
     origins: dict[str, str] = {}
     for override in parsed:
         _put(data, override)
@@ -108,7 +108,7 @@ def stack(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     for layer in layers:
         distill = layer.data.get("distill")
         if isinstance(distill, dict) and "sources" in distill:
-            _forget_absent_sources(data, distill["sources"])
+            forget_absent_sources(data.get("distill"), distill["sources"])
         _merge(data, layer.data, layer.source, files)
     return data, files
 
@@ -129,19 +129,6 @@ def _remember(value: Any, source: str, files: dict[str, str], prefix: str) -> No
         for name, inner in value.items():
             files[prefix + name] = source
             _remember(inner, source, files, f"{prefix}{name}.")
-
-
-def _forget_absent_sources(data: dict[str, Any], sources: Any) -> None:
-    distill = data.get("distill")
-    if not isinstance(distill, dict) or not isinstance(sources, list):
-        return
-    curriculum, random_graph = distill.get("curriculum"), distill.get("random_graph")
-    for source in SOURCES:
-        if source not in sources and isinstance(curriculum, dict):
-            curriculum.pop(source, None)
-    if "pseudo_random" not in sources and isinstance(random_graph, dict):
-        for key in ("min_logit", "unseen"):
-            random_graph.pop(key, None)
 
 
 def parse_set(text: str) -> Override:

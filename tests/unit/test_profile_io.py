@@ -285,6 +285,15 @@ def test_settings_that_can_never_act_are_refused(tmp_path: Path, text: str, mess
         load_profile(path)
 
 
+def test_a_model_of_fewer_sources_than_the_student_reads_back_equal(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    path.write_text('[distill.random_graph]\nmin_logit = 1.5\n[models.few.distill]\nsources = ["original"]\n')
+    profile = load_profile(path)
+    path.write_text(dump_profile(profile))
+    assert load_profile(path) == profile
+    assert profile.models["few"].distill.random_graph.min_logit is None
+
+
 def test_keys_without_a_value_are_named_as_comments_where_asked_for() -> None:
     text = dump_profile(Profile(), unset=True)
     assert "[distill.random_graph]\n# min_logit: not set\n" in text
