@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row
+from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, RunFacts
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.models import DISTILLED
 from flykd_console.runs.results import Spread
-from flykd_console.words import DASH, grouped, per_cent, short_relation, signed, span
+from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
 
 RANKING_WORDS = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
 
@@ -42,6 +44,7 @@ def block_heading(comparison: Comparison, index: int) -> str:
 
 def grids(block: Block) -> Iterator[Grid]:
     """Every table of a block, in reading order."""
+    yield from headline_grids(block)
     yield from auprc_grids(block)
     if any(row.gain for row in block.rows):
         yield from gain_grids(block)
@@ -53,6 +56,19 @@ def grids(block: Block) -> Iterator[Grid]:
     yield relations_grid(block)
     yield from ranking_grids(block)
     yield runs_grid(block)
+
+
+def headline_grids(block: Block) -> Iterator[Grid]:
+    """The metric that the runs put first, mean ± std, where it is another one than AUPRC."""
+    rows = [(row.label, row.metrics[block.headline]) for row in block.rows if block.headline in row.metrics]
+    if block.headline != MACRO_AUPRC and rows:
+        yield Grid(
+            title=f"{block.part.capitalize()} {metric_words(block.headline)}, per cent",
+            headings=["model", "mean ± std"],
+            rows=[[label, spread_words(spread, 100)] for label, spread in rows],
+            caption="The runs' headline metric, from their results. What follows is of AUPRC.",
+            emphasised=(1,),
+        )
 
 
 def auprc_grids(block: Block) -> Iterator[Grid]:
@@ -200,15 +216,18 @@ def ranking_grids(block: Block) -> Iterator[Grid]:
 
 def runs_grid(block: Block) -> Grid:
     """Which run is which, the paper's row that its settings repeat, and settings in which the runs differ."""
-    differ = any(run.differs for run in block.runs)
-    return Grid(
-        title="Runs",
-        headings=["run", "method", "the paper's row", *(["trained with"] if differ else [])],
-        rows=[
-            [run.name, run.label, run.paper_row or "none", *([_settings(run.differs)] if differ else [])]
-            for run in block.runs
-        ],
-    )
+    headings = ["run", "method", "the paper's row"]
+    rows = [[run.name, _methods(block, run), run.paper_row or "none"] for run in block.runs]
+    if any(run.differs for run in block.runs):
+        headings.append("trained with")
+        rows = [[*row, _settings(run.differs)] for row, run in zip(rows, block.runs, strict=True)]
+    return Grid(title="Runs", headings=headings, rows=rows)
+
+
+def _methods(block: Block, run: RunFacts) -> str:
+    """The distilled models of a run by their labels."""
+    labels = [row.label for row in block.rows if row.role in DISTILLED and run.name in row.runs]
+    return ", ".join(labels) or run.label
 
 
 def spread_words(spread: Spread | None, scale: float = 1.0, sign: bool = False) -> str:
