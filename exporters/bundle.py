@@ -38,7 +38,8 @@ from exporters.parity import Check, check_files, run_checks, verify
 from exporters.trained_run import TrainedRun, choose_seed, read_trained_run, results_of
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import MODELS, ExportFinished
+from flykd_console.runs.embedded import model_of
+from flykd_console.runs.events import ExportFinished
 from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
@@ -72,8 +73,8 @@ def export_run(
     seed: int | None = None,
     out: Path | None = None,
     onnx: bool = True,
-    model: str = "student",
-    on_start: Callable[[int, str], None] = lambda seed, why: None,
+    model: str | None = None,
+    on_start: Callable[[str, int, str], None] = lambda model, seed, why: None,
     on_check: Callable[[Check], None] = lambda check: None,
 ) -> Bundle:
     """Write and verify the bundle of one model of a run.
@@ -82,26 +83,24 @@ def export_run(
         seed: Which seed; None: the one whose model is best on validation data.
         out: The bundle's folder; None: `export/` in the run.
         onnx: Write the ONNX heads beside the tables.
-        model: teacher, baseline or student.
-        on_start: Hears the seed and why it was chosen, before anything is written.
+        model: Name of a model that left embeddings; None: the one that the run is about.
+        on_start: Hears the model, the seed and why it it was chosen, before anything is written.
         on_check: Hears of every check as it passes.
 
     Raises:
         UserError: The run has nothing to export, its files are damaged, or the folder holds other things.
         ParityError: A check failed; nothing is left behind.
     """
-    if model not in MODELS:
-        raise UserError(f"there is no model {model!r}", "--model", f"Choose one of {', '.join(MODELS)}.")
     results = results_of(directory)
+    name = model_of(directory, results, model).name
+    why = "chosen by hand"
     if seed is None:
-        seed, why = choose_seed(directory, model, results)
-    else:
-        why = "chosen by hand"
+        seed, why = choose_seed(directory, name, results)
     target = Path(os.path.abspath(out or directory.export))
     replaced = _may_be_replaced(target)
-    run = read_trained_run(directory, seed, model, results)
+    run = read_trained_run(directory, seed, name, results)
     with _temporary_folder(target) as folder:
-        on_start(seed, why)
+        on_start(name, seed, why)
         bundle = _write(run, folder, why, onnx, on_check)
         _put_in_place(folder, target)
     _tell_the_run(directory, seed, target)

@@ -43,7 +43,7 @@ class Manifest:
         schema: Version of the bundle's layout.
         run: Name of the run that was exported.
         method: Distillation method named by the run's profile.
-        model: teacher, baseline or student.
+        model: Its name in the run: student, baseline, teacher, or a further model's.
         seed: The seed that was exported; `seed_choice` says why that one.
         dim: Width d of every embedding.
         head_type: Node type of the heads; `tail_type` that of the tails.

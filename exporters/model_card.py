@@ -6,6 +6,7 @@ Its text is `card.md.j2`; here are the words and numbers that go into it.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -15,9 +16,20 @@ from jinja2 import Environment, StrictUndefined
 from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hdf5_name
 from exporters.parity import Check
 from exporters.trained_run import TrainedRun
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import Scores, Spread
+from flykd_console.words import metric_words
 
-_TITLES = {"teacher": "teacher", "baseline": "baseline student", "student": "distilled student"}
+_TITLES = {
+    Role.TEACHER: "teacher",
+    Role.ENSEMBLE: "mean of the teachers",
+    Role.BASELINE: "baseline student",
+    Role.STUDENT: "distilled student",
+    Role.CANDIDATE: "distilled candidate",
+    Role.MEMBER: "distilled member",
+    Role.HEURISTIC: "heuristic",
+}
 _NETWORKS = {"rgcn": "R-GCN", "rgat": "R-GAT"}
 _SPLITS = {
     "complex_disease": "complex_disease: tails of the test part have no scored edge in training (zero-shot)",
@@ -55,6 +67,7 @@ def write_card(
         percent=_percent,
         score=_score,
         spread=_spread,
+        words=metric_words,
     )
     template = environment.from_string(resources.files(__package__).joinpath("card.md.j2").read_text(encoding="utf-8"))
     relation, name = example
@@ -66,18 +79,30 @@ def write_card(
         relation=relation,
         name=name,
         with_heads=with_heads,
-        titles=_TITLES,
+        titles=_titles(run.results.models),
         size=_size(run),
         network=_NETWORKS.get(run.result.layer_kind, run.result.layer_kind),
         split=_SPLITS.get(kind, kind or "not recorded"),
         models=run.results.seeds[str(run.seed)],
-        summary={model: run.results.summary[model] for model in _TITLES if model in run.results.summary},
+        summary=run.results.summary,
+        gaining=[entry for entry in run.results.trained() if run.results.summary[entry.name].gain_points],
         made_up=run.graph["source"].split(":")[0] in _MADE_UP,
+        MACRO_AUPRC=MACRO_AUPRC,
         PARTS=PARTS,
         EMBEDDINGS=EMBEDDINGS,
         SCORING_HEAD=SCORING_HEAD,
         RANKING_HEAD=RANKING_HEAD,
     )
+
+
+def _titles(models: Sequence[ModelEntry]) -> dict[str, str]:
+    """By name what each model is; its name is said where several are the same."""
+    count = Counter(entry.role for entry in models)
+    titles = {}
+    for entry in models:
+        title = _TITLES[entry.role]
+        titles[entry.name] = title if count[entry.role] == 1 else f"{title} `{entry.name}`"
+    return titles
 
 
 def _size(run: TrainedRun) -> str:

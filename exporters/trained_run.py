@@ -29,8 +29,9 @@ from exporters.run_tables import (
 )
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import MODELS
+from flykd_console.runs.embedded import embedded_models, embedded_seeds
 from flykd_console.runs.results import ModelResult, Results, read_results
+from flykd_console.words import metric_words
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -118,26 +119,23 @@ def choose_seed(directory: RunDirectory, model: str, results: Results) -> tuple[
     Raises:
         UserError: No seed of the run has finished this model.
     """
-    finished = finished_seeds(directory, model, results)
+    finished = embedded_seeds(directory, results, model)
     if not finished:
-        others = [other for other in MODELS if finished_seeds(directory, other, results)]
-        hint = f"It has a {' and a '.join(others)}: --model {others[0]}" if others else "Let the run finish first."
+        others = embedded_models(directory, results)
+        hint = f"Choose another with --model: {', '.join(others)}." if others else "Let the run finish first."
         raise UserError(f"no seed of this run has a finished {model}", directory.name, hint)
     if len(finished) == 1:
         return finished[0], "the only finished seed"
-    scores = {seed: results.seeds[str(seed)][model].validation.macro_auprc for seed in finished}
+    scores = {seed: results.seeds[str(seed)][model].validation.value(results.headline) for seed in finished}
     known = {seed: score for seed, score in scores.items() if score is not None}
     if not known:
         return finished[0], "the first seed; the run has no validation figures to choose by"
     best = max(known, key=lambda seed: (known[seed], -seed))
-    reason = f"best validation AUPRC of {len(finished)} seeds, {100 * known[best]:.2f} %; test figures played no part"
+    metric = metric_words(results.headline)
+    reason = (
+        f"best validation {metric} of {len(finished)} seeds, {100 * known[best]:.2f} %; test figures played no part"
+    )
     return best, reason
-
-
-def finished_seeds(directory: RunDirectory, model: str, results: Results) -> list[int]:
-    """Seeds in ascending order that have both results and embeddings of this model."""
-    seeds = [int(seed) for seed, models in results.seeds.items() if seed.isdecimal() and model in models]
-    return sorted(seed for seed in seeds if directory.embeddings(seed, model).is_file())
 
 
 def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Results) -> TrainedRun:
@@ -148,7 +146,7 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
     """
     from safetensors import SafetensorError, safe_open
 
-    finished = finished_seeds(directory, model, results)
+    finished = embedded_seeds(directory, results, model)
     if seed not in finished:
         known = f"Finished seeds: {', '.join(map(str, finished))}." if finished else "Let the run finish first."
         raise UserError(f"seed {seed} has no finished {model}", directory.name, known)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from flykd_console.runs.directory import RunDirectory
+    from flykd_console.runs.results import ModelSummary, Results
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -125,7 +126,7 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
     """One run as plain data: what `--json` prints and the table shows. AUPRC is a fraction, gain is in points."""
     from flykd_console.runs.events import NewerSchemaError
     from flykd_console.runs.overview import seeds_done
-    from flykd_console.runs.results import read_results
+    from flykd_console.runs.results import ModelSummary, read_results
     from flykd_console.runs.status import status_of
 
     facts: dict[str, Any] = {"name": directory.name, "path": str(directory.path), "bytes": _bytes_in(directory)}
@@ -155,15 +156,20 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
         return {**facts, "error": str(error)}
     if results is not None:
         facts["seeds_done"] = max(facts["seeds_done"], seeds_done(results))
-    summary = results.summary.get("student") if results is not None else None
-    gain = summary.gain_points if summary else None
-    score = summary.macro_auprc if summary else None
-    return {
-        **facts,
-        "student_auprc": score.mean if score else None,
-        "gain_points": gain.mean if gain else None,
-        "exported": directory.export.is_dir(),
-    }
+    summary = _summary_of_student(results) if results is not None else ModelSummary()
+    score, gain = summary.macro_auprc, summary.gain_points
+    facts["student_auprc"] = score.mean if score else None
+    facts["gain_points"] = gain.mean if gain else None
+    facts["exported"] = directory.export.is_dir()
+    return facts
+
+
+def _summary_of_student(results: Results) -> ModelSummary:
+    """What the run's first distilled model measured; nothing in a run without one."""
+    from flykd_console.runs.results import ModelSummary
+
+    student = next((entry for entry in results.trained() if entry.distilled), None)
+    return results.summary[student.name] if student is not None else ModelSummary()
 
 
 def _table(runs: list[dict[str, Any]], wide: bool) -> Table:
