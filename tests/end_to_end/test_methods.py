@@ -123,7 +123,7 @@ def test_several_teachers_differ_and_their_mean_is_measured_and_learnt_from(tmp_
     mean = np.mean([scores[teacher].to_numpy() for teacher in teachers], axis=0)
     assert scores["teacher-mean"].to_numpy() == pytest.approx(mean, abs=1e-5)
     results = read_results(directory.results)
-    assert list(results.seeds["45"]) == [*teachers, "baseline", "teacher-mean", "student"]
+    assert list(results.seeds["45"]) == [*teachers, "teacher-mean", "baseline", "student"]
     assert results.summary["teacher-mean"].macro_auprc is not None
     assert any(line.startswith("mean of 3 teachers: test AUPRC ") for line in _logged(directory))
     assert not _same(one, directory, "student")
@@ -425,7 +425,7 @@ def test_a_stop_leaves_the_rest_waiting_and_they_go_on_later(tmp_path: Path, mon
         record = StageLoop.end_epoch
 
         def signalled(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
-            if (run_of(self).name, self.stage, at) == (batch[1].name, "student", 1):
+            if (run_of(self).name, self.stage.name, at) == (batch[1].name, "student", 1):
                 os.kill(os.getpid(), signal.SIGTERM)
             record(self, at, *arguments, **keywords)
 
