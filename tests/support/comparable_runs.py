@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RelationScore
+from flykd_console.runs.models import ModelEntry
 from flykd_console.runs.results import Scores, read_results, write_results
 from tests.support.finished_run import RunSpec, make_finished_run
 
@@ -36,12 +37,19 @@ def comparable_run(
     directory = make_finished_run(root, spec)
     with directory.profile.open("a") as file:
         file.write(f'\n[distill]\nmethod = "{method}"\n{distill}')
-    results = msgspec.structs.replace(read_results(directory.results), method=method)
+    results = read_results(directory.results)
+    models = [_called(entry, method) for entry in results.models]
+    results = msgspec.structs.replace(results, method=method, models=models)
     write_results(directory, results)
     for seed in seeds:
         noise = np.random.default_rng([seed, *method.encode()])
         rescore(directory, seed, "student", lambda label, draw=noise: student * label + draw.normal(size=len(label)))
     return directory
+
+
+def _called(entry: ModelEntry, method: str) -> ModelEntry:
+    """The entry under the method's name, where it is a student's."""
+    return msgspec.structs.replace(entry, label=method) if entry.distilled else entry
 
 
 def rescore(directory: RunDirectory, seed: int, model: str, logits: object) -> None:
@@ -67,11 +75,11 @@ def put_scores(directory: RunDirectory, seed: int, frame: pl.DataFrame) -> None:
                 positives=int(truth.sum()),
                 negatives=int((truth == 0).sum()),
             )
-        test = Scores(
-            macro_auprc=float(np.mean([score.auprc for score in relations.values()])),
-            macro_auroc=float(np.mean([score.auroc for score in relations.values()])),
-            relations=relations,
-        )
+        metrics = {
+            "macro_auprc": float(np.mean([score.auprc for score in relations.values()])),
+            "macro_auroc": float(np.mean([score.auroc for score in relations.values()])),
+        }
+        test = Scores(**metrics, relations=relations, metrics=metrics)
         models[model] = msgspec.structs.replace(models[model], test=test)
     seeds = {**results.seeds, str(seed): models}
     write_results(directory, msgspec.structs.replace(results, seeds=seeds))

@@ -1,7 +1,8 @@
 """Writes run directories with realistic event logs of any size and state, without training anything.
 
 Losses fall and jitter, validation AUPRC climbs to about the paper's values, the curriculum switches as in the paper,
-times advance by a plausible cost of each epoch. Everything follows from `seeds`; the clock begins at `START`.
+times advance by a plausible cost of each epoch. Everything follows from `seeds`; the clock begins at `START`. Models
+and stages are those that a profile of the same settings gives.
 """
 
 from __future__ import annotations
@@ -13,20 +14,37 @@ import random
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from flykd_console.profile.schema import Curriculum
+from flykd_console.profile.distill import Curriculum
+from flykd_console.profile.load import validate
+from flykd_console.profile.models import models_of, planned_stages
+from flykd_console.profile.schema import Profile
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.stage import Phase
 
 START = 1_790_000_000.0
-STAGES = ("pretrain-teacher", "teacher", "pretrain-student", "baseline", "student")
+SOURCES = ("original", "pseudo_train", "pseudo_random")
+STRUCTURE = ("lsp", "hidden", "anchor_rank", "anchor_distribution")
+# As `distill.method.loss_words_of` gives them, which would bring torch into every test of a screen.
+LOSS_WORDS = {
+    "original": ("original", "orig"), "pseudo_train": ("pseudo on train", "train"),
+    "pseudo_random": ("pseudo on random", "rand"), "lsp": ("LSP", "lsp"), "hidden": ("hidden layers", "hid"),
+    "anchor_rank": ("anchor rank", "arank"), "anchor_distribution": ("anchor distribution", "adist"),
+}  # fmt: skip
 _FINAL = {  # macro AUPRC of the paper's seeds; other seeds repeat them
     "teacher": (0.8033, 0.7366, 0.7629, 0.8419, 0.7991),
     "baseline": (0.7864, 0.7197, 0.7444, 0.8274, 0.7787),
     "student": (0.7993, 0.7322, 0.7541, 0.8367, 0.7948),
 }
 _SECONDS = {"pretrain-teacher": 0.05, "pretrain-student": 0.04, "teacher": 0.055, "baseline": 0.018, "student": 0.025}
+_SECONDS_OF_OTHERS = 0.02
 _PRETRAIN_STEPS = 24
+_MRR_OF_AUPRC = 0.4
+_STRUCTURE_WEIGHTS = {
+    "lsp": {"weight": 500.0}, "hidden": {"weight": 0.5}, "anchor": {"rank_weight": 0.3, "distribution_weight": 0.2},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,10 @@ class LogSpec:
         stop_at: (seed index, stage, epoch) where an unfinished log ends; by default in the second seed's student.
         structure: The student is also trained on the four structure losses.
         reuse: Stages that are reused instead of trained, for every seed.
+        headline: The metric that comes first.
+        chosen: The profile's `run.models`; empty: all of them.
+        models: Its tables `[models.NAME]`, by name.
+        distill: Keys of its `[distill]`.
     """
 
     name: str = "flykd"
@@ -61,6 +83,35 @@ class LogSpec:
     start: float = START
     pid: int = 999_999
     extra_log: tuple[tuple[str, str], ...] = field(default=())
+    headline: str = ev.MACRO_AUPRC
+    chosen: tuple[str, ...] = ()
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    distill: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of such a run."""
+        distill: dict[str, Any] = {"method": self.method, "epochs": self.epochs}
+        if self.structure:
+            distill |= _STRUCTURE_WEIGHTS
+        data = {
+            "run": {"name": self.name, "seeds": list(self.seeds), "models": list(self.chosen)},
+            "graph": {"targets": list(self.targets)},
+            "pretrain": {"epochs": 1 if self.pretrain else 0},
+            "finetune": {"epochs": self.epochs, "validate_every": self.validate_every},
+            "distill": distill | self.distill,
+            "evaluation": {"headline": self.headline},
+            "models": self.models,
+        }
+        return validate(data, "profile.toml")
+
+
+# Four students, of which one is a candidate, beside the teacher and the baseline.
+FOUR_STUDENTS: dict[str, dict[str, Any]] = {
+    "tiny": {"dim": 16, "role": "candidate"},
+    "labels-only": {"distill": {"sources": ["original"]}},
+    "deep": {"layers": 3, "kind": "rgat"},
+}
 
 
 def events(spec: LogSpec) -> Iterator[ev.AnyEvent]:
@@ -95,19 +146,14 @@ class _Writer:
         self.t = spec.start
         self.next_sample = spec.start + 1.0
         self.random = random.Random(7)
-        stages = STAGES if spec.pretrain else ("teacher", "baseline", "student")
-        self.plan = [
-            ev.PlannedStage(seed=s, stage=k, epochs=1 if k.startswith("pretrain") else spec.epochs)
-            for s in spec.seeds
-            for k in stages
-        ]
-        self.prepared = [
-            ev.PlannedStage(
-                seed=p.seed, stage=p.stage, epochs=_PRETRAIN_STEPS if p.stage.startswith("pretrain") else p.epochs
-            )
-            for p in self.plan
-        ]
-        default = (min(1, len(spec.seeds) - 1), "student", round(0.6 * spec.epochs))
+        profile = self.profile = spec.profile
+        self.models = {found.name: found.entry for found in models_of(profile)}
+        first = min(1, profile.pretrain.epochs)
+        self.plan = planned_stages(profile, dict.fromkeys(spec.seeds, first))
+        self.prepared = planned_stages(profile, dict.fromkeys(spec.seeds, first * _PRETRAIN_STEPS))
+        last = list(self.models)[-1]
+        about = "student" if "student" in self.models else last
+        default = (min(1, len(spec.seeds) - 1), about, round(0.6 * spec.epochs))
         self.stop = None if spec.state == "finished" else (spec.stop_at or default)
 
     def run(self) -> Iterator[ev.AnyEvent]:
@@ -115,7 +161,7 @@ class _Writer:
         yield ev.RunStarted(
             t=self.t, run=f"{spec.name}-20260921-131320", name=spec.name, method=spec.method, seeds=list(spec.seeds),
             stages=self.plan, device=spec.device, device_name=spec.device_name, teacher_dim=130, student_dim=80,
-            pid=spec.pid,
+            models=list(self.models.values()), headline=spec.headline, pid=spec.pid,
             graph=ev.GraphFacts(source="embedded", targets=list(spec.targets)),
         )  # fmt: skip
         if spec.state == "starting":
@@ -134,10 +180,10 @@ class _Writer:
         if spec.state == "reading":
             return
         for seed_index, seed in enumerate(spec.seeds):
-            for plan in self.plan:
+            for plan in self.prepared:
                 if plan.seed != seed:
                     continue
-                ended = yield from self.stage(seed_index, seed, plan.stage)
+                ended = yield from self.stage(seed_index, plan)
                 if ended:
                     yield from self.last_word()
                     return
@@ -161,20 +207,37 @@ class _Writer:
     def log(self, message: str, level: str = "info") -> ev.Log:
         return ev.Log(t=self.t, level=level, message=message)
 
-    def stage(self, seed_index: int, seed: int, stage: str) -> Generator[ev.AnyEvent, None, bool]:
+    def stage_started(self, plan: ev.PlannedStage) -> ev.StageStarted:
+        """The record of a stage's beginning."""
+        model = self.models[plan.models[0]]
+        dim = model.dim or 0
+        distils = plan.phase is Phase.DISTILL
+        return ev.StageStarted(
+            t=self.t, seed=plan.seed, stage=plan.stage, phase=plan.phase, models=plan.models, epochs=plan.epochs,
+            dim=dim, layers=model.layers, layer_kind=model.layer_kind,
+            parameters=1_709_500 if dim == 130 else 8_150 * dim,
+            schedule=_schedule(self.sources(plan.stage), plan.epochs) if distils else None,
+            loss_words={name: LOSS_WORDS[name] for name in self.losses(plan.stage)} if distils else {},
+        )  # fmt: skip
+
+    def sources(self, stage: str) -> list[str]:
+        """What a distilling stage learns from."""
+        own = self.profile.models.get(stage)
+        return list(own.distill.sources if own is not None else self.profile.distill.sources)
+
+    def losses(self, stage: str) -> list[str]:
+        """The losses of a distilling stage, their total left out."""
+        structure = STRUCTURE if self.spec.structure else ()
+        return [*self.sources(stage), *structure]
+
+    def stage(self, seed_index: int, plan: ev.PlannedStage) -> Generator[ev.AnyEvent, None, bool]:
         """The records of one stage; returns whether the log ends inside it."""
-        spec = self.spec
-        pretraining = stage.startswith("pretrain")
-        epochs = _PRETRAIN_STEPS if pretraining else spec.epochs
-        model = "teacher" if "teacher" in stage else "student"
+        spec, seed, stage, epochs = self.spec, plan.seed, plan.stage, plan.epochs
+        pretraining = plan.phase is Phase.PRETRAIN
         ends_here = self.stop is not None and (seed_index, stage) == self.stop[:2]
         last = min(epochs, self.stop[2]) if ends_here and self.stop else epochs
-        schedule = _schedule(spec.epochs) if stage == "student" else None
         began = self.t
-        yield ev.StageStarted(
-            t=self.t, seed=seed, stage=stage, epochs=epochs, dim=130 if model == "teacher" else 80,
-            parameters=1_709_500 if model == "teacher" else 652_000, schedule=schedule,
-        )  # fmt: skip
+        yield self.stage_started(plan)
         if stage in spec.reuse:
             if not pretraining:
                 yield self.evaluation(seed_index, seed, stage, spec.epochs, "test")
@@ -183,10 +246,10 @@ class _Writer:
             )
             return False
         for epoch in range(1, last + 1):
-            seconds = _SECONDS[stage] * self.random.uniform(0.9, 1.15)
+            seconds = _SECONDS.get(stage, _SECONDS_OF_OTHERS) * self.random.uniform(0.9, 1.15)
             self.t += seconds
             if epoch % spec.log_every == 0 or epoch == last:
-                yield self.epoch(seed_index, seed, stage, epoch, epochs, seconds)
+                yield self.epoch(seed_index, plan, epoch, seconds)
             if self.t >= self.next_sample:
                 self.next_sample = self.t + 1.0
                 yield self.sample()
@@ -205,35 +268,36 @@ class _Writer:
         )
         return False
 
-    def epoch(self, seed_index: int, seed: int, stage: str, epoch: int, epochs: int, seconds: float) -> ev.Epoch:
-        x = epoch / epochs
+    def epoch(self, seed_index: int, plan: ev.PlannedStage, epoch: int, seconds: float) -> ev.Epoch:
+        x = epoch / plan.epochs
         original = 0.21 + 0.48 * math.exp(-6 * x) + 0.01 * seed_index + self.random.gauss(0.0, 0.006)
         losses: dict[str, float | None] = {"original": original, "total": original}
         weights: dict[str, float] | None = None
-        if stage == "student":
-            weights = _weights(x)
+        if plan.phase is Phase.DISTILL:
+            weights = _weights(self.sources(plan.stage), x)
             parts = {
                 "original": original + 0.10 * min(1.0, max(0.0, (x - 0.3) * 3)),
                 "pseudo_train": 0.40 + 0.28 * math.exp(-4 * x) + self.random.gauss(0.0, 0.005),
                 "pseudo_random": 0.49 + 0.2 * math.exp(-3 * x) + self.random.gauss(0.0, 0.003),
             }
-            losses = dict(parts)
-            losses["total"] = sum(weights[name] * value for name, value in parts.items())
+            losses = {name: parts[name] for name in weights}
+            total = sum(weights[name] * parts[name] for name in weights)
             if self.spec.structure:
-                for i, name in enumerate(("lsp", "hidden", "anchor_rank", "anchor_distribution")):
+                for i, name in enumerate(STRUCTURE):
                     losses[name] = (0.1 + 0.03 * i) * math.exp(-2 * x) + self.random.gauss(0.0, 0.001)
+            losses["total"] = total
         if epoch in self.spec.not_finite:
             losses = dict.fromkeys(losses)
         lr = 5e-4 * 0.8 ** max(0, math.floor((x - 0.8) * 20)) if x > 0.8 else 5e-4
-        if stage.startswith("pretrain"):
+        if plan.phase is Phase.PRETRAIN:
             lr = 1e-3
         return ev.Epoch(
-            t=self.t, seed=seed, stage=stage, epoch=epoch, epochs=epochs, losses=losses, weights=weights, lr=lr,
-            seconds=seconds,
+            t=self.t, seed=plan.seed, stage=plan.stage, epoch=epoch, epochs=plan.epochs, losses=losses,
+            weights=weights, lr=lr, seconds=seconds,
         )  # fmt: skip
 
     def evaluation(self, seed_index: int, seed: int, stage: str, epoch: int, split: str) -> ev.Evaluation:
-        goal = _FINAL[stage][seed_index % 5]
+        goal = self.goal(stage)[seed_index % 5]
         x = epoch / self.spec.epochs
         macro = goal if split == "test" else goal - 0.012 - 0.24 * math.exp(-7 * x) + self.random.gauss(0.0, 0.003)
         offsets = [0.018 * (1 if i % 2 == 0 else -1) for i in range(len(self.spec.targets))]
@@ -241,10 +305,22 @@ class _Writer:
             name: ev.RelationScore(auprc=macro + offset, auroc=macro + offset + 0.01, positives=512, negatives=512)
             for name, offset in zip(self.spec.targets, offsets, strict=True)
         }
+        metrics: dict[str, float | None] = {
+            "macro_auprc": macro, "macro_auroc": macro + 0.01, "micro_auprc": macro - 0.002,
+            "micro_auroc": macro + 0.008,
+        }  # fmt: skip
+        metrics.setdefault(self.spec.headline, _MRR_OF_AUPRC * macro)
         return ev.Evaluation(
-            t=self.t, seed=seed, stage=stage, epoch=epoch, split=split, macro_auprc=macro, macro_auroc=macro + 0.01,
-            relations=relations,
+            t=self.t, seed=seed, stage=stage, model=stage, epoch=epoch, split=split, headline=self.spec.headline,
+            metrics=metrics, macro_auprc=macro, macro_auroc=macro + 0.01, relations=relations,
         )  # fmt: skip
+
+    def goal(self, model: str) -> list[float]:
+        """What a model scores on test by seed; a further one a little less than the student, each by its place."""
+        if model in _FINAL:
+            return list(_FINAL[model])
+        place = list(self.models).index(model)
+        return [score - 0.002 * place for score in _FINAL["student"]]
 
     def sample(self) -> ev.Resources:
         gpu: dict[str, float | int] = {}
@@ -263,16 +339,13 @@ class _Writer:
         )
 
 
-def _weights(fraction: float) -> dict[str, float]:
-    curriculum = Curriculum()
-    raw = {name: curriculum.weight(name, fraction) for name in ("original", "pseudo_train", "pseudo_random")}
-    total = sum(raw.values())
-    return {name: value / total for name, value in raw.items()}
+def _weights(sources: list[str], fraction: float) -> dict[str, float]:
+    return Curriculum().weights(sources, fraction)
 
 
-def _schedule(epochs: int) -> dict[str, list[tuple[float, float]]]:
+def _schedule(sources: list[str], epochs: int) -> dict[str, list[tuple[float, float]]]:
     points = [round(epochs * i / 100) for i in range(101)]
-    rows = [_weights(point / epochs) for point in points]
+    rows = [_weights(sources, point / epochs) for point in points]
     return {name: [(float(p), row[name]) for p, row in zip(points, rows, strict=True)] for name in rows[0]}
 
 
@@ -281,10 +354,11 @@ def hours_of_events(hours: float, epochs_per_second: float = 10.0) -> Iterator[e
     total = round(hours * 3600 * epochs_per_second)
     writer = _Writer(LogSpec(epochs=total, seeds=(45,), gpu=True))
     yield from itertools.islice(writer.run(), 4)
-    yield ev.StageStarted(t=writer.t, seed=45, stage="student", epochs=total, dim=80, parameters=652_000)
+    plan = next(plan for plan in writer.plan if plan.stage == "student")
+    yield writer.stage_started(plan)
     for epoch in range(1, total + 1):
         writer.t = START + epoch / epochs_per_second
-        yield writer.epoch(0, 45, "student", epoch, total, 1 / epochs_per_second)
+        yield writer.epoch(0, plan, epoch, 1 / epochs_per_second)
         if writer.t >= writer.next_sample:
             writer.next_sample += 1.0
             yield writer.sample()

@@ -12,14 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from flykd_console.profile.load import load_profile
+from flykd_console.profile.models import models_of, planned_stages
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 
-_DIM = {"teacher": 130, "baseline": 80, "student": 80}
 _AUPRC = {"teacher": 0.8033, "baseline": 0.7864, "student": 0.7993}
 
 
@@ -47,13 +49,16 @@ def play(part: str, path: str, flags: list[str]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with held(directory):
         log = EventWriter(directory.events)
-        plan = [ev.PlannedStage(seed=seed, stage=model, epochs=4) for seed in profile.run.seeds for model in ev.MODELS]
+        models = {spec.name: spec.entry for spec in models_of(profile)}
+        stages = planned_stages(profile, dict.fromkeys(profile.run.seeds, 0))
+        plan = [msgspec.structs.replace(stage, epochs=4) for stage in stages]
         log.write(
             ev.RunStarted(
                 run=directory.name, name=profile.run.name, method=profile.distill.method,
                 seeds=profile.run.seeds, stages=plan,
                 device="cpu", graph=ev.GraphFacts(source=profile.graph.source), teacher_dim=130, student_dim=80,
-                pid=os.getpid(), resumed="--fresh" in flags,
+                models=list(models.values()), headline=profile.evaluation.headline, pid=os.getpid(),
+                resumed="--fresh" in flags,
             )
         )  # fmt: skip
         if part == "user-error":
@@ -61,9 +66,13 @@ def play(part: str, path: str, flags: list[str]) -> int:
             return 2
         seeds: dict[int, dict[str, ModelResult]] = {}
         for planned in plan:
+            dim = models[planned.stage].dim or 0
             log.write(
-                ev.StageStarted(seed=planned.seed, stage=planned.stage, epochs=4, dim=_DIM[planned.stage], parameters=7)
-            )
+                ev.StageStarted(
+                    seed=planned.seed, stage=planned.stage, phase=planned.phase, models=planned.models, epochs=4,
+                    dim=dim, parameters=7,
+                )
+            )  # fmt: skip
             for epoch in range(1, 5):
                 log.write(
                     ev.Epoch(
@@ -87,19 +96,21 @@ def play(part: str, path: str, flags: list[str]) -> int:
                         return 0
                     time.sleep(0.02)
             score = ev.RelationScore(auprc=_AUPRC[planned.stage], auroc=0.8, positives=5, negatives=5)
+            metrics = {"macro_auprc": _AUPRC[planned.stage], "macro_auroc": 0.8}
             log.write(
                 ev.Evaluation(
-                    seed=planned.seed, stage=planned.stage, epoch=4, split="test", macro_auprc=_AUPRC[planned.stage],
-                    macro_auroc=0.8, relations={"indication": score},
+                    seed=planned.seed, stage=planned.stage, model=planned.stage, epoch=4, split="test",
+                    metrics=dict(metrics), **metrics, relations={"indication": score},
                 )
             )  # fmt: skip
             log.write(ev.StageFinished(seed=planned.seed, stage=planned.stage, epochs=4, seconds=0.04))
-            test = Scores(macro_auprc=_AUPRC[planned.stage], macro_auroc=0.8, relations={"indication": score})
+            test = Scores(**metrics, metrics=metrics, relations={"indication": score})
             seeds.setdefault(planned.seed, {})[planned.stage] = ModelResult(
-                dim=_DIM[planned.stage], parameters=7, epochs=4, seconds=0.04, test=test
+                dim=dim, parameters=7, epochs=4, seconds=0.04, test=test
             )
         graph = GraphSource(source=profile.graph.source)
-        write_results(directory, build_results(directory.name, profile.distill.method, graph, seeds))
+        results = build_results(directory.name, profile.distill.method, graph, seeds, list(models.values()))
+        write_results(directory, results)
         log.write(ev.RunFinished(outcome="finished", seconds=0.2))
     return 0
 

@@ -19,9 +19,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.log import EventWriter
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
+from flykd_console.runs.stage import Phase
 
 Floats = NDArray[np.float32]
+MODELS = ("teacher", "baseline", "student")
+_PHASES = {"teacher": Phase.FINETUNE, "baseline": Phase.FINETUNE, "student": Phase.DISTILL}
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,16 @@ class RunSpec:
     names: dict[str, str] | None = None
     probe: int = 4096
 
+    @property
+    def models(self) -> list[ModelEntry]:
+        """The models as a profile of these widths lists them."""
+        teacher, baseline, student = self.dims
+        return [
+            ModelEntry(name="teacher", role=Role.TEACHER, label="teacher", dim=teacher),
+            ModelEntry(name="baseline", role=Role.BASELINE, label="baseline", dim=baseline),
+            ModelEntry(name="student", role=Role.STUDENT, label="flykd", dim=student, over="baseline"),
+        ]
+
 
 def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
     """Write the whole directory `<root>/<spec.name>` and return it."""
@@ -75,7 +89,7 @@ def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory.nodes)
     results = {seed: _write_seed(directory, spec, seed, ids) for seed in spec.seeds}
     source = GraphSource(source="embedded", fingerprint="9f8c" * 16)
-    write_results(directory, build_results(directory.name, "flykd", source, results))
+    write_results(directory, build_results(directory.name, "flykd", source, results, spec.models))
     environment = {
         "graph": {"source": "embedded", "fingerprint": source.fingerprint, "nodes": 2414, "edges": 42108},
         "splits": {str(seed): f"{seed:064d}" for seed in spec.seeds},
@@ -95,11 +109,11 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
     directory.seed(seed).mkdir()
     tables = {
         model: _write_model(directory, spec, seed, model, dim, random)
-        for model, dim in zip(ev.MODELS, spec.dims, strict=True)
+        for model, dim in zip(MODELS, spec.dims, strict=True)
     }
     labels: list[tuple[str, str, str, str]] = []
     tests: list[tuple[Any, ...]] = []
-    relation_scores: dict[str, dict[str, ev.RelationScore]] = {model: {} for model in ev.MODELS}
+    relation_scores: dict[str, dict[str, ev.RelationScore]] = {model: {} for model in MODELS}
     for relation in spec.relations:
         total = sum(spec.known_per_part)
         flat = random.choice(spec.heads * spec.tails, size=total + spec.known_per_part[2], replace=False)
@@ -111,7 +125,7 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
         scored = np.concatenate([test, pairs[total:]])
         truth = np.repeat([1, 0], [len(test), len(pairs) - total]).astype(np.int8)
         columns = []
-        for model in ev.MODELS:
+        for model in MODELS:
             head, tail, vector = tables[model]["head"], tables[model][f"tail/{relation}"], tables[model][relation]
             columns.append(logits_of(head[scored[:, 0]], vector, tail[scored[:, 1]]))
             relation_scores[model][relation] = ev.RelationScore(
@@ -125,7 +139,7 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
     schema: dict[str, Any] = dict.fromkeys(("relation", "head_id", "tail_id", "part"), pl.String)
     pl.DataFrame(labels, schema=schema, orient="row").write_parquet(directory.labels(seed))
     schema = {"relation": pl.String, "head_id": pl.String, "tail_id": pl.String, "label": pl.Int8}
-    schema |= dict.fromkeys(ev.MODELS, pl.Float32)
+    schema |= dict.fromkeys(MODELS, pl.Float32)
     pl.DataFrame(tests, schema=schema, orient="row").write_parquet(directory.test_scores(seed))
     best = (spec.validation or {}).get(seed, 0.5 + 0.01 * spec.seeds.index(seed))
     return {
@@ -135,9 +149,9 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
             epochs=100,
             seconds=1.5,
             test=_macro(relation_scores[model]),
-            validation=Scores(macro_auprc=best, macro_auroc=best),
+            validation=_scores(best, best, {}),
         )
-        for model, dim in zip(ev.MODELS, spec.dims, strict=True)
+        for model, dim in zip(MODELS, spec.dims, strict=True)
     }
 
 
@@ -175,22 +189,28 @@ def _write_model(
 
 
 def _macro(relations: dict[str, ev.RelationScore]) -> Scores:
-    return Scores(
-        macro_auprc=float(np.mean([score.auprc for score in relations.values()])),
-        macro_auroc=float(np.mean([score.auroc for score in relations.values()])),
-        relations=relations,
-    )
+    auprc = float(np.mean([score.auprc for score in relations.values()]))
+    return _scores(auprc, float(np.mean([score.auroc for score in relations.values()])), relations)
+
+
+def _scores(auprc: float, auroc: float, relations: dict[str, ev.RelationScore]) -> Scores:
+    metrics = {"macro_auprc": auprc, "macro_auroc": auroc}
+    return Scores(macro_auprc=auprc, macro_auroc=auroc, relations=relations, metrics=metrics)
 
 
 def _write_events(directory: RunDirectory, spec: RunSpec, results: dict[int, dict[str, ModelResult]]) -> None:
     t = 1_790_000_000.0
-    stages = [ev.PlannedStage(seed=seed, stage=model, epochs=100) for seed in spec.seeds for model in ev.MODELS]
+    stages = [
+        ev.PlannedStage(seed=seed, stage=model, epochs=100, phase=_PHASES[model], models=[model])
+        for seed in spec.seeds
+        for model in MODELS
+    ]
     facts = ev.GraphFacts(source="embedded", nodes=2414, edges=42108, targets=list(spec.relations))
     log = EventWriter(directory.events)
     log.write(
         ev.RunStarted(
             t=t, run=directory.name, name="flykd", method="flykd", seeds=list(spec.seeds), stages=stages, device="cpu",
-            graph=facts, teacher_dim=spec.dims[0], student_dim=spec.dims[2], pid=1,
+            graph=facts, teacher_dim=spec.dims[0], student_dim=spec.dims[2], models=spec.models, pid=1,
         )
     )  # fmt: skip
     for n, stage in enumerate(stages):
@@ -198,11 +218,14 @@ def _write_events(directory: RunDirectory, spec: RunSpec, results: dict[int, dic
         assert result.test.macro_auprc is not None
         assert result.test.macro_auroc is not None
         log.write(
-            ev.StageStarted(t=t + n, seed=stage.seed, stage=stage.stage, epochs=100, dim=result.dim, parameters=1),
+            ev.StageStarted(
+                t=t + n, seed=stage.seed, stage=stage.stage, phase=stage.phase, models=stage.models, epochs=100,
+                dim=result.dim, parameters=1,
+            ),
             ev.Evaluation(
-                t=t + n, seed=stage.seed, stage=stage.stage, epoch=100, split="test",
-                macro_auprc=result.test.macro_auprc, macro_auroc=result.test.macro_auroc,
-                relations=result.test.relations,
+                t=t + n, seed=stage.seed, stage=stage.stage, model=stage.stage, epoch=100, split="test",
+                metrics=dict(result.test.metrics), macro_auprc=result.test.macro_auprc,
+                macro_auroc=result.test.macro_auroc, relations=result.test.relations,
             ),
             ev.StageFinished(t=t + n, seed=stage.seed, stage=stage.stage, epochs=100, seconds=1.0),
         )  # fmt: skip
