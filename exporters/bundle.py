@@ -84,7 +84,7 @@ def export_run(
         out: The bundle's folder; None: `export/` in the run.
         onnx: Write the ONNX heads beside the tables.
         model: Name of a model that left embeddings; None: the one that the run is about.
-        on_start: Hears the model, the seed and why it it was chosen, before anything is written.
+        on_start: Hears the model, the seed and why it was chosen, before anything is written.
         on_check: Hears of every check as it passes.
 
     Raises:

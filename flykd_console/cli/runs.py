@@ -10,6 +10,7 @@ from flykd_console.cli.orders import COMMANDS, RunName
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from flykd_console.runs.directory import RunDirectory
@@ -46,11 +47,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
     if not facts:
         typer.echo(f"There is no run in {runs_root()}/ yet. Train one: flykd-console run flykd")
         return
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a pipe has no width; nothing is cut off for it
+    console = _console()
     console.print(_table(facts, wide=console.width >= 110))
 
 
@@ -64,12 +61,10 @@ def show(run: RunName = None, json: _Json = False) -> None:
     if json:
         _print_json(facts)
         return
-    from rich.console import Console
-
     from flykd_console.cli.tables import ranking_table, relations_table, results_table
     from flykd_console.runs.results import read_results
 
-    console = Console(highlight=False)
+    console = _console()
     console.print(_details(facts))
     if directory.results.is_file():
         results = read_results(directory.results)
@@ -120,6 +115,15 @@ def rm(
             f"cannot be removed ({error.strerror})", str(error.filename or directory.path), "Check who may write there."
         ) from None
     typer.echo(f"Removed {directory.name}.")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a pipe has no width; nothing is cut off for it
+    return console
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:

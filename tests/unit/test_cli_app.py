@@ -17,6 +17,7 @@ from flykd_console.errors import UserError
 from flykd_console.profile.files import shipped_profiles
 from flykd_console.profile.load import load_profile
 from flykd_console.runs.lock import held
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
 
@@ -123,13 +124,15 @@ def test_the_module_runs_as_the_command() -> None:
 @pytest.fixture
 def two_runs(runs: Path) -> Path:
     finished = write_run(runs, LogSpec(state="finished", seeds=(45,), epochs=20), folder="done-1")
-    scores = {
-        name: Scores(macro_auprc=value, macro_auroc=0.8) for name, value in (("baseline", 0.7864), ("student", 0.7993))
-    }
-    models = {
-        name: ModelResult(dim=80, parameters=1, epochs=20, seconds=1.0, test=test) for name, test in scores.items()
-    }
-    write_results(finished, build_results("done-1", "flykd", GraphSource(source="embedded"), {45: models}))
+    entries = [
+        ModelEntry(name="baseline", role=Role.BASELINE, label="baseline", dim=80),
+        ModelEntry(name="student", role=Role.STUDENT, label="flykd", dim=80, over="baseline"),
+    ]
+    models = {}
+    for name, auprc in (("baseline", 0.7864), ("student", 0.7993)):
+        test = Scores(macro_auprc=auprc, macro_auroc=0.8, metrics={"macro_auprc": auprc, "macro_auroc": 0.8})
+        models[name] = ModelResult(dim=80, parameters=1, epochs=20, seconds=1.0, test=test)
+    write_results(finished, build_results("done-1", "flykd", GraphSource(source="embedded"), {45: models}, entries))
     stopped = write_run(runs, LogSpec(state="stopped", seeds=(45, 46), epochs=20), folder="half-1")
     os.utime(finished.profile, (1, 1))
     os.utime(stopped.profile, (2, 2))

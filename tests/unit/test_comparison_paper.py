@@ -93,6 +93,18 @@ def test_a_row_is_known_by_its_composition(profile: str, row: str | None) -> Non
     assert row_of(validate(tomllib.loads(profile), "profile.toml")) == row
 
 
+def test_a_further_model_has_the_row_of_its_own_method() -> None:
+    text = FLYKD + "[models.alike]\n[models.narrow]\ndim = 16\n[models.basic.distill]\n"
+    text += 'sources = ["original", "pseudo_train"]\ncurriculum = { shape = "none" }\n'
+    profile = validate(tomllib.loads(text), "profile.toml")
+    rows = {name: method_row(profile, name) for name in ("student", "alike", "narrow", "basic", "unheard-of")}
+    assert {name: row.name for name, row in rows.items() if row is not None} == {
+        "student": "FlyKD",
+        "alike": "FlyKD",
+        "basic": "Basic KD",
+    }
+
+
 @pytest.mark.parametrize("name", shipped_profiles())
 def test_every_shipped_profile_repeats_its_row(name: str, tmp_path: Path) -> None:
     row = OTHERS.get(name, ROWS.get(name.rpartition("/")[2]))
