@@ -122,16 +122,22 @@ def mean_gain_grid(block: Block, rival: bool = False) -> Grid:
     """Mean ± std of the gain in points and in per cent, the paper's, and in how many seeds it is above zero."""
     found = _gains(block, rival)
     title = f"Against {found[0][1].over}, same seed: mean" if rival else "Gain, mean over the seeds"
-    headings = ["model", "points", "per cent", "paper", "seeds won"]
-    rows = []
-    for row, gain in found:
-        points, percent = (spread_words(spread, sign=True) for spread in (gain.points, gain.percent))
-        won = sum(one.points > 0 for one in gain.seeds.values())
-        rows.append([row.label, points, percent, _paper_gain(gain), f"{won} of {len(gain.seeds)}"])
+    columns = {
+        "model": [row.label for row, _ in found],
+        "points": [spread_words(gain.points, sign=True) for _, gain in found],
+        "per cent": [spread_words(gain.percent, sign=True) for _, gain in found],
+        "paper": [_paper_gain(gain) for _, gain in found],
+        "seeds won": [_won(gain) for _, gain in found],
+    }
     if rival or not _has_paper(block):
-        column = headings.index("paper")
-        headings, *rows = ([*cells[:column], *cells[column + 1 :]] for cells in (headings, *rows))
-    return Grid(title=title, headings=headings, rows=rows, emphasised=(1,))
+        del columns["paper"]
+    rows = [list(cells) for cells in zip(*columns.values(), strict=True)]
+    return Grid(title=title, headings=list(columns), rows=rows, emphasised=(1,))
+
+
+def _won(gain: Gain) -> str:
+    """In how many seeds a gain is above zero."""
+    return f"{sum(one.points > 0 for one in gain.seeds.values())} of {len(gain.seeds)}"
 
 
 def worth_grid(block: Block, rival: bool = False) -> Grid:
