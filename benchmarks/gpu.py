@@ -77,7 +77,7 @@ def settings(epochs: int, cuda_graphs: bool = True) -> Any:
             hidden=off,
             anchor=SimpleNamespace(rank_weight=0.0, distribution_weight=0.0),
         ),
-        engine=SimpleNamespace(propagation="planned", cuda_graphs=cuda_graphs),
+        engine=SimpleNamespace(propagation="auto", cuda_graphs=cuda_graphs),
     )
 
 

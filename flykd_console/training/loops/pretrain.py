@@ -64,7 +64,7 @@ def batch_loss(model: HeteroRGCN, encode: Encode, edges: AllEdges, batch: Tensor
 def node_encoder(task: Task, model: HeteroRGCN, edges: AllEdges) -> Encode:
     """The cheapest way to the outputs of a batch's nodes."""
     kind = task.profile.engine.propagation
-    if kind == "planned" and task.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
+    if kind == "auto" and task.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
         from flykd_console.model.propagation.batched import BatchPropagation
 
         return BatchPropagation(task.messages, model)
