@@ -104,8 +104,10 @@ def first_rows(nodes: Wanted) -> dict[str, int]:
 
 def _over_rows(matrix: sp.csr_array, node_type: str, nodes: Wanted) -> sp.csr_array:
     """A matrix over all nodes of a type, [m, N_type], over the stacked rows of `nodes` instead, [m, rows]."""
-    columns = first_rows(nodes)[node_type] + np.searchsorted(nodes[node_type], matrix.indices)
-    return sp.csr_array((matrix.data, columns, matrix.indptr), shape=(matrix.shape[0], sum(map(len, nodes.values()))))
+    row_of = np.zeros(matrix.shape[1], dtype=np.int64)
+    row_of[nodes[node_type]] = first_rows(nodes)[node_type] + np.arange(len(nodes[node_type]))
+    shape = (matrix.shape[0], sum(map(len, nodes.values())))
+    return sp.csr_array((matrix.data, row_of[matrix.indices], matrix.indptr), shape=shape)
 
 
 def selection(columns: NDArray[np.integer], count: int) -> sp.csr_array:
@@ -116,7 +118,7 @@ def selection(columns: NDArray[np.integer], count: int) -> sp.csr_array:
 
 def _multiply_first(matrix: sp.csr_array, fixed: bool) -> bool:
     """Whether a product for every source costs less than one for every target."""
-    targets, sources = np.count_nonzero(np.diff(matrix.indptr)), len(np.unique(matrix.indices))
+    targets, sources = (np.count_nonzero(counts) for counts in (np.diff(matrix.indptr), np.bincount(matrix.indices)))
     # The edges stand either in G or in C; where X is computed once, those in G cost nothing.
     edges = matrix.nnz if fixed else 0
     return bool(sources + EDGE_COST * edges < targets)
