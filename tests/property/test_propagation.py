@@ -64,7 +64,8 @@ def _gradients(model: HeteroRGCN, loss: torch.Tensor) -> dict[str, torch.Tensor]
 
 def _close(found: torch.Tensor, expected: torch.Tensor, scale: float = 0.0) -> None:
     assert found.shape == expected.shape
-    assert (found - expected).norm().item() <= 1e-5 * max(expected.norm().item(), scale, 1e-6)
+    # Sums that nearly cancel keep four digits; a wrong gradient has none of them right.
+    assert (found - expected).norm().item() <= 1e-4 * max(expected.norm().item(), scale, 1e-6)
 
 
 def _same(
