@@ -46,7 +46,7 @@ profile = Profile.model_validate({"graph": {"source": "synthetic", "scale": floa
 graph = load_graph(profile.graph)
 task = Task(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))
 edges = sum(len(heads) for heads, _ in task.messages.edges.values())
-epochs = Bench(task, "planned").epochs()
+epochs = Bench(task, "auto").epochs()
 result = {key: median_seconds(epochs[name], int(sys.argv[2])) for key, name in KINDS.items()}
 print(json.dumps(result | {"edges": edges, "nodes": graph.node_count, "peak": peak_gib()}))
 """

@@ -72,7 +72,7 @@ def main() -> None:
     for size, dim in (("teacher", profile.teacher.dim), ("student", profile.student.dim)):
         start = time.perf_counter()
         reset_peak()
-        mine = seconds_per_step(task, size, "planned", options.batches, options.repeats)
+        mine = seconds_per_step(task, size, "auto", options.batches, options.repeats)
         peak = (peak_bytes() or 0) / 2**30
         console.print(f"{size}: measured in {time.perf_counter() - start:.0f} s")
         plain = None

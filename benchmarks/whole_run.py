@@ -54,10 +54,10 @@ def main() -> None:
 
     for size in ("teacher", "student"):
         batch = profile.pretrain.batch_size
-        seconds = seconds_per_step(task, size, "planned", [batch], options.repeats)[batch]
+        seconds = seconds_per_step(task, size, "auto", [batch], options.repeats)[batch]
         rows.append((f"pretraining {size}, batches of {batch:,}", steps_of(task, profile.pretrain), seconds))
 
-    bench = Bench(task, "planned")
+    bench = Bench(task, "auto")
     epochs = bench.epochs()
     count = profile.finetune.epochs
     rows.append(("preparing both models", 1, bench.prepare_seconds))

@@ -157,7 +157,7 @@ def _dgl() -> Finding:
         return Finding("warn", "dgl", f"not imported within {_DGL_SECONDS} s", "Try again on a machine at rest.")
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        remedy = "Training goes without it (engine.propagation = planned); for the dgl engine: make install"
+        remedy = "Training goes without it (engine.propagation = auto); for the dgl engine: make install"
         return Finding("warn", "dgl", f"cannot be imported: {last}", remedy)
     return Finding("ok", "dgl", done.stdout.strip().splitlines()[-1])
 

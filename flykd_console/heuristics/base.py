@@ -1,7 +1,7 @@
 """Scorers without training: what a reviewer would try first, from training edges alone.
 
-One file of this room is one heuristic. Its name is what a profile and every table call it, `HEURISTIC` the class. All of
-them score any pair of a head and a tail under any target relation; a score is an order, not a probability.
+One file of this room is one heuristic. Its name is what a profile and every table call it, `HEURISTIC` the class. All
+of them score any pair of a head and a tail under any target relation; a score is an order, not a probability.
 """
 
 from __future__ import annotations

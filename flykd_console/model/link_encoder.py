@@ -59,7 +59,7 @@ class LinkEncoder:
     """Propagation and pooling, prepared for one choice of heads and tails.
 
     Args:
-        kind: `planned` or `dgl`.
+        kind: `auto` or `dgl`.
         model: Gives inputs, width and device.
         pooling: Per relation a map over all tails [N_tail, N_tail]; None: the tails' own embeddings.
         heads: Node indices, int64 [m].

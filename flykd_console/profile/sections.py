@@ -208,7 +208,7 @@ class Model(Shape):
 class Engine(Section):
     """How the arithmetic is carried out; never what is computed."""
 
-    propagation: Literal["planned", "dgl"] = Field("planned", description="dgl: the slow oracle, message by message")
+    propagation: Literal["auto", "dgl"] = Field("auto", description="dgl: the slow oracle, message by message")
     threads: int = Field(0, ge=0, description="CPU threads; 0: all the process may use")
     precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of the large matrix products")
     cuda_graphs: bool = Field(True, description="replay an epoch as one CUDA graph where the device is a GPU")

@@ -66,7 +66,7 @@ def test_every_structure_loss_is_told_and_weighed_into_the_total(tmp_path: Path)
     assert not any("hidden_map" in name for name in _student(directory))
 
 
-@pytest.mark.parametrize("propagation", ["planned", "dgl"])
+@pytest.mark.parametrize("propagation", ["auto", "dgl"])
 def test_a_resumed_student_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, propagation: str
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_resumed_student_ends_with_the_same_bits(
 
 def test_both_engines_learn_the_same_student(tmp_path: Path) -> None:
     found = []
-    for propagation in ("planned", "dgl"):
+    for propagation in ("auto", "dgl"):
         directory = _run(tmp_path / propagation, engine={"threads": 1, "propagation": propagation})
         assert worker.main([str(directory.path)]) == 0
         found.append(_losses(directory)[0])

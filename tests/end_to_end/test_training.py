@@ -289,10 +289,10 @@ def test_a_damaged_weights_file_is_trained_again(tmp_path: Path) -> None:
     assert teacher.reused_from is None
 
 
-def test_dgl_and_planned_end_with_the_same_scores(tmp_path: Path) -> None:
-    planned = _trained(tmp_path / "runs", fresh=True)
+def test_dgl_and_the_default_end_with_the_same_scores(tmp_path: Path) -> None:
+    default = _trained(tmp_path / "runs", fresh=True)
     dgl = _trained(tmp_path / "runs", fresh=True, engine={"propagation": "dgl"})
-    a, b = (read_results(d.results).seeds["45"] for d in (planned, dgl))
+    a, b = (read_results(d.results).seeds["45"] for d in (default, dgl))
     for model in MODELS:
         assert a[model].test.macro_auprc == pytest.approx(b[model].test.macro_auprc, abs=1e-4)
 

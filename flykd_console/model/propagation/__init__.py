@@ -1,8 +1,8 @@
-"""How messages are carried: one interface, several ways.
+"""How messages are carried: one interface, two ways.
 
-`dgl` writes the layer plainly with `multi_update_all(copy_u, mean, sum)` and is the oracle; `planned` computes the same
-from what is constant. All give the output of the nodes that are asked for, and no others. Losses that compare hidden
-layers ask for the outputs of every layer besides.
+`dgl` writes the layers plainly with DGL message passing and is the oracle; `auto` computes the same by dense and sparse
+products over what is constant (`segments`). Both give the output of the nodes that are asked for, and no others. Losses
+that compare hidden layers ask for the outputs of every layer besides.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def propagation(
     kind: str, graph: MessageGraph, model: HeteroRGCN, wanted: Wanted, hidden: Hidden | None = None
 ) -> Propagation:
-    """Prepare a pass of the kind `planned` or `dgl`; `planned` is `segments` for other depths and layer kinds.
+    """Prepare a pass of the kind `auto` or `dgl`.
 
     Args:
-        model: Gives the inputs, width, depth and device, not the weights.
+        model: Gives the inputs, width, depth, layer kind and device, not the weights.
         wanted: Nodes whose output is needed.
         hidden: Nodes whose output of every layer is needed; None: `layers` is not available.
     """
@@ -29,10 +29,6 @@ def propagation(
         from flykd_console.model.propagation.dgl import DglPropagation
 
         return DglPropagation(graph, model, wanted, hidden)
-    if model.kind != "rgcn" or model.layers != 2:
-        from flykd_console.model.propagation.segments import SegmentPropagation
+    from flykd_console.model.propagation.segments import SegmentPropagation
 
-        return SegmentPropagation(graph, model, wanted, hidden)
-    from flykd_console.model.propagation.planned import PlannedPropagation
-
-    return PlannedPropagation(graph, model, wanted, hidden)
+    return SegmentPropagation(graph, model, wanted, hidden)

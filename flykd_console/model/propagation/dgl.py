@@ -26,7 +26,7 @@ class DglPropagation:
         try:
             self._functions = import_dgl().function
         except ImportError as error:
-            raise UserError(f"dgl cannot be used ({error})", "engine.propagation", "Use planned.") from None
+            raise UserError(f"dgl cannot be used ({error})", "engine.propagation", "Use auto.") from None
         # Without edges a relation sends nothing, and DGL need not hear of it.
         edges = {edge_type: pairs for edge_type, pairs in graph.edges.items() if len(pairs[0])}
         try:
@@ -36,7 +36,7 @@ class DglPropagation:
             raise UserError(
                 f"this build of dgl does not run on {device} ({str(error).splitlines()[0]})",
                 "engine.propagation",
-                "Use planned, or run on the CPU: --device cpu.",
+                "Use auto, or run on the CPU: --device cpu.",
             ) from None
         self._counts = graph.node_counts
         self._wanted = _rows(wanted, device)

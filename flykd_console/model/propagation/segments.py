@@ -1,13 +1,13 @@
-"""The propagation of every depth and layer kind: segments of stacked messages, only for the nodes each layer needs.
+"""The propagation of every depth and layer kind, only for the nodes that each layer needs.
 
-A layer stacks the mean messages of all its relations, relation after relation, in one matrix [M, d]:
+A layer is one sparse product, one dense product for each segment of its rows, and one more sparse product (`layout`):
 
-    Q = A h                  all means as one sparse product; in layer 1 h is fixed, and Q = A X is computed once
-    m_r = Q_r W_r + b_r      one dense product for each relation's segment of the rows
-    rgcn  z = S m            S [N, M] adds up the messages that reach a node
-    rgat  z = S (k a m)      a = softmax of q_r . tanh(m) over the messages that reach a node, k of them
+    X = G h                  gathered inputs; in layer 1 h is fixed, and X is computed once
+    Y_s = X_s W_s + b_s      for every segment s of the rows
+    rgcn  z = C Y            what each node collects
+    rgat  z = C (k a Y)      Y are the messages; a = softmax of q_r . tanh(Y) over the k that reach a node
 
-`planned` does the same for two `rgcn` layers in less time; property tests hold both against the oracle.
+Property tests hold it against the oracle.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torch.nn import functional
 from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.message_graph import Hidden, MessageGraph, Wanted, per_layer
 from flykd_console.model.propagation.base import Layers
+from flykd_console.model.propagation.layout import Segment, first_rows, lay_out, selection
 from flykd_console.model.receptive_field import joined, mean_matrices, source_nodes
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN, RelationalLinear
 from flykd_console.model.sparse import FixedSparse
@@ -44,10 +45,10 @@ class SegmentPropagation:
             fields.insert(0, (nodes, matrices))
             nodes = joined(source_nodes(matrices), earlier or {})
 
-        self._layers: list[_Layer] = []
+        self._layers: list[Layer] = []
         for number, (nodes, matrices) in enumerate(fields):
             before = fields[number - 1][0] if number else None
-            self._layers.append(_Layer(nodes, matrices, before, model))
+            self._layers.append(Layer(nodes, matrices, before, model))
         self._wanted = _Selection(fields[-1][0], wanted, device)
         self._hidden: list[_Selection] | None = None
         if asked is not None:
@@ -71,7 +72,7 @@ class SegmentPropagation:
         for layer, parameters in zip(self._layers, model.stack, strict=True):
             rows = layer(parameters, outputs[-1] if outputs else None)
             last = layer is self._layers[-1]
-            outputs.append(rows if last else functional.leaky_relu(rows, NEGATIVE_SLOPE))
+            outputs.append(rows if last else functional.leaky_relu(rows, NEGATIVE_SLOPE, inplace=True))
         return outputs
 
 
@@ -79,97 +80,128 @@ class _Selection:
     """Picks nodes out of a layer's stacked rows."""
 
     def __init__(self, nodes: Wanted, chosen: Wanted, device: torch.device) -> None:
-        starts = _starts(nodes)
+        first = first_rows(nodes)
         self._sizes = {node_type: len(rows) for node_type, rows in chosen.items()}
-        positions = [starts[t] + np.searchsorted(nodes[t], rows) for t, rows in chosen.items()]
-        self._rows = torch.from_numpy(np.concatenate([np.empty(0, np.int64), *positions])).to(device)
+        positions = [first[t] + np.searchsorted(nodes[t], rows) for t, rows in chosen.items()]
+        rows = np.concatenate([np.empty(0, np.int64), *positions])
+        # A product's gradient is a product again, and cheaper than that of indexing.
+        self._rows = FixedSparse(selection(rows, sum(map(len, nodes.values()))), device)
 
     def __call__(self, rows: Tensor) -> dict[str, Tensor]:
-        parts = rows.index_select(0, self._rows).split(list(self._sizes.values()))
+        parts = (self._rows @ rows).split(list(self._sizes.values()))
         return dict(zip(self._sizes, parts, strict=True))
 
 
-class _Layer:
-    """One layer's fixed parts.
+class Layer:
+    """One layer's fixed parts, and its output.
 
     Attributes:
-        segments: Per relation with messages its index and its rows among the M messages.
-        target: Row of the node that each message reaches, int64 [M].
-        reaching: Number of messages that reach each message's node, float32 [M].
-        collect: S, which adds up the messages of each node, [N, M].
+        segments: Which relations' weights the rows of X meet.
+        collect: C, which adds up each node's products, [N, P].
+        target: Where the layer attends, the row of the node that each message reaches, int64 [P].
+        reaching: Where it does, how many messages reach each message's node, float32 [P].
+
+    Args:
+        nodes: Per type, ascending, the nodes with an output; rows are counted through all types in their order.
+        matrices: Per edge type the mean over its messages, [nodes of the tail's type, N_head].
+        before: The layer before's `nodes`; None: the layer reads the model's inputs.
+        model: Gives the inputs, width, kind and device, not the weights.
     """
 
     def __init__(
-        self,
-        nodes: Wanted,
-        matrices: Mapping[EdgeType, sp.csr_array],
-        before: Wanted | None,
-        model: HeteroRGCN,
+        self, nodes: Wanted, matrices: Mapping[EdgeType, sp.csr_array], before: Wanted | None, model: HeteroRGCN
     ) -> None:
         device = model.relation.device
-        starts = _starts(nodes)
-        count = sum(len(rows) for rows in nodes.values())
-        self.segments: list[tuple[int, slice]] = []
-        targets, means = [np.empty(0, np.int64)], []
-        constants: list[Tensor] = []
-        message = 0
-        for edge_type in sorted(matrices, key=model.index):
-            reached = np.flatnonzero(np.diff(matrices[edge_type].indptr))
-            matrix = sp.csr_array(matrices[edge_type][reached])
-            self.segments.append((model.index(edge_type), slice(message, message + len(reached))))
-            message += len(reached)
-            targets.append(starts[edge_type.tail] + reached)
-            if before is None:
-                constants.append(FixedSparse(matrix, device).product(model.inputs[edge_type.head]))
-            else:
-                means.append(_columns(matrix, edge_type.head, before))
-        target = np.concatenate(targets)
-        self.target = torch.from_numpy(target).to(device)
-        self.reaching = torch.from_numpy(np.bincount(target, minlength=count)[target].astype(np.float32)).to(device)
-        ones = np.ones(message, dtype=np.float32)
-        self.collect = FixedSparse(sp.csr_array((ones, (target, np.arange(message))), shape=(count, message)), device)
-        self._constant = torch.cat([torch.empty(0, model.dim, device=device), *constants]) if before is None else None
-        self._adjacency = FixedSparse(sp.csr_array(sp.vstack(means)), device) if means else None
+        sending = sorted({edge_type.head for edge_type in matrices})
+        layout = lay_out(
+            nodes,
+            matrices,
+            {t: np.arange(len(model.inputs[t])) for t in sending} if before is None else before,
+            {edge_type: model.index(edge_type) for edge_type in matrices},
+            # Attention weighs every message, and a GPU waits for calls, not for rows.
+            apart=model.kind == "rgat" or device.type != "cpu",
+            fixed=before is None,
+        )
+        self.segments = layout.segments
+        self.collect = FixedSparse(layout.collect, device)
+        if model.kind == "rgat":
+            target = layout.collect.tocsc().indices.astype(np.int64)
+            self.target = torch.from_numpy(target).to(device)
+            self.reaching = torch.from_numpy(np.bincount(target)[target].astype(np.float32)).to(device)
+        self._gather: FixedSparse | None = None
+        self._constant: Tensor | None = None
+        if before is None:
+            tables = [torch.empty(0, model.dim, device=device), *(model.inputs[t] for t in sending)]
+            self._constant = FixedSparse(layout.gather, device).product(torch.cat(tables))
+        else:
+            self._gather = FixedSparse(layout.gather, device)
 
     def __call__(self, parameters: RelationalLinear, before: Tensor | None) -> Tensor:
         """Stacked outputs before any activation, float32 [N, d]; `before`: those of the previous layer."""
-        if self._constant is not None:
-            means = self._constant
-        elif self._adjacency is not None and before is not None:
-            means = self._adjacency @ before
-        else:
-            means = parameters.bias.new_empty(0, parameters.bias.shape[1])
-        messages: Tensor = _Messages.apply(means, parameters.weight, parameters.bias, self)  # type: ignore[no-untyped-call]
+        inputs = self._constant
+        if inputs is None:
+            assert self._gather is not None
+            assert before is not None
+            inputs = self._gather @ before
+        messages = products(inputs, parameters, self.segments)
         if parameters.query is None:
             return self.collect @ messages
         attended: Tensor = _Attention.apply(messages, parameters.query, self)  # type: ignore[no-untyped-call]
         return attended
 
 
-class _Messages(torch.autograd.Function):
-    """m_r = Q_r W_r + b_r on every relation's segment, [M, d]."""
+def products(inputs: Tensor, parameters: RelationalLinear, segments: list[Segment]) -> Tensor:
+    """Y of X, float32 [P, d] of [I, d]: the rows of every segment times its relations' weights; differentiable."""
+    found: Tensor = _Products.apply(inputs, parameters.weight, parameters.bias, segments)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Products(torch.autograd.Function):
+    """Y_s = X_s W_s + b_s on every segment, X_s as [n, k d], W_s the k relations' weights stacked, b_s their sum."""
 
     @staticmethod
-    def forward(ctx: Any, means: Tensor, weight: Tensor, bias: Tensor, layer: _Layer) -> Tensor:
-        messages = torch.empty_like(means)
-        for number, rows in layer.segments:
-            torch.addmm(bias[number], means[rows], weight[number], out=messages[rows])
-        ctx.layer = layer
-        ctx.save_for_backward(means, weight)
-        return messages
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, segments: list[Segment]) -> Tensor:
+        count = segments[-1].products.stop if segments else 0
+        found = inputs.new_empty(count, inputs.shape[1])
+        for segment in segments:
+            stacked = _stacked(weight, segment)
+            rows = inputs[segment.inputs].view(-1, len(stacked))
+            torch.addmm(_summed(bias, segment), rows, stacked, out=found[segment.products])
+        ctx.segments = segments
+        ctx.save_for_backward(inputs, weight)
+        return found
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
-        means, weight = ctx.saved_tensors
+        inputs, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous()
         d_weight, d_bias = torch.zeros_like(weight), weight.new_zeros(weight.shape[:2])
-        d_means = torch.empty_like(means) if ctx.needs_input_grad[0] else None
-        for number, rows in ctx.layer.segments:
-            torch.mm(means[rows].T, gradient[rows], out=d_weight[number])
-            torch.sum(gradient[rows], dim=0, out=d_bias[number])
-            if d_means is not None:
-                torch.mm(gradient[rows], weight[number].T, out=d_means[rows])
-        return d_means, d_weight, d_bias, None
+        d_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
+        for segment in ctx.segments:
+            d_found = gradient[segment.products]
+            d_summed = d_found.sum(dim=0)
+            by_relation = inputs[segment.inputs].view(len(d_found), len(segment.relations), -1)
+            for place, number in enumerate(segment.relations):
+                d_weight[number].addmm_(by_relation[:, place].T, d_found)
+                d_bias[number].add_(d_summed)
+            if d_inputs is not None:
+                stacked = _stacked(weight, segment)
+                torch.mm(d_found, stacked.T, out=d_inputs[segment.inputs].view(-1, len(stacked)))
+        return d_inputs, d_weight, d_bias, None
+
+
+def _stacked(weight: Tensor, segment: Segment) -> Tensor:
+    """The weights of a segment's k relations one below the other, [k d, d]."""
+    if len(segment.relations) == 1:
+        return weight[segment.relations[0]]
+    return weight[segment.relations].view(-1, weight.shape[2])
+
+
+def _summed(bias: Tensor, segment: Segment) -> Tensor:
+    """The sum of their biases, [d]."""
+    if len(segment.relations) == 1:
+        return bias[segment.relations[0]]
+    return bias[segment.relations].sum(dim=0)
 
 
 class _Attention(torch.autograd.Function):
@@ -181,10 +213,11 @@ class _Attention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, messages: Tensor, query: Tensor, layer: _Layer) -> Tensor:
+    def forward(ctx: Any, messages: Tensor, query: Tensor, layer: Layer) -> Tensor:
         squashed = messages.tanh()
         scores = messages.new_empty(len(messages))
-        for number, rows in layer.segments:
+        for segment in layer.segments:
+            number, rows = segment.relations[0], segment.products
             torch.mv(squashed[rows], query[number], out=scores[rows])
         largest = scores.new_full((layer.collect.shape[0],), -torch.inf)
         largest.scatter_reduce_(0, layer.target, scores, "amax")
@@ -196,33 +229,21 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        layer: _Layer = ctx.layer
+        layer: Layer = ctx.layer
         messages, squashed, attention, query = ctx.saved_tensors
         at_node = gradients[0].index_select(0, layer.target)
         d_attention = layer.reaching * (at_node * messages).sum(dim=1)
         d_scores = attention * (d_attention - _per_node(layer, attention * d_attention))
         d_messages = at_node.mul_((layer.reaching * attention).unsqueeze(1))
         d_query = torch.zeros_like(query)
-        for number, rows in layer.segments:
+        for segment in layer.segments:
+            number, rows = segment.relations[0], segment.products
             torch.mv(squashed[rows].T, d_scores[rows], out=d_query[number])
             slope = squashed[rows].square().neg_().add_(1.0)
             d_messages[rows].addcmul_(slope.mul_(query[number]), d_scores[rows].unsqueeze(1))
         return d_messages, d_query, None
 
 
-def _per_node(layer: _Layer, values: Tensor) -> Tensor:
+def _per_node(layer: Layer, values: Tensor) -> Tensor:
     """For every message the sum of `values` [M] over all messages that reach the same node, [M]."""
     return layer.collect.product(values.unsqueeze(1)).squeeze(1).index_select(0, layer.target)
-
-
-def _starts(nodes: Wanted) -> dict[str, int]:
-    """First stacked row of every node type, types in their order."""
-    ends = np.cumsum([len(rows) for rows in nodes.values()])
-    return {node_type: int(end) - len(rows) for (node_type, rows), end in zip(nodes.items(), ends, strict=True)}
-
-
-def _columns(matrix: sp.csr_array, node_type: str, before: Wanted) -> sp.csr_array:
-    """The matrix over all nodes of a type, over the previous layer's stacked rows instead."""
-    count = sum(len(rows) for rows in before.values())
-    columns = _starts(before)[node_type] + np.searchsorted(before[node_type], matrix.indices)
-    return sp.csr_array((matrix.data, columns, matrix.indptr), shape=(matrix.shape[0], count))

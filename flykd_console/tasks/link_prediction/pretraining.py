@@ -67,7 +67,7 @@ def batch_loss(model: HeteroRGCN, encode: Encode, edges: AllEdges, batch: Tensor
 def node_encoder(data: LinkData, model: HeteroRGCN, edges: AllEdges) -> Encode:
     """The cheapest way to the outputs of a batch's nodes."""
     kind = data.profile.engine.propagation
-    if kind == "planned" and data.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
+    if kind == "auto" and data.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
         from flykd_console.model.propagation.batched import BatchPropagation
 
         return BatchPropagation(data.messages, model)
