@@ -155,7 +155,6 @@ def _overrides(
 
 def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDirectory]:
     """Check everything that can be checked without the graph, then make the run directories, all or none."""
-    import os
     import shutil
 
     from flykd_console.profile.load import dump_profile, load_profile
@@ -176,7 +175,6 @@ def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDi
             replace_file(directory.profile, f"{note}\n\n{dump_profile(profile)}".encode())
         if len(batch) > 1:
             write_queue(batch)
-            os.utime(batch[0].profile)  # the newest run is the one that is trained now
     except BaseException:
         for directory in batch:
             shutil.rmtree(directory.path, ignore_errors=True)

@@ -145,7 +145,10 @@ class _Distill(Section):
         "kind and a weight: docs/methods.md",
     )
     sources: list[str] = Field(
-        ["original", "pseudo_train", "pseudo_random"], min_length=1, description="what the student learns from"
+        ["original", "pseudo_train", "pseudo_random"],
+        min_length=1,
+        description="what the student learns from",
+        json_schema_extra={"items": {"type": "string", "enum": list(SOURCES)}},
     )
     pseudo_negatives: Literal["student", "teacher", "none"] = Field(
         "student", description="who scores the negative pairs of pseudo_train; none: there are none"

@@ -119,7 +119,7 @@ def _suggest_key(dotted: str) -> str:
     siblings = [key for key in [*known, *sorted(sections()), EXTENDS] if key.rpartition(".")[0] == table]
     lasts = {key.rpartition(".")[2]: key for key in siblings}
     near = [lasts[match] for match in difflib.get_close_matches(last, lasts, n=1)]
-    near = near or [key for key in known if key.rpartition(".")[2] == last]
+    near = near or [key.path for key in every_key() if key.name == last and not key.of_named_table]
     near = near or [key for key in known if not siblings and difflib.get_close_matches(dotted, [key], n=1)]
     if near:
         return f"Did you mean {' or '.join(near[:3])}?"

@@ -12,6 +12,8 @@ from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import MODEL_NAME
 
 NOT_SET = "not set"
+# Stands in a dotted path for the name that a profile gives a table.
+NAME = "NAME"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Key:
     def path(self) -> str:
         """Section and name, dotted."""
         return f"{self.section}.{self.name}"
+
+    @property
+    def of_named_table(self) -> bool:
+        """Whether the profile names the table, such as `models.NAME`."""
+        return NAME in self.section.split(".")
 
 
 def sections() -> dict[str, str]:
@@ -81,7 +88,7 @@ def _tables() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
                 # Tables that a profile names itself; their own tables are those of the profile.
                 table = schema["$defs"][named]
                 own = {name: value for name, value in table["properties"].items() if _table_of(value) is None}
-                yield f"{prefix}{key}.NAME", table["description"], own
+                yield f"{prefix}{key}.{NAME}", table["description"], own
             name = _table_of(field)
             if name is not None:
                 table = schema["$defs"][name]

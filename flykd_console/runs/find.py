@@ -40,7 +40,7 @@ def create_run(name: str, root: Path | None = None) -> RunDirectory:
 
 
 def list_runs(root: Path | None = None) -> list[RunDirectory]:
-    """Every run below the root, newest first (by the time that `profile.schema.toml` was written)."""
+    """Every run below the root, newest first (by the time that `profile.toml` was written)."""
     root = root or runs_root()
     found = []
     for path in root.iterdir() if root.is_dir() else ():

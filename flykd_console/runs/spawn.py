@@ -61,7 +61,7 @@ def worker_environment(threads: int = 0, base: Mapping[str, str] | None = None) 
 def spawn_worker(
     directory: RunDirectory, *, then: Sequence[RunDirectory] = (), threads: int = 0, fresh: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start training of a run directory that holds `profile.schema.toml`; returns at once.
+    """Start training of a run directory that holds `profile.toml`; returns at once.
 
     Args:
         directory: The run; its output is appended to `worker.log`.

@@ -14,7 +14,9 @@ from flykd_console.cli.app import app
 from flykd_console.errors import UserError
 from flykd_console.profile.keys import NOT_SET, as_markdown, keys, sections
 from flykd_console.profile.load import validate
-from flykd_console.profile.schema import Distill, Plateau, Profile
+from flykd_console.profile.distill import Distill, Plateau
+from flykd_console.profile.schema import Profile
+from flykd_console.profile.sections import Model
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "profile-keys.md"
 
@@ -30,7 +32,10 @@ def values_of(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def test_every_key_is_there_once_and_says_what_it_is_for() -> None:
     found = keys()
     whole = Profile(distill=Distill(plateau=Plateau()))
-    assert sorted(key.path for key in found) == sorted(values_of(whole.model_dump()))
+    fixed = [key.path for key in found if not key.of_named_table]
+    assert sorted(fixed) == sorted(set(values_of(whole.model_dump())) - {"models"})
+    named = [key.name for key in found if key.of_named_table]
+    assert sorted(named) == sorted(name for name in Model.model_fields if name not in ("distill",))
     assert [key.path for key in found if not key.meaning or not key.allowed] == []
     assert [name for name, about in sections().items() if not about] == []
 
@@ -39,7 +44,7 @@ def test_the_defaults_are_values_that_the_program_takes() -> None:
     data: dict[str, dict[str, object]] = {}
     for key in keys():
         # A second plateau is the student's own, which is not there by default.
-        if key.default == NOT_SET or key.section == "distill.plateau":
+        if key.default == NOT_SET or key.section == "distill.plateau" or key.of_named_table:
             continue
         table = data
         for name in key.section.split("."):
