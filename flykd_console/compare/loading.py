@@ -113,7 +113,7 @@ class LoadedRun:
     def _read_scores(self, seed: int) -> pl.DataFrame:
         path = self.directory.scores(seed, self.part)
         try:
-            frame = pl.read_parquet(path)
+            frame = pl.read_parquet(path, glob=False)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unreadable(path, str(error)) from None
         wanted = [*KEYS, *(entry.name for entry in self.models)]
@@ -183,7 +183,7 @@ def read_ids(path: Path) -> frozenset[str]:
         UserError: The file cannot be read, has no such column, or holds no id.
     """
     try:
-        frame = pl.read_csv(path, infer_schema=False, has_header=False)
+        frame = pl.read_csv(path, glob=False, infer_schema=False, has_header=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _unreadable(path, str(error), "Check the path; a CSV of ids is wanted.") from None
     names = ("tail_id", "disease_id", "node_id", "id")

@@ -126,6 +126,12 @@ def test_runs_of_one_method_are_told_apart(runs: Path) -> None:
     assert [row.label for row in only_block(*pair).rows][2:] == ["flykd-1", "flykd-2"]
 
 
+def test_a_run_is_read_whose_folder_has_the_signs_of_a_pattern(runs: Path) -> None:
+    run = comparable_run(runs, "flykd-1")
+    odd = RunDirectory(run.path.rename(runs / "first[ab]*"))
+    assert [row.model for row in only_block(odd).rows] == ["teacher", "baseline", "student"]
+
+
 def test_settings_in_which_runs_differ_are_told(two: list[RunDirectory]) -> None:
     for run, epochs in zip(two, (400, 2000), strict=True):
         with run.profile.open("a") as file:
