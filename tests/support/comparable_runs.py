@@ -75,11 +75,10 @@ def put_scores(directory: RunDirectory, seed: int, frame: pl.DataFrame) -> None:
                 positives=int(truth.sum()),
                 negatives=int((truth == 0).sum()),
             )
-        metrics = {
-            "macro_auprc": float(np.mean([score.auprc for score in relations.values()])),
-            "macro_auroc": float(np.mean([score.auroc for score in relations.values()])),
-        }
-        test = Scores(**metrics, relations=relations, metrics=metrics)
+        auprc = float(np.mean([score.auprc for score in relations.values()]))
+        auroc = float(np.mean([score.auroc for score in relations.values()]))
+        metrics = {"macro_auprc": auprc, "macro_auroc": auroc}
+        test = Scores(macro_auprc=auprc, macro_auroc=auroc, relations=relations, metrics=metrics)
         models[model] = msgspec.structs.replace(models[model], test=test)
     seeds = {**results.seeds, str(seed): models}
     write_results(directory, msgspec.structs.replace(results, seeds=seeds))
