@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from flykd_console.compare.figures import Block, Gain, Row
 from flykd_console.words import per_cent, signed
 
 
-def headline(block: Block) -> str:
-    """The best student by mean gain against its baseline, and what its intervals say."""
-    students = [(row, row.gain) for row in block.rows if row.model == "student" and row.gain]
+def headline(block: Block, distilled: Collection[str]) -> str:
+    """The best student by mean gain against its baseline, and what its intervals say; `distilled`: students' labels."""
+    students = _students(block, distilled)
     if not students:
         means = (f"{row.label} {per_cent(row.auprc.mean)}" for row in block.rows)
         return f"No student was trained. Test AUPRC in per cent: {', '.join(means)}."
@@ -17,9 +19,9 @@ def headline(block: Block) -> str:
     return f"{best} {_result(block, row, gain)}"
 
 
-def verdict(block: Block) -> str:
+def verdict(block: Block, distilled: Collection[str]) -> str:
     """What the intervals say of the headline's gain and of the other methods."""
-    students = [(row, row.gain) for row in block.rows if row.model == "student" and row.gain]
+    students = _students(block, distilled)
     if not students:
         return ""
     row, gain = max(students, key=lambda pair: pair[1].points.mean)
@@ -34,6 +36,10 @@ def verdict(block: Block) -> str:
             )
         sentences.append(f"{row.label} was picked here on the test scores themselves, so its own gain flatters it.")
     return " ".join(sentences)
+
+
+def _students(block: Block, distilled: Collection[str]) -> list[tuple[Row, Gain]]:
+    return [(row, row.gain) for row in block.rows if row.label in distilled and row.gain]
 
 
 def _result(block: Block, row: Row, gain: Gain) -> str:

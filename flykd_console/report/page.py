@@ -30,7 +30,8 @@ from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.headline import headline, verdict
-from flykd_console.words import grouped, loss_words
+from flykd_console.report.roles import distilled
+from flykd_console.words import grouped
 
 _GAINS = (
     "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t). Bar: 95 % interval over "
@@ -104,13 +105,14 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
     contenders = contenders_of(runs, block.seeds)
     pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in block.seeds}
     legend = _legend(contenders)
+    students = [one.label for one in contenders if distilled(one)]
     drawn = figures.gains(block, contenders, f"b{index}")
     paper = any(row.gain and row.gain.paper for row in block.rows)
     gains = _GAINS.format(tails=f"{block.tail_type}s") + (" Ring: the paper's mean." if paper else "")
     return Section(
         heading=block_heading(comparison, index),
-        headline=headline(block),
-        verdict=verdict(block),
+        headline=headline(block, students),
+        verdict=verdict(block, students),
         notes=block.notes,
         gains=Picture("Gain over the baseline", drawn, gains, []) if drawn else None,
         scores=[*auprc_grids(block), relations_grid(block)],
@@ -156,30 +158,29 @@ def _worth(block: Block) -> list[Grid]:
 
 def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[LoadedRun], name: str) -> list[Picture]:
     curves = {run.name: read_curves(run.directory) for run in runs}
-    sources = [(words, colour, False) for words, colour in figures.source_names(contenders, curves)]
+    looks = list(figures.loss_looks(contenders, curves).values())
     validation = "Thin: a seed. Bold: the mean over the seeds, with one standard deviation to each side."
     losses = "Mean over the seeds, with the range between them; the total is weighted. Logarithmic axis."
     structure = "Mean over the seeds, with the range between them, before their weights. Logarithmic axis."
-    of_structure = [loss_words(loss) for loss in figures.STRUCTURE]
     found = [
         ("Validation while training", figures.validation(contenders, curves, block.seeds, name), validation, []),
         (
             "Weights of the losses",
             figures.weights(contenders, curves, name),
             _CURRICULUM,
-            [entry for entry in sources if entry[0] not in ("total", *of_structure)],
+            [look.legend for look in looks if look.weighed],
         ),
         (
             "Losses of the students",
             figures.losses(contenders, curves, block.seeds, name),
             losses,
-            [entry for entry in sources if entry[0] not in of_structure],
+            [look.legend for look in looks if not look.structure],
         ),
         (
             "Structure losses of the students",
             figures.losses(contenders, curves, block.seeds, name, structure=True),
             structure,
-            [entry for entry in sources if entry[0] in of_structure],
+            [look.legend for look in looks if look.structure],
         ),
     ]
     return [Picture(title, svg, caption, legend) for title, svg, caption, legend in found if svg]
