@@ -77,12 +77,12 @@ _WRITE = """
 import json, sys, time
 from pathlib import Path
 from benchmarks.measure import peak_gib
-from flykd_console.graph.formats import kg_write as write
-from flykd_console.graph.sources.synthetic import generate as synthetic
+from flykd_console.graph.formats.kg_write import write_kg
+from flykd_console.graph.sources.synthetic.generate import generate, primekg_size
 start = time.perf_counter()
-graph = synthetic.generate(synthetic.primekg_size(float(sys.argv[2])))
+graph = generate(primekg_size(float(sys.argv[2])))
 made = time.perf_counter()
-rows = write.write_table(graph, Path(sys.argv[1]))
+rows = write_kg(graph, Path(sys.argv[1]))
 seconds = time.perf_counter() - made
 print(json.dumps({"make": made - start, "write": seconds, "rows": rows, "peak": peak_gib()}))
 """

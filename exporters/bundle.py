@@ -34,11 +34,12 @@ from exporters.manifest import (
 )
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
-from exporters.parity import Check, check_files, verify
-from exporters.trained_run import TrainedRun, choose_seed, open_trained_run, results_of
+from exporters.parity import Check, check_files, run_checks, verify
+from exporters.trained_run import TrainedRun, choose_seed, read_trained_run, results_of
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import MODELS, ExportFinished
+from flykd_console.runs.embedded import model_of
+from flykd_console.runs.events import ExportFinished
 from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
@@ -71,10 +72,9 @@ def export_run(
     *,
     seed: int | None = None,
     out: Path | None = None,
-    hdf5: bool = True,
     onnx: bool = True,
-    model: str = "student",
-    on_start: Callable[[int, str], None] = lambda seed, why: None,
+    model: str | None = None,
+    on_start: Callable[[str, int, str], None] = lambda model, seed, why: None,
     on_check: Callable[[Check], None] = lambda check: None,
 ) -> Bundle:
     """Write and verify the bundle of one model of a run.
@@ -82,29 +82,25 @@ def export_run(
     Args:
         seed: Which seed; None: the one whose model is best on validation data.
         out: The bundle's folder; None: `export/` in the run.
-        hdf5: Write the tables. They are written in any case, since the heads are nothing without them.
-        onnx: Write the ONNX heads.
-        model: teacher, baseline or student.
-        on_start: Hears the seed and why it was chosen, before anything is written.
+        onnx: Write the ONNX heads beside the tables.
+        model: Name of a model that left embeddings; None: the one that the run is about.
+        on_start: Hears the model, the seed and why it was chosen, before anything is written.
         on_check: Hears of every check as it passes.
 
     Raises:
         UserError: The run has nothing to export, its files are damaged, or the folder holds other things.
         ParityError: A check failed; nothing is left behind.
     """
-    if not (hdf5 or onnx):
-        raise ValueError("nothing to export")
-    if model not in MODELS:
-        raise UserError(f"there is no model {model!r}", "--model", f"Choose one of {', '.join(MODELS)}.")
     results = results_of(directory)
+    name = model_of(directory, results, model).name
+    why = "chosen by hand"
     if seed is None:
-        seed, why = choose_seed(directory, model, results)
-    else:
-        why = "chosen by hand"
+        seed, why = choose_seed(directory, name, results)
     target = Path(os.path.abspath(out or directory.export))
     replaced = _may_be_replaced(target)
-    with open_trained_run(directory, seed, model, results) as run, _temporary_folder(target) as folder:
-        on_start(seed, why)
+    run = read_trained_run(directory, seed, name, results)
+    with _temporary_folder(target) as folder:
+        on_start(name, seed, why)
         bundle = _write(run, folder, why, onnx, on_check)
         _put_in_place(folder, target)
     _tell_the_run(directory, seed, target)
@@ -127,12 +123,7 @@ def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callab
     last: dict[str, Callable[[], str]] = {"checksums": lambda: check_files(folder, manifest)}
     if onnx:
         last["scorer"] = lambda: _check_scorer(folder, run, example)
-    for name, check in last.items():
-        try:
-            checks.append(Check(name, check()))
-        except UserError as error:
-            raise ParityError(f"{name}: {error}") from None
-        on_check(checks[-1])
+    checks += run_checks(last, on_check)
     sizes = {name: (folder / name).stat().st_size for name in (*written, MANIFEST)}
     return Bundle(folder, manifest, sizes, checks, False, example)
 
@@ -176,7 +167,7 @@ def _check_scorer(folder: Path, run: TrainedRun, example: tuple[str, str]) -> st
     with Scorer(folder) as scorer:
         ranking = scorer.rank_heads(name, relation)
     if len(ranking) != min(20, len(run.nodes[run.head_type].ids)):
-        raise ParityError(f"scorer: {len(ranking)} heads are ranked for {name!r}")
+        raise ParityError(f"{len(ranking)} heads are ranked for {name!r}")
     return f"opens with numpy, h5py and onnxruntime alone; ranks {run.head_type} for {name!r}"
 
 

@@ -24,11 +24,10 @@ from exporters.trained_run import Tensors, TrainedRun
 from flykd_console.errors import UserError
 
 _CHUNK_BYTES = 1 << 18
-_BLOCK_ROWS = 8192
 
 
 def write_hdf5(path: Path, run: TrainedRun) -> None:
-    """Write the tables of one trained model; embeddings are copied in blocks of rows.
+    """Write the tables of one trained model.
 
     Raises:
         UserError: A node's id or name holds a NUL character, which HDF5 strings cannot.
@@ -46,16 +45,16 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
             _strings(group, "id", run.nodes[kind].ids, kind)
             _strings(group, "name", run.nodes[kind].names, kind)
             if tensor:
-                _copy(group, "embedding", run.tensors, tensor)
+                _array(group, "embedding", run.tensors[tensor])
         relations = _group(file, "relations", "relations")
         for index, relation in enumerate(run.relations):
             group = _group(relations, hdf5_name(relation), "relation")
             group.attrs.update({"name": relation, "index": index})
             _scalar(group, "head_type", run.head_type)
             _scalar(group, "tail_type", run.tail_type)
-            _array(group, "vector", run.tensors.whole(f"relation/{relation}"))
+            _array(group, "vector", run.tensors[f"relation/{relation}"])
             if run.tail_tensor(relation) != shared and not _equal(run.tensors, run.tail_tensor(relation), shared):
-                _copy(group, "tail_embedding", run.tensors, run.tail_tensor(relation))
+                _array(group, "tail_embedding", run.tensors[run.tail_tensor(relation)])
             pairs = _group(group, "pairs", "pairs")
             for part in PARTS:
                 _array(pairs, part, run.pairs[relation][part])
@@ -66,22 +65,15 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
 
 def shared_tail_tensor(run: TrainedRun) -> str | None:
     """The tail type's own table: the encoder's, else the one that every relation shares, else None."""
-    if "tail.embedding" in run.tensors.names:
+    if "tail.embedding" in run.tensors:
         return "tail.embedding"
     first, *others = map(run.tail_tensor, run.relations)
     return first if all(_equal(run.tensors, first, other) for other in others) else None
 
 
 def _equal(tensors: Tensors, one: str, other: str | None) -> bool:
-    """Whether two tables hold the same bits, compared in blocks; the first difference ends it."""
-    if other is None:
-        return False
-    rows = tensors.shape(one)[0]
-    return all(
-        tensors.rows(one, start, start + _BLOCK_ROWS).tobytes()
-        == tensors.rows(other, start, start + _BLOCK_ROWS).tobytes()
-        for start in range(0, rows, _BLOCK_ROWS)
-    )
+    """Whether two tables hold the same bits."""
+    return other is not None and tensors[one].tobytes() == tensors[other].tobytes()
 
 
 def _describe(thing: Any, encoding: str) -> None:
@@ -95,36 +87,19 @@ def _group(parent: Any, name: str, encoding: str) -> Any:
     return group
 
 
-def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Whole rows, about 256 KiB a chunk."""
-    row = itemsize * int(np.prod(shape[1:], dtype=np.int64))
-    return (min(max(1, shape[0]), max(1, _CHUNK_BYTES // row)), *shape[1:])
-
-
 def _array(group: Any, name: str, values: NDArray[Any]) -> None:
-    values = np.ascontiguousarray(values)
+    """A dataset of whole rows, about 256 KiB a chunk; chunks ask that an empty one may grow."""
+    row = values.itemsize * int(np.prod(values.shape[1:], dtype=np.int64))
     dataset = group.create_dataset(
         name,
         shape=values.shape,
         maxshape=(None, *values.shape[1:]),
         dtype=values.dtype.newbyteorder("<"),
-        chunks=_chunks(values.shape, values.itemsize),
+        chunks=(min(max(1, len(values)), max(1, _CHUNK_BYTES // row)), *values.shape[1:]),
         track_times=False,
     )
     if values.size:
         dataset[...] = values
-    _describe(dataset, "array")
-
-
-def _copy(group: Any, name: str, tensors: Tensors, tensor: str) -> None:
-    """Copy a float32 table [n, d] from the run, block by block."""
-    rows, dim = tensors.shape(tensor)
-    dataset = group.create_dataset(
-        name, shape=(rows, dim), dtype="<f4", chunks=_chunks((rows, dim), 4), track_times=False
-    )
-    for start in range(0, rows, _BLOCK_ROWS):
-        stop = min(start + _BLOCK_ROWS, rows)
-        dataset[start:stop] = tensors.rows(tensor, start, stop)
     _describe(dataset, "array")
 
 

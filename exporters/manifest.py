@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from flykd_console.errors import CHECK_PATH, UserError
@@ -44,7 +43,7 @@ class Manifest:
         schema: Version of the bundle's layout.
         run: Name of the run that was exported.
         method: Distillation method named by the run's profile.
-        model: teacher, baseline or student.
+        model: Its name in the run: student, baseline, teacher, or a further model's.
         seed: The seed that was exported; `seed_choice` says why that one.
         dim: Width d of every embedding.
         head_type: Node type of the heads; `tail_type` that of the tails.
@@ -109,10 +108,10 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise UserError(f"the manifest cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
     except ValueError:
-        raise _damaged("is not valid JSON", path) from None
+        raise damaged("is not valid JSON", path) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int or schema < 1:
-        raise _damaged("names no schema version", path)
+        raise damaged("names no schema version", path)
     if schema > SCHEMA:
         raise UserError(
             f"the bundle was written by a newer program (schema {schema}, this one reads up to {SCHEMA})",
@@ -133,11 +132,11 @@ def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None =
         try:
             size = path.stat().st_size
             if size != expected.bytes:
-                raise _damaged(f"is {size} bytes long where the manifest says {expected.bytes}", path)
+                raise damaged(f"is {size} bytes long where the manifest says {expected.bytes}", path)
             if record(path).sha256 != expected.sha256:
-                raise _damaged("is not the file that was exported (its SHA-256 differs from the manifest's)", path)
+                raise damaged("is not the file that was exported (its SHA-256 differs from the manifest's)", path)
         except FileNotFoundError:
-            raise _damaged("is missing", path) from None
+            raise damaged("is missing", path) from None
         except OSError as error:
             raise UserError(f"the file cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
 
@@ -147,7 +146,19 @@ def hdf5_name(name: str) -> str:
     return "%2E" if name == "." else name.replace("%", "%25").replace("/", "%2F")
 
 
-def _damaged(what: str, path: Path) -> UserError:
+def table_path(file: Container[str], relation: str, side: str, node_type: str) -> str:
+    """Where in the HDF5 file a relation's embeddings lie: a table of its own where it has one, else its node type's.
+
+    Args:
+        file: Knows what paths there are.
+        side: `head` or `tail`, of which `node_type` is the type.
+    """
+    own = f"relations/{hdf5_name(relation)}/{side}_embedding"
+    return own if own in file else f"nodes/{hdf5_name(node_type)}/embedding"
+
+
+def damaged(what: str, path: Path) -> UserError:
+    """The error for a file of a bundle that is not what an export left."""
     return UserError(f"the bundle is damaged: {path.name} {what}", str(path.parent), "Copy or export the bundle again.")
 
 
@@ -157,15 +168,15 @@ def _from_json(data: dict[str, Any], path: Path) -> Manifest:
     for one in fields(Manifest):
         value = data.get(one.name)
         if not _is_a(value, hints[one.name] if one.name != "files" else dict[str, dict[str, Any]]):
-            raise _damaged(f"has no usable {one.name!r}", path)
+            raise damaged(f"has no usable {one.name!r}", path)
         values[one.name] = value
     try:
         values["files"] = {name: FileRecord(int(r["bytes"]), str(r["sha256"])) for name, r in values["files"].items()}
     except (KeyError, TypeError, ValueError):
-        raise _damaged("has no usable 'files'", path) from None
+        raise damaged("has no usable 'files'", path) from None
     manifest = Manifest(**values)
     if EMBEDDINGS not in manifest.files or not manifest.relations or manifest.dim < 1:
-        raise _damaged(f"lists no {EMBEDDINGS}, no relation or no width", path)
+        raise damaged(f"lists no {EMBEDDINGS}, no relation or no width", path)
     return manifest
 
 
@@ -174,8 +185,6 @@ def _is_a(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     origin, inner = get_origin(hint), get_args(hint)
-    if origin is UnionType:
-        return any(_is_a(value, option) for option in inner)
     if origin is list:
         return isinstance(value, list) and all(_is_a(item, inner[0]) for item in value)
     if origin is dict:

@@ -6,8 +6,9 @@ how much; how close is close enough stands in `exporters.agreement`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,21 @@ from exporters.agreement import (
     tie_slack,
 )
 from exporters.hdf5 import shared_tail_tensor
-from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, Manifest, hdf5_name, record, verify_files
+from exporters.manifest import (
+    EMBEDDINGS,
+    PARTS,
+    RANKING_HEAD,
+    SCORING_HEAD,
+    Manifest,
+    hdf5_name,
+    record,
+    table_path,
+    verify_files,
+)
 from exporters.metrics import average_precision
 from exporters.onnx_head import metadata, ranking_signature, scoring_signature
 from exporters.trained_run import TrainedRun
+from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -70,8 +82,7 @@ class Candidate:
 
     def tail_table(self, relation: str) -> Floats:
         """Tail embeddings of a relation as they lie on disk, float32 [n_tail, d]."""
-        own = f"relations/{hdf5_name(relation)}/tail_embedding"
-        return self._table(own if own in self.hdf5 else f"nodes/{hdf5_name(self.run.tail_type)}/embedding")
+        return self._table(table_path(self.hdf5, relation, "tail", self.run.tail_type))
 
     def logits(self, relation: str, heads: NDArray[np.int64], tails: NDArray[np.int64]) -> Floats:
         """Logits of pairs from the bundle alone: by the ONNX head, or by numpy where there is none."""
@@ -84,7 +95,7 @@ class Candidate:
 
     def compare(self, relation: str, heads: NDArray[np.int64], tails: NDArray[np.int64], expected: Floats) -> float:
         """The largest difference from the run's logits for these pairs, once values and order agree."""
-        vector = self.run.tensors.whole(f"relation/{relation}")
+        vector = self.run.tensors[f"relation/{relation}"]
         tolerance = logit_tolerance(self.head_table()[heads], vector, self.tail_table(relation)[tails])
         found = self.logits(relation, heads, tails)
         worst = same_logits(repr(relation), found, expected, tolerance)
@@ -138,7 +149,7 @@ def check_tables(candidate: Candidate) -> str:
     for relation in run.relations:
         tables.append((f"relation/{relation}", candidate.hdf5[f"relations/{hdf5_name(relation)}/vector"][:]))
     for tensor, found in tables:
-        same_bits(tensor, found, run.tensors.whole(tensor))
+        same_bits(tensor, found, run.tensors[tensor])
         values += found.size
     return f"{values} values equal the run's bit for bit, none of them infinite or missing"
 
@@ -193,8 +204,8 @@ def check_ranking(candidate: Candidate) -> str:
     assert candidate.ranking is not None
     run, lists = candidate.run, 0
     for place, relation in enumerate(run.relations):
-        vector = run.tensors.whole(f"relation/{relation}").astype(np.float64)
-        heads, tails = run.tensors.whole("head.embedding"), run.tensors.whole(run.tail_tensor(relation))
+        vector = run.tensors[f"relation/{relation}"].astype(np.float64)
+        heads, tails = run.tensors["head.embedding"], run.tensors[run.tail_tensor(relation)]
         on_disk = (candidate.tail_table(relation), candidate.head_table())
         for queries, table, candidates in ((heads, tails, on_disk[0]), (tails, heads, on_disk[1])):
             for row in sorted({0, len(queries) // 2, len(queries) - 1}):
@@ -259,17 +270,17 @@ def check_files(folder: Path, manifest: Manifest) -> str:
     return f"SHA-256 of {len(manifest.files)} files as the manifest lists them"
 
 
-Checks = tuple[tuple[str, Callable[[Candidate], str]], ...]
+Checks = dict[str, Callable[[Candidate], str]]
 
-TABLE_CHECKS: Checks = (
-    ("tables", check_tables),
-    ("known pairs", check_known_pairs),
-    ("random pairs", check_probe),
-    ("test pairs", check_test_logits),
-    ("test AUPRC", check_auprc),
-)
-GRAPH_CHECKS: Checks = (("graphs", check_signatures), ("metadata", check_metadata))
-HEAD_CHECKS: Checks = (("probabilities", check_probability), ("ranking", check_ranking))
+TABLE_CHECKS: Checks = {
+    "tables": check_tables,
+    "known pairs": check_known_pairs,
+    "random pairs": check_probe,
+    "test pairs": check_test_logits,
+    "test AUPRC": check_auprc,
+}
+GRAPH_CHECKS: Checks = {"graphs": check_signatures, "metadata": check_metadata}
+HEAD_CHECKS: Checks = {"probabilities": check_probability, "ranking": check_ranking}
 
 
 def verify(folder: Path, run: TrainedRun, with_heads: bool, passed: Callable[[Check], None]) -> list[Check]:
@@ -281,17 +292,26 @@ def verify(folder: Path, run: TrainedRun, with_heads: bool, passed: Callable[[Ch
     scoring, ranking = (_session(folder / name) if with_heads else None for name in (SCORING_HEAD, RANKING_HEAD))
     with h5py.File(folder / EMBEDDINGS, "r") as hdf5:
         candidate = Candidate(folder, run, hdf5, scoring, ranking)
-        checks = []
-        for name, check in GRAPH_CHECKS + TABLE_CHECKS + HEAD_CHECKS if with_heads else TABLE_CHECKS:
-            try:
-                detail = check(candidate)
-            except ParityError as error:
-                raise ParityError(f"{name}: {error}") from None
-            except (KeyError, OSError) as error:
-                raise ParityError(f"{name}: {EMBEDDINGS} does not read back ({error})") from error
-            checks.append(Check(name, detail))
-            passed(checks[-1])
-    return checks
+        checks = GRAPH_CHECKS | TABLE_CHECKS | HEAD_CHECKS if with_heads else TABLE_CHECKS
+        return run_checks({name: partial(check, candidate) for name, check in checks.items()}, passed)
+
+
+def run_checks(checks: Mapping[str, Callable[[], str]], passed: Callable[[Check], None]) -> list[Check]:
+    """Run checks by name, in order; `passed` hears of each as it succeeds.
+
+    Raises:
+        ParityError: A check failed; its message begins with the check's name.
+    """
+    done = []
+    for name, check in checks.items():
+        try:
+            done.append(Check(name, check()))
+        except (ParityError, UserError) as error:
+            raise ParityError(f"{name}: {error}") from None
+        except (KeyError, OSError) as error:
+            raise ParityError(f"{name}: {EMBEDDINGS} does not read back ({error})") from error
+        passed(done[-1])
+    return done
 
 
 def _session(path: Path) -> InferenceSession:

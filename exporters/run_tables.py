@@ -138,7 +138,7 @@ def _read_parquet(path: Path, columns: Mapping[str, Any]) -> pl.DataFrame:
     import polars as pl
 
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
         return table.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
     except FileNotFoundError:
         raise UserError("the file is missing", str(path), "Train this seed again.") from None

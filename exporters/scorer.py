@@ -27,7 +27,17 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from exporters.lookup import NodeIndex
-from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hdf5_name, read_manifest, verify_files
+from exporters.manifest import (
+    EMBEDDINGS,
+    PARTS,
+    RANKING_HEAD,
+    SCORING_HEAD,
+    damaged,
+    hdf5_name,
+    read_manifest,
+    table_path,
+    verify_files,
+)
 from flykd_console.errors import UserError
 
 Floats = NDArray[np.float32]
@@ -105,10 +115,15 @@ class Scorer:
             # A bundle never changes, and file locks fail on some network disks.
             self._file = h5py.File(self.path / EMBEDDINGS, "r", locking=False)
         except OSError:
-            raise self._damaged(EMBEDDINGS, "is no readable HDF5 file") from None
+            raise damaged("is no readable HDF5 file", self.path / EMBEDDINGS) from None
         self.heads = self._nodes(self.manifest.head_type)
         self.tails = self._nodes(self.manifest.tail_type)
-        self._places = {(side, name): self._place(side, name) for name in self.relations for side in ("head", "tail")}
+        types = {"head": self.manifest.head_type, "tail": self.manifest.tail_type}
+        self._places = {
+            (side, name): table_path(self._file, name, side, kind)
+            for name in self.relations
+            for side, kind in types.items()
+        }
         self._tables: dict[str, Floats] = {}
         self._known: dict[str, Mapping[tuple[int, int], str]] = {}
         self._silent: dict[str, frozenset[int]] = {}
@@ -290,12 +305,6 @@ class Scorer:
         ids, names = (group[name].asstr()[:].tolist() for name in ("id", "name"))
         return NodeIndex(kind, ids, names)
 
-    def _place(self, side: str, relation: str) -> str:
-        """Where a relation's embeddings lie: its own table where it has one, else its node type's."""
-        own = f"relations/{hdf5_name(relation)}/{side}_embedding"
-        kind = self.manifest.head_type if side == "head" else self.manifest.tail_type
-        return own if own in self._file else f"nodes/{hdf5_name(kind)}/embedding"
-
     def _table(self, side: str, relation: str) -> Floats:
         """Embeddings, float32 [n, d], read when first asked for; relations that share a table share the array."""
         place = self._places[side, relation]
@@ -317,22 +326,19 @@ class Scorer:
         try:
             return self._file[path]
         except KeyError:
-            raise self._damaged(EMBEDDINGS, f"lacks {path}") from None
+            raise damaged(f"lacks {path}", self.path / EMBEDDINGS) from None
 
     def _session(self, name: str) -> Any:
         try:
             session = onnxruntime.InferenceSession(self.path / name, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no base class of its own
-            raise self._damaged(name, f"cannot be loaded ({str(error).splitlines()[0]})") from None
+            raise damaged(f"cannot be loaded ({str(error).splitlines()[0]})", self.path / name) from None
         facts = session.get_modelmeta().custom_metadata_map
         if facts.get("embeddings_sha256") != self.manifest.files[EMBEDDINGS].sha256:
-            raise self._damaged(name, f"belongs to other tables than {EMBEDDINGS}")
+            raise damaged(f"belongs to other tables than {EMBEDDINGS}", self.path / name)
         if json.loads(facts.get("relations", "[]")) != self.manifest.relations:
-            raise self._damaged(name, "names other relations than the manifest")
+            raise damaged("names other relations than the manifest", self.path / name)
         return session
-
-    def _damaged(self, name: str, what: str) -> UserError:
-        return UserError(f"the bundle is damaged: {name} {what}", str(self.path), "Copy or export the bundle again.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -348,10 +354,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with Scorer(options.bundle) as scorer:
-            rank, node = (
-                (scorer.rank_heads, options.tail) if options.head is None else (scorer.rank_tails, options.head)
-            )
-            ranking = rank(node, options.relation, options.top, options.exclude_known)
+            how = options.relation, options.top, options.exclude_known
+            if options.head is None:
+                ranking = scorer.rank_heads(options.tail, *how)
+            else:
+                ranking = scorer.rank_tails(options.head, *how)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

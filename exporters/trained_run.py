@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -30,8 +29,11 @@ from exporters.run_tables import (
 )
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import MODELS
+from flykd_console.runs.embedded import embedded_models, embedded_seeds
 from flykd_console.runs.results import ModelResult, Results, read_results
+from flykd_console.words import metric_words
+
+Tensors = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,43 +45,12 @@ class Probe:
     logit: Floats
 
 
-class Tensors:
-    """The embedding file of one model, read tensor by tensor (or by blocks of rows) and never as a whole."""
-
-    def __init__(self, handle: Any, path: Path) -> None:
-        self._handle = handle
-        self.path = path
-        self.names = frozenset(handle.keys())
-        self.metadata: dict[str, str] = handle.metadata() or {}
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor, without reading it."""
-        return tuple(self._slice(name).get_shape())
-
-    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Rows `start` to `stop` (or the last) of a tensor, as a fresh array."""
-        part = self._slice(name)
-        return np.asarray(part[start : min(stop, part.get_shape()[0])])
-
-    def whole(self, name: str) -> NDArray[Any]:
-        """A tensor as an array."""
-        return np.asarray(self._handle.get_tensor(name))
-
-    def dtype(self, name: str) -> str:
-        """The tensor's type as safetensors names it (`F32`, `I64`)."""
-        return str(self._slice(name).get_dtype())
-
-    def _slice(self, name: str) -> Any:
-        if name not in self.names:
-            raise UserError(f"the tensor {name!r} is missing", str(self.path), "Train this seed again.")
-        return self._handle.get_slice(name)
-
-
 @dataclass(frozen=True)
 class TrainedRun:
     """One model of one seed, with all that an export needs.
 
     Attributes:
+        tensors: By name: `head.embedding`, `tail.embedding/RELATION`, `relation/RELATION`, `probe/RELATION/...`.
         nodes: Node table of the head type and of the tail type.
         pairs: Per relation and part the true pairs, rows (head, tail), int64 [n, 2], sorted and without repeats.
         tests: Per relation the test set.
@@ -116,7 +87,7 @@ class TrainedRun:
 
     def vectors(self) -> Floats:
         """The relation vectors, float32 [R, d], in the order of `relations`."""
-        return np.stack([self.tensors.whole(f"relation/{relation}") for relation in self.relations])
+        return np.stack([self.tensors[f"relation/{relation}"] for relation in self.relations])
 
     def tail_tensor(self, relation: str) -> str:
         """Name of the tail table of a relation."""
@@ -124,8 +95,7 @@ class TrainedRun:
 
     def probe(self, relation: str) -> Probe:
         """The probe pairs of a relation and the logits that torch left for them."""
-        head, tail, logit = (self.tensors.whole(f"probe/{relation}/{part}") for part in ("head", "tail", "logit"))
-        return Probe(head.astype(np.int64), tail.astype(np.int64), logit.astype(np.float32))
+        return Probe(*(self.tensors[f"probe/{relation}/{part}"] for part in ("head", "tail", "logit")))
 
 
 def results_of(directory: RunDirectory) -> Results:
@@ -149,67 +119,53 @@ def choose_seed(directory: RunDirectory, model: str, results: Results) -> tuple[
     Raises:
         UserError: No seed of the run has finished this model.
     """
-    finished = finished_seeds(directory, model, results)
+    finished = embedded_seeds(directory, results, model)
     if not finished:
-        others = [other for other in MODELS if finished_seeds(directory, other, results)]
-        hint = f"It has a {' and a '.join(others)}: --model {others[0]}" if others else "Let the run finish first."
+        others = embedded_models(directory, results)
+        hint = f"Choose another with --model: {', '.join(others)}." if others else "Let the run finish first."
         raise UserError(f"no seed of this run has a finished {model}", directory.name, hint)
     if len(finished) == 1:
         return finished[0], "the only finished seed"
-    scores = {seed: results.seeds[str(seed)][model].validation.macro_auprc for seed in finished}
+    scores = {seed: results.seeds[str(seed)][model].validation.value(results.headline) for seed in finished}
     known = {seed: score for seed, score in scores.items() if score is not None}
     if not known:
         return finished[0], "the first seed; the run has no validation figures to choose by"
     best = max(known, key=lambda seed: (known[seed], -seed))
-    reason = f"best validation AUPRC of {len(finished)} seeds, {100 * known[best]:.2f} %; test figures played no part"
+    metric = metric_words(results.headline)
+    reason = (
+        f"best validation {metric} of {len(finished)} seeds, {100 * known[best]:.2f} %; test figures played no part"
+    )
     return best, reason
 
 
-def finished_seeds(directory: RunDirectory, model: str, results: Results) -> list[int]:
-    """Seeds in ascending order that have both results and embeddings of this model."""
-    seeds = [int(seed) for seed, models in results.seeds.items() if seed.isdecimal() and model in models]
-    return sorted(seed for seed in seeds if directory.embeddings(seed, model).is_file())
-
-
-@contextmanager
-def open_trained_run(
-    directory: RunDirectory, seed: int, model: str, results: Results | None = None
-) -> Iterator[TrainedRun]:
-    """Open one model of one seed; its tensors can be read while the context lasts.
+def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Results) -> TrainedRun:
+    """One model of one seed.
 
     Raises:
         UserError: A file is missing or unreadable, or the files contradict each other.
     """
     from safetensors import SafetensorError, safe_open
 
-    if model not in MODELS:
-        raise UserError(f"there is no model {model!r}", "--model", f"Choose one of {', '.join(MODELS)}.")
-    results = results_of(directory) if results is None else results
-    finished = finished_seeds(directory, model, results)
+    finished = embedded_seeds(directory, results, model)
     if seed not in finished:
         known = f"Finished seeds: {', '.join(map(str, finished))}." if finished else "Let the run finish first."
         raise UserError(f"seed {seed} has no finished {model}", directory.name, known)
     path = directory.embeddings(seed, model)
     try:
-        opened = safe_open(path, framework="numpy")
+        with safe_open(path, framework="numpy") as handle:
+            metadata = handle.metadata() or {}
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise UserError(f"the embeddings cannot be read ({error})", str(path), "Train this seed again.") from None
-    with opened as handle:
-        yield _assemble(directory, seed, model, results, Tensors(handle, path))
-
-
-def _assemble(directory: RunDirectory, seed: int, model: str, results: Results, tensors: Tensors) -> TrainedRun:
-    head_type, tail_type, relations = _types(tensors)
+    head_type, tail_type, relations = _types(metadata, path)
     nodes = read_nodes(directory, (head_type, tail_type))
-    dim = _check_shapes(tensors, relations, len(nodes[head_type].ids), len(nodes[tail_type].ids))
     sides = {"head": nodes[head_type], "tail": nodes[tail_type]}
     profile = read_bytes(directory.profile)
-    environment = read_json(directory.environment) if directory.environment.is_file() else {}
     return TrainedRun(
         directory=directory,
         seed=seed,
         model=model,
-        dim=dim,
+        dim=_width(tensors, relations, sides, path),
         head_type=head_type,
         tail_type=tail_type,
         relations=relations,
@@ -219,45 +175,51 @@ def _assemble(directory: RunDirectory, seed: int, model: str, results: Results, 
         tests=read_tests(directory.test_scores(seed), relations, sides, model),
         result=results.seeds[str(seed)][model],
         results=results,
-        environment=environment,
+        environment=read_json(directory.environment) if directory.environment.is_file() else {},
         profile=parse_toml(profile, directory.profile),
         profile_sha256=hashlib.sha256(profile).hexdigest(),
     )
 
 
-def _types(tensors: Tensors) -> tuple[str, str, list[str]]:
-    data = tensors.metadata
+def _types(metadata: Mapping[str, str], path: Path) -> tuple[str, str, list[str]]:
+    """Head type, tail type and relations, as the embedding file names them."""
     try:
-        if int(data["schema"]) != 1:
-            raise UserError(f"is of schema {data['schema']}, this program reads 1", str(tensors.path), "Update it.")
-        relations = json.loads(data["relations"])
-        head_type, tail_type = data["head_type"], data["tail_type"]
+        if int(metadata["schema"]) != 1:
+            raise UserError(f"is of schema {metadata['schema']}, this program reads 1", str(path), "Update it.")
+        relations = json.loads(metadata["relations"])
+        head_type, tail_type = metadata["head_type"], metadata["tail_type"]
     except (KeyError, ValueError) as error:
-        raise UserError(f"lacks usable metadata ({error})", str(tensors.path), "Train this seed again.") from None
+        raise UserError(f"lacks usable metadata ({error})", str(path), "Train this seed again.") from None
     if not relations or not isinstance(relations, list) or not all(isinstance(r, str) and r for r in relations):
-        raise UserError("names no relations", str(tensors.path), "Train this seed again.")
+        raise UserError("names no relations", str(path), "Train this seed again.")
     return head_type, tail_type, relations
 
 
-def _check_shapes(tensors: Tensors, relations: list[str], heads: int, tails: int) -> int:
+def _width(tensors: Tensors, relations: list[str], sides: Mapping[str, NodeTable], path: Path) -> int:
     """The width d, once every tensor has the shape and type that the tables ask for."""
-    width = tensors.shape("head.embedding")[-1:]
-    expected: dict[str, tuple[tuple[int, ...], str]] = {"head.embedding": ((heads, *width), "F32")}
+
+    def shape(name: str) -> tuple[int, ...]:
+        if name not in tensors:
+            raise UserError(f"the tensor {name!r} is missing", str(path), "Train this seed again.")
+        return tensors[name].shape
+
+    width = shape("head.embedding")[-1:]
+    heads, tails = (len(sides[side].ids) for side in ("head", "tail"))
+    expected = {"head.embedding": ((heads, *width), "float32")}
+    if "tail.embedding" in tensors:
+        expected["tail.embedding"] = ((tails, *width), "float32")
     for relation in relations:
-        expected[f"tail.embedding/{relation}"] = ((tails, *width), "F32")
-        expected[f"relation/{relation}"] = (width, "F32")
-        pairs = tensors.shape(f"probe/{relation}/logit")
-        expected[f"probe/{relation}/head"] = (pairs, "I64")
-        expected[f"probe/{relation}/tail"] = (pairs, "I64")
-        expected[f"probe/{relation}/logit"] = (pairs, "F32")
-    if "tail.embedding" in tensors.names:
-        expected["tail.embedding"] = ((tails, *width), "F32")
-    for name, (shape, dtype) in expected.items():
-        found = tensors.shape(name), tensors.dtype(name)
-        if found != (shape, dtype):
+        expected[f"tail.embedding/{relation}"] = ((tails, *width), "float32")
+        expected[f"relation/{relation}"] = (width, "float32")
+        pairs = shape(f"probe/{relation}/logit")
+        for part, dtype in (("head", "int64"), ("tail", "int64"), ("logit", "float32")):
+            expected[f"probe/{relation}/{part}"] = (pairs, dtype)
+    for name, wanted in expected.items():
+        found = shape(name), str(tensors[name].dtype)
+        if found != wanted:
             raise UserError(
-                f"{name} is {found[1]} {list(found[0])} where the node tables ask for {dtype} {list(shape)}",
-                str(tensors.path),
+                f"{name} is {found[1]} {list(found[0])} where the node tables ask for {wanted[1]} {list(wanted[0])}",
+                str(path),
                 "Train this seed again.",
             )
     return width[0]

@@ -123,3 +123,8 @@ def significant(value: float, digits: int = 3) -> str:
 def clipped(text: str, width: int) -> str:
     """The text, or its beginning and an ellipsis where it is too long."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def lowered(sentence: str) -> str:
+    """A sentence as the rest of a line: with a small letter first and no full stop."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")

@@ -23,7 +23,11 @@ def command(
     ],
     against: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Compare every model with this run's student as well.", rich_help_panel=_WHAT),
+        typer.Option(
+            metavar="RUN",
+            help="Compare every model with this run's student as well.",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     only: Annotated[
         Path | None,
@@ -52,42 +56,54 @@ def command(
     Runs must share graph and splits; seeds that not all of them have are left out. Every model is scored on the same
     resampled test pairs, so that small differences can be told.
     """
-    if sum((markdown, csv, json)) > 1:
+    forms = [form for form, asked in ((".md", markdown), (".csv", csv), (".json", json)) if asked]
+    if len(forms) > 1:
         raise UserError("one form at a time", "--markdown, --csv, --json", "Give one of the three.")
     if out is not None:
         check_writable(out)
-        if out.suffix.lower() not in (".md", ".csv", ".json") and not (markdown or csv or json):
-            raise UserError(
-                f"unknown form {out.suffix or 'without a suffix'}",
-                f"--out {out}",
-                "Name it .md, .csv or .json; for HTML: flykd-console report RUN --out FILE.html",
-            )
+        forms = forms or [_form_of(out)]
+    part = "validation" if validation else "test"
+    comparison, _, _ = compared(runs, against, only, anyway, resamples, part)
+    if not forms:
+        _print(comparison)
+        return
     from flykd_console.report.text import markdown as to_markdown
     from flykd_console.report.text import to_csv, to_json
 
-    part = "validation" if validation else "test"
-    comparison, _, _ = compared(runs, against, only, anyway, resamples, part)
-    if not (markdown or csv or json) and out is None:
-        from rich.console import Console
-
-        from flykd_console.cli.tables import print_comparison
-
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = 160  # a pipe has no width; nothing is cut off for it
-        print_comparison(console, comparison)
-        return
-    suffix = out.suffix.lower() if out is not None and not (markdown or csv or json) else ""
-    text = (
-        to_json(comparison)
-        if json or suffix == ".json"
-        else to_csv(comparison) if csv or suffix == ".csv" else to_markdown(comparison)
-    )  # fmt: skip
+    writers = {".md": to_markdown, ".csv": to_csv, ".json": to_json}
+    text = writers[forms[0]](comparison)
     if out is None:
         typer.echo(text, nl=False)
         return
     write_whole(out, text)
     typer.echo(f"Wrote {out}.")
+
+
+def _form_of(out: Path) -> str:
+    """The form that a file's name asks for.
+
+    Raises:
+        UserError: It is none of the three.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in (".md", ".csv", ".json"):
+        raise UserError(
+            f"unknown form {out.suffix or 'without a suffix'}",
+            f"--out {out}",
+            "Name it .md, .csv or .json; for HTML: flykd-console report RUN --out FILE.html",
+        )
+    return suffix
+
+
+def _print(comparison: Comparison) -> None:
+    from rich.console import Console
+
+    from flykd_console.cli.tables import print_comparison
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a pipe has no width; nothing is cut off for it
+    print_comparison(console, comparison)
 
 
 def compared(

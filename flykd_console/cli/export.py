@@ -27,7 +27,9 @@ def command(
         int | None,
         typer.Option(metavar="N", help="The seed to export; default: the best on validation data.", show_default=False),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="MODEL", help="student, baseline or teacher.")] = "student",
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A model of the run; default: its student.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The bundle's folder; default: export/ in the run.", show_default=False),
@@ -54,10 +56,9 @@ def command(
             directory,
             seed=seed,
             out=out,
-            hdf5=hdf5 or not onnx,
             onnx=onnx or not hdf5,
             model=model,
-            on_start=lambda chosen, why: _say(console, f"{directory.name}: {model} of seed {chosen} ({why})"),
+            on_start=lambda name, chosen, why: _say(console, f"{directory.name}: {name} of seed {chosen} ({why})"),
             on_check=lambda check: _say(console, check.detail, f"  [green]✓[/green] {check.name:<14} "),
         )
     except ParityError as error:

@@ -13,7 +13,7 @@ from flykd_console.words import grouped
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
     from rich.table import Table
 
     from flykd_console.graph.summary import GraphSummary
@@ -34,13 +34,15 @@ def fetch(
     force: Annotated[bool, typer.Option("--force", help="Fetch it again though it is there.")] = False,
 ) -> None:
     """Fetch PrimeKG from Harvard Dataverse; a broken download goes on where it stopped."""
+    from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
     from flykd_console.errors import UserError
     from flykd_console.graph.sources import primekg
 
     if dataset != "primekg":
         raise UserError(f"there is no data set {dataset!r} to fetch", "graph fetch", "Only 'primekg' can be fetched.")
     out, err = _consoles()
-    with _transfer(err) as progress:
+    with _progress(err, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task(primekg.FILES[what].name if what in primekg.FILES else what, total=None)
         result = primekg.fetch(
             what,
@@ -48,30 +50,18 @@ def fetch(
             base_url,
             force=force,
             report=lambda done, total: progress.update(task, completed=done, total=total),
-            log=lambda line: progress.console.print(line, highlight=False, markup=False),
+            log=progress.console.print,
         )
     if isinstance(result, Path):
-        out.print(
-            f"{result} is there already; --force fetches it again.", highlight=False, markup=False, soft_wrap=True
-        )
+        out.print(f"{result} is there already; --force fetches it again.", soft_wrap=True)
         return
     check = f"verified by {result.verified_by}" if result.verified_by else "the server gave none to check it against"
     resumed = f", resumed at {grouped(result.resumed_from)}" if result.resumed_from else ""
-    out.print(
-        f"{result.path}: {grouped(result.size)} bytes{resumed}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    out.print(
-        f"{result.checksum.algorithm.upper()} {result.checksum.value} ({check})",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    out.print(f"{result.path}: {grouped(result.size)} bytes{resumed}", soft_wrap=True)
+    out.print(f"{result.checksum.algorithm.upper()} {result.checksum.value} ({check})", soft_wrap=True)
     if what in ("kg", "txgnn-kg"):
         graph = "primekg" if directory is None else str(result.path)
-        out.print(f"Next: flykd-console graph info {graph}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"Next: flykd-console graph info {graph}", soft_wrap=True)
 
 
 @app.command()
@@ -97,9 +87,7 @@ def info(
     else:
         settings = Graph(source=source or ".")
     out, err = _consoles()
-    summary = summarise(
-        load_graph(settings, lambda line: err.print(line, highlight=False, markup=False), use_cache=cache)
-    )
+    summary = summarise(load_graph(settings, err.print, use_cache=cache))
     if as_json:
         import json
 
@@ -117,14 +105,16 @@ def make(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Generate a PrimeKG-shaped graph and write it as a kg.csv table."""
-    from flykd_console.graph.formats import kg_write as write
-    from flykd_console.graph.sources import embedded as small
-    from flykd_console.graph.sources.synthetic import generate as synthetic
+    from rich.progress import TaskProgressColumn, TimeElapsedColumn
 
-    write.check_target(out, force)
-    size = small.SIZE if embedded else synthetic.primekg_size(scale)
+    from flykd_console.graph.formats.kg_write import check_target, write_kg
+    from flykd_console.graph.sources.embedded import SIZE
+    from flykd_console.graph.sources.synthetic.generate import generate, primekg_size
+
+    check_target(out, force)
+    size = SIZE if embedded else primekg_size(scale)
     stdout, err = _consoles()
-    with _steps(err) as progress:
+    with _progress(err, TaskProgressColumn(), TimeElapsedColumn()) as progress:
         task = progress.add_task("Generating", total=sum(size.edges.values()))
 
         def begin(relation: str, done: list[str] = []) -> None:  # noqa: B006 - remembers the relation before
@@ -133,15 +123,12 @@ def make(
             )
             done.append(relation)
 
-        if embedded:
-            graph = synthetic.generate(size, seed or small.SEED, source="embedded", progress=begin)
-        else:
-            graph = synthetic.generate(size, seed, progress=begin)
+        graph = generate(size, seed, progress=begin)
         progress.remove_task(task)
         writing = progress.add_task(f"Writing {out.name}", total=2 * graph.edge_count)
-        rows = write.write_table(graph, out, lambda count: progress.update(writing, advance=count))
+        rows = write_kg(graph, out, lambda count: progress.update(writing, advance=count))
     line = f"{out}: {grouped(rows)} rows, {grouped(graph.node_count)} nodes, {out.stat().st_size / 1e6:.1f} MB"
-    stdout.print(line, highlight=False, markup=False, soft_wrap=True)
+    stdout.print(line, soft_wrap=True)
 
 
 def _show(console: Console, summary: GraphSummary) -> None:
@@ -200,35 +187,17 @@ def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) 
 
 
 def _consoles() -> tuple[Console, Console]:
-    """Results on standard output, progress and notes on standard error."""
+    """Results on standard output, progress and notes on standard error; what is printed is text, no markup."""
     from rich.console import Console
 
     # In a pipe nothing is cut to the width of a screen.
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160), Console(stderr=True)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    return Console(width=width, highlight=False, markup=False), Console(stderr=True, highlight=False, markup=False)
 
 
-def _transfer(console: Console) -> Progress:
-    from rich import progress as bar
+def _progress(console: Console, *after: ProgressColumn) -> Progress:
+    """What is being done, a bar, and the given columns; gone when it is over."""
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    return bar.Progress(
-        bar.TextColumn("{task.description}"),
-        bar.BarColumn(),
-        bar.DownloadColumn(),
-        bar.TransferSpeedColumn(),
-        bar.TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-
-
-def _steps(console: Console) -> Progress:
-    from rich import progress as bar
-
-    return bar.Progress(
-        bar.TextColumn("{task.description}"),
-        bar.BarColumn(),
-        bar.TaskProgressColumn(),
-        bar.TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
+    described = TextColumn("{task.description}", markup=False)
+    return Progress(described, BarColumn(), *after, console=console, transient=True)

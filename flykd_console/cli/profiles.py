@@ -31,7 +31,7 @@ def listing() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from flykd_console.profile.load import shipped_profiles
+    from flykd_console.profile.files import shipped_profiles
 
     groups: dict[str, list[str]] = {}
     for name in shipped_profiles():
@@ -77,7 +77,7 @@ def keys(
     wanted = [name for name in about if section is None or name == section or name.startswith(f"{section}.")]
     if not wanted:
         # A key is as good as its table.
-        wanted = [key.section for key in found if f"{key.section}.{key.name}" == section]
+        wanted = [key.section for key in found if key.path == section]
     if not wanted:
         full_names = {name.rpartition(".")[2]: name for name in about} | {name: name for name in about}
         near = difflib.get_close_matches(section or "", full_names, n=1)
@@ -107,8 +107,7 @@ def copy(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Copy a profile with its comments, to make one of your own from it."""
-    from flykd_console.profile.files import moved_text
-    from flykd_console.profile.load import find_profile
+    from flykd_console.profile.files import find_profile, moved_text
     from flykd_console.runs.files import replace_file
 
     source = find_profile(profile)

@@ -10,9 +10,11 @@ from flykd_console.cli.orders import COMMANDS, RunName
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from flykd_console.runs.directory import RunDirectory
+    from flykd_console.runs.results import ModelSummary, Results
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -45,11 +47,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
     if not facts:
         typer.echo(f"There is no run in {runs_root()}/ yet. Train one: flykd-console run flykd")
         return
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a pipe has no width; nothing is cut off for it
+    console = _console()
     console.print(_table(facts, wide=console.width >= 110))
 
 
@@ -63,12 +61,10 @@ def show(run: RunName = None, json: _Json = False) -> None:
     if json:
         _print_json(facts)
         return
-    from rich.console import Console
-
     from flykd_console.cli.tables import ranking_table, relations_table, results_table
     from flykd_console.runs.results import read_results
 
-    console = Console(highlight=False)
+    console = _console()
     console.print(_details(facts))
     if directory.results.is_file():
         results = read_results(directory.results)
@@ -121,11 +117,20 @@ def rm(
     typer.echo(f"Removed {directory.name}.")
 
 
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a pipe has no width; nothing is cut off for it
+    return console
+
+
 def _facts(directory: RunDirectory) -> dict[str, Any]:
     """One run as plain data: what `--json` prints and the table shows. AUPRC is a fraction, gain is in points."""
     from flykd_console.runs.events import NewerSchemaError
     from flykd_console.runs.overview import seeds_done
-    from flykd_console.runs.results import read_results
+    from flykd_console.runs.results import ModelSummary, read_results
     from flykd_console.runs.status import status_of
 
     facts: dict[str, Any] = {"name": directory.name, "path": str(directory.path), "bytes": _bytes_in(directory)}
@@ -155,15 +160,20 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
         return {**facts, "error": str(error)}
     if results is not None:
         facts["seeds_done"] = max(facts["seeds_done"], seeds_done(results))
-    summary = results.summary.get("student") if results is not None else None
-    gain = summary.gain_points if summary else None
-    score = summary.macro_auprc if summary else None
-    return {
-        **facts,
-        "student_auprc": score.mean if score else None,
-        "gain_points": gain.mean if gain else None,
-        "exported": directory.export.is_dir(),
-    }
+    summary = _summary_of_student(results) if results is not None else ModelSummary()
+    score, gain = summary.macro_auprc, summary.gain_points
+    facts["student_auprc"] = score.mean if score else None
+    facts["gain_points"] = gain.mean if gain else None
+    facts["exported"] = directory.export.is_dir()
+    return facts
+
+
+def _summary_of_student(results: Results) -> ModelSummary:
+    """What the run's first distilled model measured; nothing in a run without one."""
+    from flykd_console.runs.results import ModelSummary
+
+    student = next((entry for entry in results.trained() if entry.distilled), None)
+    return results.summary[student.name] if student is not None else ModelSummary()
 
 
 def _table(runs: list[dict[str, Any]], wide: bool) -> Table:

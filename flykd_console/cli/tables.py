@@ -24,25 +24,32 @@ if TYPE_CHECKING:
 _RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
 # What a first column has at least, where its longest word is longer.
 _LABEL_WIDTH = 8
+_FIGURE_WIDTH = 6  # of −12.34, and of the second half of a mean
 
 
 def results_table(results: Results) -> Table:
-    """One row a seed and one for the mean: each model's headline metric, and what distilled models gain."""
+    """One row a seed and one for the mean: each model's headline metric, and what distilled models gain.
+
+    A gain is told in points, and in per cent too where only one model has any.
+    """
     shown = results.trained() or results.models
     gaining = [entry for entry in shown if entry.over in [other.name for other in shown]]
     table = _table(f"{results.method} on {results.graph.source}", caption=_caption(results, gaining))
     table.add_column("seed", style="bold")
-    for entry in shown:
-        table.add_column(_heading(entry), justify="right")
-    for entry in gaining:
-        named = "" if len(gaining) == 1 else f"{entry.label} "
-        table.add_column(f"{named}gain", justify="right")
-        table.add_column(f"{named}gain %", justify="right")
+    headings = [_heading(entry) for entry in shown]
+    if len(gaining) == 1:
+        headings += ["gain", "gain %"]
+    else:
+        headings += [f"{entry.label}\ngain" for entry in gaining]
+    for heading in headings:
+        # On a narrow terminal a mean goes on in the next line, between words: no figure is ever cut.
+        table.add_column(heading, justify="right", overflow="fold", min_width=_FIGURE_WIDTH)
     for seed, models in results.seeds.items():
+        won = [gain(models, entry, results.headline) for entry in gaining]
         cells = [_score(results, models, entry) for entry in shown]
-        for entry in gaining:
-            won = gain(models, entry, results.headline)
-            cells += [signed(won.points if won else None), signed(won.percent if won else None)]
+        cells += [signed(one.points if one else None) for one in won]
+        if len(gaining) == 1:
+            cells += [signed(one.percent if one else None) for one in won]
         table.add_row(seed, *cells)
     if len(results.seeds) > 1:
         table.add_section()
@@ -66,7 +73,8 @@ def _means(results: Results, shown: Sequence[ModelEntry], gaining: Sequence[Mode
     for entry in gaining:
         won = [one for models in seeds if (one := gain(models, entry, results.headline)) is not None]
         cells.append(spread_text(spread(one.points for one in won), sign=True))
-        cells.append(spread_text(spread(one.percent for one in won), sign=True))
+        if len(gaining) == 1:
+            cells.append(spread_text(spread(one.percent for one in won), sign=True))
     return cells
 
 
@@ -76,7 +84,9 @@ def _caption(results: Results, gaining: Sequence[ModelEntry]) -> str:
         return f"No test part: validation {metric} in per cent."
     if not gaining:
         return f"Test {metric} in per cent."
-    role = "student" if len(gaining) == 1 and gaining[0].role is Role.STUDENT else "model"
+    if len(gaining) > 1:
+        return f"Test {metric} in per cent. Gain: model over the same seed's baseline, in points."
+    role = "student" if gaining[0].role is Role.STUDENT else "model"
     gained = f"Gain: {role} over the same seed's {gaining[0].over}, in points and in per cent of it."
     return f"Test {metric} in per cent. {gained}"
 

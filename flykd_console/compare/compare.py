@@ -1,5 +1,8 @@
 """Runs in, figures out: blocks of comparable runs, each model's AUPRC per seed, gains, and what a difference is worth.
 
+Scores, gains and intervals are of macro AUPRC, whatever a run's headline metric is: scores files hold logits of stored
+pairs, and that is what can be told and resampled from them. Every other metric is what the results say of it.
+
 A gain is taken per seed against that seed's baseline and then averaged. Three intervals answer three
 questions: had other pairs of these tails been tested, had other tails been tested (paired bootstrap, these trained
 models given), and had other seeds been drawn (paired t).
@@ -23,12 +26,13 @@ from flykd_console.compare.bootstrap import (
     percentile_interval,
 )
 from flykd_console.compare.comparable import blocks_of, common_seeds, restricted
-from flykd_console.compare.describe import describe_runs, notes_of, paper_figure, ranking_of
+from flykd_console.compare.describe import describe_runs, metrics_of, notes_of, paper_figure, ranking_of
 from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
 from flykd_console.compare.loading import LoadedRun
-from flykd_console.compare.models import Contender, contenders_of
+from flykd_console.compare.models import Contender, contender_of, contenders_of, rival_of
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 from flykd_console.errors import UserError
+from flykd_console.runs.models import headliner
 from flykd_console.runs.results import Spread, spread
 
 
@@ -54,74 +58,91 @@ def compare(
         runs: At least one.
         anyway: Runs that are not comparable go into blocks of their own.
         only: Leave out test pairs of other tails.
-        against: A run of `runs` whose student every other model is compared with as well.
+        against: A run of `runs` whose headliner every other model is compared with as well.
         resamples: Of the bootstrap.
 
     Raises:
-        UserError: The runs are not comparable; a relation has no test pairs left; `against` has no student.
+        UserError: The runs are not comparable; a relation has no test pairs left; `against` trained no model.
     """
-    if against is not None and "student" not in against.models:
+    if against is not None and headliner(against.models) is None:
         raise UserError(
-            "this run has no student to compare with", against.name, "Name a run with a student: flykd-console runs"
+            "this run has no trained model to compare with", against.name, "Name another run: flykd-console runs"
         )
     blocks = [_block(block, only, against, resamples) for block in blocks_of(runs, anyway)]
     return Comparison(level=LEVEL, resamples=resamples, only=only.name if only else None, blocks=blocks)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """By seed and contender: scores, and macro AUPRC in every resample of the pairs and of the tails."""
+
+    scores: dict[int, dict[Contender, SeedScore]]
+    by_pairs: dict[int, dict[Contender, Floats]]
+    by_tails: dict[int, dict[Contender, Floats]]
 
 
 def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int) -> Block:
     seeds = common_seeds(runs)
     contenders = contenders_of(runs, seeds)
     pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in seeds}
-    scores = {seed: _score(pairs[seed], contenders) for seed in seeds}
-    drawn = (
+    measured = _Measured(
+        {seed: _score(pairs[seed], contenders) for seed in seeds},
         {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "pairs") for seed in seeds},
         {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "tails") for seed in seeds},
     )
-    rival = next((c for c in contenders if c.model == "student" and c.runs[0] is against), None)
-    targets = sorted(pairs[seeds[0]])
-    tested = runs[0].part == "test"  # the paper's figures are of a test part
-    rows = []
-    for one in contenders:
-        baseline = next(c for c in contenders if c.model == "baseline" and one.runs[0] in c.runs)
-        row = one.runs[0].paper_row if one.model == "student" and tested else None
-        gain = None
-        if one is not baseline:
-            gain = _gain(one, baseline, scores, drawn, row.gain if row else None)
-        rows.append(
-            Row(
-                label=one.label,
-                model=one.model,
-                runs=[run.name for run in one.runs],
-                dim=one.dim,
-                shape=one.shape,
-                seeds={seed: scores[seed][one] for seed in seeds},
-                auprc=_spread([scores[seed][one].macro_auprc for seed in seeds]),
-                relations={r: _spread([scores[seed][one].relations[r] for seed in seeds]) for r in targets},
-                ranking=ranking_of(one, seeds) if only is None else {},
-                seconds=statistics.fmean(one.result(seed).seconds for seed in seeds),
-                paper=paper_figure(one) if tested else None,
-                gain=gain,
-                rival=_gain(one, rival, scores, drawn, None) if rival and one is not rival else None,
-            )
-        )  # fmt: skip
+    rival = _headliner_of(against, contenders)
     first = runs[0]
     return Block(
         graph=first.results.graph.source,
         fingerprint=first.fingerprint,
         split=first.profile.split.kind,
-        targets=targets,
+        targets=sorted(pairs[seeds[0]]),
         tail_type=first.tail_type,
         part=first.part,
+        headline=first.results.headline,
         seeds=seeds,
         pairs={
             seed: {r: (int((s.labels == 1).sum()), int((s.labels == 0).sum())) for r, s in sorted(found.items())}
             for seed, found in pairs.items()
         },
         runs=describe_runs(runs, contenders, seeds),
-        rows=rows,
+        rows=[_row(one, measured, rival_of(one, contenders), rival, whole=only is None) for one in contenders],
         notes=_without_rival(against, rival)
         + _restricted(runs, pairs, only)
-        + notes_of(runs, seeds, scores if only is None else {}),
+        + notes_of(runs, seeds, measured.scores if only is None else {}),
+    )
+
+
+def _headliner_of(run: LoadedRun | None, contenders: Sequence[Contender]) -> Contender | None:
+    """The model that a run is about, where the run is of the block."""
+    entry = headliner(run.models) if run is not None else None
+    if run is None or entry is None:
+        return None
+    return contender_of(run, entry.name, contenders)
+
+
+def _row(one: Contender, measured: _Measured, baseline: Contender | None, rival: Contender | None, whole: bool) -> Row:
+    """A model's row; `whole`: all tails are tested, as they were for the results."""
+    scores = {seed: found[one] for seed, found in measured.scores.items()}
+    targets = sorted(next(iter(scores.values())).relations)
+    tested = one.runs[0].part == "test"  # the paper's figures are of a test part
+    paper = one.paper_row if tested else None
+    return Row(
+        label=one.label,
+        model=one.model,
+        role=one.entry.role,
+        runs=[run.name for run in one.runs],
+        dim=one.dim,
+        shape=one.shape,
+        seeds=scores,
+        auprc=_spread([score.macro_auprc for score in scores.values()]),
+        relations={r: _spread([score.relations[r] for score in scores.values()]) for r in targets},
+        metrics=metrics_of(one, list(scores)) if whole else {},
+        ranking=ranking_of(one, list(scores)) if whole else {},
+        seconds=statistics.fmean(one.result(seed).seconds for seed in scores),
+        paper=paper_figure(one) if tested else None,
+        gain=_gain(one, baseline, measured, paper.gain if paper else None) if baseline else None,
+        rival=_gain(one, rival, measured) if rival and rival is not one else None,
     )
 
 
@@ -193,18 +214,13 @@ def _score(relations: dict[str, RelationScores], contenders: Sequence[Contender]
     return found
 
 
-def _gain(
-    one: Contender,
-    other: Contender,
-    scores: dict[int, dict[Contender, SeedScore]],
-    drawn: tuple[dict[int, dict[Contender, Floats]], dict[int, dict[Contender, Floats]]],
-    paper: tuple[float, float] | None,
-) -> Gain:
+def _gain(one: Contender, other: Contender, measured: _Measured, paper: tuple[float, float] | None = None) -> Gain:
     by_pairs, by_tails = (
-        {seed: 100.0 * (found[one] - found[other]) for seed, found in resampled.items()} for resampled in drawn
+        {seed: 100.0 * (found[one] - found[other]) for seed, found in resampled.items()}
+        for resampled in (measured.by_pairs, measured.by_tails)
     )
     seeds = {}
-    for seed, found in scores.items():
+    for seed, found in measured.scores.items():
         ours, theirs = found[one].macro_auprc, found[other].macro_auprc
         seeds[seed] = SeedGain(
             points=100.0 * (ours - theirs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from flykd_console.runs.status import status_of
 
 # How a run is called and carried out, and what the method itself is, is not a difference of training.
 # Runs of a block have one graph, whatever it was read from.
-_NOT_TRAINING = ("run.", "engine.", "distill.", "finetune.validate_every", "graph.source", "graph.scale")
+_NOT_TRAINING = ("run.", "engine.", "distill.", "role", "finetune.validate_every", "graph.source", "graph.scale")
 # But these are: a lower precision, how long the student is trained, and its own schedule.
 _TRAINING = ("engine.precision", "distill.epochs", "distill.plateau.")
 _TOLERANCE = 1e-6
@@ -23,11 +24,11 @@ _TOLERANCE = 1e-6
 
 def paper_figure(one: Contender) -> PaperFigure | None:
     """The row of the paper beside a model; None where it has none."""
-    if one.model == "student":
-        method = one.runs[0].paper_row
-        return PaperFigure(name=method.name, table=method.table) if method else None
+    method = one.paper_row
+    if method is not None:
+        return PaperFigure(name=method.name, table=method.table)
     # Other depths and kinds of layer have no row, whatever their width.
-    row = model_row(one.model, one.dim) if one.shape == str(one.dim) else None
+    row = model_row(one.entry.role, one.dim) if one.shape == str(one.dim) else None
     if row is None:
         return None
     seeds = {seed: round(auprc / 100, 6) for seed, auprc in zip(paper().seeds, row.auprc, strict=True)}
@@ -36,11 +37,19 @@ def paper_figure(one: Contender) -> PaperFigure | None:
     )
 
 
+def metrics_of(one: Contender, seeds: Sequence[int]) -> dict[str, Spread]:
+    """Every named metric of the run's results over the seeds."""
+    measured = [one.measured(seed) for seed in seeds]
+    names = dict.fromkeys(name for scores in measured for name in scores.metrics)
+    spreads = {name: spread(scores.value(name) for scores in measured) for name in names}
+    return {name: known for name, known in spreads.items() if known is not None}
+
+
 def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spread]]:
     """Per relation and metric the spread over the seeds of the ranking figures in the run's results."""
     found: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
-        ranked = one.runs[0].measured(seed, one.model).ranking or {}
+        ranked = one.measured(seed).ranking or {}
         for relation, figures in ranked.items():
             for metric in RANKING_METRICS:
                 found.setdefault(relation, {}).setdefault(metric, []).append(getattr(figures, metric))
@@ -55,32 +64,42 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
     values = [run.settings for run in runs]
     if any(key.startswith("distill.plateau.") for known in values for key in known):
         values = [_with_students_plateau(known) for known in values]
-    # How a student would be trained says nothing about a run without one.
-    values = [
-        known if "student" in run.models else {key: x for key, x in known.items() if not key.startswith("distill.")}
-        for run, known in zip(runs, values, strict=True)
-    ]
-    keys = sorted(key for key in set().union(*values) if key.startswith(_TRAINING) or not key.startswith(_NOT_TRAINING))
-    keys = [key for key in keys if _differs(key, values)]
+    values = [_of_what_was_trained(run, known) for run, known in zip(runs, values, strict=True)]
+    keys = sorted(key for key in set().union(*values) if _is_training(key) and _differs(key, values))
     usual = {key: _usual([known[key] for known in values if key in known]) for key in keys}
     composition = made_with(runs)
     facts = []
     for run, known in zip(runs, values, strict=True):
-        student = next((c.label for c in contenders if c.model == "student" and c.runs[0] is run), "no student")
-        row = run.paper_row if "student" in run.models else None
+        student = next((c.label for c in contenders if c.entry.distilled and c.runs[0] is run), "no student")
+        rows = [f"{row.name} (Table {row.table})" for row in run.paper_rows.values()]
         facts.append(
             RunFacts(
                 name=run.name,
                 path=str(run.directory.path),
                 label=student,
                 method=run.results.method,
-                paper_row=f"{row.name} (Table {row.table})" if row else None,
+                paper_row=", ".join(rows) or None,
                 seeds_left_out=sorted(set(run.seeds) - set(seeds)),
                 differs={key: known[key] for key in keys if key in known and known[key] != usual[key]},
                 made_with=composition.get(run.name, {}),
             )
         )
     return facts
+
+
+def _of_what_was_trained(run: LoadedRun, known: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings, without those of models that it did not train."""
+    trained = {entry.name for entry in run.models}
+    absent = [f"models.{name}." for name in run.profile.models if name not in trained]
+    if not run.distills:
+        absent.append("distill.")
+    return {key: value for key, value in known.items() if not key.startswith(tuple(absent))}
+
+
+def _is_training(key: str) -> bool:
+    """Whether a setting is one of training, and not of what makes a method."""
+    own = key.split(".", 2)[-1] if key.startswith("models.") else key
+    return own.startswith(_TRAINING) or not own.startswith(_NOT_TRAINING)
 
 
 def _usual(values: Sequence[Any]) -> Any:
@@ -97,7 +116,7 @@ def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
     written = dict.fromkeys(key for run in runs for key in run.settings)
     composition = [key for key in written if key.startswith("distill.") and not key.startswith(_TRAINING)]
     found: dict[str, dict[str, Any]] = {}
-    students = [run for run in runs if "student" in run.models]
+    students = [run for run in runs if run.distills]
     for method in dict.fromkeys(run.results.method for run in students):
         alike = [run for run in students if run.results.method == method]
         values = [{key: run.settings.get(key) for key in composition} for run in alike]
@@ -119,9 +138,12 @@ def _acts(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
 def _differs(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the runs that a setting concerns have more than one value of it, and each of them has one.
 
-    Outside of `distill` only `split` has settings without a value, and runs of a block have one split anyway.
+    Outside of methods only `split` has settings without a value, and runs of a block have one split anyway.
     """
-    concerned = [known for known in values if not key.startswith("distill.") or "distill.method" in known]
+    table = re.match(r"distill\.|models\.[^.]+\.", key)
+    concerned = values
+    if table is not None:
+        concerned = [known for known in values if any(other.startswith(table[0]) for other in known)]
     return all(key in known for known in concerned) and any(known[key] != concerned[0][key] for known in concerned)
 
 
@@ -148,8 +170,8 @@ def notes_of(
         notes += _added_by_hand(run, seeds)
     if len(seeds) == 1:
         notes.append(f"One seed ({seeds[0]}): no deviation, and nothing is known about other seeds.")
-    students = [run for run in runs if "student" in run.models and run.part == "test"]
-    unmatched = [run.name for run in students if run.paper_row is None]
+    students = [run for run in runs if run.students and run.part == "test"]
+    unmatched = [run.name for run in students if not run.paper_rows]
     if unmatched:
         notes.append(f"No row of the paper is made like {_listed(unmatched)}.")
     if len(unmatched) < len(students):
@@ -200,10 +222,10 @@ def _added_by_hand(run: LoadedRun, seeds: Sequence[int]) -> list[str]:
     """Which of a run's models were trained longer than its profile asks for."""
     added: dict[tuple[str, int], list[int]] = {}
     for seed in seeds:
-        for model in run.models:
-            more = run.results.seeds[str(seed)][model].added_epochs
+        for entry in run.models:
+            more = run.results.seeds[str(seed)][entry.name].added_epochs
             if more:
-                added.setdefault((model, more), []).append(seed)
+                added.setdefault((entry.name, more), []).append(seed)
     return [
         f"{run.name}: the {model} was given {more} epochs by hand beyond its profile's in {_seeds(where)}."
         for (model, more), where in added.items()

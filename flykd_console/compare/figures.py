@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.models import Role
 from flykd_console.runs.results import Spread
 
 SCHEMA = 1
@@ -78,25 +80,29 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         label: As the tables name it, unique in the block.
-        model: teacher, baseline or student.
+        model: Its name in its runs.
+        role: What it is there for.
         runs: Names of the runs that it stands for; several where all have the same teacher or baseline.
-        shape: The width, with kind and depth of the layers where they are not the paper's.
+        shape: The width, with kind and depth of the layers where they are not the paper's; empty without a width.
         auprc: Macro AUPRC over the seeds.
         relations: AUPRC over the seeds by relation.
+        metrics: Every named metric over the seeds, as the results have them; none where only some tails are tested.
         ranking: Per-tail ranking metrics over the seeds by relation and metric, where the runs measured them.
         seconds: Mean training time a seed.
-        gain: Over the run's own baseline; None for baselines.
+        gain: Over its own baseline, of the same run; None for baselines and in runs without one.
         rival: Over the model that the caller named; None without one and for that model itself.
     """
 
     label: str
     model: str
+    role: Role
     runs: list[str]
-    dim: int
+    dim: int | None
     shape: str
     seeds: dict[int, SeedScore]
     auprc: Spread
     relations: dict[str, Spread]
+    metrics: dict[str, Spread] = {}
     ranking: dict[str, dict[str, Spread]] = {}
     seconds: float
     paper: PaperFigure | None = None
@@ -108,7 +114,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A run of a block.
 
     Attributes:
-        label: Its student's.
+        label: That of its first distilled model.
+        paper_row: The paper's row that its student repeats; several where it has several such students.
         seeds_left_out: Of its own seeds.
         differs: Training settings in which it differs from the others; where most agree, those alone that do not.
         made_with: What its student is made of, as far as another run of the same method's name differs in it.
@@ -128,7 +135,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that are compared pair by pair.
 
     `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease;
-    `part`: whose pairs, `test` or `validation`.
+    `part`: whose pairs, `test` or `validation`; `headline`: the metric that the runs put first.
     """
 
     graph: str
@@ -142,6 +149,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
     tail_type: str = "tail"
     part: str = "test"
+    headline: str = MACRO_AUPRC
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

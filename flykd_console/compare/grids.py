@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row
+from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, RunFacts
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.models import DISTILLED
 from flykd_console.runs.results import Spread
-from flykd_console.words import DASH, grouped, per_cent, short_relation, signed, span
+from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
 
 RANKING_WORDS = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
 
@@ -42,6 +44,7 @@ def block_heading(comparison: Comparison, index: int) -> str:
 
 def grids(block: Block) -> Iterator[Grid]:
     """Every table of a block, in reading order."""
+    yield from headline_grids(block)
     yield from auprc_grids(block)
     if any(row.gain for row in block.rows):
         yield from gain_grids(block)
@@ -55,69 +58,86 @@ def grids(block: Block) -> Iterator[Grid]:
     yield runs_grid(block)
 
 
-def auprc_grids(block: Block) -> Iterator[Grid]:
-    """AUPRC of every model per seed, mean ± std, and the paper's mean ± std."""
-    chunks = _chunks(block.seeds)
-    paper = _paper_heading(block)
-    for seeds in chunks:
-        last = seeds is chunks[-1]
+def headline_grids(block: Block) -> Iterator[Grid]:
+    """The metric that the runs put first, mean ± std, where it is another one than AUPRC."""
+    rows = [(row.label, row.metrics[block.headline]) for row in block.rows if block.headline in row.metrics]
+    if block.headline != MACRO_AUPRC and rows:
         yield Grid(
-            title=f"{block.part.capitalize()} AUPRC, per cent" + _part(seeds, chunks),
-            headings=["model", *map(str, seeds), *(["mean ± std", *paper] if last else [])],
-            rows=[
-                [
-                    row.label,
-                    *(per_cent(row.seeds[seed].macro_auprc) for seed in seeds),
-                    *([spread_words(row.auprc, 100), *([_paper_auprc(row)] if paper else [])] if last else []),
-                ]
-                for row in block.rows
-            ],
-            caption="Macro AUPRC: the mean over the relations." if last else "",
-            emphasised=(len(seeds) + 1,) if last else (),
+            title=f"{block.part.capitalize()} {metric_words(block.headline)}, per cent",
+            headings=["model", "mean ± std"],
+            rows=[[label, spread_words(spread, 100)] for label, spread in rows],
+            caption="The runs' headline metric, from their results. What follows is of AUPRC.",
+            emphasised=(1,),
         )
+
+
+def auprc_grids(block: Block) -> Iterator[Grid]:
+    """AUPRC of every model per seed; in the last table mean ± std, and the paper's mean ± std."""
+    *earlier, last = _chunks(block.seeds)
+    title = f"{block.part.capitalize()} AUPRC, per cent"
+    for seeds in earlier:
+        rows = [[row.label, *_scores(row, seeds)] for row in block.rows]
+        yield Grid(title=title + _part(seeds), headings=["model", *map(str, seeds)], rows=rows)
+    headings = ["model", *map(str, last), "mean ± std"]
+    rows = [[row.label, *_scores(row, last), spread_words(row.auprc, 100)] for row in block.rows]
+    if _has_paper(block):
+        headings.append("paper")
+        rows = [[*cells, _paper_auprc(row)] for cells, row in zip(rows, block.rows, strict=True)]
+    yield Grid(
+        title=title + _part(last) if earlier else title,
+        headings=headings,
+        rows=rows,
+        caption="Macro AUPRC: the mean over the relations.",
+        emphasised=(len(last) + 1,),
+    )
+
+
+def _scores(row: Row, seeds: list[int]) -> list[str]:
+    return [per_cent(row.seeds[seed].macro_auprc) for seed in seeds]
 
 
 def gain_grids(block: Block) -> Iterator[Grid]:
     """Gains per seed in points, each with its interval over pairs below it."""
-    chunks = _chunks(block.seeds)
-    rows = [(row, row.gain) for row in block.rows if row.gain]
-    for seeds in chunks:
-        last = seeds is chunks[-1]
-        yield Grid(
-            title="Gain over the same seed's baseline, points" + _part(seeds, chunks),
-            headings=["model", *map(str, seeds)],
-            rows=[
-                [
-                    row.label,
-                    *(f"{signed(g.seeds[s].points)}\n{interval_words(g.seeds[s].over_pairs, 1)}" for s in seeds),
-                ]
-                for row, g in rows
-            ],
-            caption=f"Below each gain: 95 % interval, paired bootstrap over that seed's {block.part} pairs."
-            if last
-            else "",
-        )
+    *earlier, last = _chunks(block.seeds)
+    title = "Gain over the same seed's baseline, points"
+    for seeds in earlier:
+        yield Grid(title=title + _part(seeds), headings=["model", *map(str, seeds)], rows=_gain_rows(block, seeds))
+    yield Grid(
+        title=title + _part(last) if earlier else title,
+        headings=["model", *map(str, last)],
+        rows=_gain_rows(block, last),
+        caption=f"Below each gain: 95 % interval, paired bootstrap over that seed's {block.part} pairs.",
+    )
+
+
+def _gain_rows(block: Block, seeds: list[int]) -> list[list[str]]:
+    rows = []
+    for row, gain in _gains(block, rival=False):
+        found = [gain.seeds[seed] for seed in seeds]
+        rows.append([row.label, *(f"{signed(one.points)}\n{interval_words(one.over_pairs, 1)}" for one in found)])
+    return rows
 
 
 def mean_gain_grid(block: Block, rival: bool = False) -> Grid:
     """Mean ± std of the gain in points and in per cent, the paper's, and in how many seeds it is above zero."""
     found = _gains(block, rival)
-    paper = [] if rival else _paper_heading(block)
-    return Grid(
-        title=f"Against {found[0][1].over}, same seed: mean" if rival else "Gain, mean over the seeds",
-        headings=["model", "points", "per cent", *paper, "seeds won"],
-        rows=[
-            [
-                row.label,
-                spread_words(gain.points, sign=True),
-                spread_words(gain.percent, sign=True),
-                *([_paper_gain(gain)] if paper else []),
-                f"{sum(one.points > 0 for one in gain.seeds.values())} of {len(gain.seeds)}",
-            ]
-            for row, gain in found
-        ],
-        emphasised=(1,),
-    )
+    title = f"Against {found[0][1].over}, same seed: mean" if rival else "Gain, mean over the seeds"
+    columns = {
+        "model": [row.label for row, _ in found],
+        "points": [spread_words(gain.points, sign=True) for _, gain in found],
+        "per cent": [spread_words(gain.percent, sign=True) for _, gain in found],
+        "paper": [_paper_gain(gain) for _, gain in found],
+        "seeds won": [_won(gain) for _, gain in found],
+    }
+    if rival or not _has_paper(block):
+        del columns["paper"]
+    rows = [list(cells) for cells in zip(*columns.values(), strict=True)]
+    return Grid(title=title, headings=list(columns), rows=rows, emphasised=(1,))
+
+
+def _won(gain: Gain) -> str:
+    """In how many seeds a gain is above zero."""
+    return f"{sum(one.points > 0 for one in gain.seeds.values())} of {len(gain.seeds)}"
 
 
 def worth_grid(block: Block, rival: bool = False) -> Grid:
@@ -149,13 +169,12 @@ def _gains(block: Block, rival: bool) -> list[tuple[Row, Gain]]:
 
 def worth_caption(seeds: int, tails: str = "tails", part: str = "test") -> str:
     """What the intervals of the mean gain ask, and what they cannot say."""
-    least = 2 / 2**seeds
+    bound = f", which cannot fall below {2 / 2**seeds:.4g} with {seeds} seeds" if 1 < seeds <= 16 else ""
     return (
         f"95 % intervals of the mean gain in points. {part.capitalize()} pairs, {part} {tails}: had other pairs, or "
         f"other {tails} with all their pairs, been tested with these trained models (paired bootstrap). Seeds: had "
-        "other seeds been drawn (paired t). p: exact sign-flip test over seeds"
-        + (f", which cannot fall below {least:.4g} with {seeds} seeds" if 1 < seeds <= 16 else "")
-        + ". Not corrected for looking at several methods."
+        f"other seeds been drawn (paired t). p: exact sign-flip test over seeds{bound}. Not corrected for looking at "
+        "several methods."
     )
 
 
@@ -179,36 +198,40 @@ def relations_grid(block: Block) -> Grid:
 
 def ranking_grids(block: Block) -> Iterator[Grid]:
     """Ranking per tail, one table for each relation, where the runs measured it."""
+    part, earlier = "test", "training or validation"
+    if block.part != "test":
+        part, earlier = "validation part", "training"
     for relation in block.targets:
         rows = [row for row in block.rows if row.ranking.get(relation)]
         metrics = list(dict.fromkeys(metric for row in rows for metric in row.ranking[relation]))
-        if metrics:
-            part, earlier = (
-                ("test", "training or validation") if block.part == "test" else ("validation part", "training")
-            )
-            yield Grid(
-                title=f"Ranking per {block.tail_type}, per cent: {relation}",
-                headings=["model", *(RANKING_WORDS.get(metric, metric) for metric in metrics)],
-                rows=[
-                    [row.label, *(spread_words(row.ranking[relation].get(metric), 100) for metric in metrics)]
-                    for row in rows
-                ],
-                caption=f"For each {block.tail_type} of the {part} all candidates are ranked but those that are true "
-                f"pairs of it in {earlier}; mean over the {block.tail_type}s.",
-            )
+        if not metrics:
+            continue
+        yield Grid(
+            title=f"Ranking per {block.tail_type}, per cent: {relation}",
+            headings=["model", *(RANKING_WORDS.get(metric, metric) for metric in metrics)],
+            rows=[
+                [row.label, *(spread_words(row.ranking[relation].get(metric), 100) for metric in metrics)]
+                for row in rows
+            ],
+            caption=f"For each {block.tail_type} of the {part} all candidates are ranked but those that are true "
+            f"pairs of it in {earlier}; mean over the {block.tail_type}s.",
+        )
 
 
 def runs_grid(block: Block) -> Grid:
     """Which run is which, the paper's row that its settings repeat, and settings in which the runs differ."""
-    differ = any(run.differs for run in block.runs)
-    return Grid(
-        title="Runs",
-        headings=["run", "method", "the paper's row", *(["trained with"] if differ else [])],
-        rows=[
-            [run.name, run.label, run.paper_row or "none", *([_settings(run.differs)] if differ else [])]
-            for run in block.runs
-        ],
-    )
+    headings = ["run", "method", "the paper's row"]
+    rows = [[run.name, _methods(block, run), run.paper_row or "none"] for run in block.runs]
+    if any(run.differs for run in block.runs):
+        headings.append("trained with")
+        rows = [[*row, _settings(run.differs)] for row, run in zip(rows, block.runs, strict=True)]
+    return Grid(title="Runs", headings=headings, rows=rows)
+
+
+def _methods(block: Block, run: RunFacts) -> str:
+    """The distilled models of a run by their labels."""
+    labels = [row.label for row in block.rows if row.role in DISTILLED and run.name in row.runs]
+    return ", ".join(labels) or run.label
 
 
 def spread_words(spread: Spread | None, scale: float = 1.0, sign: bool = False) -> str:
@@ -228,8 +251,8 @@ def _chunks(seeds: list[int]) -> list[list[int]]:
     return [seeds[i : i + _SEEDS_A_TABLE] for i in range(0, len(seeds), _SEEDS_A_TABLE)]
 
 
-def _part(seeds: list[int], chunks: list[list[int]]) -> str:
-    return f" (seeds {_joined(seeds)})" if len(chunks) > 1 else ""
+def _part(seeds: list[int]) -> str:
+    return f" (seeds {_joined(seeds)})"
 
 
 def _joined(seeds: Sequence[int]) -> str:
@@ -238,9 +261,9 @@ def _joined(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _paper_heading(block: Block) -> list[str]:
-    """The column of the paper's figures, which are of a test."""
-    return ["paper"] if block.part == "test" else []
+def _has_paper(block: Block) -> bool:
+    """Whether there is a column of the paper's figures, which are of a test."""
+    return block.part == "test"
 
 
 def _paper_auprc(row: Row) -> str:
@@ -260,5 +283,7 @@ def _relation(name: str) -> str:
 
 def _settings(values: dict[str, object]) -> str:
     lines = [f"{key} = {value}" for key, value in values.items()]
-    rest = len(lines) - _NAMED_IN_A_CELL
-    return "\n".join(lines[:_NAMED_IN_A_CELL] + ([f"and {rest} more"] if rest > 0 else []))
+    shown, rest = lines[:_NAMED_IN_A_CELL], len(lines) - _NAMED_IN_A_CELL
+    if rest > 0:
+        shown.append(f"and {rest} more")
+    return "\n".join(shown)

@@ -20,10 +20,9 @@ from flykd_console.errors import CHANGED_AFTER_TRAINING, UserError
 from flykd_console.profile.load import load_profile, tables_of
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import ModelResult, Results, Scores, read_results
 
-# Where several teachers are averaged, their mean is a model of its own.
-COMPARED = ("teacher", "teacher-mean", "baseline", "student")
 KEYS = ("relation", "head_id", "tail_id", "label")
 
 
@@ -33,7 +32,7 @@ class LoadedRun:
 
     Attributes:
         seeds: Seeds with scores of every model that the run trains, ascending.
-        models: Those models, of `COMPARED`.
+        models: Those models, in the run's order.
         part: Whose pairs are compared, `test` or `validation`.
     """
 
@@ -42,7 +41,7 @@ class LoadedRun:
     profile: Profile
     environment: dict[str, Any]
     seeds: tuple[int, ...]
-    models: tuple[str, ...]
+    models: tuple[ModelEntry, ...]
     part: str = "test"
 
     def measured(self, seed: int, model: str) -> Scores:
@@ -60,18 +59,35 @@ class LoadedRun:
     @property
     def targets(self) -> frozenset[str]:
         """The relations that were scored, as the results name them."""
-        return frozenset(self.measured(self.seeds[0], self.models[0]).relations)
+        return frozenset(self.measured(self.seeds[0], self.models[0].name).relations)
 
     @property
     def tail_type(self) -> str:
         """The graph's word for tails; `tail` where no embeddings say it."""
         from safetensors import SafetensorError, safe_open
 
-        try:
-            with safe_open(self.directory.embeddings(self.seeds[0], "baseline"), "numpy") as file:
-                return str((file.metadata() or {}).get("tail_type", "tail"))
-        except (OSError, SafetensorError):
-            return "tail"
+        for entry in self.models:
+            try:
+                with safe_open(self.directory.embeddings(self.seeds[0], entry.name), "numpy") as file:
+                    return str((file.metadata() or {}).get("tail_type", "tail"))
+            except (OSError, SafetensorError):
+                continue
+        return "tail"
+
+    @property
+    def distills(self) -> bool:
+        """Whether any of its models learns from others."""
+        return any(entry.distilled for entry in self.models)
+
+    @property
+    def students(self) -> list[str]:
+        """Names of its students, which the paper's rows are about."""
+        return [entry.name for entry in self.models if entry.role is Role.STUDENT]
+
+    @property
+    def baseline(self) -> str | None:
+        """Name of its first baseline, of whatever shape."""
+        return next((entry.name for entry in self.models if entry.role is Role.BASELINE), None)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -79,9 +95,10 @@ class LoadedRun:
         return flatten(tables_of(self.profile))
 
     @cached_property
-    def paper_row(self) -> PaperMethod | None:
-        """The row of the paper that the run's student repeats; None where it is none of them."""
-        return method_row(self.profile)
+    def paper_rows(self) -> dict[str, PaperMethod]:
+        """By name the students that repeat a row of the paper, and that row."""
+        found = {name: method_row(self.profile, name) for name in self.students}
+        return {name: row for name, row in found.items() if row is not None}
 
     @property
     def splits(self) -> dict[str, str]:
@@ -99,13 +116,16 @@ class LoadedRun:
             frame = pl.read_parquet(path)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unreadable(path, str(error)) from None
-        missing = [column for column in (*KEYS, *self.models) if column not in frame.columns]
+        wanted = [*KEYS, *(entry.name for entry in self.models)]
+        missing = [column for column in wanted if column not in frame.columns]
         if missing:
             raise UserError(f"has no column {missing[0]!r}", str(path), "Resuming the run writes it anew.")
-        frame = frame.select(*KEYS, *self.models).sort(KEYS, maintain_order=True)
-        for model in self.models:
-            if not frame[model].is_finite().all():
-                raise UserError(f"the {model}'s logits are not all finite numbers", str(path), "Leave the run out.")
+        frame = frame.select(wanted).sort(KEYS, maintain_order=True)
+        for entry in self.models:
+            if not frame[entry.name].is_finite().all():
+                raise UserError(
+                    f"the {entry.name}'s logits are not all finite numbers", str(path), "Leave the run out."
+                )
         return frame
 
 
@@ -119,11 +139,10 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
         raise UserError("this run has no results yet", directory.name, f"See: flykd-console runs show {directory.name}")
     results = read_results(directory.results)
     profile = _read_profile(directory.profile)
-    trained = {model for models in results.seeds.values() for model in models}
-    # A run of 0 distilling epochs has no student; a seed in work lacks the models that are not done.
-    models = tuple(model for model in COMPARED if model in trained)
-    if "baseline" not in models:
-        raise UserError("no seed of this run has a finished baseline", directory.name, "Let it train on, or resume it.")
+    # A seed in work lacks the models that are not done.
+    models = tuple(results.trained())
+    if not models:
+        raise UserError("no model of this run is finished", directory.name, "Let it train on, or resume it.")
     if not any(_measured(one, part).relations for models in results.seeds.values() for one in models.values()):
         hint = "Compare on validation pairs: flykd-console compare RUN --validation" if part == "test" else ""
         raise UserError(
@@ -132,7 +151,7 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
     done = sorted(
         int(seed)
         for seed, found in results.seeds.items()
-        if set(models) <= set(found) and directory.scores(int(seed), part).is_file()
+        if all(entry.name in found for entry in models) and directory.scores(int(seed), part).is_file()
     )
     if not done:
         raise UserError("no seed of this run is finished", directory.name, "Let it train on, or resume it.")

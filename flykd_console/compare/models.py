@@ -1,4 +1,4 @@
-"""The models of a block under the names that its tables use: shared teachers and baselines once."""
+"""The models of a block under the names that its tables use: what several runs share once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flykd_console.compare.comparable import same_model
-from flykd_console.compare.loading import COMPARED, LoadedRun
-from flykd_console.runs.results import ModelResult
+from flykd_console.compare.loading import LoadedRun
+from flykd_console.compare.paper import PaperMethod
+from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.results import ModelResult, Scores
+
+# Roles of models that runs may share, in the order of the tables; distilled models come after them.
+_SHARED = (Role.TEACHER, Role.ENSEMBLE, Role.BASELINE, Role.HEURISTIC)
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,61 +21,105 @@ class Contender:
     """A model of a block, and the runs that it is the same in."""
 
     label: str
-    model: str
+    entry: ModelEntry
     runs: tuple[LoadedRun, ...]
+
+    @property
+    def model(self) -> str:
+        """Its name in its runs."""
+        return self.entry.name
 
     def result(self, seed: int) -> ModelResult:
         """What its first run measured."""
         return self.runs[0].results.seeds[str(seed)][self.model]
 
+    def measured(self, seed: int) -> Scores:
+        """What its first run measured on the part that is compared."""
+        return self.runs[0].measured(seed, self.model)
+
     @property
-    def dim(self) -> int:
-        return self.result(self.runs[0].seeds[0]).dim
+    def paper_row(self) -> PaperMethod | None:
+        """The row of the paper that a student repeats."""
+        return self.runs[0].paper_rows.get(self.model)
+
+    @property
+    def dim(self) -> int | None:
+        return self.entry.dim
 
     @property
     def shape(self) -> str:
-        """Width, with kind and depth where they are not the paper's."""
-        return self.result(self.runs[0].seeds[0]).shape
+        """Width, with kind and depth where they are not the paper's; empty without a width."""
+        return self.entry.shape
 
 
 def contenders_of(runs: Sequence[LoadedRun], seeds: Sequence[int]) -> list[Contender]:
-    """Teachers, baselines and students of a block, in the order of the runs.
+    """The models of a block: teachers, baselines and the like by role, then distilled ones, in the order of the runs.
 
-    Runs with equal logits on every test pair share one teacher or baseline. Where there are several, each is
-    named after its first run.
+    Runs whose models of one role and name have equal logits on every test pair share them; a distilled model is its
+    run's own.
     """
-    found: list[Contender] = []
-    for model in COMPARED[:-1]:
-        groups: list[list[LoadedRun]] = []
+    found: list[tuple[ModelEntry, list[LoadedRun]]] = []
+    for role in _SHARED:
         for run in runs:
-            if model not in run.models:
-                continue
-            group = next((g for g in groups if same_model([g[0], run], model, seeds)), None)
-            if group is None:
-                groups.append([run])
-            else:
-                group.append(run)
-        labels = method_labels([group[0] for group in groups])
-        for label, group in zip(labels, groups, strict=True):
-            shape = group[0].results.seeds[str(seeds[0])][model].shape
-            named = f"{model} {shape}" if len(groups) == 1 else f"{model} {shape} of {label}"
-            found.append(Contender(named, model, tuple(group)))
-    students = [run for run in runs if "student" in run.models]
-    for label, run in zip(method_labels(students), students, strict=True):
-        found.append(Contender(label, "student", (run,)))
-    return found
+            for entry in run.models:
+                if entry.role is role:
+                    _join(found, entry, run, seeds)
+    found += [(entry, [run]) for run in runs for entry in run.models if entry.distilled]
+    labels = _labels([_names(entry, members[0]) for entry, members in found])
+    return [Contender(label, entry, tuple(members)) for label, (entry, members) in zip(labels, found, strict=True)]
 
 
-def method_labels(runs: Sequence[LoadedRun]) -> list[str]:
-    """Each run's method; the run's name where several have the same method; the folder's where those are equal too."""
-    methods = [run.results.method for run in runs]
-    names = [run.profile.run.name for run in runs]
-    labels = []
-    for run, method, name in zip(runs, methods, names, strict=True):
-        if Counter(methods)[method] == 1:
-            labels.append(method)
-        elif Counter(zip(methods, names, strict=True))[(method, name)] == 1:
-            labels.append(name if method in name else f"{method} ({name})")
-        else:
-            labels.append(run.name)
+def contender_of(run: LoadedRun, model: str | None, contenders: Sequence[Contender]) -> Contender | None:
+    """A model of a run, by its name there; None where the run is not among those of the contenders."""
+    return next((one for one in contenders if one.model == model and run in one.runs), None)
+
+
+def rival_of(one: Contender, contenders: Sequence[Contender]) -> Contender | None:
+    """What a model's gain is over: the model that its entry names, else its run's first baseline.
+
+    None for baselines, and where no run of the model has one.
+    """
+    if one.entry.role is Role.BASELINE:
+        return None
+    found = (contender_of(run, one.entry.over or run.baseline, contenders) for run in one.runs)
+    return next((other for other in found if other is not None), None)
+
+
+def _join(
+    found: list[tuple[ModelEntry, list[LoadedRun]]], entry: ModelEntry, run: LoadedRun, seeds: Sequence[int]
+) -> None:
+    """Put a run beside those that have the same model, or at the end."""
+    for theirs, members in found:
+        alike = (theirs.role, theirs.name) == (entry.role, entry.name)
+        if alike and same_model([members[0], run], entry.name, seeds):
+            members.append(run)
+            return
+    found.append((entry, [run]))
+
+
+def _names(entry: ModelEntry, run: LoadedRun) -> list[str]:
+    """What a model may be called, the shortest first; the last is nobody else's."""
+    unique = f"{entry.name} of {run.directory.path}"
+    if entry.distilled:
+        beside = (entry.name, run.profile.run.name, run.name)
+        names = [entry.label, *(_beside(entry.label, name) for name in beside)]
+        return [*names, f"{entry.label} ({entry.name}) of {run.name}", unique]
+    plain = f"{entry.label} {entry.shape}".strip()
+    method = run.results.method
+    owners = (method, _beside(method, run.profile.run.name), run.name)
+    return [plain, *(f"{plain} of {owner}" for owner in owners), unique]
+
+
+def _beside(label: str, name: str) -> str:
+    """A label with a name that tells it from others; the name alone where it says the label."""
+    return name if label in name else f"{label} ({name})"
+
+
+def _labels(models: Sequence[Sequence[str]]) -> list[str]:
+    """For each model the first of its names that no other has in the same place."""
+    count = Counter(placed for names in models for placed in enumerate(names))
+    labels: list[str] = []
+    for names in models:
+        free = [name for place, name in enumerate(names) if count[place, name] == 1 and name not in labels]
+        labels.append(free[0] if free else names[-1])
     return labels

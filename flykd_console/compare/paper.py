@@ -1,4 +1,4 @@
-"""The paper's figures, and which of its rows a run repeats: told by the run's method, never by its name.
+"""The paper's figures, and which of its rows a student repeats: told by its method, never by its name.
 
 A row of Tables 2, 3 and A.2 is what the shipped profile of that row makes it.
 """
@@ -10,8 +10,10 @@ from importlib import resources
 
 import msgspec
 
-from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import load_profile
 from flykd_console.profile.method import Method, method_of
+from flykd_console.profile.models import STUDENT
 from flykd_console.profile.schema import Profile
 
 
@@ -51,14 +53,16 @@ def paper() -> Paper:
     return msgspec.toml.decode(data, type=Paper)
 
 
-def model_row(model: str, dim: int) -> PaperModel | None:
+def model_row(model: str, dim: int | None) -> PaperModel | None:
     """The row of Table 1 of a teacher or baseline of this width."""
     return next((row for row in paper().model if (row.model, row.dim) == (model, dim)), None)
 
 
-def method_row(profile: Profile) -> PaperMethod | None:
-    """The row whose method a profile repeats; None where it is none of them."""
-    method = method_of(profile)
+def method_row(profile: Profile, model: str = STUDENT) -> PaperMethod | None:
+    """The row whose method a distilled model of a profile repeats; None where it is none of them."""
+    if model != STUDENT and model not in profile.models:
+        return None
+    method = method_of(profile, model)
     return next((row for row, theirs in _methods() if method.repeats(theirs)), None)
 
 

@@ -12,7 +12,7 @@ from flykd_console.dashboard.palette import Look
 from flykd_console.words import DASH, clipped, grouped, signed
 
 if TYPE_CHECKING:
-    from flykd_console.explore.exploration import RankedNode, Ranking
+    from flykd_console.explore.exploration import RankedList, RankedNode
 
 KNOWN_SIGNS = {"train": "●", "validation": "◐", "test": "○"}
 _WORDS = {"train": "train", "validation": "valid.", "test": "test"}
@@ -54,7 +54,7 @@ def columns(width: int, node_type: str, has_teacher: bool) -> list[RankColumn]:
     return [*fixed[:at], name, *fixed[at:]]
 
 
-def known_words(ranking: Ranking, ranked_type: str, look: Look) -> Text:
+def known_words(ranking: RankedList, ranked_type: str, look: Look) -> Text:
     """How many pairs the graph knows by part, and at which ranks the best of them stand."""
     total = sum(map(len, ranking.known_ranks.values()))
     if not total:

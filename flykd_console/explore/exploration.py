@@ -1,4 +1,4 @@
-"""What a trained student says of one disease or one drug: its ranking beside the teacher's, known pairs marked.
+"""What a trained model says of one disease or one drug: its ranking beside the teacher's, known pairs marked.
 
 Everything comes from the run directory: the tables of embeddings that a model leaves as its last act, the nodes' names,
 and the true pairs with the part that they belong to. A score is DistMult's, `logit = Σ_i head_i · relation_i · tail_i`.
@@ -22,6 +22,9 @@ from safetensors import SafetensorError, safe_open
 from flykd_console.errors import UserError
 from flykd_console.explore.fuzzy import NameSearch
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.embedded import embedded_seeds, model_of
+from flykd_console.runs.models import Role
+from flykd_console.runs.results import Results, read_results
 
 Floats = NDArray[np.float32]
 Side = Literal["head", "tail"]
@@ -68,9 +71,9 @@ class RankedNode:
     """One line of a ranking.
 
     Attributes:
-        rank: By the student, from 1.
+        rank: By the model, from 1.
         row: Of the node in its embedding table.
-        probability: Sigmoid of the student's logit. Training saw as many negatives as positives: an order, not a risk.
+        probability: Sigmoid of the model's logit. Training saw as many negatives as positives: an order, not a risk.
         teacher_rank: Among the same nodes; None where the run keeps no teacher.
         known: `train`, `validation` or `test` where the pair is a true one of the graph, else empty.
     """
@@ -86,8 +89,8 @@ class RankedNode:
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """A node's ranking.
+class RankedList:
+    """The nodes of the other side, ranked for one node.
 
     Attributes:
         side: Of the node that was asked for; the ranked ones are of the other side.
@@ -113,36 +116,45 @@ class Exploration:
 
     Args:
         directory: The run.
-        seed: A seed whose student is done.
+        seed: A seed whose model is done.
+        model: Name of the model; None: the one that the run is about.
 
     Attributes:
-        student: Its tables.
-        teacher: The teacher's, None where the run left none.
+        entry: The model, as the run lists it; `tables` are its embeddings.
+        teacher: The first teacher's tables; None where the run left none, or the model is that teacher.
 
     Raises:
-        UserError: A file is missing or damaged.
+        UserError: A file is missing or damaged, or there is no such model.
     """
 
-    def __init__(self, directory: RunDirectory, seed: int) -> None:
+    def __init__(self, directory: RunDirectory, seed: int, model: str | None = None) -> None:
         self.directory, self.seed = directory, seed
-        self.student = read_tables(directory.embeddings(seed, "student"))
-        teacher = directory.embeddings(seed, "teacher")
-        self.teacher = read_tables(teacher) if teacher.is_file() else None
+        results = read_results(directory.results)
+        self.entry = model_of(directory, results, model)
+        self.tables = read_tables(directory.embeddings(seed, self.entry.name))
+        self.teacher = self._read_teacher(results)
         nodes = _read_parquet(directory.nodes)
         self._nodes: dict[Side, NameSearch] = {
-            "head": _names(nodes, self.student.head_type, len(self.student.head), directory.nodes),
-            "tail": _names(nodes, self.student.tail_type, self.student.tail_count, directory.nodes),
+            "head": _names(nodes, self.tables.head_type, len(self.tables.head), directory.nodes),
+            "tail": _names(nodes, self.tables.tail_type, self.tables.tail_count, directory.nodes),
         }
         self._labels = _read_parquet(directory.labels(seed))
+
+    def _read_teacher(self, results: Results) -> Tables | None:
+        teacher = next((entry for entry in results.models if entry.role is Role.TEACHER), None)
+        if teacher is None or teacher == self.entry:
+            return None
+        path = self.directory.embeddings(self.seed, teacher.name)
+        return read_tables(path) if path.is_file() else None
 
     @property
     def relations(self) -> list[str]:
         """The scored relations in the run's order."""
-        return list(self.student.relations)
+        return list(self.tables.relations)
 
     def node_type(self, side: Side) -> str:
         """Node type of one end."""
-        return self.student.head_type if side == "head" else self.student.tail_type
+        return self.tables.head_type if side == "head" else self.tables.tail_type
 
     def names(self, side: Side) -> NameSearch:
         """Ids and names of one end, by row, and the search in them."""
@@ -171,24 +183,23 @@ class Exploration:
         """(row, true pairs) of the nodes with most true pairs under a relation, of those that can be ranked for."""
         place = 0 if side == "head" else 1
         counts = Counter(pair[place] for pair in self._known[relation])
-        embedded = np.asarray(self.student.table(side, relation).any(axis=1))
+        embedded = np.asarray(self.tables.table(side, relation).any(axis=1))
         found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return [(row, count) for row, count in found if embedded[row]][:limit]
 
-    def rank(self, side: Side, row: int, relation: str, top: int = 100) -> Ranking:
-        """The best nodes of the other side for a node, by the student, beside the teacher's ranks."""
-        candidates = np.flatnonzero(self.student.table(other(side), relation).any(axis=1))
-        total = len(self.student.table(other(side), relation))
-        known = self.known(relation, side, row)
-        if not self.student.table(side, relation)[row].any():
-            return Ranking(side, row, relation, (), 0, total - len(candidates), {}, silent=True)
-        logits = self.student.logits(side, row, relation)[candidates]
+    def rank(self, side: Side, row: int, relation: str, top: int = 100) -> RankedList:
+        """The best nodes of the other side for a node, by the model, beside the teacher's ranks."""
+        others = self.tables.table(other(side), relation)
+        candidates = np.flatnonzero(others.any(axis=1))
+        left_out = len(others) - len(candidates)
+        if not self.tables.table(side, relation)[row].any():
+            return RankedList(side, row, relation, (), 0, left_out, {}, silent=True)
+        logits = self.tables.logits(side, row, relation)[candidates]
         order = np.argsort(-logits, kind="stable")
-        ranks = _ranks(order)
         teacher = None
         if self.teacher is not None:
             teacher = _ranks(np.argsort(-self.teacher.logits(side, row, relation)[candidates], kind="stable"))
-        names = self._nodes[other(side)]
+        names, known = self._nodes[other(side)], self.known(relation, side, row)
         nodes = tuple(
             RankedNode(
                 rank=rank, row=int(candidates[place]), id=names.ids[candidates[place]],
@@ -199,23 +210,23 @@ class Exploration:
             )
             for rank, place in enumerate(order[:top].tolist(), start=1)
         )  # fmt: skip
-        place_of = {int(candidate): place for place, candidate in enumerate(candidates.tolist())}
-        known_ranks: dict[str, list[int]] = {part: [] for part in PARTS}
-        for one, part in known.items():
-            if one in place_of:
-                known_ranks[part].append(int(ranks[place_of[one]]))
-        sorted_ranks = {part: tuple(sorted(found)) for part, found in known_ranks.items()}
-        return Ranking(side, row, relation, nodes, len(candidates), total - len(candidates), sorted_ranks)
+        rank_of = dict(zip(candidates.tolist(), _ranks(order).tolist(), strict=True))
+        known_ranks = {part: _known_ranks(known, rank_of, part) for part in PARTS}
+        return RankedList(side, row, relation, nodes, len(candidates), left_out, known_ranks)
 
 
-def explorable_seeds(directory: RunDirectory) -> list[int]:
-    """The seeds whose student is done, ascending."""
-    found = []
-    for path in directory.path.glob("seed-*"):
-        number = path.name.removeprefix("seed-")
-        if number.isdecimal() and directory.embeddings(int(number), "student").is_file():
-            found.append(int(number))
-    return sorted(found)
+def explorable_seeds(directory: RunDirectory, model: str | None = None) -> list[int]:
+    """The seeds whose model is done, ascending; none where the results cannot be read.
+
+    Args:
+        directory: The run.
+        model: Name of the model; None: the one that the run is about.
+    """
+    try:
+        results = read_results(directory.results)
+        return embedded_seeds(directory, results, model_of(directory, results, model).name)
+    except UserError:
+        return []
 
 
 def read_tables(path: Path) -> Tables:
@@ -247,9 +258,14 @@ def _ranks(order: NDArray[np.intp]) -> NDArray[np.int64]:
     return ranks
 
 
+def _known_ranks(known: Mapping[int, str], rank_of: Mapping[int, int], part: str) -> tuple[int, ...]:
+    """Ranks of the true pairs of a part, ascending."""
+    return tuple(sorted(rank_of[row] for row, found in known.items() if found == part and row in rank_of))
+
+
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"cannot be read ({reason})", str(path), "Resume the run: it is written anew.") from None

@@ -13,12 +13,11 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ import numpy as np
 import polars as pl
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.graph.whole_file import whole_file
+from flykd_console.runs.files import replace_file
 
 SCHEMA = 1
 KEPT = 8  # entries; the least recently used go first
@@ -116,7 +117,8 @@ def _content_hash(path: Path) -> str:
     # A file changed within the clock's grain of being hashed would look unchanged for ever: do not remember it yet.
     if time.time() - max(state.st_mtime, state.st_ctime) > _SETTLED:
         with suppress(OSError):  # `cached` says that the directory cannot be written
-            _replace(memory, json.dumps({"mark": mark, "sha256": digest}).encode())
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(memory, json.dumps({"mark": mark, "sha256": digest}).encode())
     return digest
 
 
@@ -137,10 +139,8 @@ def _write(entry: Path, graph: KnowledgeGraph) -> None:
     for place, (heads, tails) in enumerate(graph.edges.values()):
         arrays[f"edges.{place}"] = np.stack([heads, tails]).astype(np.int32)
     entry.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(entry) as temporary:
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, entry)
+    with whole_file(entry) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def _read(entry: Path, source: str) -> KnowledgeGraph:
@@ -173,24 +173,6 @@ def _prune(directory: Path) -> None:
 def _touch(entry: Path) -> None:
     with suppress(OSError):  # read-only: then nothing is pruned either
         os.utime(entry)
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to before `os.replace`; removed if it is still there at the end."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(path) as temporary:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
 
 
 def _short(error: Exception) -> str:

@@ -77,6 +77,17 @@ class KnowledgeGraph:
         """Edges, each counted once."""
         return sum(len(heads) for heads, _ in self.edges.values())
 
+    def degrees(self, node_type: str) -> NDArray[np.int64]:
+        """Edges at every node of a type, in either direction, int64 [N]; a loop counts twice."""
+        count = self.count(node_type)
+        found = np.zeros(count, dtype=np.int64)
+        for edge_type, (heads, tails) in self.edges.items():
+            if edge_type.head == node_type:
+                found += np.bincount(heads, minlength=count)
+            if edge_type.tail == node_type:
+                found += np.bincount(tails, minlength=count)
+        return found
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over node ids and edges, in the order in which they stand."""

@@ -45,20 +45,19 @@ def load_graph(settings: Graph, log: Callable[[str], None] = _silent, use_cache:
 
 def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
     from flykd_console.graph import cache
-    from flykd_console.graph.sources.synthetic import generate as synthetic
-    from flykd_console.graph.sources.synthetic import modules, naming, shape
+    from flykd_console.graph.formats import primekg_shape
+    from flykd_console.graph.sources.synthetic import generate, modules, naming
 
-    size = synthetic.primekg_size(scale)
+    size = generate.primekg_size(scale)
 
     def make() -> KnowledgeGraph:
         log(f"Generating a synthetic graph of scale {scale:g}.")
-        return synthetic.generate(size, SYNTHETIC_SEED)
+        return generate.generate(size, SYNTHETIC_SEED)
 
     if not use_cache:
         return make()
-    key = cache.made_key(
-        f"synthetic-{scale:g}-{SYNTHETIC_SEED}", *(str(m.__file__) for m in (modules, naming, shape, synthetic))
-    )
+    makers = (str(maker.__file__) for maker in (modules, naming, primekg_shape, generate))
+    key = cache.made_key(f"synthetic-{scale:g}-{SYNTHETIC_SEED}", *makers)
     return cache.cached(key, "synthetic", make, log)
 
 
@@ -66,18 +65,17 @@ def _file(path: Path, source: str, log: Callable[[str], None], use_cache: bool) 
     from dataclasses import replace
 
     from flykd_console.graph import cache
-    from flykd_console.graph.formats import kg as table
-    from flykd_console.graph.formats import kg_faults as table_faults
+    from flykd_console.graph.formats import kg, kg_faults
 
     def make() -> KnowledgeGraph:
         log(f"Reading {path}.")
-        return replace(table.read_table(path), source=source)
+        return replace(kg.read_kg(path), source=source)
 
-    form = {",": "c", "\t": "t", "": "p"}[table_faults.check_file(path, table.FORMATS)]
+    form = {",": "c", "\t": "t", "": "p"}[kg_faults.check_file(path, kg.FORMATS)]
     if not use_cache:
         return make()
     try:
-        key = cache.file_key(path, str(table.__file__))
+        key = cache.file_key(path, str(kg.__file__))
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror or error}", str(path), CHECK_PATH) from error
     # The form follows from the name, so the same bytes under another ending are another graph.

@@ -204,16 +204,9 @@ class SeenGraph:
         return tail_profiles(self.split.train, self.tail_type, count, self._pooling.relations, self._pooling.direction)
 
     def _degree(self, node_type: str) -> Rows:
-        """Edges of every node of a type, int64 [N]."""
+        """`KnowledgeGraph.degrees`, counted once a type."""
         if node_type not in self._degrees:
-            count = self.graph.count(node_type)
-            degree = np.zeros(count, dtype=np.int64)
-            for edge_type, (heads, tails) in self.graph.edges.items():
-                if edge_type.head == node_type:
-                    degree += np.bincount(heads, minlength=count)
-                if edge_type.tail == node_type:
-                    degree += np.bincount(tails, minlength=count)
-            self._degrees[node_type] = degree
+            self._degrees[node_type] = self.graph.degrees(node_type)
         return self._degrees[node_type]
 
     def _node(self, node_type: str, row: int) -> Node:

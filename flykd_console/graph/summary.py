@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 
@@ -72,17 +71,13 @@ class GraphSummary:
 
 def summarise(graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS) -> GraphSummary:
     """Count; label relations that the graph has not are passed over."""
-    degrees = {name: np.zeros(table.height, np.int64) for name, table in graph.nodes.items()}
-    for edge_type, (heads, tails) in graph.edges.items():
-        degrees[edge_type.head] += np.bincount(heads, minlength=graph.count(edge_type.head))
-        degrees[edge_type.tail] += np.bincount(tails, minlength=graph.count(edge_type.tail))
     ends = sorted({(e.head, e.tail) for e in graph.edges if e.relation in labels})
     return GraphSummary(
         source=graph.source,
         fingerprint=graph.fingerprint,
         nodes=graph.node_count,
         edges=graph.edge_count,
-        node_types=[_node_type(graph, name, degree) for name, degree in degrees.items()],
+        node_types=[_node_type(graph, name) for name in graph.nodes],
         relations=[_relation(graph, edge_type) for edge_type in graph.edges],
         labels=[
             _labels(graph, [e for e in graph.edges if e.relation in labels and (e.head, e.tail) == pair])
@@ -91,16 +86,18 @@ def summarise(graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS) -> GraphS
     )
 
 
-def _node_type(graph: KnowledgeGraph, name: str, degree: NDArray[np.int64]) -> NodeTypeSummary:
-    first = int(degree.argmax()) if len(degree) else 0
+def _node_type(graph: KnowledgeGraph, name: str) -> NodeTypeSummary:
+    degree = graph.degrees(name)
+    if not len(degree):
+        return NodeTypeSummary(name, 0, 0, 0.0, 0.0, 0, "")
     return NodeTypeSummary(
         type=name,
         nodes=len(degree),
         isolated=int((degree == 0).sum()),
-        mean_degree=float(degree.mean()) if len(degree) else 0.0,
-        median_degree=float(np.median(degree)) if len(degree) else 0.0,
-        max_degree=int(degree[first]) if len(degree) else 0,
-        most_connected=str(graph.nodes[name]["name"][first]) if len(degree) else "",
+        mean_degree=float(degree.mean()),
+        median_degree=float(np.median(degree)),
+        max_degree=int(degree.max()),
+        most_connected=str(graph.nodes[name]["name"][int(degree.argmax())]),
     )
 
 

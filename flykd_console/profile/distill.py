@@ -216,3 +216,19 @@ if TYPE_CHECKING:
     Distill = _Distill
 else:
     Distill = create_model("Distill", __base__=_Distill, __doc__=_Distill.__doc__, **_structure_fields())
+
+
+def forget_absent_sources(table: Any, sources: Any) -> None:
+    """Take out of a `distill` table what it says of label sources that are not among `sources`.
+
+    What is no table, or no list, is left for validation to tell.
+    """
+    if not isinstance(table, dict) or not isinstance(sources, list):
+        return
+    curriculum, random_graph = table.get("curriculum"), table.get("random_graph")
+    for source in SOURCES:
+        if source not in sources and isinstance(curriculum, dict):
+            curriculum.pop(source, None)
+    if "pseudo_random" not in sources and isinstance(random_graph, dict):
+        for key in ("min_logit", "unseen"):
+            random_graph.pop(key, None)

@@ -22,6 +22,7 @@ from typing import Any
 
 from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.profile.sections import GRAPHS
+from flykd_console.words import lowered
 
 HINT_LIST = "List the shipped profiles: flykd-console profiles list"
 EXTENDS = "extends"
@@ -83,8 +84,7 @@ def _parse(file: Path, source: str) -> dict[str, Any]:
         ) from None
     except tomllib.TOMLDecodeError as error:
         said = str(error).replace("at end of document", f"at the end of line {len(text.splitlines())}, the last")
-        said = said[:1].lower() + said[1:].rstrip(".")
-        raise UserError(f"not valid TOML: {said}", source, "Mend the line, then try again.") from None
+        raise UserError(f"not valid TOML: {lowered(said)}", source, "Mend the line, then try again.") from None
     except OSError as error:
         raise UserError(f"the profile cannot be read ({error.strerror})", source, CHECK_PATH) from None
 

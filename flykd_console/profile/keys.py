@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flykd_console.profile.schema import Profile
+from flykd_console.profile.sections import MODEL_NAME
 
 NOT_SET = "not set"
 
@@ -30,6 +31,11 @@ class Key:
     allowed: str
     default: str
     meaning: str
+
+    @property
+    def path(self) -> str:
+        """Section and name, dotted."""
+        return f"{self.section}.{self.name}"
 
 
 def sections() -> dict[str, str]:
@@ -70,6 +76,12 @@ def _tables() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
     def inside(fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         for key, field in fields.items():
+            named = _table_of(field.get("patternProperties", {}).get(MODEL_NAME, {}))
+            if named is not None:
+                # Tables that a profile names itself; their own tables are those of the profile.
+                table = schema["$defs"][named]
+                own = {name: value for name, value in table["properties"].items() if _table_of(value) is None}
+                yield f"{prefix}{key}.NAME", table["description"], own
             name = _table_of(field)
             if name is not None:
                 table = schema["$defs"][name]
@@ -95,6 +107,10 @@ def _allowed(field: Mapping[str, Any]) -> str:
     kinds = [kind for kind in field.get("anyOf", []) if kind.get("type") != "null"]
     if kinds:
         return _allowed(kinds[0])
+    if "oneOf" in field:
+        return " or ".join(_allowed(kind) for kind in field["oneOf"])
+    if "$ref" in field or field["type"] == "object":
+        return "table"
     if "enum" in field:
         return ", ".join(f'"{choice}"' for choice in field["enum"])
     if field["type"] == "array":

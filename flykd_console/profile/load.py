@@ -6,41 +6,25 @@ that names the file, the dotted key, the value and what is allowed.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
-from flykd_console.profile.distill import SOURCES
-from flykd_console.profile.files import (
-    EXTENDS,
-    Layer,
-    find_profile,
-    make_paths_absolute,
-    read_layers,
-    shipped_profiles,
-)
+from flykd_console.profile.distill import SOURCES, forget_absent_sources
+from flykd_console.profile.explain import Places, explain
+from flykd_console.profile.files import Layer, make_paths_absolute, read_layers
 from flykd_console.profile.models import completed, models_of
 from flykd_console.profile.schema import Profile
-
-__all__ = [
-    "Override", "dump_profile", "find_profile", "known_keys", "load_profile", "parse_set", "shipped_profiles",
-    "validate",
-]  # fmt: skip
-
-_PLAIN_PATTERNS = {
-    "run.name": "letters, digits, '.', '_' and '-', beginning with a letter or digit",
-    "run.device": "'auto', 'cpu', 'cuda' or 'cuda:0'",
-}
+from flykd_console.words import lowered
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,7 @@ def load_profile(path: str | Path, overrides: Iterable[str | Override] = ()) -> 
     parsed = [parse_set(item) if isinstance(item, str) else item for item in overrides]
     for override in parsed:
         if override.key == "distill.sources":
-            _forget_absent_sources(data, override.value)
+            forget_absent_sources(data.get("distill"), override.value)
     origins: dict[str, str] = {}
     for override in parsed:
         _put(data, override)
@@ -91,7 +75,7 @@ def validate(
     Raises:
         UserError: A key is unknown; a value has the wrong type, is out of range, or contradicts another.
     """
-    places = _Places(source, origins or {}, files or {})
+    places = Places(source, origins or {}, files or {})
     data = completed(data)
     for keys, value in _leaves(data):
         if isinstance(value, float) and not math.isfinite(value):
@@ -106,7 +90,7 @@ def validate(
         # JSON, because pydantic's strict mode takes an array for a tuple there
         profile = Profile.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise _explain(error, places) from None
+        raise explain(error, places) from None
     models_of(profile)
     return profile
 
@@ -124,7 +108,7 @@ def stack(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     for layer in layers:
         distill = layer.data.get("distill")
         if isinstance(distill, dict) and "sources" in distill:
-            _forget_absent_sources(data, distill["sources"])
+            forget_absent_sources(data.get("distill"), distill["sources"])
         _merge(data, layer.data, layer.source, files)
     return data, files
 
@@ -147,40 +131,6 @@ def _remember(value: Any, source: str, files: dict[str, str], prefix: str) -> No
             _remember(inner, source, files, f"{prefix}{name}.")
 
 
-def _forget_absent_sources(data: dict[str, Any], sources: Any) -> None:
-    distill = data.get("distill")
-    if not isinstance(distill, dict) or not isinstance(sources, list):
-        return
-    curriculum, random_graph = distill.get("curriculum"), distill.get("random_graph")
-    for source in SOURCES:
-        if source not in sources and isinstance(curriculum, dict):
-            curriculum.pop(source, None)
-    if "pseudo_random" not in sources and isinstance(random_graph, dict):
-        for key in ("min_logit", "unseen"):
-            random_graph.pop(key, None)
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Where each key was said."""
-
-    source: str
-    origins: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-
-    def of(self, keys: Iterable[str | int]) -> str:
-        """The option that set a key, or file and key; of several for a table, the last."""
-        keys = list(keys)
-        dotted = _dotted(keys)
-        for key, origin in self.origins.items():
-            if f"{dotted}.".startswith((f"{key}.", f"{key}[")) or key.startswith(f"{dotted}."):
-                return origin
-        names = [key for key in keys if isinstance(key, str)]
-        said = (self.files.get(".".join(names[:depth])) for depth in range(len(names), 0, -1))
-        file = next((file for file in said if file is not None), self.source)
-        return f"{file}, {dotted}" if dotted else self.source
-
-
 def parse_set(text: str) -> Override:
     """Read `key=value`: the value as TOML, a bare word as text.
 
@@ -198,7 +148,7 @@ def parse_set(text: str) -> Override:
     except tomllib.TOMLDecodeError as error:
         if not raw or raw[0] in "[{\"'":
             raise UserError(
-                f"not a TOML value: {raw!r} ({_lower(str(error))})",
+                f"not a TOML value: {raw!r} ({lowered(str(error))})",
                 origin,
                 'Text needs quotes, a list brackets: --set \'KEY=["a", "b"]\'',
             ) from None
@@ -253,17 +203,6 @@ def _unset(section: BaseModel, prefix: str = "") -> dict[str, list[str]]:
     return found
 
 
-def known_keys(model: type[BaseModel] = Profile, prefix: str = "") -> Iterator[str]:
-    """Every dotted key of a profile that holds a value."""
-    for name, info in model.model_fields.items():
-        kinds = [info.annotation, *get_args(info.annotation)]  # a table may be optional
-        table = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-        if table is not None:
-            yield from known_keys(table, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
 def _put(data: dict[str, Any], override: Override) -> None:
     *tables, last = override.key.split(".")
     for depth, name in enumerate(tables):
@@ -286,98 +225,3 @@ def _leaves(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
             yield from _leaves(inner, (*keys, index))
     else:
         yield keys, value
-
-
-def _dotted(keys: Iterable[str | int]) -> str:
-    text = ""
-    for key in keys:
-        if isinstance(key, int):
-            text += f"[{key}]"
-        elif not key.startswith("<"):  # the tag of a union
-            text += f".{key}" if text else key
-    return text
-
-
-def _explain(error: ValidationError, places: _Places) -> UserError:
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    keys = first["loc"]
-    dotted = _dotted(keys)
-    value = first["input"]
-    context = first.get("ctx", {})
-    hint = ""
-    match first["type"]:
-        case "extra_forbidden":
-            title = "unknown key"
-            hint = _suggest_key(dotted)
-        case "int_type" | "int_from_float" | "int_parsing" | "int_parsing_size":
-            title = f"must be a whole number, but is {_shown(value)}"
-        case "float_type" | "float_parsing":
-            title = f"must be a number, but is {_shown(value)}"
-        case "string_type":
-            title = f"must be text in quotes, but is {_shown(value)}"
-        case "bool_type" | "bool_parsing":
-            title = f"must be true or false, but is {_shown(value)}"
-        case "list_type" | "tuple_type":
-            title = f"must be a list, such as [1, 2], but is {_shown(value)}"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            title = f"is a table of settings, but is given as {_shown(value)}"
-            inside = next((key for key in known_keys() if key.startswith(f"{dotted}.")), "")
-            hint = f"Set the keys inside it, such as {inside}." if inside else ""
-        case "missing":
-            title, keys = "has too few entries", keys[:-1]
-        case "too_long":
-            title = f"must have at most {context['max_length']} entries, but has {context['actual_length']}"
-        case "too_short" | "string_too_short":
-            title = "must not be empty"
-        case "greater_than":
-            title = f"must be above {_limit(context['gt'])}, but is {_shown(value)}"
-        case "greater_than_equal":
-            title = f"must be at least {_limit(context['ge'])}, but is {_shown(value)}"
-        case "less_than":
-            title = f"must be below {_limit(context['lt'])}, but is {_shown(value)}"
-        case "less_than_equal":
-            title = f"must be at most {_limit(context['le'])}, but is {_shown(value)}"
-        case "literal_error":
-            title = f"must be {context['expected']}, but is {_shown(value)}"
-        case "string_pattern_mismatch":
-            allowed = _PLAIN_PATTERNS.get(dotted, f"text that matches {context['pattern']}")
-            title = f"must be {allowed}, but is {_shown(value)}"
-        case "value_error":
-            title = str(context["error"])
-            title += f": {_shown(value)}" if keys and not isinstance(value, dict) else ""
-        case _:
-            title = f"{_lower(first['msg'])}, but is {_shown(value)}"
-    if len(problems) > 1:
-        others = ", ".join(dict.fromkeys(_dotted(problem["loc"]) or "the whole" for problem in problems[1:4]))
-        hint = f"{hint} And {len(problems) - 1} more{', first' if len(problems) > 4 else ''}: {others}.".strip()
-    return UserError(title, places.of(keys), hint)
-
-
-def _suggest_key(dotted: str) -> str:
-    """The nearest known key: in the same table first, then the same last word anywhere, then any."""
-    known = list(known_keys())
-    tables = sorted({key[:cut] for key in known for cut in range(len(key)) if key[cut] == "."})
-    table, _, last = dotted.rpartition(".")
-    siblings = [key for key in [*known, *tables, EXTENDS] if key.rpartition(".")[0] == table]
-    lasts = {key.rpartition(".")[2]: key for key in siblings}
-    near = [lasts[match] for match in difflib.get_close_matches(last, lasts, n=1)]
-    near = near or [key for key in known if key.rpartition(".")[2] == last]
-    near = near or [key for key in known if not siblings and difflib.get_close_matches(dotted, [key], n=1)]
-    if near:
-        return f"Did you mean {' or '.join(near[:3])}?"
-    return f"Known here: {', '.join(key.rpartition('.')[2] for key in siblings)}." if siblings else ""
-
-
-def _shown(value: Any) -> str:
-    """A value as TOML would write it, cut to a line's length."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _limit(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else str(value)
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:].rstrip(".")

@@ -1,4 +1,4 @@
-"""The method in a profile: what a student learns from and by, and between models of which shape.
+"""A method in a profile: what a student learns from and by, and between models of which shape.
 
 Names, sizes and schedules are no part of it, nor are settings that act on nothing.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flykd_console.profile.models import STUDENT
 from flykd_console.profile.schema import Profile
-from flykd_console.profile.sections import Student, Teacher
+from flykd_console.profile.sections import LayerKind, Shape
 
 # The curricula of two methods are the same where they agree at every hundredth of the epochs.
 _FRACTIONS = [i / 100 for i in range(101)]
@@ -29,15 +30,16 @@ _NOT_COMPARED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Method:
-    """A profile's method.
+    """How one model of a profile is distilled.
 
     Attributes:
+        teacher: Width, depth and kind of the teacher's layers; `student` those of the model.
         weights: By label source its share of the loss at every hundredth of the epochs.
         settings: What else of `distill` acts, by key or table.
     """
 
-    teacher: Teacher
-    student: Student
+    teacher: tuple[int, int, LayerKind]
+    student: tuple[int, int, LayerKind]
     weights: dict[str, list[float]]
     settings: dict[str, Any]
 
@@ -52,9 +54,17 @@ class Method:
         )
 
 
-def method_of(profile: Profile) -> Method:
-    """The method of a profile."""
+def method_of(profile: Profile, model: str = STUDENT) -> Method:
+    """The method of a profile's student, or of another of its distilled models.
+
+    Raises:
+        KeyError: The profile has no table for this model.
+    """
+    shape: Shape = profile.student
     distill = profile.distill
+    if model != STUDENT:
+        further = profile.models[model]
+        shape, distill = further, further.distill
     settings = distill.model_dump(exclude=_NOT_COMPARED, serialize_as_any=True)
     if "pseudo_random" not in distill.sources:
         del settings["random_graph"]
@@ -63,4 +73,8 @@ def method_of(profile: Profile) -> Method:
             del settings[key]
     shares = [distill.curriculum.weights(distill.sources, fraction) for fraction in _FRACTIONS]
     weights: dict[str, list[float]] = {source: [share[source] for share in shares] for source in distill.sources}
-    return Method(profile.teacher, profile.student, weights, settings)
+    return Method(_size(profile.teacher), _size(shape), weights, settings)
+
+
+def _size(shape: Shape) -> tuple[int, int, LayerKind]:
+    return shape.dim, shape.layers, shape.kind

@@ -7,12 +7,13 @@ and method but for what it says. `run.models` chooses among them all.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flykd_console.errors import UserError
-from flykd_console.profile.distill import Distill
+from flykd_console.profile.distill import Distill, forget_absent_sources
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Shape
 from flykd_console.runs.events import PlannedStage
@@ -125,7 +126,10 @@ def stage_epochs(profile: Profile, models: Sequence[ModelSpec], pretrain_steps: 
 
 
 def completed(data: dict[str, Any]) -> dict[str, Any]:
-    """A profile's tables with every `[models.NAME]` filled up from `[student]` and `[distill]`."""
+    """A profile's tables with every `[models.NAME]` filled up from `[student]` and `[distill]`.
+
+    What `[distill]` says of a label source that a model leaves out is not handed down.
+    """
     models = data.get("models")
     if not isinstance(models, dict):
         return data
@@ -137,7 +141,11 @@ def completed(data: dict[str, Any]) -> dict[str, Any]:
             continue
         shape = {key: student[key] for key in _SHAPE_KEYS if key in student}
         own = table.get("distill", {})
-        filled[name] = shape | table | {"distill": _merged(distill, own) if isinstance(own, dict) else own}
+        if isinstance(own, dict):
+            below = copy.deepcopy(distill)
+            forget_absent_sources(below, own.get("sources"))
+            own = _merged(below, own)
+        filled[name] = shape | table | {"distill": own}
     return data | {"models": filled}
 
 

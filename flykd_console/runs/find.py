@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flykd_console.errors import UserError
+from flykd_console.runs.batch import batch_of, has_begun
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.status import status_of
@@ -82,4 +83,11 @@ def find_run(run: str | None, root: Path | None = None, finished: bool = False) 
     if not runs:
         what = "finished run" if finished else "run"
         raise UserError(f"there is no {what} in {root}/ yet", hint="Train one: flykd-console run flykd")
-    return runs[0]
+    return runs[0] if finished else _in_work(runs[0])
+
+
+def _in_work(newest: RunDirectory) -> RunDirectory:
+    """Of the runs that were started together with one, the last that has begun; they are trained in their order."""
+    batch = batch_of(newest)
+    begun = [run for run in batch if has_begun(run)]
+    return begun[-1] if begun else batch[0]

@@ -65,10 +65,8 @@ def _locked_run(directory: RunDirectory, fresh: bool, stop: StopSignals, in_batc
         return 0
     try:
         with held(directory):
-            if in_batch:
-                if status_of(directory).state == "finished":
-                    return 0
-                os.utime(directory.profile)  # of a batch the run in work counts as the newest
+            if in_batch and status_of(directory).state == "finished":
+                return 0
             return _run(directory, fresh, stop)
     except UserError as error:
         print(error, file=sys.stderr)

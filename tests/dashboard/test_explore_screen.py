@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Input, OptionList
 
 from flykd_console.dashboard.app import DashboardApp
 from flykd_console.dashboard.screens.explore import ExploreScreen
-from flykd_console.graph.formats.kg import read_table
+from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.profile.schema import Profile
@@ -33,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
     path = write_kg_csv(small_graph(), tmp_path / "kg.csv")
-    graph = orient_targets(read_table(path), ["contraindication", "indication"], ["disease_disease", "disease_protein"])
+    graph = orient_targets(read_kg(path), ["contraindication", "indication"], ["disease_disease", "disease_protein"])
     drugs, diseases = graph.count("drug"), graph.count("disease")
     made = make_finished_run(tmp_path / "runs", RunSpec(heads=drugs, tails=diseases, probe=8))
     made.profile.write_text(f'[run]\nseeds = [45, 46]\n[graph]\nsource = "{path}"\n')

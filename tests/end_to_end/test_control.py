@@ -21,7 +21,8 @@ from flykd_console.runs.results import read_results
 from flykd_console.runs.spawn import spawn_worker
 from flykd_console.runs.status import status_of
 from flykd_console.training import worker
-from flykd_console.training.session import StageSession
+from flykd_console.training.stage_loop import StageLoop
+from tests.support.loops import run_of
 from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
 
 Give = Callable[[RunDirectory], None]
@@ -41,17 +42,17 @@ def new_run(root: Path, **sections: dict[str, Any]) -> RunDirectory:
 
 def at(patched: pytest.MonkeyPatch, stage: str, epoch: int, give: Give) -> None:
     """Give an order so that it is found at an epoch of a stage, counted from 1, once."""
-    record = StageSession.record
+    record = StageLoop.end_epoch
     given: list[int] = []
 
-    def ordered(self: StageSession, index: int, *arguments: Any, **keywords: Any) -> None:
-        if (self.stage, index + 1) == (stage, epoch) and not given:
+    def ordered(self: StageLoop, index: int, *arguments: Any, **keywords: Any) -> None:
+        if (self.stage.name, index + 1) == (stage, epoch) and not given:
             given.append(epoch)
             patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
-            give(self.directory)
+            give(run_of(self))
         record(self, index, *arguments, **keywords)
 
-    patched.setattr(StageSession, "record", ordered)
+    patched.setattr(StageLoop, "end_epoch", ordered)
 
 
 def more(epochs: int, seed: int | None = 45, stage: str | None = "student") -> Give:
@@ -192,7 +193,7 @@ def test_orders_that_came_too_late_are_refused_before_the_last_word(
     run = new_run(tmp_path / "runs")
     monkeypatch.setattr("flykd_console.training.orders._POLL_SECONDS", 1e9)
     at(monkeypatch, "student", 9, lambda run: run.order("evaluate"))
-    monkeypatch.setattr("flykd_console.training.orders.ControlDesk.poll", lambda self, now=False: set())
+    monkeypatch.setattr("flykd_console.training.orders.Orders.poll", lambda self, now=False: set())
     assert worker.main([str(run.path)]) == 0
     assert controls(run) == [("evaluate", "refused", None)]
     assert isinstance(events_of(run)[-1], ev.RunFinished)

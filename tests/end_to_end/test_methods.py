@@ -21,9 +21,10 @@ from flykd_console.runs.batch import write_queue
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import read_results
 from flykd_console.runs.status import status_of
-from flykd_console.training import worker
-from flykd_console.training.session import StageSession
-from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
+from flykd_console.training import run, worker
+from flykd_console.training.stage_loop import StageLoop
+from tests.support.loops import model_of, run_of
+from tests.support.tiny_run import MODELS, events_of, make_run, small_kg, tiny_profile
 
 
 @pytest.fixture(autouse=True)
@@ -67,15 +68,15 @@ def _logged(directory: RunDirectory) -> list[str]:
 
 def _stop_at(patched: pytest.MonkeyPatch, stage: str, epoch: int) -> None:
     """Have a stop found at an epoch of a stage, counted from 1."""
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def ordered(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
-        if (self.stage, at + 1) == (stage, epoch):
-            self.directory.order("stop")
+    def ordered(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
+        if (self.stage.name, at + 1) == (stage, epoch):
+            run_of(self).order("stop")
             patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
-    patched.setattr(StageSession, "record", ordered)
+    patched.setattr(StageLoop, "end_epoch", ordered)
 
 
 # Teachers and students
@@ -122,7 +123,7 @@ def test_several_teachers_differ_and_their_mean_is_measured_and_learnt_from(tmp_
     mean = np.mean([scores[teacher].to_numpy() for teacher in teachers], axis=0)
     assert scores["teacher-mean"].to_numpy() == pytest.approx(mean, abs=1e-5)
     results = read_results(directory.results)
-    assert list(results.seeds["45"]) == [*teachers, "baseline", "teacher-mean", "student"]
+    assert list(results.seeds["45"]) == [*teachers, "teacher-mean", "baseline", "student"]
     assert results.summary["teacher-mean"].macro_auprc is not None
     assert any(line.startswith("mean of 3 teachers: test AUPRC ") for line in _logged(directory))
     assert not _same(one, directory, "student")
@@ -171,15 +172,15 @@ _BEST: dict[str, Any] = {"epochs": 12, "lr": 0.05, "validate_every": 2, "select"
 
 def _validations(directory: RunDirectory, stage: str) -> dict[int, float]:
     return {
-        e.epoch: e.macro_auprc
+        e.epoch: e.score
         for e in events_of(directory)
-        if isinstance(e, ev.Evaluation) and e.stage == stage and e.split == "validation"
+        if isinstance(e, ev.Evaluation) and e.stage == stage and e.split == "validation" and e.score is not None
     }
 
 
 def test_the_best_epoch_on_validation_stays_where_asked_for(tmp_path: Path) -> None:
     directory = _trained(tmp_path / "runs", finetune=_BEST)
-    for model in ev.MODELS:
+    for model in MODELS:
         # A student's count once every label source has its last weight, here after 6 of 10 epochs.
         since = 6 if model == "student" else 0
         seen = {epoch: auprc for epoch, auprc in _validations(directory, model).items() if epoch >= since}
@@ -221,23 +222,26 @@ def test_the_best_epoch_survives_a_stop_bit_for_bit(
 
 def test_patience_ends_a_stage_early_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flykd_console.runs.results import Scores
+    from flykd_console.tasks.link_prediction import task
     from flykd_console.tasks.link_prediction.metrics import score
-    from flykd_console.training import stages
 
     ordered = iter([0.5, 0.6, 0.55, 0.6, 0.58, 0.7, 0.8])
 
-    def scripted(scored: Any) -> Scores:
-        return score(scored) if finished else Scores(macro_auprc=next(ordered), macro_auroc=0.5)
+    def scripted(scored: Any, *ranking: Any) -> Scores:
+        if finished:
+            return score(scored, *ranking)
+        value = next(ordered)
+        return Scores(macro_auprc=value, macro_auroc=0.5, metrics={"macro_auprc": value})
 
     finished: list[bool] = []
-    monkeypatch.setattr(stages, "score", scripted)
-    settle = StageSession._settle
+    monkeypatch.setattr(task, "score", scripted)
+    settle = StageLoop._settle
 
-    def settled(self: StageSession) -> None:
+    def settled(self: StageLoop) -> None:
         settle(self)
         finished.append(True)
 
-    monkeypatch.setattr(StageSession, "_settle", settled)
+    monkeypatch.setattr(StageLoop, "_settle", settled)
     sections: dict[str, Any] = {
         "finetune": _BEST | {"patience": 3},
         "distill": {"epochs": 0},
@@ -254,15 +258,15 @@ def test_patience_ends_a_stage_early_and_says_so(tmp_path: Path, monkeypatch: py
 
 def test_a_look_ordered_by_hand_selects_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _trained(tmp_path / "whole", finetune=_BEST, distill={"epochs": 0})
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def ordered(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
-        if self.stage == "teacher":
-            self.directory.order("evaluate")
+    def ordered(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
+        if self.stage.name == "teacher":
+            run_of(self).order("evaluate")
             monkeypatch.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
-    monkeypatch.setattr(StageSession, "record", ordered)
+    monkeypatch.setattr(StageLoop, "end_epoch", ordered)
     directory = _trained(tmp_path / "runs", finetune=_BEST, distill={"epochs": 0})
     assert len(_validations(directory, "teacher")) == 12
     assert _same(whole, directory, "teacher")
@@ -275,14 +279,14 @@ def test_a_diverged_loss_names_epoch_term_and_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = _run(tmp_path / "runs")
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def broken(self: StageSession, epoch: int, losses: dict[str, torch.Tensor], *rest: Any, **keywords: Any) -> None:
-        if (self.stage, epoch + 1) == ("student", 7):
+    def broken(self: StageLoop, epoch: int, losses: dict[str, torch.Tensor], *rest: Any, **keywords: Any) -> None:
+        if (self.stage.name, epoch + 1) == ("student", 7):
             losses = losses | {"pseudo_train": losses["pseudo_train"] * float("nan")}
         record(self, epoch, losses, *rest, **keywords)
 
-    monkeypatch.setattr(StageSession, "record", broken)
+    monkeypatch.setattr(StageLoop, "end_epoch", broken)
     assert worker.main([str(directory.path)]) == 1
     failed = events_of(directory)[-1]
     assert isinstance(failed, ev.RunFailed)
@@ -290,21 +294,21 @@ def test_a_diverged_loss_names_epoch_term_and_the_last_good_checkpoint(
         "seed 45, student: the loss 'pseudo_train' is nan at epoch 7;"
         " the last good checkpoint is that of epoch 4, seed-45/student.state"
     )
-    monkeypatch.setattr(StageSession, "record", record)
+    monkeypatch.setattr(StageLoop, "end_epoch", record)
     assert worker.main([str(directory.path)]) == 0
     assert _same(_trained(tmp_path / "whole"), directory, "student")
 
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def broken(self: StageSession, epoch: int, *rest: Any, **keywords: Any) -> None:
-        if (self.stage, epoch + 1) == ("teacher", 8):
+    def broken(self: StageLoop, epoch: int, *rest: Any, **keywords: Any) -> None:
+        if (self.stage.name, epoch + 1) == ("teacher", 8):
             with torch.no_grad():
-                self.model.relation[0, 0] = float("inf")
+                model_of(self).relation[0, 0] = float("inf")
         record(self, epoch, *rest, **keywords)
 
-    monkeypatch.setattr(StageSession, "record", broken)
+    monkeypatch.setattr(StageLoop, "end_epoch", broken)
     directory = _run(tmp_path / "runs")
     assert worker.main([str(directory.path)]) == 1
     failed = events_of(directory)[-1]
@@ -317,15 +321,15 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, monkeypatch
 def test_weights_that_are_no_numbers_are_told_before_they_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def broken(self: StageSession, epoch: int, *rest: Any, **keywords: Any) -> None:
-        if (self.stage, epoch + 1) == ("teacher", 5):
+    def broken(self: StageLoop, epoch: int, *rest: Any, **keywords: Any) -> None:
+        if (self.stage.name, epoch + 1) == ("teacher", 5):
             with torch.no_grad():
-                self.model.relation.fill_(float("nan"))
+                model_of(self).relation.fill_(float("nan"))
         record(self, epoch, *rest, **keywords)
 
-    monkeypatch.setattr(StageSession, "record", broken)
+    monkeypatch.setattr(StageLoop, "end_epoch", broken)
     directory = _run(tmp_path / "runs", finetune={"epochs": 12, "validate_every": 5})
     assert worker.main([str(directory.path)]) == 1
     failed = events_of(directory)[-1]
@@ -418,14 +422,14 @@ def test_a_stop_leaves_the_rest_waiting_and_they_go_on_later(tmp_path: Path, mon
     batch = _batch(tmp_path / "runs", {}, {"distill": _distill(epochs=4)}, {"distill": {"epochs": 0}})
     paths = [str(directory.path) for directory in batch]
     with monkeypatch.context() as patched:
-        record = StageSession.record
+        record = StageLoop.end_epoch
 
-        def signalled(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
-            if (self.directory.name, self.stage, at) == (batch[1].name, "student", 1):
+        def signalled(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
+            if (run_of(self).name, self.stage.name, at) == (batch[1].name, "student", 1):
                 os.kill(os.getpid(), signal.SIGTERM)
             record(self, at, *arguments, **keywords)
 
-        patched.setattr(StageSession, "record", signalled)
+        patched.setattr(StageLoop, "end_epoch", signalled)
         assert worker.main(paths) == 0
     assert [status_of(directory).state for directory in batch] == ["finished", "stopped", "waiting"]
     assert worker.main(paths[1:]) == 0
@@ -436,13 +440,13 @@ def test_a_stop_that_came_too_late_for_a_run_ends_the_batch_before_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = _batch(tmp_path / "runs", {"distill": {"epochs": 0}}, {})
-    finish = worker._train
+    finish = run.train_run
 
     def late(directory: RunDirectory, profile: Profile, *rest: Any) -> None:
         finish(directory, profile, *rest)
         directory.order("stop")
 
-    monkeypatch.setattr(worker, "_train", late)
+    monkeypatch.setattr(run, "train_run", late)
     assert worker.main([str(directory.path) for directory in batch]) == 0
     assert [status_of(directory).state for directory in batch] == ["finished", "waiting"]
     assert not batch[0].order_file("stop").exists()

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from exporters.bundle import export_run
 from flykd_console.cli.tables import ranking_table, relations_table, results_table
-from flykd_console.graph.formats.kg import read_table
+from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.split.make import split_graph
 from flykd_console.profile import sections
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
-from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
+from tests.support.tiny_run import MODELS, events_of, make_run, small_kg, tiny_profile
 from tests.unit.test_split_files import write_pairs, write_parts
 
 SHORT: dict[str, dict[str, Any]] = {
@@ -58,7 +58,7 @@ def printed(thing: Any) -> str:
 def test_a_run_without_a_test_part_trains_shows_validation_and_exports(tmp_path: Path) -> None:
     directory = trained(tmp_path / "runs", kind="full_graph")
     results = read_results(directory.results)
-    for model in ev.MODELS:
+    for model in MODELS:
         result = results.seeds["45"][model]
         assert result.test.macro_auprc is None
         assert result.test.ranking is None
@@ -83,7 +83,7 @@ def test_a_run_without_a_test_part_trains_shows_validation_and_exports(tmp_path:
 
 
 def test_a_run_on_files_measures_every_model_on_the_stored_pairs(tmp_path: Path) -> None:
-    graph = read_table(small_kg(tmp_path))
+    graph = read_kg(small_kg(tmp_path))
     targets = graph.targets(["contraindication", "indication"])
     made = split_graph(graph, targets, sections.Split(), 45)
     paths = write_parts(tmp_path, graph, made)

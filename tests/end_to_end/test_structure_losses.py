@@ -13,7 +13,7 @@ from flykd_console.model.tensor_files import load_tensors
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.training import worker
-from flykd_console.training.session import StageSession
+from flykd_console.training.stage_loop import StageLoop
 from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
@@ -74,18 +74,18 @@ def test_a_resumed_student_ends_with_the_same_bits(
     whole = _run(tmp_path / "whole", engine=engine)
     assert worker.main([str(whole.path)]) == 0
     broken = _run(tmp_path / "broken", engine=engine)
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def dying(self: StageSession, epoch: int, *arguments: Any, **named: Any) -> None:
+    def dying(self: StageLoop, epoch: int, *arguments: Any, **named: Any) -> None:
         record(self, epoch, *arguments, **named)
-        if self.stage == "student" and epoch == 6:
+        if self.stage.name == "student" and epoch == 6:
             raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(StageSession, "record", dying)
+        patch.setattr(StageLoop, "end_epoch", dying)
         assert worker.main([str(broken.path)]) == 1
     kept, _ = load_tensors(broken.state(45, "student"))
-    assert {"hidden_map/0", "generator/anchors"} <= kept.keys()
+    assert {"hidden/0", "generator-anchors/state"} <= kept.keys()
     assert worker.main([str(broken.path)]) == 0
     expected, found = _student(whole), _student(broken)
     assert expected.keys() == found.keys()

@@ -23,9 +23,10 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.lock import held, is_held
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
-from flykd_console.training.session import StageSession
+from flykd_console.training.stage_loop import StageLoop
+from tests.support.loops import run_of
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph, write_kg_csv
-from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
+from tests.support.tiny_run import MODELS, STAGES, events_of, make_run, small_kg, tiny_profile
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,7 @@ def test_a_run_leaves_results_that_its_stored_scores_reproduce(tmp_path: Path) -
     assert list(results.seeds) == ["45", "46"]
     for seed in (45, 46):
         scores = pl.read_parquet(directory.test_scores(seed))
-        for model in ev.MODELS:
+        for model in MODELS:
             result = results.seeds[str(seed)][model]
             by_relation = {
                 str(relation): average_precision_score(part["label"].to_numpy(), part[model].to_numpy())
@@ -140,22 +141,22 @@ def test_evaluation_pairs_are_stored_and_are_the_ones_that_test_scores_used(tmp_
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
     first, second = (_trained(tmp_path / "runs", fresh=True) for _ in range(2))
-    assert all(_same(first, second, stage) for stage in ev.STAGES)
+    assert all(_same(first, second, stage) for stage in STAGES)
     other = _trained(tmp_path / "runs", fresh=True, run={"seeds": [45], "name": "other"}, distill={"epochs": 11})
     assert not _same(first, other, "student")
 
 
 def _order_at(patched: pytest.MonkeyPatch, stage: str, epoch: int, order: str) -> None:
     """Have an order found at an epoch of a stage, counted from 1."""
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def ordered(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
-        if (self.stage, at + 1) == (stage, epoch):
-            self.directory.order(order)
+    def ordered(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
+        if (self.stage.name, at + 1) == (stage, epoch):
+            run_of(self).order(order)
             patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
-    patched.setattr(StageSession, "record", ordered)
+    patched.setattr(StageLoop, "end_epoch", ordered)
 
 
 @pytest.mark.parametrize(("stage", "after"), [("pretrain-teacher", 1), ("teacher", 9), ("baseline", 3), ("student", 7)])
@@ -177,7 +178,7 @@ def test_a_stopped_run_resumed_ends_like_one_that_was_never_stopped(
     resumed = [e for e in events_of(directory) if isinstance(e, ev.StageStarted) and e.stage == stage]
     assert resumed[-1].first_epoch == after
     assert not directory.state(45, stage).exists()
-    assert all(_same(whole, directory, s) for s in ev.STAGES)
+    assert all(_same(whole, directory, s) for s in STAGES)
     assert pl.read_parquet(directory.test_scores(45)).equals(pl.read_parquet(whole.test_scores(45)))
 
 
@@ -292,7 +293,7 @@ def test_dgl_and_planned_end_with_the_same_scores(tmp_path: Path) -> None:
     planned = _trained(tmp_path / "runs", fresh=True)
     dgl = _trained(tmp_path / "runs", fresh=True, engine={"propagation": "dgl"})
     a, b = (read_results(d.results).seeds["45"] for d in (planned, dgl))
-    for model in ev.MODELS:
+    for model in MODELS:
         assert a[model].test.macro_auprc == pytest.approx(b[model].test.macro_auprc, abs=1e-4)
 
 
@@ -329,7 +330,7 @@ def test_label_sources_may_be_left_out(sources: list[str], tmp_path: Path) -> No
 
 def test_without_pretraining_the_student_still_trains(tmp_path: Path) -> None:
     directory = _trained(tmp_path / "runs", pretrain={"epochs": 0})
-    assert {e.stage for e in events_of(directory) if isinstance(e, ev.StageFinished)} == set(ev.MODELS)
+    assert {e.stage for e in events_of(directory) if isinstance(e, ev.StageFinished)} == set(MODELS)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_epoch(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
-from flykd_console.training.session import StageSession
-from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
+from flykd_console.training.stage_loop import StageLoop
+from tests.support.loops import run_of
+from tests.support.tiny_run import MODELS, events_of, make_run, small_kg, tiny_profile
 
 SHAPES: dict[str, dict[str, Any]] = {
     "teacher": {"dim": 12, "layers": 3, "kind": "rgat"},
@@ -54,7 +55,7 @@ def test_a_deep_attending_teacher_trains_a_shallow_student_and_both_are_recorded
     assert {name.partition(".")[0] for name in student if name.startswith("layer")} == {"layer1"}
 
     results = read_results(directory.results).seeds["45"]
-    shapes = {model: (results[model].layers, results[model].layer_kind, results[model].dim) for model in ev.MODELS}
+    shapes = {model: (results[model].layers, results[model].layer_kind, results[model].dim) for model in MODELS}
     assert shapes == {"teacher": (3, "rgat", 12), "baseline": (1, "rgcn", 8), "student": (1, "rgcn", 8)}
     started = {e.stage: (e.layers, e.layer_kind) for e in events_of(directory) if isinstance(e, ev.StageStarted)}
     assert started["pretrain-teacher"] == started["teacher"] == (3, "rgat")
@@ -71,20 +72,20 @@ def test_a_stopped_run_of_other_depths_resumes_bit_for_bit(
 ) -> None:
     whole = _trained(tmp_path / "whole")
     directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path), **SHAPES))
-    record = StageSession.record
+    record = StageLoop.end_epoch
 
-    def stopping(self: StageSession, at: int, *arguments: Any, **keywords: Any) -> None:
-        if (self.stage, at + 1) == (stage, after):
-            self.directory.order("stop")
+    def stopping(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
+        if (self.stage.name, at + 1) == (stage, after):
+            run_of(self).order("stop")
             patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
         record(self, at, *arguments, **keywords)
 
     with monkeypatch.context() as patched:
-        patched.setattr(StageSession, "record", stopping)
+        patched.setattr(StageLoop, "end_epoch", stopping)
         assert worker.main([str(directory.path)]) == 0
     assert directory.state(45, stage).is_file()
     assert worker.main([str(directory.path)]) == 0
-    for model in ev.MODELS:
+    for model in MODELS:
         expected, found = _tensors(whole, model), _tensors(directory, model)
         assert expected.keys() == found.keys()
         assert all(torch.equal(expected[name], found[name]) for name in expected)
@@ -98,7 +99,7 @@ def test_the_oracle_ends_with_the_same_scores(tmp_path: Path) -> None:
     segments = _trained(tmp_path / "runs", **shapes)
     dgl = _trained(tmp_path / "runs", engine={"propagation": "dgl", "threads": 1}, **shapes)
     a, b = (read_results(d.results).seeds["45"] for d in (segments, dgl))
-    for model in ev.MODELS:
+    for model in MODELS:
         assert a[model].test.macro_auprc == pytest.approx(b[model].test.macro_auprc, abs=1e-3)
 
 
@@ -120,8 +121,9 @@ def test_stages_are_lent_between_runs_of_equal_depth_and_kind_only(tmp_path: Pat
 def test_a_model_of_another_shape_is_exported_and_scores_as_the_run_did(model: str, tmp_path: Path) -> None:
     directory = _trained(tmp_path / "runs")
     bundle = export_run(directory, model=model, out=tmp_path / "bundle")
-    title = (bundle.path / CARD).read_text().partition("\n")[0]
+    title, _, card = (bundle.path / CARD).read_text().partition("\n")
     assert title.endswith({"teacher": "12 dimensions, 3 rgat layers", "student": "8 dimensions, 1 rgcn layer"}[model])
+    assert {"teacher": "network (R-GAT)", "student": "network (R-GCN)"}[model] in card
     scores = pl.read_parquet(directory.test_scores(45)).filter(pl.col("relation") == "indication")
     with Scorer(bundle.path) as scorer:
         pairs = scorer.score_pairs(list(scores.select("head_id", "tail_id").iter_rows()), "indication")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from flykd_console.training.loops.pretrain import batch_loss
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
@@ -16,6 +15,7 @@ from flykd_console.model.propagation import propagation
 from flykd_console.model.propagation.batched import BatchPropagation
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.tasks.link_prediction.all_edges import AllEdges
+from flykd_console.tasks.link_prediction.pretraining import batch_loss
 from tests.support.message_graphs import graphs
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from flykd_console.distill.labels.random_graph import RandomGraphs
 from flykd_console.distill.pairs.pair_space import PairSpace
 from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
+from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import sections
@@ -46,7 +47,7 @@ def test_sampled_scores_and_gradients_are_the_matrixs(
 
 
 def test_few_pairs_are_sampled_and_many_are_read_from_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    targets = [CONTRAINDICATION, INDICATION]
+    targets = Targets([CONTRAINDICATION, INDICATION])
     train = split_graph(small_graph(), targets, sections.Split(), 45).train
     space, gathered = (PairSpace(targets, train, torch.device("cpu"), limit) for limit in (10**6, 0))
     areas = [pairs.area for pairs in space.relations]

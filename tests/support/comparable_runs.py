@@ -13,8 +13,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RelationScore
 from flykd_console.runs.models import ModelEntry
-from flykd_console.runs.results import Scores, read_results, write_results
-from tests.support.finished_run import RunSpec, make_finished_run
+from flykd_console.runs.results import read_results, write_results
+from tests.support.finished_run import RunSpec, macro, make_finished_run
 
 
 def comparable_run(
@@ -25,6 +25,7 @@ def comparable_run(
     seeds: tuple[int, ...] = (45, 46, 47),
     distill: str = "",
     pairs: int = 60,
+    further: tuple[ModelEntry, ...] = (),
 ) -> RunDirectory:
     """A run whose teacher and baseline are those of every other such run, and whose student is as good as `student`.
 
@@ -32,24 +33,24 @@ def comparable_run(
         student: Distance between the mean logits of true and false pairs, in deviations.
         distill: TOML of the profile's `distill`, after the section's heading.
         pairs: Test positives per relation.
+        further: Models beside these three.
     """
-    spec = RunSpec(name=name, seeds=seeds, heads=40, tails=60, known_per_part=(60, 12, pairs), probe=64)
+    spec = RunSpec(
+        name=name, seeds=seeds, heads=40, tails=60, known_per_part=(60, 12, pairs), probe=64, further=further
+    )
     directory = make_finished_run(root, spec)
     with directory.profile.open("a") as file:
         file.write(f'\n[distill]\nmethod = "{method}"\n{distill}')
     results = read_results(directory.results)
-    models = [_called(entry, method) for entry in results.models]
+    models = [
+        msgspec.structs.replace(entry, label=method) if entry.name == "student" else entry for entry in results.models
+    ]
     results = msgspec.structs.replace(results, method=method, models=models)
     write_results(directory, results)
     for seed in seeds:
         noise = np.random.default_rng([seed, *method.encode()])
         rescore(directory, seed, "student", lambda label, draw=noise: student * label + draw.normal(size=len(label)))
     return directory
-
-
-def _called(entry: ModelEntry, method: str) -> ModelEntry:
-    """The entry under the method's name, where it is a student's."""
-    return msgspec.structs.replace(entry, label=method) if entry.distilled else entry
 
 
 def rescore(directory: RunDirectory, seed: int, model: str, logits: object) -> None:
@@ -75,11 +76,7 @@ def put_scores(directory: RunDirectory, seed: int, frame: pl.DataFrame) -> None:
                 positives=int(truth.sum()),
                 negatives=int((truth == 0).sum()),
             )
-        auprc = float(np.mean([score.auprc for score in relations.values()]))
-        auroc = float(np.mean([score.auroc for score in relations.values()]))
-        metrics = {"macro_auprc": auprc, "macro_auroc": auroc}
-        test = Scores(macro_auprc=auprc, macro_auroc=auroc, relations=relations, metrics=metrics)
-        models[model] = msgspec.structs.replace(models[model], test=test)
+        models[model] = msgspec.structs.replace(models[model], test=macro(relations))
     seeds = {**results.seeds, str(seed): models}
     write_results(directory, msgspec.structs.replace(results, seeds=seeds))
 

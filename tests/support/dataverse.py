@@ -20,6 +20,7 @@ class Dataverse:
         breaks: For the n-th request of the file, after how many bytes of its body the connection is cut.
         stalls: The same, but the connection stays open and silent.
         statuses: For the n-th request of the file, a status to answer instead.
+        circles: Whether the file's address redirects to itself.
         length_off: Added to the true Content-Length.
     """
 
@@ -27,6 +28,7 @@ class Dataverse:
     url: str = ""
     ranges: bool = True
     redirect: bool = False
+    circles: bool = False
     metadata: bool = True
     checksum: str = ""
     size: int | None = None
@@ -93,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         plan.requests.append((self.path, self.headers.get("Range", "")))
         if self.path.startswith("/api/files/"):
             self._answer(200 if plan.metadata else 404, {}, plan.about() if plan.metadata else b"")
+        elif plan.circles:
+            self._answer(303, {"Location": self.path}, b"")
         elif self.path.startswith("/api/access/datafile/") and plan.redirect:
             self._answer(303, {"Location": f"/store/{self.path.rsplit('/', 1)[1]}"}, b"")
         elif self.path.startswith(("/api/access/datafile/", "/store/")):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -20,12 +21,11 @@ from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.models import ModelEntry, Role
-from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
+from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, read_results, write_results
 from flykd_console.runs.stage import Phase
 
 Floats = NDArray[np.float32]
 MODELS = ("teacher", "baseline", "student")
-_PHASES = {"teacher": Phase.FINETUNE, "baseline": Phase.FINETUNE, "student": Phase.DISTILL}
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class RunSpec:
 
     Attributes:
         dims: Width of teacher, baseline and student.
+        further: Models beside these three.
         validation: Validation macro AUPRC of the student by seed; the default makes the last seed the best.
         pooled: Each relation has a tail table of its own; else all share one.
         known_per_part: True pairs per relation in train, validation and test.
@@ -50,6 +51,7 @@ class RunSpec:
     heads: int = 30
     tails: int = 50
     dims: tuple[int, int, int] = (12, 8, 8)
+    further: tuple[ModelEntry, ...] = ()
     validation: dict[int, float] | None = None
     pooled: bool = True
     known_per_part: tuple[int, int, int] = (60, 12, 25)
@@ -59,12 +61,13 @@ class RunSpec:
 
     @property
     def models(self) -> list[ModelEntry]:
-        """The models as a profile of these widths lists them."""
+        """The models as their profile lists them."""
         teacher, baseline, student = self.dims
         return [
             ModelEntry(name="teacher", role=Role.TEACHER, label="teacher", dim=teacher),
             ModelEntry(name="baseline", role=Role.BASELINE, label="baseline", dim=baseline),
             ModelEntry(name="student", role=Role.STUDENT, label="flykd", dim=student, over="baseline"),
+            *self.further,
         ]
 
 
@@ -76,6 +79,7 @@ def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
     directory.profile.write_text(
         f'[run]\nname = "flykd"\nseeds = {list(spec.seeds)}\n\n[graph]\nsource = "embedded"\n'
         f'targets = {json.dumps(list(spec.relations))}\n\n[split]\nkind = "complex_disease"\n'
+        + "".join(f'\n[models.{entry.name}]\nrole = "{entry.role}"\n' for entry in spec.further)
     )
     ids = {"head": [f"H{i:04d}" for i in range(spec.heads)], "tail": [f"T{i:04d}" for i in range(spec.tails)]}
     kinds = {"head": spec.head_type, "tail": spec.tail_type}
@@ -99,6 +103,23 @@ def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
     return directory
 
 
+def forget_models(directory: RunDirectory, *names: str) -> None:
+    """Make a finished run one that never trained these models."""
+    results = read_results(directory.results)
+    kept = [entry for entry in results.models if entry.name not in names]
+    models = [msgspec.structs.replace(entry, over="") if entry.over in names else entry for entry in kept]
+    seeds = {
+        seed: {name: found for name, found in measured.items() if name not in names}
+        for seed, measured in results.seeds.items()
+    }
+    write_results(directory, msgspec.structs.replace(results, models=models, seeds=seeds))
+    for seed in map(int, seeds):
+        scores = pl.read_parquet(directory.test_scores(seed))
+        scores.drop(names).write_parquet(directory.test_scores(seed))
+        for name in names:
+            directory.embeddings(seed, name).unlink()
+
+
 def logits_of(heads: Floats, vector: Floats, tails: Floats) -> Floats:
     """DistMult, summed in float64: float32 [n]."""
     return np.asarray((heads.astype(np.float64) * vector * tails).sum(axis=1), dtype=np.float32)
@@ -107,13 +128,14 @@ def logits_of(heads: Floats, vector: Floats, tails: Floats) -> Floats:
 def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str, list[str]]) -> dict[str, ModelResult]:
     random = np.random.default_rng(seed)
     directory.seed(seed).mkdir()
-    tables = {
-        model: _write_model(directory, spec, seed, model, dim, random)
-        for model, dim in zip(MODELS, spec.dims, strict=True)
-    }
+    tables = {}
+    for entry in spec.models:
+        # Pairs are drawn after the three: they are the same whatever further models there are.
+        draws = random if entry.name in MODELS else np.random.default_rng([seed, *entry.name.encode()])
+        tables[entry.name] = _write_model(directory, spec, seed, entry, draws)
     labels: list[tuple[str, str, str, str]] = []
     tests: list[tuple[Any, ...]] = []
-    relation_scores: dict[str, dict[str, ev.RelationScore]] = {model: {} for model in MODELS}
+    relation_scores: dict[str, dict[str, ev.RelationScore]] = {model: {} for model in tables}
     for relation in spec.relations:
         total = sum(spec.known_per_part)
         flat = random.choice(spec.heads * spec.tails, size=total + spec.known_per_part[2], replace=False)
@@ -125,7 +147,7 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
         scored = np.concatenate([test, pairs[total:]])
         truth = np.repeat([1, 0], [len(test), len(pairs) - total]).astype(np.int8)
         columns = []
-        for model in MODELS:
+        for model in tables:
             head, tail, vector = tables[model]["head"], tables[model][f"tail/{relation}"], tables[model][relation]
             columns.append(logits_of(head[scored[:, 0]], vector, tail[scored[:, 1]]))
             relation_scores[model][relation] = ev.RelationScore(
@@ -139,25 +161,26 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
     schema: dict[str, Any] = dict.fromkeys(("relation", "head_id", "tail_id", "part"), pl.String)
     pl.DataFrame(labels, schema=schema, orient="row").write_parquet(directory.labels(seed))
     schema = {"relation": pl.String, "head_id": pl.String, "tail_id": pl.String, "label": pl.Int8}
-    schema |= dict.fromkeys(MODELS, pl.Float32)
+    schema |= dict.fromkeys(tables, pl.Float32)
     pl.DataFrame(tests, schema=schema, orient="row").write_parquet(directory.test_scores(seed))
     best = (spec.validation or {}).get(seed, 0.5 + 0.01 * spec.seeds.index(seed))
     return {
-        model: ModelResult(
-            dim=dim,
-            parameters=1000 * dim,
+        entry.name: ModelResult(
+            dim=entry.dim or 0,
+            parameters=1000 * (entry.dim or 0),
             epochs=100,
             seconds=1.5,
-            test=_macro(relation_scores[model]),
+            test=macro(relation_scores[entry.name]),
             validation=_scores(best, best, {}),
         )
-        for model, dim in zip(MODELS, spec.dims, strict=True)
+        for entry in spec.models
     }
 
 
 def _write_model(
-    directory: RunDirectory, spec: RunSpec, seed: int, model: str, dim: int, random: np.random.Generator
+    directory: RunDirectory, spec: RunSpec, seed: int, entry: ModelEntry, random: np.random.Generator
 ) -> dict[str, Floats]:
+    dim = entry.dim or 1
     head = random.standard_normal((spec.heads, dim), dtype=np.float32)
     shared = random.standard_normal((spec.tails, dim), dtype=np.float32)
     tensors: dict[str, NDArray[Any]] = {"head.embedding": head}
@@ -182,13 +205,14 @@ def _write_model(
         "relations": json.dumps(list(spec.relations)),
         "dim": str(dim),
         "seed": str(seed),
-        "model": model,
+        "model": entry.name,
     }
-    save_file(tensors, directory.embeddings(seed, model), metadata)
+    save_file(tensors, directory.embeddings(seed, entry.name), metadata)
     return tables
 
 
-def _macro(relations: dict[str, ev.RelationScore]) -> Scores:
+def macro(relations: dict[str, ev.RelationScore]) -> Scores:
+    """The scores that follow from those of the relations."""
     auprc = float(np.mean([score.auprc for score in relations.values()]))
     return _scores(auprc, float(np.mean([score.auroc for score in relations.values()])), relations)
 
@@ -198,12 +222,16 @@ def _scores(auprc: float, auroc: float, relations: dict[str, ev.RelationScore]) 
     return Scores(macro_auprc=auprc, macro_auroc=auroc, relations=relations, metrics=metrics)
 
 
+def _phase(entry: ModelEntry) -> Phase:
+    return Phase.DISTILL if entry.distilled else Phase.FINETUNE
+
+
 def _write_events(directory: RunDirectory, spec: RunSpec, results: dict[int, dict[str, ModelResult]]) -> None:
     t = 1_790_000_000.0
     stages = [
-        ev.PlannedStage(seed=seed, stage=model, epochs=100, phase=_PHASES[model], models=[model])
+        ev.PlannedStage(seed=seed, stage=entry.name, epochs=100, phase=_phase(entry), models=[entry.name])
         for seed in spec.seeds
-        for model in MODELS
+        for entry in spec.models
     ]
     facts = ev.GraphFacts(source="embedded", nodes=2414, edges=42108, targets=list(spec.relations))
     log = EventWriter(directory.events)

@@ -13,6 +13,10 @@ from flykd_console.runs.find import create_run
 from flykd_console.runs.log import EventFollower
 from tests.support.small_graph import small_graph, write_kg_csv
 
+# What a tiny run goes through, and what it leaves.
+STAGES = ("pretrain-teacher", "pretrain-student", "teacher", "baseline", "student")
+MODELS = ("teacher", "baseline", "student")
+
 
 def tiny_profile(graph: Path, /, **sections: dict[str, Any]) -> Profile:
     """A few epochs of everything, on one thread."""

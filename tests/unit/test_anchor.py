@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 from flykd_console.distill.matching import anchors as anchor
-from flykd_console.distill.matching.anchors import AnchorDraws, AnchorMatching, distribution_loss, rank_loss
-from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.matching.anchors import AnchorDraws, distribution_loss, rank_loss
+from flykd_console.distill.pairs.pair_space import PairSpace
+from flykd_console.distill.soft_labels import SoftLabels
+from flykd_console.distill.structure.anchor import AnchorLoss, AnchorSettings
+from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
-from flykd_console.profile import schema, sections
+from flykd_console.profile import sections
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 
 
 def _space() -> PairSpace:
     train = split_graph(small_graph(), TARGETS, sections.Split(), 45).train
     return PairSpace(TARGETS, train, torch.device("cpu"))
+
+
+def _loss(space: PairSpace, teacher: SoftLabels, settings: AnchorSettings) -> AnchorLoss:
+    """The loss of the space's pairs, its draws seeded."""
+    inputs = SimpleNamespace(space=space, generator=lambda purpose: torch_rng(0, "a"))
+    loss = AnchorLoss(settings, inputs)  # type: ignore[arg-type]
+    loss.prepare(4, [], teacher)
+    return loss
 
 
 def _encoded(space: PairSpace, seed: int, dim: int) -> Encoded:
@@ -73,8 +85,7 @@ def test_the_rank_loss_equals_loops_and_its_gradient_differences(chunk: int, mon
 
 def test_anchors_come_by_degree_and_half_of_their_context_is_near() -> None:
     pairs = _space().relations[0]
-    settings = schema.Anchor(anchors=20_000, contexts=6)
-    anchors, contexts = AnchorDraws(pairs, settings, torch_rng(0, "a")).draw()
+    anchors, contexts = AnchorDraws(pairs, 20_000, 6, torch_rng(0, "a")).draw()
     assert contexts.shape == (20_000, 6)
     share = torch.bincount(anchors, minlength=len(pairs.heads)) / len(anchors)
     degree = torch.bincount(pairs.edge_heads, minlength=len(pairs.heads)) / pairs.edge_count
@@ -95,13 +106,12 @@ def test_both_losses_score_the_drawn_pairs_of_every_relation(score_all: int, mon
     monkeypatch.setattr(anchor, "_SCORE_ALL", score_all)
     space = _space()
     student, teacher = _encoded(space, 2, 4), _encoded(space, 1, 6)
-    settings = schema.Anchor(rank_weight=1.0, distribution_weight=1.0, anchors=8, contexts=4, temperature=0.5)
-    soft = SoftLabels(space, teacher)
-    found = AnchorMatching(space, soft, settings, torch_rng(0, "a"))(student)
+    settings = AnchorSettings(rank_weight=1.0, distribution_weight=1.0, anchors=8, contexts=4, temperature=0.5)
+    found = _loss(space, SoftLabels(space, teacher), settings)(student, [])
     again = torch_rng(0, "a")
     rank, distribution = [], []
     for pairs in space.relations:
-        anchors, contexts = AnchorDraws(pairs, settings, again).draw()
+        anchors, contexts = AnchorDraws(pairs, 8, 4, again).draw()
 
         def logits(encoded: Encoded) -> Tensor:
             heads = encoded.head[pairs.heads[anchors]] * encoded.relation[pairs.relation]  # noqa: B023
@@ -117,6 +127,6 @@ def test_both_losses_score_the_drawn_pairs_of_every_relation(score_all: int, mon
 
 def test_a_loss_of_weight_zero_is_left_out() -> None:
     space = _space()
-    settings = schema.Anchor(rank_weight=1.0, anchors=8, contexts=4)
-    matching = AnchorMatching(space, SoftLabels(space, _encoded(space, 1, 6)), settings, torch_rng(0, "a"))
-    assert set(matching(_encoded(space, 2, 4))) == {"anchor_rank"}
+    settings = AnchorSettings(rank_weight=1.0, anchors=8, contexts=4)
+    loss = _loss(space, SoftLabels(space, _encoded(space, 1, 6)), settings)
+    assert set(loss(_encoded(space, 2, 4), [])) == {"anchor_rank"}

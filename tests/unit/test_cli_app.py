@@ -14,8 +14,10 @@ from flykd_console import __version__
 from flykd_console.cli import app as cli
 from flykd_console.cli.app import ENTRIES, main
 from flykd_console.errors import UserError
-from flykd_console.profile.load import load_profile, shipped_profiles
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import load_profile
 from flykd_console.runs.lock import held
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
 
@@ -96,7 +98,7 @@ def test_errors_become_one_line_and_an_exit_code(
     def raising(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("flykd_console.profile.load.shipped_profiles", raising)
+    monkeypatch.setattr("flykd_console.profile.files.shipped_profiles", raising)
     assert call("profiles", "list") == code
     assert capsys.readouterr().err == line
 
@@ -122,13 +124,15 @@ def test_the_module_runs_as_the_command() -> None:
 @pytest.fixture
 def two_runs(runs: Path) -> Path:
     finished = write_run(runs, LogSpec(state="finished", seeds=(45,), epochs=20), folder="done-1")
-    scores = {
-        name: Scores(macro_auprc=value, macro_auroc=0.8) for name, value in (("baseline", 0.7864), ("student", 0.7993))
-    }
-    models = {
-        name: ModelResult(dim=80, parameters=1, epochs=20, seconds=1.0, test=test) for name, test in scores.items()
-    }
-    write_results(finished, build_results("done-1", "flykd", GraphSource(source="embedded"), {45: models}))
+    entries = [
+        ModelEntry(name="baseline", role=Role.BASELINE, label="baseline", dim=80),
+        ModelEntry(name="student", role=Role.STUDENT, label="flykd", dim=80, over="baseline"),
+    ]
+    models = {}
+    for name, auprc in (("baseline", 0.7864), ("student", 0.7993)):
+        test = Scores(macro_auprc=auprc, macro_auroc=0.8, metrics={"macro_auprc": auprc, "macro_auroc": 0.8})
+        models[name] = ModelResult(dim=80, parameters=1, epochs=20, seconds=1.0, test=test)
+    write_results(finished, build_results("done-1", "flykd", GraphSource(source="embedded"), {45: models}, entries))
     stopped = write_run(runs, LogSpec(state="stopped", seeds=(45, 46), epochs=20), folder="half-1")
     os.utime(finished.profile, (1, 1))
     os.utime(stopped.profile, (2, 2))

@@ -62,7 +62,7 @@ def test_the_resolved_profile_is_saved_and_names_every_setting(runs: Path) -> No
     directory = only_run(runs)
     assert directory.name.startswith("mine-")
     saved = tomllib.loads(directory.profile.read_text())
-    assert saved["run"] == {"name": "mine", "seeds": [45], "device": "cpu"}
+    assert saved["run"] == {"name": "mine", "seeds": [45], "device": "cpu", "models": []}
     assert saved["distill"]["epochs"] == 7
     assert saved["distill"]["curriculum"]["original"] == [[0.2, 1.0], [0.4, 0.05]]
     assert load_profile(directory.profile).distill.epochs == 7

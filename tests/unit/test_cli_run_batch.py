@@ -146,9 +146,12 @@ def test_runs_that_another_process_will_train_are_not_taken(
     assert states(runs)["c"] == "waiting"
 
 
-def test_the_first_of_a_batch_is_the_newest_run_while_it_is_trained(runs: Path, files: list[str]) -> None:
+def test_the_run_in_work_of_a_batch_counts_as_the_newest(runs: Path, files: list[str]) -> None:
     assert run(*files) == 0
-    assert find_run(None).name.startswith("a-")
+    assert find_run(None).name.startswith("c-")
+    for waiting in ("c", "b"):
+        next(runs.glob(f"{waiting}-*/events.jsonl")).unlink()
+        assert find_run(None).name.startswith({"c": "b-", "b": "a-"}[waiting])
 
 
 @pytest.mark.parametrize(

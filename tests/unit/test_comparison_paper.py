@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flykd_console.compare.paper import method_row, model_row, paper
-from flykd_console.profile.load import dump_profile, load_profile, shipped_profiles, validate
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import dump_profile, load_profile, validate
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.results import spread
 
@@ -90,6 +91,18 @@ def row_of(profile: Profile) -> str | None:
 )
 def test_a_row_is_known_by_its_composition(profile: str, row: str | None) -> None:
     assert row_of(validate(tomllib.loads(profile), "profile.toml")) == row
+
+
+def test_a_further_model_has_the_row_of_its_own_method() -> None:
+    text = FLYKD + "[models.alike]\n[models.narrow]\ndim = 16\n[models.basic.distill]\n"
+    text += 'sources = ["original", "pseudo_train"]\ncurriculum = { shape = "none" }\n'
+    profile = validate(tomllib.loads(text), "profile.toml")
+    rows = {name: method_row(profile, name) for name in ("student", "alike", "narrow", "basic", "unheard-of")}
+    assert {name: row.name for name, row in rows.items() if row is not None} == {
+        "student": "FlyKD",
+        "alike": "FlyKD",
+        "basic": "Basic KD",
+    }
 
 
 @pytest.mark.parametrize("name", shipped_profiles())

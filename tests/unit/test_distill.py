@@ -10,20 +10,27 @@ import torch
 from torch.nn import functional
 
 from flykd_console.distill.curriculum import Curriculum
+from flykd_console.distill.labels.base import LabelSource
+from flykd_console.distill.labels.losses import losses
+from flykd_console.distill.labels.negatives import Negatives
 from flykd_console.distill.labels.random_graph import RandomGraphs
-from flykd_console.distill.labels.sources import LabelSource, Negatives, Original, PseudoRandom, PseudoTrain, losses
-from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.labels.sources.original import Original
+from flykd_console.distill.labels.sources.pseudo_random import RandomPairs
+from flykd_console.distill.labels.sources.pseudo_train import PseudoTrain
+from flykd_console.distill.pairs.pair_space import PairSpace
+from flykd_console.distill.soft_labels import SoftLabels
+from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import pair_logits
 from flykd_console.model.link_encoder import Encoded
-from flykd_console.profile import schema, sections
+from flykd_console.profile import sections
 from flykd_console.profile.distill import Curriculum as CurriculumSettings
 from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
-SOURCES: tuple[schema.Source, ...] = ("original", "pseudo_train", "pseudo_random")
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
+SOURCES: tuple[str, ...] = ("original", "pseudo_train", "pseudo_random")
 CPU = torch.device("cpu")
 
 
@@ -59,17 +66,17 @@ def _encoded(space: PairSpace, seed: int, dim: int = 4) -> Encoded:
     ],
 )
 def test_curriculum_weights_are_the_papers(shape: str, epoch: int, raw: tuple[float, float, float]) -> None:
-    curriculum = Curriculum(Curriculum(shape=shape), SOURCES, 2000)
+    curriculum = Curriculum(CurriculumSettings(shape=shape), SOURCES, 2000)
     weights = curriculum.weights(epoch)
     assert [weights[s] for s in SOURCES] == pytest.approx([w / sum(raw) for w in raw])
     assert sum(weights.values()) == pytest.approx(1.0)
 
 
 def test_break_points_scale_with_the_epochs_and_the_schedule_shows_both_sides_of_a_step() -> None:
-    assert Curriculum(Curriculum(), SOURCES, 100).weights(30) == pytest.approx(
-        Curriculum(Curriculum(), SOURCES, 2000).weights(600)
+    assert Curriculum(CurriculumSettings(), SOURCES, 100).weights(30) == pytest.approx(
+        Curriculum(CurriculumSettings(), SOURCES, 2000).weights(600)
     )
-    course = Curriculum(Curriculum(shape="stepwise"), SOURCES, 2000).schedule()
+    course = Curriculum(CurriculumSettings(shape="stepwise"), SOURCES, 2000).schedule()
     assert course["original"][0] == (0.0, 1.0)
     assert course["original"][-1][0] == 2000
     around = [weight for epoch, weight in course["pseudo_random"] if 799 < epoch < 801]
@@ -133,7 +140,7 @@ def test_losses_and_gradients_equal_a_plain_computation(scored_by: str) -> None:
     sources: dict[str, LabelSource] = {
         "original": Original(space, Negatives(space, torch_rng(0, "a"))),
         "pseudo_train": PseudoTrain(space, Negatives(space, torch_rng(0, "b")), soft, scored_by),
-        "pseudo_random": PseudoRandom(RandomGraphs(space, settings, torch_rng(0, "c")), soft),
+        "pseudo_random": RandomPairs(RandomGraphs(space, settings, torch_rng(0, "c")), soft),
     }
     weights = {"original": 0.2, "pseudo_train": 0.5, "pseudo_random": 0.3}
     found = losses(space, student, sources, weights, 0)

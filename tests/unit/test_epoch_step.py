@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from flykd_console.training.loops.distill import distill
-from flykd_console.training.loops.finetune import finetune
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flykd_console.profile.schema import Plateau, Profile
-from flykd_console.tasks.link_prediction.task import Task
-from flykd_console.training.loops.replay import EpochStep, Weights, adam
+from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.profile.distill import Plateau
+from flykd_console.profile.models import models_of
+from flykd_console.profile.schema import Profile
+from flykd_console.tasks.base import Objective, Weights
+from flykd_console.tasks.link_prediction.task import LinkPrediction
+from flykd_console.training.checkpoint import Checkpointer
+from flykd_console.training.loops.replay import Replay, adam
 from flykd_console.training.loops.schedule import DevicePlateau
+from flykd_console.training.loops.train import train
 from tests.support.small_graph import small_graph
 
 # Operations whose result depends on values: on a GPU the host would wait for them.
 READS_BACK = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "_unique2", "is_nonzero", "equal")
 
 
-def small_task(profile: Profile) -> Task:
+def small_task(profile: Profile) -> LinkPrediction:
     graph = small_graph()
-    return Task(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))
+    return LinkPrediction(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))
 
 
 class Watched(TorchDispatchMode):
@@ -42,12 +47,12 @@ class Watched(TorchDispatchMode):
 
 
 class Bare:
-    """A session that keeps losses as they are and never looks at them."""
-
-    stage = "student"
+    """A loop that keeps losses as they are and never looks at them."""
 
     def __init__(self, epochs: int) -> None:
         self.count = epochs
+        self.models: dict[str, Any] = {}
+        self.checkpointer = Checkpointer(Path("nowhere"), "", "cpu")
         self.watched = Watched()
         self.losses: list[dict[str, Tensor]] = []
 
@@ -60,12 +65,16 @@ class Bare:
                 with self.watched:
                     yield epoch
 
-    def record(self, epoch: int, losses: dict[str, Tensor], lr: object, weights: object = None) -> None:
+    def end_epoch(self, epoch: int, losses: dict[str, Tensor], lr: object, weights: object = None) -> None:
         self.losses.append(losses)
 
-    def resume(self) -> None: ...
-
     def log(self, message: str, level: str = "info") -> None: ...
+
+
+def carry_out(task: LinkPrediction, objective: Objective, model: HeteroRGCN, loop: Bare) -> None:
+    """Train as a stage does, but for what a loop does between epochs."""
+    finetune = task.profile.finetune
+    train(objective, {"model": model}, finetune.lr, finetune.plateau, loop.count, False, loop)  # type: ignore[arg-type]
 
 
 SAMPLERS = ["pairs", "blocks", "exact"]
@@ -88,20 +97,22 @@ def test_distilling_epoch_reads_nothing_back(sampler: str) -> None:
             },
         }
     )
-    task = small_task(profile)
-    session = Bare(12)
-    distill(task, [task.new_model("teacher")], task.new_model("student"), session)  # type: ignore[arg-type]
-    assert session.watched.met == []
-    assert {"lsp", "hidden", "anchor_rank", "pseudo_random"} <= session.losses[-1].keys()
+    task, loop = small_task(profile), Bare(12)
+    teacher, _, student = models_of(profile)
+    model = task.new_model(student)
+    carry_out(task, task.distilled(student, model, [task.new_model(teacher)], lambda *_: None), model, loop)
+    assert loop.watched.met == []
+    assert {"lsp", "hidden", "anchor_rank", "pseudo_random"} <= loop.losses[-1].keys()
 
 
 def test_finetuning_epoch_reads_nothing_back() -> None:
     profile = Profile.model_validate({"student": {"dim": 6}, "finetune": {"epochs": 5, "plateau": {"last_epochs": 0}}})
-    task = small_task(profile)
-    session = Bare(5)
-    finetune(task, task.new_model("student"), profile.finetune, session)  # type: ignore[arg-type]
-    assert session.watched.met == []
-    assert len(session.losses) == 5
+    task, loop = small_task(profile), Bare(5)
+    _, baseline, _ = models_of(profile)
+    model = task.new_model(baseline)
+    carry_out(task, task.supervised(model, "baseline"), model, loop)
+    assert loop.watched.met == []
+    assert len(loop.losses) == 5
 
 
 def test_watcher_notices_a_value_that_is_read_back() -> None:
@@ -125,34 +136,25 @@ def test_plateau_on_the_device_reads_nothing_back() -> None:
 
 
 def test_step_does_what_the_plain_loop_does() -> None:
-    def train(stepwise: bool) -> Tensor:
+    def trained(stepwise: bool) -> Tensor:
         weight = torch.nn.Parameter(torch.tensor([2.0, -3.0]))
         optimizer = adam([weight], 0.05)
 
-        def loss_of(epoch: int, weights: Weights) -> dict[str, Tensor]:
+        def carry_out(epoch: int, weights: Weights) -> dict[str, Tensor]:
             assert "off" not in weights
-            return {"total": weights["on"] * (weight - epoch).square().sum()}
+            optimizer.zero_grad()
+            losses = {"total": weights["on"] * (weight - epoch).square().sum()}
+            losses["total"].backward()
+            optimizer.step()
+            return losses
 
-        class Never:
-            def watches(self, epoch: int) -> bool:
-                return False
-
-            def step(self, epoch: int, loss: Tensor) -> None: ...
-
-            def state(self) -> dict[str, float]:
-                return {}
-
-            def load_state(self, state: dict[str, float]) -> None: ...
-
-        step = EpochStep(loss_of, optimizer, Never())
+        step = Replay(carry_out, optimizer)
         for epoch in range(10):
             if stepwise:
                 _, lr = step(epoch, {"on": 0.5, "off": 0.0})
                 assert lr == 0.05
             else:
-                optimizer.zero_grad()
-                loss_of(epoch, {"on": 0.5})["total"].backward()
-                optimizer.step()
+                carry_out(epoch, {"on": 0.5})
         return weight.detach()
 
-    assert torch.equal(train(True), train(False))
+    assert torch.equal(trained(True), trained(False))

@@ -33,7 +33,7 @@ def test_seeds_whose_student_is_done_are_listed(run: RunDirectory, tmp_path: Pat
 @pytest.mark.parametrize("model", ["student", "teacher"])
 def test_logits_are_those_that_training_left_as_a_probe(opened: Exploration, run: RunDirectory, model: str) -> None:
     probe = load_file(run.embeddings(45, model))
-    tables = opened.student if model == "student" else opened.teacher
+    tables = opened.tables if model == "student" else opened.teacher
     assert tables is not None
     for relation in opened.relations:
         heads, tails = probe[f"probe/{relation}/head"][:50], probe[f"probe/{relation}/tail"][:50]

@@ -124,11 +124,11 @@ def test_equal_models_of_two_runs_give_equal_tables_and_graphs(tmp_path: Path, b
 
 def test_the_default_seed_is_the_best_on_validation_data_and_never_on_test_data(tmp_path: Path) -> None:
     spec = RunSpec(seeds=(45, 46, 47), validation={45: 0.61, 46: 0.75, 47: 0.75})
-    told: list[tuple[int, str]] = []
+    told: list[tuple[str, int, str]] = []
     run = make_finished_run(tmp_path, spec)
-    manifest = export_run(run, on_start=lambda seed, why: told.append((seed, why))).manifest
+    manifest = export_run(run, on_start=lambda model, seed, why: told.append((model, seed, why))).manifest
     assert manifest.seed == 46
-    assert told == [(46, manifest.seed_choice)]
+    assert told == [("student", 46, manifest.seed_choice)]
     assert "validation" in manifest.seed_choice
     assert "75.00" in manifest.seed_choice
 

@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "a node too few": (
         lambda r: edit_table(r.nodes, lambda t: t.filter(pl.col("id") != "H0029")),
-        r"head.embedding is F32 \[30, 8\] where the node tables ask for F32 \[29, 8\]",
+        r"head.embedding is float32 \[30, 8\] where the node tables ask for float32 \[29, 8\]",
     ),
     "an unknown id": (
         lambda r: edit_table(r.labels(45), lambda t: t.with_columns(tail_id=pl.lit("T9999"))),
@@ -96,11 +96,11 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "a tensor of another width": (
         lambda r: edit_tensors(r, lambda t, _: t.update({"relation/indication": np.zeros(9, dtype=np.float32)})),
-        r"relation/indication is F32 \[9\] where the node tables ask for F32 \[8\]",
+        r"relation/indication is float32 \[9\] where the node tables ask for float32 \[8\]",
     ),
     "a tensor of another type": (
         lambda r: edit_tensors(r, lambda t, _: t.update({"head.embedding": t["head.embedding"].astype(np.float16)})),
-        "head.embedding is F16",
+        "head.embedding is float16",
     ),
     "no metadata": (lambda r: edit_tensors(r, lambda _, m: m.pop("relations")), "lacks usable metadata"),
     "a newer form": (

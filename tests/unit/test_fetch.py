@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from flykd_console.cli.graph import app
 from flykd_console.errors import UserError
 from flykd_console.graph.sources import primekg
-from flykd_console.graph.sources.download import Checksum, Downloaded, Patience
+from flykd_console.graph.sources.checksum import Checksum
+from flykd_console.graph.sources.download import Downloaded, Patience
 from flykd_console.words import grouped
 from tests.support.dataverse import Dataverse, serving
 from tests.support.graph_files import HEADER, write_rows
@@ -182,6 +183,20 @@ def test_a_part_that_is_whole_already_is_only_checked(tmp_path: Path) -> None:
     with serving(Dataverse(CONTENT)) as server:
         fetched(server, tmp_path)
     assert server.asked == []
+
+
+def test_a_part_of_the_whole_size_that_is_spoilt_is_fetched_afresh(tmp_path: Path) -> None:
+    (tmp_path / "kg.csv.part").write_bytes(bytes(len(CONTENT)))
+    with serving(Dataverse(CONTENT)) as server:
+        assert fetched(server, tmp_path).resumed_from == 0
+    assert server.asked == [""]
+
+
+def test_an_address_that_leads_in_circles_is_given_up_at_once(tmp_path: Path) -> None:
+    with serving(Dataverse(CONTENT, circles=True)) as server:
+        error = refused(server, tmp_path)
+    assert "leads nowhere" in error.title
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_length_that_is_too_long_is_found_out(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.graph.formats.kg import read_table
+from flykd_console.graph.formats.kg import read_kg
 from tests.support.graph_files import HEADER, Row, both_ways, write_rows
 
 ROWS: list[Row] = both_ways([("indication", "drug", f"DB{i}", "disease", str(1000 + i)) for i in range(3000)])
@@ -21,7 +21,7 @@ ROWS: list[Row] = both_ways([("indication", "drug", f"DB{i}", "disease", str(100
 def refusal(path: Path) -> str:
     """The one line that a user is shown."""
     with pytest.raises(UserError) as caught:
-        read_table(path)
+        read_kg(path)
     error = caught.value
     assert str(path) in error.where
     assert "\n" not in str(error)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from flykd_console.graph import cache
-from flykd_console.graph.formats import kg as table
+from flykd_console.graph.formats import kg
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.sections import Graph
@@ -68,7 +68,7 @@ def test_the_second_time_the_file_is_not_parsed_and_the_graph_is_equal(
 ) -> None:
     first, said = load(file)
     assert said == [f"Reading {file}."]
-    monkeypatch.setattr(table, "read_table", lambda path: pytest.fail("the file was parsed again"))
+    monkeypatch.setattr(kg, "read_kg", lambda path: pytest.fail("the file was parsed again"))
     second, said = load(file)
     assert said == []
     assert same(first, second)
@@ -79,7 +79,7 @@ def test_the_fingerprint_is_remembered_and_right(file: Path) -> None:
     first, _ = load(file)
     second, _ = load(file)
     assert "fingerprint" in second.__dict__
-    assert second.fingerprint == first.fingerprint == table.read_table(file).fingerprint
+    assert second.fingerprint == first.fingerprint == kg.read_kg(file).fingerprint
 
 
 def test_without_the_cache_nothing_is_written(file: Path, directory: Path) -> None:
@@ -234,7 +234,7 @@ def _load_fingerprint(path: str) -> str:
 def test_two_processes_at_once(file: Path, directory: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         found = pool.map(_load_fingerprint, [str(file)] * 6, chunksize=1)
-    assert set(found) == {table.read_table(file).fingerprint}
+    assert set(found) == {kg.read_kg(file).fingerprint}
     assert the_entry(directory).is_file()
     assert [path for path in directory.iterdir() if path.name.endswith(".part")] == []
     assert load(file)[1] == []

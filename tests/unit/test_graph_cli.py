@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from flykd_console.cli.graph import app
 from flykd_console.errors import UserError
-from flykd_console.graph.formats.kg import read_table
+from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.sources.embedded import embedded_graph
 from flykd_console.graph.summary import summarise
 from tests.support.graph_files import Row, both_ways, write_rows
@@ -37,7 +37,7 @@ def test_info_counts_degrees_and_components(tmp_path: Path) -> None:
             ("disease_disease", "disease", "3", "disease", "2"),
         ]
     )
-    summary = summarise(read_table(write_rows(tmp_path / "kg.csv", rows)))
+    summary = summarise(read_kg(write_rows(tmp_path / "kg.csv", rows)))
     diseases = next(node for node in summary.node_types if node.type == "disease")
     assert (diseases.nodes, diseases.isolated, diseases.max_degree) == (3, 0, 3)
     assert (diseases.most_connected, diseases.mean_degree) == ("name of 1", 2.0)
@@ -90,13 +90,13 @@ def test_make_writes_a_graph_that_reads_back(tmp_path: Path, ending: str) -> Non
     path = tmp_path / f"kg{ending}"
     result = run("make", str(path), "--embedded")
     assert "132\u202f500 rows" in result.stdout
-    assert read_table(path).fingerprint == embedded_graph().fingerprint
+    assert read_kg(path).fingerprint == embedded_graph().fingerprint
 
 
 def test_make_takes_scale_and_seed(tmp_path: Path) -> None:
     for name, seed in (("a.parquet", "1"), ("b.parquet", "1"), ("c.parquet", "2")):
         run("make", str(tmp_path / name), "--scale", "0.01", "--seed", seed)
-    first, second, third = (read_table(tmp_path / name).fingerprint for name in ("a.parquet", "b.parquet", "c.parquet"))
+    first, second, third = (read_kg(tmp_path / name).fingerprint for name in ("a.parquet", "b.parquet", "c.parquet"))
     assert first == second != third
 
 
@@ -107,4 +107,4 @@ def test_make_refuses_to_overwrite_unless_forced(tmp_path: Path) -> None:
     assert isinstance(refused.exception, UserError)
     assert path.read_text() == "precious"
     run("make", str(path), "--scale", "0.01", "--force")
-    assert read_table(path).edge_count > 10_000
+    assert read_kg(path).edge_count > 10_000

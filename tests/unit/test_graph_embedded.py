@@ -8,9 +8,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.graph.sources.embedded import SIZE, embedded_graph
-from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS
 
 LABELS = ("contraindication", "indication")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from flykd_console.errors import UserError
+from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.sources.synthetic.generate import DENSEST, generate, primekg_size
-from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS
 
 SCALE = 0.1
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flykd_console.graph.formats.kg import FORMATS, read_table
+from flykd_console.graph.formats.kg import FORMATS, read_kg
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from tests.support.graph_files import HEADER, Row, both_ways, full_row, write_rows
 
@@ -36,7 +36,7 @@ def edges_by_id(graph: KnowledgeGraph) -> dict[EdgeType, list[tuple[str, str]]]:
 
 
 def test_ids_stay_text(tmp_path: Path) -> None:
-    graph = read_table(write_rows(tmp_path / "kg.csv", both_ways(ROWS)))
+    graph = read_kg(write_rows(tmp_path / "kg.csv", both_ways(ROWS)))
     assert graph.nodes["disease"]["id"].to_list() == ["1000", "11786_5324_24332"]
     assert graph.nodes["gene/protein"]["id"].to_list() == ["56992", "9796"]
     assert graph.nodes["disease"]["name"].to_list() == ["name of 1000", "name of 11786_5324_24332"]
@@ -44,7 +44,7 @@ def test_ids_stay_text(tmp_path: Path) -> None:
 
 
 def test_indices_are_int64_rows_of_the_node_tables(tmp_path: Path) -> None:
-    graph = read_table(write_rows(tmp_path / "kg.csv", both_ways(ROWS)))
+    graph = read_kg(write_rows(tmp_path / "kg.csv", both_ways(ROWS)))
     heads, tails = graph.edges[INDICATION]
     assert heads.dtype == tails.dtype == "int64"
     assert (heads.tolist(), tails.tolist()) == ([0, 1], [0, 1])
@@ -52,8 +52,8 @@ def test_indices_are_int64_rows_of_the_node_tables(tmp_path: Path) -> None:
 
 def test_the_first_row_gives_the_direction_and_mirror_images_are_dropped(tmp_path: Path) -> None:
     rows = both_ways(ROWS[3:])
-    forward = read_table(write_rows(tmp_path / "forward.csv", rows))
-    backward = read_table(write_rows(tmp_path / "backward.csv", rows[::-1]))
+    forward = read_kg(write_rows(tmp_path / "forward.csv", rows))
+    backward = read_kg(write_rows(tmp_path / "backward.csv", rows[::-1]))
     assert edges_by_id(forward) == {EdgeType("gene/protein", "disease_protein", "disease"): [("9796", "1000")]}
     assert edges_by_id(backward) == {EdgeType("disease", "disease_protein", "gene/protein"): [("1000", "9796")]}
 
@@ -65,19 +65,19 @@ def test_an_opposite_row_without_its_mirror_image_is_flipped_and_kept(tmp_path: 
         ("indication", "disease", "2", "drug", "DB1"),
         ("indication", "disease", "2", "drug", "DB1"),
     ]
-    graph = read_table(write_rows(tmp_path / "kg.csv", rows))
+    graph = read_kg(write_rows(tmp_path / "kg.csv", rows))
     assert edges_by_id(graph) == {INDICATION: [("DB1", "1"), ("DB1", "2"), ("DB1", "2")]}
 
 
 def test_repeated_edges_between_different_types_stay(tmp_path: Path) -> None:
-    graph = read_table(write_rows(tmp_path / "kg.csv", both_ways([ROWS[0], ROWS[0]])))
+    graph = read_kg(write_rows(tmp_path / "kg.csv", both_ways([ROWS[0], ROWS[0]])))
     assert edges_by_id(graph) == {INDICATION: [("DB1", "1000"), ("DB1", "1000")]}
 
 
 def test_equal_types_keep_one_edge_per_unordered_pair_and_loops_once(tmp_path: Path) -> None:
     pairs = [("b", "a"), ("a", "b"), ("a", "c"), ("c", "a"), ("c", "c"), ("c", "c")]
     rows: list[Row] = [("ppi", "gene", x, "gene", y) for x, y in pairs]
-    graph = read_table(write_rows(tmp_path / "kg.csv", rows))
+    graph = read_kg(write_rows(tmp_path / "kg.csv", rows))
     assert edges_by_id(graph) == {EdgeType("gene", "ppi", "gene"): [("a", "b"), ("a", "c"), ("c", "c")]}
 
 
@@ -88,7 +88,7 @@ def test_one_relation_between_several_pairs_of_types(tmp_path: Path) -> None:
         ("linked", "disease", "1", "disease", "2"),
         ("linked", "drug", "1", "gene", "1"),
     ]
-    assert edges_by_id(read_table(write_rows(tmp_path / "kg.csv", rows))) == {
+    assert edges_by_id(read_kg(write_rows(tmp_path / "kg.csv", rows))) == {
         EdgeType("disease", "linked", "disease"): [("1", "2")],
         EdgeType("drug", "linked", "disease"): [("1", "1")],
         EdgeType("gene", "linked", "drug"): [("1", "1")],
@@ -96,7 +96,7 @@ def test_one_relation_between_several_pairs_of_types(tmp_path: Path) -> None:
 
 
 def test_equal_ids_of_different_types_are_different_nodes(tmp_path: Path) -> None:
-    graph = read_table(write_rows(tmp_path / "kg.csv", [("r", "a", "1", "b", "1"), ("r", "a", "2", "b", "1")]))
+    graph = read_kg(write_rows(tmp_path / "kg.csv", [("r", "a", "1", "b", "1"), ("r", "a", "2", "b", "1")]))
     assert (graph.count("a"), graph.count("b")) == (2, 1)
 
 
@@ -107,7 +107,7 @@ def test_a_missing_name_is_replaced_by_the_id_and_of_several_the_first_is_taken(
     path = tmp_path / "kg.csv"
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([HEADER, *rows])
-    graph = read_table(path)
+    graph = read_kg(path)
     assert graph.nodes["a"]["name"].to_list() == ["0", "1", "name of 2"]
     assert graph.nodes["b"]["name"].to_list() == ["alpha"]
 
@@ -115,15 +115,27 @@ def test_a_missing_name_is_replaced_by_the_id_and_of_several_the_first_is_taken(
 def test_row_order_does_not_matter_within_a_direction(tmp_path: Path) -> None:
     rows = [("r", "a", f"x{i % 7}", "b", f"y{i % 5}") for i in range(30)]
     shuffled = random.Random(0).sample(rows, len(rows))
-    first = read_table(write_rows(tmp_path / "first.csv", rows))
-    second = read_table(write_rows(tmp_path / "second.csv", shuffled))
+    first = read_kg(write_rows(tmp_path / "first.csv", rows))
+    second = read_kg(write_rows(tmp_path / "second.csv", shuffled))
     assert first.fingerprint == second.fingerprint
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_brackets_and_stars_in_a_name_are_part_of_it(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "runs [old]" / f"kg*[1]?{ending}"
+    path.parent.mkdir()
+    write_rows(path.with_name("kg.csv"), both_ways(ROWS))
+    if ending == ".parquet":
+        pl.read_csv(path.with_name("kg.csv"), infer_schema=False, glob=False).write_parquet(path)
+    else:
+        write_rows(path, both_ways(ROWS))
+    assert read_kg(path).fingerprint == read_kg(path.with_name("kg.csv")).fingerprint
 
 
 @pytest.mark.parametrize("ending", [e for e in FORMATS if e != ".parquet"])
 def test_every_text_form_gives_the_same_graph(tmp_path: Path, ending: str) -> None:
-    reference = read_table(write_rows(tmp_path / "reference.csv", both_ways(ROWS)))
-    assert read_table(write_rows(tmp_path / f"kg{ending}", both_ways(ROWS))).fingerprint == reference.fingerprint
+    reference = read_kg(write_rows(tmp_path / "reference.csv", both_ways(ROWS)))
+    assert read_kg(write_rows(tmp_path / f"kg{ending}", both_ways(ROWS))).fingerprint == reference.fingerprint
 
 
 @pytest.mark.parametrize("id_type", [pl.String, pl.Categorical, pl.Int64])
@@ -131,17 +143,17 @@ def test_parquet_gives_the_same_graph_with_ids_as_text_categories_or_whole_numbe
     tmp_path: Path, id_type: type[pl.DataType]
 ) -> None:
     rows = both_ways([("r", "a", str(1000 + i), "b", str(5 * i)) for i in range(20)])
-    reference = read_table(write_rows(tmp_path / "kg.csv", rows))
+    reference = read_kg(write_rows(tmp_path / "kg.csv", rows))
     table = pl.read_csv(tmp_path / "kg.csv", infer_schema=False).with_columns(pl.col("x_id", "y_id").cast(id_type))
     table.write_parquet(tmp_path / "kg.parquet")
-    assert read_table(tmp_path / "kg.parquet").fingerprint == reference.fingerprint
+    assert read_kg(tmp_path / "kg.parquet").fingerprint == reference.fingerprint
 
 
 def test_the_seven_needed_columns_are_enough_in_any_order(tmp_path: Path) -> None:
-    reference = read_table(write_rows(tmp_path / "full.csv", both_ways(ROWS)))
+    reference = read_kg(write_rows(tmp_path / "full.csv", both_ways(ROWS)))
     table = pl.read_csv(tmp_path / "full.csv", infer_schema=False)
     table.select("y_name", "y_type", "y_id", "x_name", "x_type", "x_id", "relation").write_csv(tmp_path / "kg.csv")
-    assert read_table(tmp_path / "kg.csv").fingerprint == reference.fingerprint
+    assert read_kg(tmp_path / "kg.csv").fingerprint == reference.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -156,9 +168,9 @@ def test_the_seven_needed_columns_are_enough_in_any_order(tmp_path: Path) -> Non
 )
 def test_harmless_variations_are_read(tmp_path: Path, change: Callable[[str], str]) -> None:
     path = write_rows(tmp_path / "kg.csv", both_ways(ROWS))
-    reference = read_table(path)
+    reference = read_kg(path)
     path.write_bytes(change(path.read_text("utf-8")).encode())
-    assert read_table(path).fingerprint == reference.fingerprint
+    assert read_kg(path).fingerprint == reference.fingerprint
 
 
 def test_quoted_commas_marks_and_line_ends_in_names(tmp_path: Path) -> None:
@@ -167,7 +179,7 @@ def test_quoted_commas_marks_and_line_ends_in_names(tmp_path: Path) -> None:
     path = tmp_path / "kg.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([HEADER, row])
-    assert read_table(path).nodes["drug"]["name"].to_list() == ['acid, "fuming"\nand β']
+    assert read_kg(path).nodes["drug"]["name"].to_list() == ['acid, "fuming"\nand β']
 
 
 _IDS = st.sampled_from(["1", "2", "10", "x"])
@@ -178,7 +190,7 @@ _ROWS = st.lists(st.tuples(st.sampled_from(["r", "s"]), _TYPES, _IDS, _TYPES, _I
 @given(_ROWS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_file_gives_what_the_rule_says_row_by_row(tmp_path: Path, rows: list[Row]) -> None:
-    assert edges_by_id(read_table(write_rows(tmp_path / "kg.csv", rows))) == _row_by_row(rows)
+    assert edges_by_id(read_kg(write_rows(tmp_path / "kg.csv", rows))) == _row_by_row(rows)
 
 
 def _row_by_row(rows: list[Row]) -> dict[EdgeType, list[tuple[str, str]]]:

@@ -12,9 +12,8 @@ from torch.nn import functional
 
 from flykd_console.distill.matching.hidden_layers import HiddenMatching, Nodes, matched_nodes
 from flykd_console.distill.matching.layer_rows import LayerRows
-from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.graph.knowledge_graph import EdgeType, Targets
 from flykd_console.model.message_graph import MessageGraph
-from flykd_console.profile import schema
 
 TREATS = EdgeType("drug", "treats", "disease")
 SCORED = ["disease", "drug"]
@@ -37,22 +36,22 @@ def _rows(nodes: Nodes, dim: int, seed: int) -> dict[str, Tensor]:
 
 
 def _matching(nodes: list[Nodes], teachers: list[list[dict[str, Tensor]]], dim: int, **settings: Any) -> HiddenMatching:
-    hidden = schema.Hidden(weight=1.0, layers=[(1, 1)] * len(nodes), **settings)
-    return HiddenMatching(hidden, _graph(), nodes, SCORED, teachers, dim, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    return HiddenMatching(_graph(), nodes, SCORED, teachers, dim, generator, **settings)
 
 
 def test_the_nodes_compared_are_those_that_messages_reach() -> None:
-    inner = matched_nodes(_graph(), [TREATS], last=False)
+    inner = matched_nodes(_graph(), Targets([TREATS]), last=False)
     assert {t: n.tolist() for t, n in inner.items()} == {"disease": [0, 1, 2], "drug": [0, 1, 2], "protein": [0, 1]}
-    assert sorted(matched_nodes(_graph(), [TREATS], last=True)) == ["disease", "drug"]
+    assert sorted(matched_nodes(_graph(), Targets([TREATS]), last=True)) == ["disease", "drug"]
 
 
 @pytest.mark.parametrize("loss", ["mse", "cosine"])
 @pytest.mark.parametrize("attention", ["none", "degree"])
 def test_the_loss_is_a_weighted_mean_per_type(loss: str, attention: str) -> None:
-    nodes = matched_nodes(_graph(), [TREATS], last=False)
+    nodes = matched_nodes(_graph(), Targets([TREATS]), last=False)
     teacher, student = _rows(nodes, 5, 1), _rows(nodes, 3, 2)
-    matching = _matching([nodes], [[teacher]], 3, loss=loss, attention=attention)
+    matching = _matching([nodes], [[teacher]], 3, kind=loss, attention=attention)
     # Training edges of the diseases, the drugs (0, 1, 2) and the proteins (0, 1).
     degrees = {"disease": [2.0, 2.0, 3.0], "drug": [2.0, 3.0, 1.0], "protein": [2.0, 3.0]}
     each = []
@@ -69,7 +68,7 @@ def test_the_loss_is_a_weighted_mean_per_type(loss: str, attention: str) -> None
 
 
 def test_types_may_share_one_map_and_one_mean() -> None:
-    nodes = matched_nodes(_graph(), [TREATS], last=False)
+    nodes = matched_nodes(_graph(), Targets([TREATS]), last=False)
     teacher, student = _rows(nodes, 5, 1), _rows(nodes, 3, 2)
     matching = _matching([nodes], [[teacher]], 3, per_type=False)
     assert len(matching.parameters) == 1
@@ -79,7 +78,7 @@ def test_types_may_share_one_map_and_one_mean() -> None:
 
 
 def test_neighbourhoods_are_matched_as_means_over_the_neighbours_of_scored_nodes() -> None:
-    nodes = matched_nodes(_graph(), [TREATS], last=True)
+    nodes = matched_nodes(_graph(), Targets([TREATS]), last=True)
     teacher, student = _rows(nodes, 5, 1), _rows(nodes, 3, 2)
     matching = _matching([nodes], [[teacher]], 3, attention="neighbourhood")
     # Of the diseases 0 and 2, and of the drugs 0, 1, 2: their distinct disease and drug neighbours.
@@ -95,7 +94,7 @@ def test_neighbourhoods_are_matched_as_means_over_the_neighbours_of_scored_nodes
 
 
 def test_the_loss_is_a_mean_over_layer_pairs_and_teachers_with_maps_of_their_own() -> None:
-    nodes = [matched_nodes(_graph(), [TREATS], last) for last in (False, True)]
+    nodes = [matched_nodes(_graph(), Targets([TREATS]), last) for last in (False, True)]
     teachers = [[_rows(n, dim, dim + i) for i, n in enumerate(nodes)] for dim in (5, 4)]
     student = [_rows(n, 3, 20 + i) for i, n in enumerate(nodes)]
     whole = _matching(nodes, teachers, 3)
@@ -112,7 +111,7 @@ def test_the_loss_is_a_mean_over_layer_pairs_and_teachers_with_maps_of_their_own
 
 
 def test_a_map_that_fits_leaves_no_loss_and_is_found_by_descent() -> None:
-    nodes = matched_nodes(_graph(), [TREATS], last=True)
+    nodes = matched_nodes(_graph(), Targets([TREATS]), last=True)
     student = _rows(nodes, 3, 2)
     teacher = {t: rows @ torch.randn(3, 6) for t, rows in student.items()}
     matching = _matching([nodes], [[teacher]], 3)
@@ -129,8 +128,8 @@ def test_a_map_that_fits_leaves_no_loss_and_is_found_by_descent() -> None:
 @pytest.mark.parametrize("loss", ["mse", "cosine"])
 @pytest.mark.parametrize("attention", ["degree", "neighbourhood"])
 def test_gradients_agree_with_differences(loss: str, attention: str) -> None:
-    nodes = matched_nodes(_graph(), [TREATS], last=True)
-    matching = _matching([nodes], [[_rows(nodes, 4, 1)]], 3, loss=loss, attention=attention)
+    nodes = matched_nodes(_graph(), Targets([TREATS]), last=True)
+    matching = _matching([nodes], [[_rows(nodes, 4, 1)]], 3, kind=loss, attention=attention)
     rows = _rows(nodes, 3, 2)
     leaves = [x.requires_grad_() for x in rows.values()] + matching.parameters
     gradients = torch.autograd.grad(matching([rows]), leaves)
@@ -150,14 +149,14 @@ def test_gradients_agree_with_differences(loss: str, attention: str) -> None:
 
 
 def test_maps_come_back_from_a_checkpoint() -> None:
-    nodes = matched_nodes(_graph(), [TREATS], last=True)
+    nodes = matched_nodes(_graph(), Targets([TREATS]), last=True)
     teacher, student = _rows(nodes, 4, 1), _rows(nodes, 3, 2)
     trained, fresh = (_matching([nodes], [[teacher]], 3) for _ in range(2))
     with torch.no_grad():
         for parameter in trained.parameters:
             parameter.add_(1.0)
     assert not torch.equal(trained([student]), fresh([student]))
-    fresh.load_state(trained.state())
+    fresh.load_state_dict(trained.state_dict())
     assert torch.equal(trained([student]), fresh([student]))
 
 

@@ -20,7 +20,6 @@ from flykd_console.distill.matching.local_structure import (
     similarities,
 )
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs
-from flykd_console.profile import schema
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 CPU = torch.device("cpu")
@@ -106,7 +105,7 @@ def test_the_divergence_of_two_tails_is_what_a_pencil_gives() -> None:
 def test_the_loss_equals_loops_over_tails_layers_and_neighbours(kernel: str) -> None:
     neighbourhood = Neighbourhood(_edges(), "disease", ["disease_disease", "disease_protein"])
     sizes = {t: len(nodes) for t, nodes in neighbourhood.nodes.items()}
-    settings = schema.LocalStructure(weight=1.0, layers=[1, 2], kernel=kernel, sigma=[0.5, 2.0])
+    sigmas = [0.5, 2.0]
 
     def layers(dim: int, seed: int) -> list[dict[str, Tensor]]:
         return [
@@ -114,9 +113,9 @@ def test_the_loss_equals_loops_over_tails_layers_and_neighbours(kernel: str) -> 
         ]
 
     teacher, student = layers(5, 10), layers(3, 20)
-    found = LocalStructure(settings, neighbourhood, [teacher], CPU)(student)
+    found = LocalStructure(neighbourhood, [teacher], CPU, kernel, sigmas)(student)
     total = []
-    for of_teacher, of_student, sigma in zip(teacher, student, settings.sigma, strict=True):
+    for of_teacher, of_student, sigma in zip(teacher, student, sigmas, strict=True):
         define = _plain(kernel, sigma)
         tables = [torch.cat(list(layer.values())) for layer in (of_teacher, of_student)]
         for tail, row in enumerate(neighbourhood.matrix.toarray()):
@@ -129,7 +128,7 @@ def test_the_loss_equals_loops_over_tails_layers_and_neighbours(kernel: str) -> 
 def test_a_student_with_the_teachers_rows_has_no_loss_and_no_gradient() -> None:
     neighbourhood = Neighbourhood(_edges(), "disease")
     rows = {t: torch.randn(len(nodes), 4) for t, nodes in neighbourhood.nodes.items()}
-    loss = LocalStructure(schema.LocalStructure(weight=1.0), neighbourhood, [[rows]], CPU)
+    loss = LocalStructure(neighbourhood, [[rows]], CPU, "rbf", [3.0])
     student = {t: x.clone().requires_grad_() for t, x in rows.items()}
     value = loss([student])
     gradients = torch.autograd.grad(value, list(student.values()))
@@ -144,6 +143,6 @@ def test_the_targets_of_several_teachers_are_the_mean_of_their_softmaxes() -> No
     first, second, student = rows
     tables = [torch.cat(list(r.values())) for r in rows]
     mean = sum(log_softmax(similarities(x, edges, "rbf", 3.0), edges).exp() for x in tables[:2]) / 2
-    found = LocalStructure(schema.LocalStructure(weight=1.0), neighbourhood, [[first], [second]], CPU)([student])
+    found = LocalStructure(neighbourhood, [[first], [second]], CPU, "rbf", [3.0])([student])
     expected = divergence(similarities(tables[2], edges, "rbf", 3.0), torch.as_tensor(mean).log(), edges)
     assert found.item() == pytest.approx(expected.item(), abs=1e-8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.graph.knowledge_graph import EdgeType, Targets
 from flykd_console.graph.similarity import tail_profiles
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import all_logits, pair_logits
@@ -92,7 +92,7 @@ def _pooled_by_hand(relation: EdgeType, settings: sections.Pooling) -> np.ndarra
 @pytest.mark.parametrize("relation", [INDICATION, CONTRAINDICATION])
 def test_disease_pooling_is_the_papers_formula(relation: EdgeType) -> None:
     graph, settings = small_graph(), sections.Pooling()
-    maps = pooling_maps(graph.edges, [relation], graph.count("disease"), settings)
+    maps = pooling_maps(graph.edges, Targets([relation]), graph.count("disease"), settings)
     assert maps is not None
     np.testing.assert_allclose(maps[relation.relation].toarray(), _pooled_by_hand(relation, settings), atol=1e-6)
     assert np.diff(maps[relation.relation].indptr).max() <= settings.neighbours + 1
@@ -101,8 +101,11 @@ def test_disease_pooling_is_the_papers_formula(relation: EdgeType) -> None:
 def test_disease_pooling_is_off_without_profile_relations() -> None:
     graph = small_graph()
     settings = sections.Pooling(relations=["no_such_relation"])
-    assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), settings) is None
-    assert pooling_maps(graph.edges, [INDICATION], graph.count("disease"), sections.Pooling(enabled=False)) is None
+    assert pooling_maps(graph.edges, Targets([INDICATION]), graph.count("disease"), settings) is None
+    assert (
+        pooling_maps(graph.edges, Targets([INDICATION]), graph.count("disease"), sections.Pooling(enabled=False))
+        is None
+    )
 
 
 def test_the_published_code_gives_a_tail_another_nodes_profile_where_the_relation_leaves_the_tails() -> None:

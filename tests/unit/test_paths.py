@@ -10,7 +10,7 @@ import pytest
 
 from flykd_console.errors import UserError
 from flykd_console.graph.connections import Connections
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets
 from flykd_console.graph.paths import SeenGraph, open_seen_graph
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import split_graph
@@ -19,7 +19,7 @@ from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Graph, Pooling, Run
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph, write_kg_csv
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 Step = tuple[str, str, int]  # relation, node type, row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -11,14 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flykd_console.errors import UserError
-from flykd_console.profile.load import (
-    dump_profile,
-    find_profile,
-    known_keys,
-    load_profile,
-    parse_set,
-    shipped_profiles,
-)
+from flykd_console.profile.files import find_profile, shipped_profiles
+from flykd_console.profile.keys import keys
+from flykd_console.profile.load import dump_profile, load_profile, parse_set
 from flykd_console.profile.schema import Profile
 
 
@@ -208,14 +204,14 @@ def test_set_below_a_value_is_refused(tmp_path: Path) -> None:
 def test_every_key_can_be_set(tmp_path: Path) -> None:
     path = write(tmp_path, "")
     default = Profile()
-    for key in known_keys():
+    for key in keys():
         value: object = default
-        for part in key.split("."):
+        for part in key.path.split("."):
             value = getattr(value, part, None)
         if value is None:
             continue  # TOML has no word for nothing
         text = dump_value(value)
-        assert load_profile(path, [f"{key}={text}"]) == default, key
+        assert load_profile(path, [f"{key.path}={text}"]) == default, key.path
 
 
 def dump_value(value: object) -> str:
@@ -233,7 +229,7 @@ profiles = st.fixed_dictionaries(
         ),
         "graph": st.fixed_dictionaries(
             {
-                "source": st.text(min_size=1, max_size=30).map(lambda name: f"/data/{name}.csv"),
+                "source": st.text(min_size=1, max_size=30).map(lambda name: os.path.abspath(f"/data/{name}.csv")),
                 "targets": st.lists(st.text(max_size=20), min_size=1, max_size=4, unique=True),
                 "scale": st.floats(1e-6, 1e6),
             }
@@ -287,6 +283,15 @@ def test_settings_that_can_never_act_are_refused(tmp_path: Path, text: str, mess
     path.write_text(text)
     with pytest.raises(UserError, match=re.escape(message)):
         load_profile(path)
+
+
+def test_a_model_of_fewer_sources_than_the_student_reads_back_equal(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    path.write_text('[distill.random_graph]\nmin_logit = 1.5\n[models.few.distill]\nsources = ["original"]\n')
+    profile = load_profile(path)
+    path.write_text(dump_profile(profile))
+    assert load_profile(path) == profile
+    assert profile.models["few"].distill.random_graph.min_logit is None
 
 
 def test_keys_without_a_value_are_named_as_comments_where_asked_for() -> None:

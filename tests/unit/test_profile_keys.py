@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,15 +13,25 @@ from typer.testing import CliRunner
 from flykd_console.cli.app import app
 from flykd_console.errors import UserError
 from flykd_console.profile.keys import NOT_SET, as_markdown, keys, sections
-from flykd_console.profile.load import known_keys, validate
+from flykd_console.profile.load import validate
+from flykd_console.profile.schema import Distill, Plateau, Profile
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "profile-keys.md"
 
 
+def values_of(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from values_of(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
 def test_every_key_is_there_once_and_says_what_it_is_for() -> None:
     found = keys()
-    assert sorted(f"{key.section}.{key.name}" for key in found) == sorted(known_keys())
-    assert [f"{key.section}.{key.name}" for key in found if not key.meaning or not key.allowed] == []
+    whole = Profile(distill=Distill(plateau=Plateau()))
+    assert sorted(key.path for key in found) == sorted(values_of(whole.model_dump()))
+    assert [key.path for key in found if not key.meaning or not key.allowed] == []
     assert [name for name, about in sections().items() if not about] == []
 
 
@@ -49,7 +61,7 @@ def test_the_defaults_are_values_that_the_program_takes() -> None:
     ],
 )
 def test_what_a_key_may_be(name: str, allowed: str) -> None:
-    assert {f"{key.section}.{key.name}": key.allowed for key in keys()}[name] == allowed
+    assert {key.path: key.allowed for key in keys()}[name] == allowed
 
 
 def test_the_document_is_what_the_command_prints() -> None:

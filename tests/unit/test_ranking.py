@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.graph.knowledge_graph import EdgeType, Pairs, Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.profile import sections
 from flykd_console.runs.results import RANKING_METRICS, RankingScores
 from flykd_console.tasks.link_prediction.ranking import candidate_heads, rank_part, rank_relation
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 
 
 def plain(

@@ -14,6 +14,7 @@ from flykd_console.cli.tables import relations_table, results_table
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RelationScore
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import (
     GraphSource,
     ModelResult,
@@ -30,13 +31,20 @@ from flykd_console.runs.results import (
 # The paper's first table: Baseline 130 and Baseline 80, seeds 45 to 49, in per cent.
 TEACHER = (80.33, 73.66, 76.29, 84.19, 79.91)
 BASELINE = (78.64, 71.97, 74.44, 82.74, 77.87)
+STUDENT = ModelEntry(name="student", role=Role.STUDENT, label="flykd", dim=80, over="baseline")
+ENTRIES = [
+    ModelEntry(name="teacher", role=Role.TEACHER, label="teacher", dim=130),
+    ModelEntry(name="baseline", role=Role.BASELINE, label="baseline", dim=80),
+    STUDENT,
+]
 
 
 def model(auprc: float, dim: int = 80, **relations: float) -> ModelResult:
     scores = {
         name: RelationScore(auprc=value, auroc=value, positives=9, negatives=9) for name, value in relations.items()
     }
-    test = Scores(macro_auprc=auprc, macro_auroc=auprc, relations=scores)
+    metrics = {"macro_auprc": auprc, "macro_auroc": auprc}
+    test = Scores(macro_auprc=auprc, macro_auroc=auprc, relations=scores, metrics=metrics)
     return ModelResult(dim=dim, parameters=652_000, epochs=2000, seconds=61.2, test=test)
 
 
@@ -45,7 +53,7 @@ def results(*gains: float) -> Results:
         45 + i: {"teacher": model(t / 100, 130), "baseline": model(b / 100), "student": model((b + g) / 100)}
         for i, (t, b, g) in enumerate(zip(TEACHER, BASELINE, gains, strict=False))
     }
-    return build_results("flykd-1", "flykd", GraphSource(source="embedded", fingerprint="ab"), seeds)
+    return build_results("flykd-1", "flykd", GraphSource(source="embedded", fingerprint="ab"), seeds, ENTRIES)
 
 
 def test_means_and_deviations_are_those_the_paper_prints() -> None:
@@ -74,6 +82,17 @@ def test_gain_belongs_to_the_student_alone() -> None:
     assert summary["baseline"].gain_percent is None
 
 
+def test_a_gain_is_over_the_model_that_the_entry_names_and_of_any_metric() -> None:
+    wide = ModelEntry(name="wide", role=Role.CANDIDATE, label="wide", dim=130, over="teacher")
+    seeds = {"45": {"teacher": model(0.8), "baseline": model(0.7), "student": model(0.75), "wide": model(0.9)}}
+    summary = summarise(seeds, [*ENTRIES, wide])
+    assert list(summary) == ["teacher", "baseline", "student", "wide"]
+    for metric in ("macro_auprc", "macro_auroc"):
+        assert summary["wide"].gains[metric].mean == pytest.approx(10.0)
+        assert summary["student"].gains[metric].mean == pytest.approx(5.0)
+    assert gain(seeds["45"], wide, "macro_mrr") is None
+
+
 def test_one_seed_has_a_mean_and_no_deviation(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     write_results(directory, results(1.0))
@@ -87,19 +106,21 @@ def test_seeds_without_a_baseline_have_no_gain_and_do_not_spoil_the_others() -> 
         "46": {"student": model(0.9)},
         "47": {"teacher": model(0.8)},
     }
-    summary = summarise(seeds)
+    summary = summarise(seeds, ENTRIES)
     assert summary["student"].gain_points == spread([100 * (0.6 - 0.5)])
     assert summary["student"].macro_auprc == spread([0.6, 0.9])
 
 
 @pytest.mark.parametrize("baseline", [0.0, math.nan, None])
 def test_no_gain_over_a_baseline_that_says_nothing(baseline: float | None) -> None:
-    empty = ModelResult(dim=80, parameters=1, epochs=1, seconds=1.0, test=Scores(macro_auprc=baseline))
-    assert gain({"baseline": empty, "student": model(0.5)}) is None
+    test = Scores(macro_auprc=baseline, metrics={} if baseline is None else {"macro_auprc": baseline})
+    empty = ModelResult(dim=80, parameters=1, epochs=1, seconds=1.0, test=test)
+    assert gain({"baseline": empty, "student": model(0.5)}, STUDENT) is None
 
 
 def test_relations_are_averaged_over_the_seeds_that_have_them() -> None:
-    summary = summarise({"45": {"student": model(0.5, a=0.4, b=0.6)}, "46": {"student": model(0.7, a=0.6)}})
+    seeds = {"45": {"student": model(0.5, a=0.4, b=0.6)}, "46": {"student": model(0.7, a=0.6)}}
+    summary = summarise(seeds, ENTRIES)
     assert summary["student"].relations["a"]["auprc"] == spread([0.4, 0.6])
     assert summary["student"].relations["b"]["auprc"].n == 1
 
@@ -123,16 +144,17 @@ def test_written_results_read_back_equal(tmp_path: Path) -> None:
 
 def test_seeds_are_in_ascending_order_whatever_order_they_finished_in() -> None:
     graph = GraphSource(source="embedded")
-    assert list(build_results("r", "flykd", graph, {100: {}, 46: {}, 9: {}}).seeds) == ["9", "46", "100"]
+    assert list(build_results("r", "flykd", graph, {100: {}, 46: {}, 9: {}}, ENTRIES).seeds) == ["9", "46", "100"]
 
 
 def test_scores_that_are_not_finite_are_left_out_of_the_file(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     broken = model(math.nan, a=math.nan, b=0.5)
-    write_results(directory, build_results("r", "flykd", GraphSource(source="x"), {45: {"student": broken}}))
+    write_results(directory, build_results("r", "flykd", GraphSource(source="x"), {45: {"student": broken}}, ENTRIES))
     read = read_results(directory.results)
     assert read.seeds["45"]["student"].test.macro_auprc is None
     assert list(read.seeds["45"]["student"].test.relations) == ["b"]
+    assert read.seeds["45"]["student"].test.metrics == {}
     assert read.summary["student"].macro_auprc is None
 
 
@@ -187,7 +209,7 @@ def test_tables_show_per_cents_and_fit_the_terminal(width: int) -> None:
         }
         for i, (t, b) in enumerate(zip(TEACHER, BASELINE, strict=True))
     }
-    whole = build_results("flykd-1", "flykd", GraphSource(source="embedded"), seeds)
+    whole = build_results("flykd-1", "flykd", GraphSource(source="embedded"), seeds, ENTRIES)
     out = StringIO()
     console = Console(file=out, width=width)
     console.print(results_table(whole))
@@ -202,6 +224,25 @@ def test_tables_show_per_cents_and_fit_the_terminal(width: int) -> None:
     assert max(map(len, lines)) <= width
 
 
+def test_the_table_of_many_students_cuts_no_figure_off() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    further = [
+        ModelEntry(name=name, role=Role.CANDIDATE, label=name, dim=16, over="baseline")
+        for name in ("one", "two", "three")
+    ]
+    entries = [*ENTRIES, *further]
+    seeds = {seed: {entry.name: model(0.5 + seed / 1000) for entry in entries} for seed in (45, 46)}
+    out = StringIO()
+    whole = build_results("r", "flykd", GraphSource(source="embedded"), seeds, entries)
+    Console(file=out, width=100).print(results_table(whole))
+    assert "…" not in out.getvalue()
+    row = next(line for line in out.getvalue().splitlines() if line.startswith("45"))
+    assert row.split() == ["45", *["54.50"] * 6, *["+0.00"] * 4]
+
+
 def test_the_table_of_an_unfinished_seed_shows_dashes_not_zeros() -> None:
     from io import StringIO
 
@@ -210,7 +251,7 @@ def test_the_table_of_an_unfinished_seed_shows_dashes_not_zeros() -> None:
     out = StringIO()
     whole = {"teacher": model(0.8, 130), "baseline": model(0.7, 80), "student": model(0.75, 80)}
     seeds = {45: {"teacher": model(0.8, 130)}, 46: whole}
-    unfinished = build_results("r", "flykd", GraphSource(source="embedded"), seeds)
+    unfinished = build_results("r", "flykd", GraphSource(source="embedded"), seeds, ENTRIES)
     Console(file=out, width=80).print(results_table(unfinished))
     row = next(line for line in out.getvalue().splitlines() if line.startswith("45"))
     assert row.split() == ["45", "80.00", "–", "–", "–", "–"]

@@ -9,11 +9,16 @@ from torch.nn import functional
 
 from flykd_console.distill.labels import blocks as label_blocks
 from flykd_console.distill.labels import strong_pairs as strong_pairs_module
+from flykd_console.distill.labels.base import LabelSource
+from flykd_console.distill.labels.losses import losses
+from flykd_console.distill.labels.negatives import Negatives
 from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs, degree_weights
-from flykd_console.distill.labels.sources import LabelSource, Negatives, PseudoBlocks, PseudoRandom, losses
+from flykd_console.distill.labels.sources.pseudo_random import RandomPairBlocks, RandomPairs
 from flykd_console.distill.labels.strong_pairs import StrongGraphs, strong_pairs
-from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.pairs.pair_space import PairSpace
+from flykd_console.distill.soft_labels import SoftLabels
 from flykd_console.errors import UserError
+from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import all_logits
 from flykd_console.model.link_encoder import Encoded
@@ -22,7 +27,7 @@ from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 
 
 def _space(unseen: bool = False) -> PairSpace:
@@ -63,7 +68,7 @@ def test_the_expectation_equals_a_plain_weighted_sum_over_all_pairs(power: float
     space = _space(unseen > 0.0)
     teacher, student = _encoded(space, 1, 6), _encoded(space, 2, 4)
     settings = RandomGraph(degree_power=power, unseen=unseen)
-    source = PseudoBlocks(space, SoftLabels(space, teacher), None, settings)
+    source = RandomPairBlocks(space, SoftLabels(space, teacher), None, settings)
     found, gradient = _loss_and_gradient(space, student, source)
     parts = []
     for pairs in space.relations:
@@ -86,12 +91,12 @@ def test_draws_agree_with_the_expectation_in_loss_and_gradient(sampler: str, pow
     space = _space(unseen > 0.0)
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
     settings = RandomGraph(labels_per_relation=10_000, degree_power=power, unseen=unseen)
-    exact, exact_gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, settings))
+    exact, exact_gradient = _loss_and_gradient(space, student, RandomPairBlocks(space, soft, None, settings))
     source: LabelSource
     if sampler == "pairs":
-        source = PseudoRandom(RandomGraphs(space, settings, torch_rng(0, "p")), soft)
+        source = RandomPairs(RandomGraphs(space, settings, torch_rng(0, "p")), soft)
     else:
-        source = PseudoBlocks(space, soft, RandomBlocks(space, settings, torch_rng(0, "b")), settings)
+        source = RandomPairBlocks(space, soft, RandomBlocks(space, settings, torch_rng(0, "b")), settings)
     found, gradient = _loss_and_gradient(space, student, source, epochs=60 if sampler == "pairs" else 600)
     assert found == pytest.approx(exact, rel=0.01)
     assert (gradient - exact_gradient).norm() < 0.03 * exact_gradient.norm()
@@ -116,9 +121,9 @@ def test_unseen_tails_are_drawn_alike_and_never_as_negatives() -> None:
 def test_a_block_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     space = _space()
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
-    whole = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, RandomGraph()))
+    whole = _loss_and_gradient(space, student, RandomPairBlocks(space, soft, None, RandomGraph()))
     monkeypatch.setattr(label_blocks, "CHUNK_LABELS", 7)
-    cut = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, RandomGraph()))
+    cut = _loss_and_gradient(space, student, RandomPairBlocks(space, soft, None, RandomGraph()))
     assert cut[0] == pytest.approx(whole[0], rel=1e-5)
     assert torch.allclose(cut[1], whole[1], atol=1e-6)
 
@@ -170,7 +175,9 @@ def test_strong_scores_weigh_the_qualifying_pairs_alone(temperature: float) -> N
     teacher, student = _encoded(space, 1, 6), _encoded(space, 2, 4)
     soft = SoftLabels(space, teacher)
     strong = strong_pairs(space, soft, settings, listed=False)
-    found, gradient = _loss_and_gradient(space, student, PseudoBlocks(space, soft, None, settings, temperature, strong))
+    found, gradient = _loss_and_gradient(
+        space, student, RandomPairBlocks(space, soft, None, settings, temperature, strong)
+    )
     parts, total = [], torch.zeros(())
     for pairs, whole in zip(space.relations, _teacher_logits(space, teacher), strict=True):
         p, q = degree_weights(pairs, 1.5)
@@ -193,14 +200,14 @@ def test_strong_draws_agree_with_the_strong_expectation(sampler: str) -> None:
     space, settings = _space(), _strong_setting()
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))
     strong = strong_pairs(space, soft, settings)
-    expectation = PseudoBlocks(space, soft, None, settings, strong=strong)
+    expectation = RandomPairBlocks(space, soft, None, settings, strong=strong)
     exact, exact_gradient = _loss_and_gradient(space, student, expectation)
     source: LabelSource
     if sampler == "pairs":
-        source = PseudoRandom(StrongGraphs(space, settings, torch_rng(0, "p"), strong), soft)
+        source = RandomPairs(StrongGraphs(space, settings, torch_rng(0, "p"), strong), soft)
     else:
         blocks = RandomBlocks(space, settings, torch_rng(0, "b"))
-        source = PseudoBlocks(space, soft, blocks, settings, strong=strong)
+        source = RandomPairBlocks(space, soft, blocks, settings, strong=strong)
     found, gradient = _loss_and_gradient(space, student, source, epochs=40 if sampler == "pairs" else 600)
     assert found == pytest.approx(exact, rel=0.01)
     assert (gradient - exact_gradient).norm() < 0.03 * exact_gradient.norm()

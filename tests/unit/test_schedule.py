@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flykd_console.profile.schema import Plateau
+from flykd_console.profile.distill import Plateau
 from flykd_console.training.loops.schedule import DevicePlateau, LatePlateau, late_plateau
 
 EPOCHS = 120
@@ -58,7 +58,7 @@ def test_plateau_on_the_device_goes_on_from_the_state_of_the_other() -> None:
     assert isinstance(second, DevicePlateau)
     for epoch in range(4):
         first.step(epoch, torch.tensor(1.0))
-    second.load_state(first.state())
-    assert math.isclose(second.state()["best"], 1.0)
+    second.load_state_dict(first.state_dict())
+    assert math.isclose(second.state_dict()["best"].item(), 1.0)
     second.step(4, torch.tensor(1.0))
     assert float(on_device.param_groups[0]["lr"]) == pytest.approx(5e-4)

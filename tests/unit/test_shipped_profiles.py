@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flykd_console.profile.load import load_profile, shipped_profiles
-from flykd_console.profile.schema import Distill, Plateau
+from flykd_console.distill.structure.lsp import LocalStructureSettings
+from flykd_console.profile.distill import Distill, Plateau
+from flykd_console.profile.files import shipped_profiles
+from flykd_console.profile.load import load_profile
 
 ROWS = [
     "baseline",
@@ -51,6 +53,12 @@ def test_every_profile_says_what_it_is_in_its_first_line() -> None:
         assert len(first) <= 100
 
 
+def _lsp(distill: Distill) -> LocalStructureSettings:
+    settings = distill.structure["lsp"]
+    assert isinstance(settings, LocalStructureSettings)
+    return settings
+
+
 def _weights(distill: Distill, epoch: int) -> dict[str, float]:
     """λ before normalisation at an epoch of 2000."""
     return {source: distill.curriculum.weight(source, epoch / 2000) for source in distill.sources}
@@ -91,11 +99,11 @@ def test_the_other_rows_differ_where_the_paper_says(folder: str) -> None:
     # In the published code the switch was without effect.
     power = 1.0 if folder == "primekg/reference" else 1.5
     assert distill["flykd-mod-probability"].random_graph.degree_power == power
-    one, two = distill["lsp-1"].lsp, distill["lsp-2"].lsp
+    one, two = _lsp(distill["lsp-1"]), _lsp(distill["lsp-2"])
     assert (one.weight, one.layers, one.sigma, one.kernel) == (500.0, [2], [3.0], "rbf")
     assert (two.weight, two.layers, two.sigma, two.kernel) == (500.0, [1, 2], [0.2, 3.0], "rbf")
     assert distill["lsp-1"].sources == distill["lsp-2"].sources == ["original"]
-    assert {row for row, d in distill.items() if d.lsp.weight} == {"lsp-1", "lsp-2"}
+    assert {row for row, d in distill.items() if _lsp(d).weight} == {"lsp-1", "lsp-2"}
     fair = distill["baseline-full-rate"]
     assert fair.sources == ["original"]
     assert fair.plateau is not None

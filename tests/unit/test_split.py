@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, with_reverses
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets, with_reverses
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split.edge_split import PARTS
 from flykd_console.graph.split.make import split_graph
@@ -14,7 +14,7 @@ from flykd_console.graph.split.negatives import evaluation_pairs
 from flykd_console.profile import sections
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 
 
 @pytest.mark.parametrize("kind", ["complex_disease", "random"])

@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.profile import sections
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 PROTEIN = EdgeType("gene/protein", "disease_protein", "disease")
 
 

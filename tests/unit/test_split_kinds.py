@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from flykd_console.errors import UserError
-from flykd_console.graph.formats.kg import read_table
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.graph.formats.kg import read_kg
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets
 from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import _check_parts, split_graph
@@ -22,7 +22,7 @@ from flykd_console.profile import sections
 from tests.support.graph_files import HEADER, both_ways, write_rows
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 OFF_LABEL = EdgeType("disease", "off-label use", "drug")
 PROTEINS = EdgeType("gene/protein", "protein_protein", "gene/protein")
 PARALLEL = EdgeType("gene/protein", "protein_binding", "gene/protein")
@@ -255,7 +255,7 @@ def ontology_graph(path: Path, pairs: list[tuple[str, str]], word: str = "parent
     header, *lines = (line.split(",") for line in path.read_text().splitlines())
     marked = [header, *([*line[:place], word, *line[place + 1 :]] for line in lines)]
     path.write_text("".join(",".join(line) + "\n" for line in marked))
-    return read_table(path)
+    return read_kg(path)
 
 
 @pytest.mark.parametrize("area", ["cardiovascular", "Cardiovascular", "4995", "name of 4995"])
@@ -289,7 +289,7 @@ def test_a_sorted_table_is_refused_since_it_tells_no_parents(tmp_path: Path, col
     ontology_graph(path, PARENT_CHILD)
     pl.read_csv(path, infer_schema=False).sort(column).write_csv(path)
     with pytest.raises(UserError, match="its rows are sorted, so that mirror images stand among the others"):
-        ontology_area(read_table(path), "disease", "cardiovascular")
+        ontology_area(read_kg(path), "disease", "cardiovascular")
 
 
 def test_an_area_by_name_needs_a_graph_that_was_read_from_a_table() -> None:

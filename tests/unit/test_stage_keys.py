@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 import torch
 
+from flykd_console.graph.knowledge_graph import Targets
+from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
-from flykd_console.tasks.link_prediction.task import Task
+from flykd_console.tasks.link_prediction.task import LinkPrediction
 from flykd_console.training.reuse import stage_key
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
 STAGES = {"pretrain-teacher", "teacher", "baseline", "student"}
 
 
-def _key(stage: str, settings: dict[str, Any]) -> str:
-    targets = [CONTRAINDICATION, INDICATION]
-    task = Task(Profile.model_validate(settings), small_graph(), targets, 45, torch.device("cpu"))
-    return stage_key(task, stage)[:16]
+def _key(name: str, settings: dict[str, Any]) -> str:
+    targets = Targets([CONTRAINDICATION, INDICATION])
+    task = LinkPrediction(Profile.model_validate(settings), small_graph(), targets, 45, torch.device("cpu"))
+    stages = {
+        stage.name: (spec, stage) for spec in models_of(task.profile) for stage in (spec.pretraining, spec.training)
+    }
+    return stage_key(task, *stages[name])[:16]
 
 
 @pytest.mark.parametrize(
@@ -34,10 +39,13 @@ def _key(stage: str, settings: dict[str, Any]) -> str:
         ({"teacher": {"kind": "rgat"}}, {"pretrain-teacher", "teacher", "student"}),
         ({"engine": {"precision": "tf32"}}, STAGES),
         ({"finetune": {"select": "best"}}, {"teacher", "baseline", "student"}),
+        ({"distill": {"teachers": 2}}, {"student"}),
         # Names, how it is carried out, and looks that decide nothing.
         ({"run": {"name": "other", "seeds": [1]}, "distill": {"method": "other"}}, set()),
         ({"engine": {"propagation": "dgl", "threads": 3, "log_every": 5, "checkpoint_every": 7}}, set()),
         ({"finetune": {"validate_every": 7}}, set()),
+        ({"evaluation": {"headline": "macro_ap"}}, set()),
+        ({"models": {"tiny": {"dim": 16}}}, set()),
     ],
 )
 def test_what_a_stage_depends_on_changes_its_key(settings: dict[str, Any], changed: set[str]) -> None:
@@ -47,3 +55,5 @@ def test_what_a_stage_depends_on_changes_its_key(settings: dict[str, Any], chang
 def test_looks_that_decide_which_epoch_stays_are_part_of_the_key() -> None:
     best: dict[str, Any] = {"select": "best"}
     assert _key("teacher", {"finetune": best}) != _key("teacher", {"finetune": best | {"validate_every": 7}})
+    ranked = {"finetune": best, "evaluation": {"headline": "macro_ap"}}
+    assert _key("teacher", ranked) != _key("teacher", {"finetune": best})

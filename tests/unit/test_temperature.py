@@ -7,17 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from flykd_console.distill.labels.base import LabelBatch, LabelSource, PairSource
+from flykd_console.distill.labels.losses import losses
+from flykd_console.distill.labels.negatives import Negatives
 from flykd_console.distill.labels.random_graph import RandomBlocks, RandomGraphs
-from flykd_console.distill.labels.sources import (
-    LabelBatch,
-    LabelSource,
-    Negatives,
-    PseudoBlocks,
-    PseudoRandom,
-    PseudoTrain,
-    losses,
-)
-from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
+from flykd_console.distill.labels.sources.pseudo_random import RandomPairBlocks, RandomPairs
+from flykd_console.distill.labels.sources.pseudo_train import PseudoTrain
+from flykd_console.distill.pairs.pair_space import PairSpace
+from flykd_console.distill.soft_labels import SoftLabels
+from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import sections
@@ -25,7 +23,7 @@ from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
 
-TARGETS = [CONTRAINDICATION, INDICATION]
+TARGETS = Targets([CONTRAINDICATION, INDICATION])
 GRAPHS = RandomGraph(labels_per_relation=10_000)
 
 
@@ -54,11 +52,11 @@ def _loss(space: PairSpace, encoded: Encoded, source: LabelSource, epochs: int =
 def _source(kind: str, space: PairSpace, soft: SoftLabels, *temperature: float) -> LabelSource:
     match kind:
         case "pairs":
-            return PseudoRandom(RandomGraphs(space, GRAPHS, torch_rng(0, kind)), soft, *temperature)
+            return RandomPairs(RandomGraphs(space, GRAPHS, torch_rng(0, kind)), soft, *temperature)
         case "blocks":
-            return PseudoBlocks(space, soft, RandomBlocks(space, GRAPHS, torch_rng(0, kind)), GRAPHS, *temperature)  # type: ignore[arg-type]
+            return RandomPairBlocks(space, soft, RandomBlocks(space, GRAPHS, torch_rng(0, kind)), GRAPHS, *temperature)  # type: ignore[arg-type]
         case "exact":
-            return PseudoBlocks(space, soft, None, GRAPHS, *temperature)  # type: ignore[arg-type]
+            return RandomPairBlocks(space, soft, None, GRAPHS, *temperature)  # type: ignore[arg-type]
     return PseudoTrain(space, Negatives(space, torch_rng(0, "n")), soft, kind, *temperature)
 
 
@@ -109,8 +107,9 @@ def test_a_batch_without_temperatures_is_at_temperature_one() -> None:
     pairs = [p.positives() for p in space.relations]
     labels = [torch.full((len(p),), 0.3) for p in pairs]
 
-    class Fixed:
+    class Fixed(PairSource):
         def __init__(self, temperatures: list[Tensor] | None) -> None:
+            super().__init__()
             self.temperatures = temperatures
 
         def batch(self, epoch: int) -> LabelBatch:

@@ -33,7 +33,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.words import clipped, grouped
 
 if TYPE_CHECKING:
-    from flykd_console.explore.exploration import Exploration, Ranking, Side
+    from flykd_console.explore.exploration import Exploration, RankedList, Side
     from flykd_console.graph.connections import Connections
     from flykd_console.graph.paths import SeenGraph
 
@@ -90,7 +90,7 @@ class ExploreScreen(FullScreen[None]):
         self.seed = self._seeds[0]
         self.side: Side = "tail"
         self.relation = ""
-        self.ranking: Ranking | None = None
+        self.ranking: RankedList | None = None
         self.exploration: Exploration | None = None
         self.graph: SeenGraph | None = None
         self.connections: Connections | None = None

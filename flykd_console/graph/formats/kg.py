@@ -1,7 +1,7 @@
-"""Reading a knowledge graph from a table in PrimeKG's `kg.csv` form: CSV or TSV, plain or gzip, or Parquet.
+"""Reading a file in kg form, the twelve columns of PrimeKG's `kg.csv`: CSV or TSV, plain or gzip, or Parquet.
 
-Seven columns are needed: `relation, x_id, x_type, x_name, y_id, y_type, y_name`; others are ignored. Rows are
-streamed into integer codes by polars, so that memory stays far below the file's size, and everything after that is
+Seven of the columns are needed: `relation, x_id, x_type, x_name, y_id, y_type, y_name`; any others are ignored. Rows
+are streamed into integer codes by polars, so that memory stays far below the file's size, and everything after that is
 arithmetic on columns.
 
 One direction of every edge is kept, as PrimeKG's users do: edge types are grouped by relation and unordered pair of
@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
-from flykd_console.graph.formats import kg_faults as table_faults
+from flykd_console.graph.formats import kg_faults
 from flykd_console.graph.keys import distinct
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 
@@ -27,11 +27,11 @@ COLUMNS = ("relation", "x_id", "x_type", "x_name", "y_id", "y_type", "y_name")
 FORMATS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t", ".parquet": ""}
 
 
-def read_table(path: Path) -> KnowledgeGraph:
+def read_kg(path: Path) -> KnowledgeGraph:
     """Read a knowledge graph.
 
     Args:
-        path: A table whose name ends in one of `FORMATS`.
+        path: A file whose name ends in one of `FORMATS`.
 
     Returns:
         The graph. Nodes of a type stand in ascending order of their ids, edges of a type in ascending order of (head,
@@ -42,18 +42,18 @@ def read_table(path: Path) -> KnowledgeGraph:
         UserError: The file is missing, unreadable, damaged, empty or not of this form; names the file and, where it
             can, the line.
     """
-    separator = table_faults.check_file(path, FORMATS)
+    separator = kg_faults.check_file(path, FORMATS)
     try:
-        scan = _scan(path, separator)
-        table_faults.check_columns(path, scan.collect_schema(), COLUMNS, separator)
-        rows = _encode(scan)
+        table = scan(path, separator)
+        kg_faults.check_columns(path, table.collect_schema(), COLUMNS, separator)
+        rows = _encode(table)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise table_faults.explain(path, separator, error) from error
+        raise kg_faults.explain(path, separator, error) from error
     if rows.is_empty():
         raise UserError("has a header but no rows", str(path), "It should hold one row per edge.")
     nodes = _nodes(rows)
-    if table_faults.is_blank(nodes["id"]).any() or table_faults.is_blank(nodes["type"]).any() or _blank_relation(rows):
-        raise table_faults.blank_field(path, separator, tuple(c for c in COLUMNS if not c.endswith("_name")))
+    if kg_faults.is_blank(nodes["id"]).any() or kg_faults.is_blank(nodes["type"]).any() or _blank_relation(rows):
+        raise kg_faults.blank_field(path, separator, tuple(c for c in COLUMNS if not c.endswith("_name")))
     groups = rows.select(pl.all().exclude("x_name", "y_name")).partition_by(
         ["relation", "x_type", "y_type"], maintain_order=True, include_key=False, as_dict=True
     )
@@ -62,20 +62,27 @@ def read_table(path: Path) -> KnowledgeGraph:
     return KnowledgeGraph(tables, _edges(groups, tables, places), str(path))
 
 
-def _scan(path: Path, separator: str) -> pl.LazyFrame:
+def scan(path: Path, separator: str, row_index_name: str | None = None) -> pl.LazyFrame:
+    """The rows of a table; brackets and stars in its name are part of the name.
+
+    Args:
+        path: A readable table.
+        separator: Between its columns; empty for Parquet.
+        row_index_name: A column to add that counts rows from 0; None: none.
+    """
     if not separator:
-        return pl.scan_parquet(path)
-    return pl.scan_csv(path, separator=separator, infer_schema=False)
+        return pl.scan_parquet(path, row_index_name=row_index_name, glob=False)
+    return pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name=row_index_name, glob=False)
 
 
-def _encode(scan: pl.LazyFrame) -> pl.DataFrame:
+def _encode(table: pl.LazyFrame) -> pl.DataFrame:
     """The needed columns as categories that share one set of codes; rows without any value are left out."""
     others = pl.exclude(COLUMNS)
     columns = [pl.col(COLUMNS).cast(pl.String).cast(pl.Categorical(pl.Categories.random()))]
-    if len(scan.collect_schema()) > len(COLUMNS):
+    if len(table.collect_schema()) > len(COLUMNS):
         # polars overlooks rows with too many fields unless every column is used.
         columns.append(pl.any_horizontal(others.is_not_null()).alias("more"))
-    rows = scan.select(columns).filter(~pl.all_horizontal(pl.col(COLUMNS).is_null())).collect(engine="streaming")
+    rows = table.select(columns).filter(~pl.all_horizontal(pl.col(COLUMNS).is_null())).collect(engine="streaming")
     return rows.select(COLUMNS)
 
 
@@ -94,7 +101,7 @@ def _nodes(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _blank_relation(rows: pl.DataFrame) -> bool:
-    return table_faults.is_blank(rows["relation"].unique().cast(pl.String)).any()
+    return kg_faults.is_blank(rows["relation"].unique().cast(pl.String)).any()
 
 
 def _node_tables(nodes: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], dict[str, NDArray[np.int64]]]:

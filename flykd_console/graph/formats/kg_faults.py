@@ -1,4 +1,4 @@
-"""What is wrong with a graph file, in one line with the place; used after reading failed, so it may take its time."""
+"""What is wrong with a file in kg form, in one line with the place; for when reading failed, so it may take time."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def blank_field(path: Path, separator: str, needed: tuple[str, ...]) -> UserErro
     """The error for a row without an id, type or relation: its line (Parquet: its row) and column."""
     hint = "Every row needs a relation, and an id and a type for both nodes."
     if not separator:
-        rows = pl.scan_parquet(path).select(pl.col(needed).cast(pl.String)).with_row_index("row", offset=1)
+        rows = pl.scan_parquet(path, glob=False).select(pl.col(needed).cast(pl.String)).with_row_index("row", offset=1)
         first = rows.filter(pl.any_horizontal(pl.col(needed).fill_null("").str.strip_chars() == "")).head(1).collect()
         column = next(c for c in needed if not (first[c][0] or "").strip())
         return UserError(f"row {first['row'][0]} has no {column}", str(path), hint)

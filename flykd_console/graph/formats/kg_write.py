@@ -1,23 +1,26 @@
-"""Writing a graph as PrimeKG's twelve-column table, every edge in both directions, in bounded memory."""
+"""Writing a graph in kg form, all twelve columns of PrimeKG's, every edge in both directions, in bounded memory."""
 
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
+from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
-from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS
+from flykd_console.graph.whole_file import whole_file
 
+COLUMNS = (
+    "relation", "display_relation", "x_index", "x_id", "x_type", "x_name", "x_source", "y_index", "y_id", "y_type",
+    "y_name", "y_source",
+)  # fmt: skip
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 CHUNK = 400_000  # rows held at once
 
@@ -40,7 +43,7 @@ def check_target(path: Path, force: bool) -> None:
         raise UserError("is there already", str(path), "Choose another name, or replace it with --force.")
 
 
-def write_table(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] = lambda rows: None) -> int:
+def write_kg(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] = lambda rows: None) -> int:
     """Write the graph so that reading the file gives an equal graph.
 
     Args:
@@ -57,20 +60,12 @@ def write_table(graph: KnowledgeGraph, path: Path, progress: Callable[[int], Non
     first = _first_index(graph)
     rows = 0
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            with _writer(temporary, path.name.lower()) as write:
-                for edge_type, pairs in graph.edges.items():
-                    for chunk in _chunks(graph, edge_type, pairs, first):
-                        write(chunk)
-                        rows += chunk.height
-                        progress(chunk.height)
-            temporary.chmod(0o644)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path) as temporary, _writer(temporary, path.name.lower()) as write:
+            for edge_type, pairs in graph.edges.items():
+                for chunk in _chunks(graph, edge_type, pairs, first):
+                    write(chunk)
+                    rows += chunk.height
+                    progress(chunk.height)
     except OSError as error:
         raise UserError(
             f"cannot be written: {error.strerror or error}", str(path), "Make room or choose another folder."
@@ -101,7 +96,7 @@ def _chunks(graph: KnowledgeGraph, edge_type: EdgeType, pairs: Pairs, first: dic
                 _end(graph, node_type, index[start : start + CHUNK], first[node_type], end)
                 for node_type, index, end in ((x_type, x, "x"), (y_type, y, "y"))
             ]
-            yield pl.concat(ends, how="horizontal").select(*names, pl.all())
+            yield pl.concat(ends, how="horizontal").with_columns(names).select(COLUMNS)
 
 
 def _end(graph: KnowledgeGraph, node_type: str, index: NDArray[np.int64], first: int, end: str) -> pl.DataFrame:
@@ -117,46 +112,21 @@ def _end(graph: KnowledgeGraph, node_type: str, index: NDArray[np.int64], first:
 
 
 @contextmanager
-def _writer(path: Path, name: str) -> Iterator[Callable[[pl.DataFrame], None]]:
+def _writer(path: Path, name: str) -> Iterator[Callable[[pl.DataFrame], object]]:
+    """Takes chunks of `COLUMNS`, and writes them in the form that the name asks for."""
     if name.endswith(".parquet"):
-        with _parquet(path) as write:
-            yield write
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        kinds = [pa.int64() if column.endswith("_index") else pa.large_string() for column in COLUMNS]
+        with pq.ParquetWriter(path, pa.schema(zip(COLUMNS, kinds, strict=True)), compression="zstd") as writer:
+            yield lambda chunk: writer.write_table(chunk.to_arrow(compat_level=pl.CompatLevel.oldest()))
         return
-    with path.open("wb") as file:
+    with ExitStack() as open_files:
+        file: IO[bytes] | gzip.GzipFile = open_files.enter_context(path.open("wb"))
         if name.endswith(".gz"):
             # No name and no time inside, so that equal graphs give equal bytes.
-            with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0) as packed:
-                yield _csv(packed)
-        else:
-            yield _csv(file)
-
-
-def _csv(file: IO[bytes] | gzip.GzipFile) -> Callable[[pl.DataFrame], None]:
-    begun = False
-
-    def write(chunk: pl.DataFrame) -> None:
-        nonlocal begun
-        file.write(chunk.write_csv(include_header=not begun).encode())
-        begun = True
-
-    return write
-
-
-@contextmanager
-def _parquet(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
-    import pyarrow.parquet as pq
-
-    writer: Any = None
-
-    def write(chunk: pl.DataFrame) -> None:
-        nonlocal writer
-        table = chunk.to_arrow(compat_level=pl.CompatLevel.oldest())
-        if writer is None:
-            writer = pq.ParquetWriter(path, table.schema, compression="zstd")
-        writer.write_table(table)
-
-    try:
-        yield write
-    finally:
-        if writer is not None:
-            writer.close()
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0)
+            file = open_files.enter_context(packed)
+        file.write(f"{','.join(COLUMNS)}\n".encode())
+        yield lambda chunk: file.write(chunk.write_csv(include_header=False).encode())

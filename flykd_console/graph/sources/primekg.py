@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flykd_console.errors import UserError
+from flykd_console.graph.sources.checksum import Checksum
 
 if TYPE_CHECKING:
     import httpx
@@ -86,7 +87,7 @@ def fetch(
     """
     import httpx
 
-    from flykd_console.graph.sources import download
+    from flykd_console.graph.sources.download import Patience, download
 
     if what not in FILES:
         raise UserError(f"PrimeKG has no file {what!r} here", "--what", f"Choose from {', '.join(FILES)}.")
@@ -94,16 +95,17 @@ def fetch(
         raise UserError(f"{base_url!r} is not a web address", "--base-url", f"Give one such as {BASE_URL}.")
     chosen = FILES[what]
     target = (directory or data_directory()) / chosen.name
-    patience = patience or download.Patience()
-    with httpx.Client(headers={"User-Agent": "flykd-console"}) as client:
+    patience = patience or Patience()
+    timeout = httpx.Timeout(patience.stall, connect=patience.connect)
+    with httpx.Client(headers={"User-Agent": "flykd-console"}, timeout=timeout, follow_redirects=True) as client:
         expected, original = _ask(client, f"{base_url.rstrip('/')}/api/files/{chosen.number}", patience)
         if target.exists() and not force:
             told = expected.checksum
-            if told is None or download.digest(target, told.algorithm) == told.value:
+            if told is None or Checksum.of(target, told.algorithm).value == told.value:
                 return target
             log(f"{target} is not the file that the server has now; fetching it again.")
         url = f"{base_url.rstrip('/')}/api/access/datafile/{chosen.number}{'?format=original' if original else ''}"
-        return download.download(
+        return download(
             url,
             target,
             client=client,
@@ -119,12 +121,10 @@ def _ask(client: httpx.Client, url: str, patience: Patience) -> tuple[Expected, 
     """Size and checksum by Dataverse's metadata if it answers, and whether the original must be asked for."""
     import httpx
 
-    from flykd_console.graph.sources.download import Checksum, Expected
+    from flykd_console.graph.sources.download import Expected
 
     try:
-        answer = client.get(
-            url, timeout=httpx.Timeout(min(10.0, patience.stall), connect=patience.connect), follow_redirects=True
-        )
+        answer = client.get(url, timeout=httpx.Timeout(min(10.0, patience.stall), connect=patience.connect))
         file = answer.json()["data"]["dataFile"] if answer.status_code == 200 else {}
         taken_in = bool(file.get("originalFileFormat"))
         size = file.get("originalFileSize" if taken_in else "filesize")

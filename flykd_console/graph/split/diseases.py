@@ -145,8 +145,10 @@ def _neighbourhood(
 
 def _area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
     """Indices of an area's nodes, ascending, and where they come from, in words."""
+    from flykd_console.profile.files import is_path  # brings pydantic, which no other kind of split needs
+
     path = Path(area).expanduser()
-    if not (area.lower().endswith((".csv", ".tsv")) or "/" in area):
+    if not is_path(area):
         rows, root = ontology_area(graph, node_type, area)
         return rows, f"area {area}: {root!r} and its descendants in the ontology, {counted(len(rows), 'node')}"
     texts = _listed(path)
@@ -169,7 +171,7 @@ def _listed(path: Path) -> list[str]:
         raise UserError(what, f"split.area = {path}", "Name a CSV of diseases with a column node_id, or an area.")
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
-        table = pl.read_csv(path, separator=separator, infer_schema=False)
+        table = pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({str(error).splitlines()[0]})", str(path), "It should be a CSV.") from None
     column = next((name for name in _ID_COLUMNS + _NAME_COLUMNS if name in table.columns), None)

@@ -17,8 +17,7 @@ import numpy as np
 import polars as pl
 
 from flykd_console.errors import UserError
-from flykd_console.graph.formats import kg as table
-from flykd_console.graph.formats import kg_faults as table_faults
+from flykd_console.graph.formats import kg, kg_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
 from flykd_console.graph.split.random import joins
 from flykd_console.words import grouped
@@ -100,9 +99,9 @@ def _load(path: Path, part: str) -> pl.DataFrame:
     """The table as text, with `row` counted from 1, and `label`, `part` null-free or filled in."""
     if not path.exists():
         raise UserError("there is no such file", f"split.{part} = {path}", "Check the path.")
-    separator = table_faults.check_file(path, table.FORMATS)
+    separator = kg_faults.check_file(path, kg.FORMATS)
     try:
-        frame = pl.read_csv(path, separator=separator, infer_schema=False) if separator else pl.read_parquet(path)
+        frame = kg.scan(path, separator).collect()
         form = next((form for form in (ROWS, PAIRS) if set(form) <= set(frame.columns)), None)
         if form is None:
             raise UserError(
@@ -113,7 +112,7 @@ def _load(path: Path, part: str) -> pl.DataFrame:
         kept = [*form, *(name for name in ("label", "part") if name in frame.columns)]
         frame = frame.select(pl.col(kept).cast(pl.String)).with_row_index("row", offset=1)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise table_faults.explain(path, separator, error) from error
+        raise kg_faults.explain(path, separator, error) from error
     if form == PAIRS:
         frame = frame.rename({"head_id": "x_id", "tail_id": "y_id"})
         frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in ("x_type", "y_type"))

@@ -18,6 +18,7 @@ from flykd_console.errors import UserError
 from flykd_console.graph.node_lookup import NodeLookup
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import KnowledgeGraph
@@ -38,6 +39,7 @@ _ALIASES = {"neurodigenerative": "neurodegenerative"}  # so spelt in the publish
 _PARENT_CHILD = "parent-child"
 # Merging diseases into groups closes a few small circles in an ontology; a wrong direction closes a great many.
 _TOLERATED = 0.05
+_A_LIST = "the path of a CSV of diseases, with their ids in a column node_id"
 
 
 def ontology_area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
@@ -49,6 +51,8 @@ def ontology_area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDA
     Raises:
         UserError: No such area or node, or the graph does not tell parents from children.
     """
+    from scipy.sparse.csgraph import breadth_first_order
+
     lookup = NodeLookup(graph.nodes[node_type])
     key = _ALIASES.get(area.lower().replace(" ", "_"), area.lower().replace(" ", "_"))
     root = lookup.by_id(AREAS[key]) if key in AREAS else None
@@ -59,16 +63,16 @@ def ontology_area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDA
         root = found[0] if found else None
     if root is None:
         what = f"the graph lacks its root term, MONDO:{int(AREAS[key]):07}" if key in AREAS else "no area or node"
-        raise UserError(f"{area!r}: {what}", "split.area", f"Areas: {', '.join(AREAS)}. {_GIVE_A_LIST}")
-    parents, children = _parent_child(graph, node_type)
-    return _descendants(parents, children, graph.count(node_type), root), graph.nodes[node_type]["name"][root]
+        raise UserError(f"{area!r}: {what}", "split.area", f"Areas: {', '.join(AREAS)}. Or give split.area {_A_LIST}.")
+    descendants = breadth_first_order(_ontology(graph, node_type), root, return_predecessors=False)
+    return np.sort(descendants).astype(np.int64), graph.nodes[node_type]["name"][root]
 
 
-_GIVE_A_LIST = "Or give split.area the path of a CSV of diseases, with their ids in a column node_id."
+def _ontology(graph: KnowledgeGraph, node_type: str) -> sp.csr_array:
+    """Which nodes (rows) are parents of which (columns), int8 [N, N]."""
+    import scipy.sparse as sp
+    from scipy.sparse.csgraph import connected_components
 
-
-def _parent_child(graph: KnowledgeGraph, node_type: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The ontology's edges as node indices (parents, children), int64 [n] each."""
     path = _file_of(graph)
     stat = path.stat()
     pairs, mirrored_later = _first_rows(str(path), stat.st_mtime_ns, stat.st_size, node_type)
@@ -80,8 +84,12 @@ def _parent_child(graph: KnowledgeGraph, node_type: str) -> tuple[NDArray[np.int
     parents, children = pairs["parent_row"].to_numpy(), pairs["child_row"].to_numpy()
     if not mirrored_later:
         raise _directionless(graph, "its rows are sorted, so that mirror images stand among the others")
-    _check_direction(graph, parents, children, graph.count(node_type))
-    return parents, children
+    size = graph.count(node_type)
+    down = sp.csr_array((np.ones(len(parents), np.int8), (parents, children)), shape=(size, size))
+    _, circle = connected_components(down, directed=True, connection="strong")
+    if np.mean(circle[parents] == circle[children]) > _TOLERATED:
+        raise _directionless(graph, "its rows run in circles")
+    return down
 
 
 def _file_of(graph: KnowledgeGraph) -> Path:
@@ -101,21 +109,16 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> tuple[pl
 
     The file's time and size only tell one state of it from another.
     """
-    from flykd_console.graph.formats import kg as table
-    from flykd_console.graph.formats import kg_faults as table_faults
+    from flykd_console.graph.formats import kg, kg_faults
 
-    separator = table_faults.check_file(Path(path), table.FORMATS)
-    scan = (
-        pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name="row")
-        if separator
-        else pl.scan_parquet(path, row_index_name="row")
-    )
+    separator = kg_faults.check_file(Path(path), kg.FORMATS)
+    table = kg.scan(Path(path), separator, row_index_name="row")
     nothing = pl.DataFrame(schema={"parent": pl.String, "child": pl.String})
-    if "display_relation" not in scan.collect_schema():
+    if "display_relation" not in table.collect_schema():
         return nothing, True
     text = [pl.col(c).cast(pl.String) for c in ("display_relation", "x_type", "y_type", "x_id", "y_id")]
     rows = (
-        scan.select("row", *text)
+        table.select("row", *text)
         .filter(
             (pl.col("display_relation") == _PARENT_CHILD)
             & (pl.col("x_type") == node_type)
@@ -134,30 +137,10 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> tuple[pl
     return first.select("parent", "child"), float(late or 0.0) <= _TOLERATED  # type: ignore[arg-type]
 
 
-def _check_direction(
-    graph: KnowledgeGraph, parents: NDArray[np.int64], children: NDArray[np.int64], count: int
-) -> None:
-    import scipy.sparse as sp
-    from scipy.sparse.csgraph import connected_components
-
-    down = sp.csr_array((np.ones(len(parents), np.int8), (parents, children)), shape=(count, count))
-    _, circle = connected_components(down, directed=True, connection="strong")
-    if np.mean(circle[parents] == circle[children]) > _TOLERATED:
-        raise _directionless(graph, "its rows run in circles")
-
-
 def _directionless(graph: KnowledgeGraph, why: str) -> UserError:
     return UserError(
         f"areas cannot be built from the ontology of this graph ({graph.source}): {why}, so parents cannot be told "
         "from children",
         "split.area",
-        "Give the path of a CSV of diseases, with their ids in a column node_id.",
+        f"Give {_A_LIST}.",
     )
-
-
-def _descendants(parents: NDArray[np.int64], children: NDArray[np.int64], count: int, root: int) -> NDArray[np.int64]:
-    import scipy.sparse as sp
-    from scipy.sparse.csgraph import breadth_first_order
-
-    down = sp.csr_array((np.ones(len(parents), np.int8), (parents, children)), shape=(count, count))
-    return np.sort(breadth_first_order(down, root, return_predecessors=False)).astype(np.int64)

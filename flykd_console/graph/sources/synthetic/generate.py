@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
+from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS, Relation
 from flykd_console.graph.keys import distinct
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.graph.sources.synthetic import naming
 from flykd_console.graph.sources.synthetic.modules import Members, assign, popularity
-from flykd_console.graph.sources.synthetic.shape import NODE_TYPES, RELATIONS, Relation
 
 Draw = Callable[[np.random.Generator, int], Pairs]
 

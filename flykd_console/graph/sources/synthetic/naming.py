@@ -13,95 +13,27 @@ import polars as pl
 from numpy.typing import NDArray
 
 _ONSETS = [
-    "b",
-    "br",
-    "c",
-    "cl",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gl",
-    "l",
-    "m",
-    "n",
-    "p",
-    "pr",
-    "r",
-    "s",
-    "st",
-    "t",
-    "tr",
-    "v",
-    "z",
-]
+    "b", "br", "c", "cl", "d", "dr", "f", "fl", "g", "gl", "l", "m", "n", "p", "pr", "r", "s", "st", "t", "tr",
+    "v", "z",
+]  # fmt: skip
 _STEM = np.array([onset + vowel for onset in _ONSETS for vowel in ("a", "e", "i", "o", "u")], dtype=object)
 _CODA = np.array(["l", "n", "r", "s", "t", "m", "x", "d"], dtype=object)
-_DRUG = np.array(
-    [
-        "afil",
-        "amide",
-        "arin",
-        "azole",
-        "cillin",
-        "idine",
-        "ilast",
-        "imab",
-        "inib",
-        "mycin",
-        "ofen",
-        "olol",
-        "onide",
-        "oxin",
-        "pril",
-        "sartan",
-        "statin",
-        "tidine",
-        "ium",
-    ],
-    dtype=object,
-)
-_DISEASE = np.array(
-    [
-        "syndrome",
-        "disease",
-        "disorder",
-        "dystrophy",
-        "anaemia",
-        "neuropathy",
-        "myopathy",
-        "dermatitis",
-        "deficiency",
-        "fibrosis",
-        "ataxia",
-        "nephropathy",
-    ],
-    dtype=object,
-)
-_PHENOTYPE = np.array(
-    [
-        "abnormal {} morphology",
-        "increased {} level",
-        "decreased {} level",
-        "{} weakness",
-        "{} pain",
-        "delayed {} closure",
-        "recurrent {} infection",
-    ],
-    dtype=object,
-)
-_PROCESS = np.array(
-    [
-        "regulation of {} transport",
-        "{} biosynthetic process",
-        "{} catabolic process",
-        "response to {}",
-        "{} signalling",
-        "{} assembly",
-    ],
-    dtype=object,
-)
+_DRUG = np.array([
+    "afil", "amide", "arin", "azole", "cillin", "idine", "ilast", "imab", "inib", "mycin", "ofen", "olol", "onide",
+    "oxin", "pril", "sartan", "statin", "tidine", "ium",
+], dtype=object)  # fmt: skip
+_DISEASE = np.array([
+    "syndrome", "disease", "disorder", "dystrophy", "anaemia", "neuropathy", "myopathy", "dermatitis", "deficiency",
+    "fibrosis", "ataxia", "nephropathy",
+], dtype=object)  # fmt: skip
+_PHENOTYPE = np.array([
+    "abnormal {} morphology", "increased {} level", "decreased {} level", "{} weakness", "{} pain",
+    "delayed {} closure", "recurrent {} infection",
+], dtype=object)  # fmt: skip
+_PROCESS = np.array([
+    "regulation of {} transport", "{} biosynthetic process", "{} catabolic process", "response to {}",
+    "{} signalling", "{} assembly",
+], dtype=object)  # fmt: skip
 _FUNCTION = np.array(
     ["{} binding", "{} kinase activity", "{} transporter activity", "{} receptor activity", "{} hydrolase activity"],
     dtype=object,

@@ -1,0 +1,126 @@
+"""A mistake in a profile in one line: the file or option that made it, the dotted key, the value, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from flykd_console.errors import UserError
+from flykd_console.profile.files import EXTENDS
+from flykd_console.profile.keys import keys as every_key
+from flykd_console.profile.keys import sections
+from flykd_console.words import clipped, lowered
+
+# What a value must be, by pydantic's type of the error; the braces are filled from the error's context.
+_MUST_BE = {
+    **dict.fromkeys(("int_type", "int_from_float", "int_parsing", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list, such as [1, 2]"),
+    "string_type": "text in quotes",
+    "greater_than": "above {gt:.15g}",
+    "greater_than_equal": "at least {ge:.15g}",
+    "less_than": "below {lt:.15g}",
+    "less_than_equal": "at most {le:.15g}",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "text that matches {pattern}",
+}
+_PLAIN_PATTERNS = {
+    "run.name": "letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    "run.device": "'auto', 'cpu', 'cuda' or 'cuda:0'",
+}
+_NOT_A_TABLE = ("model_type", "model_attributes_type", "dict_type")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each key was said."""
+
+    source: str
+    origins: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def of(self, keys: Iterable[str | int]) -> str:
+        """The option that set a key, or file and key; of several for a table, the last."""
+        keys = list(keys)
+        dotted = _dotted(keys)
+        for key, origin in self.origins.items():
+            if f"{dotted}.".startswith((f"{key}.", f"{key}[")) or key.startswith(f"{dotted}."):
+                return origin
+        names = [key for key in keys if isinstance(key, str)]
+        said = (self.files.get(".".join(names[:depth])) for depth in range(len(names), 0, -1))
+        file = next((file for file in said if file is not None), self.source)
+        return f"{file}, {dotted}" if dotted else self.source
+
+
+def _dotted(keys: Iterable[str | int]) -> str:
+    """`("distill", "sources", 0)` as `distill.sources[0]`."""
+    text = ""
+    for key in keys:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        elif not key.startswith("<"):  # the tag of a union
+            text += f".{key}"
+    return text.removeprefix(".")
+
+
+def explain(error: ValidationError, places: Places) -> UserError:
+    """The first of pydantic's complaints in a line, and where the others are."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    keys, dotted = first["loc"], _dotted(first["loc"])
+    hint = ""
+    if first["type"] == "missing":  # of a list, the entry that is not there
+        keys = keys[:-1]
+    elif first["type"] == "extra_forbidden":
+        hint = _suggest_key(dotted)
+    elif first["type"] in _NOT_A_TABLE:
+        inside = [key.path for key in every_key() if key.path.startswith(f"{dotted}.")]
+        hint = f"Set the keys inside it, such as {inside[0]}."
+    if len(problems) > 1:
+        others = ", ".join(dict.fromkeys(_dotted(problem["loc"]) or "the whole" for problem in problems[1:4]))
+        hint = f"{hint} And {len(problems) - 1} more{', first' if len(problems) > 4 else ''}: {others}.".strip()
+    return UserError(_title(first), places.of(keys), hint)
+
+
+def _title(problem: Mapping[str, Any]) -> str:
+    kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
+    # A value as TOML would write it, cut to a line's length.
+    shown = clipped(json.dumps(value, ensure_ascii=False, default=str), 60)
+    if kind in _MUST_BE:
+        allowed = _PLAIN_PATTERNS.get(_dotted(problem["loc"])) if kind == "string_pattern_mismatch" else None
+        return f"must be {allowed or _MUST_BE[kind].format(**context)}, but is {shown}"
+    if kind in _NOT_A_TABLE:
+        return f"is a table of settings, but is given as {shown}"
+    if kind == "value_error":  # of a check in `schema`; one that looks at a whole table names its keys itself
+        whole = not problem["loc"] or isinstance(value, dict)
+        return str(context["error"]) if whole else f"{context['error']}: {shown}"
+    match kind:
+        case "extra_forbidden":
+            return "unknown key"
+        case "missing":
+            return "has too few entries"
+        case "too_long":
+            return f"must have at most {context['max_length']} entries, but has {context['actual_length']}"
+        case "too_short" | "string_too_short":
+            return "must not be empty"
+    return f"{lowered(problem['msg'])}, but is {shown}"
+
+
+def _suggest_key(dotted: str) -> str:
+    """The nearest known key: in the same table first, then the same last word anywhere, then any."""
+    known = [key.path for key in every_key()]
+    table, _, last = dotted.rpartition(".")
+    siblings = [key for key in [*known, *sorted(sections()), EXTENDS] if key.rpartition(".")[0] == table]
+    lasts = {key.rpartition(".")[2]: key for key in siblings}
+    near = [lasts[match] for match in difflib.get_close_matches(last, lasts, n=1)]
+    near = near or [key for key in known if key.rpartition(".")[2] == last]
+    near = near or [key for key in known if not siblings and difflib.get_close_matches(dotted, [key], n=1)]
+    if near:
+        return f"Did you mean {' or '.join(near[:3])}?"
+    return f"Known here: {', '.join(key.rpartition('.')[2] for key in siblings)}." if siblings else ""
