@@ -30,7 +30,6 @@ from flykd_console.report.drawing import (
     single,
     svg,
 )
-from flykd_console.report.roles import distilled, entry_of
 from flykd_console.runs.models import Role
 from flykd_console.words import grouped, loss_words, metric_words, signed
 
@@ -62,8 +61,8 @@ def looks(contenders: Sequence[Contender]) -> dict[Contender, Look]:
     """Baselines in ink, teachers muted, students in colours."""
     found, students, plain = {}, 0, Counter[Role]()
     for one in contenders:
-        role = entry_of(one).role
-        if distilled(one):
+        role = one.entry.role
+        if one.entry.distilled:
             found[one] = Look(colour_of(students), dash_of(students))
             students += 1
         else:
@@ -95,7 +94,7 @@ class LossLook:
 def _distilling(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> Iterator[StageCurves]:
     """The stages in which models learn from others."""
     for one in contenders:
-        if distilled(one):
+        if one.entry.distilled:
             yield from (stage for (_, name), stage in curves[one.runs[0].name].items() if name == one.model)
 
 
@@ -233,7 +232,7 @@ def losses(
     of_losses = loss_looks(contenders, curves)
     found = []
     for one in contenders:
-        if not distilled(one):
+        if not one.entry.distilled:
             continue
         stages = [curves[one.runs[0].name].get((seed, one.model)) for seed in seeds]
         known = [stage for stage in stages if stage and stage.losses]

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from flykd_console.compare.figures import Block, Gain, Row
+from flykd_console.runs.models import DISTILLED
 from flykd_console.words import per_cent, signed
 
 
-def headline(block: Block, distilled: Collection[str]) -> str:
-    """The best student by mean gain against its baseline, and what its intervals say; `distilled`: students' labels."""
-    students = _students(block, distilled)
+def headline(block: Block) -> str:
+    """The best student by mean gain against its baseline, and what its intervals say."""
+    students = _students(block)
     if not students:
         means = (f"{row.label} {per_cent(row.auprc.mean)}" for row in block.rows)
-        return f"No student was trained. Test AUPRC in per cent: {', '.join(means)}."
+        learnt = any(row.role in DISTILLED for row in block.rows)
+        why = "No baseline was trained, so no gain is told." if learnt else "No student was trained."
+        return f"{why} Test AUPRC in per cent: {', '.join(means)}."
     row, gain = max(students, key=lambda pair: pair[1].points.mean)
     best = f"The best of {len(students)} methods, {row.label}," if len(students) > 1 else row.label
     return f"{best} {_result(block, row, gain)}"
 
 
-def verdict(block: Block, distilled: Collection[str]) -> str:
+def verdict(block: Block) -> str:
     """What the intervals say of the headline's gain and of the other methods."""
-    students = _students(block, distilled)
+    students = _students(block)
     if not students:
         return ""
     row, gain = max(students, key=lambda pair: pair[1].points.mean)
@@ -38,8 +39,9 @@ def verdict(block: Block, distilled: Collection[str]) -> str:
     return " ".join(sentences)
 
 
-def _students(block: Block, distilled: Collection[str]) -> list[tuple[Row, Gain]]:
-    return [(row, row.gain) for row in block.rows if row.label in distilled and row.gain]
+def _students(block: Block) -> list[tuple[Row, Gain]]:
+    """The models that learn from others and have a gain."""
+    return [(row, row.gain) for row in block.rows if row.role in DISTILLED and row.gain]
 
 
 def _result(block: Block, row: Row, gain: Gain) -> str:

@@ -30,7 +30,6 @@ from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.headline import headline, verdict
-from flykd_console.report.roles import distilled
 from flykd_console.words import grouped
 
 _GAINS = (
@@ -105,14 +104,13 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
     contenders = contenders_of(runs, block.seeds)
     pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in block.seeds}
     legend = _legend(contenders)
-    students = [one.label for one in contenders if distilled(one)]
     drawn = figures.gains(block, contenders, f"b{index}")
     paper = any(row.gain and row.gain.paper for row in block.rows)
     gains = _GAINS.format(tails=f"{block.tail_type}s") + (" Ring: the paper's mean." if paper else "")
     return Section(
         heading=block_heading(comparison, index),
-        headline=headline(block, students),
-        verdict=verdict(block, students),
+        headline=headline(block),
+        verdict=verdict(block),
         notes=block.notes,
         gains=Picture("Gain over the baseline", drawn, gains, []) if drawn else None,
         scores=[*auprc_grids(block), relations_grid(block)],

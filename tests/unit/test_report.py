@@ -15,8 +15,10 @@ from flykd_console.report.curves import read_curves, thinned
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Epoch, Evaluation, StageFinished, StageStarted
 from flykd_console.runs.log import EventWriter
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase
 from tests.support.comparable_runs import comparable_run, edit_environment
+from tests.support.finished_run import forget_models
 from tests.unit.test_cli_app import call
 
 WORDS = {"original": ("original", "orig"), "pseudo_train": ("pseudo on train", "train"), "lsp": ("LSP", "lsp")}
@@ -180,15 +182,32 @@ def test_students_are_told_by_their_role_and_not_by_their_name(two: list[RunDire
     from flykd_console.compare.loading import load_run
     from flykd_console.compare.models import contenders_of
     from flykd_console.report.figures import looks, loss_looks
-    from flykd_console.report.roles import distilled
 
     run = load_run(two[0])
     contenders = contenders_of([run], run.seeds)
-    assert [one.model for one in contenders if distilled(one)] == ["student"]
+    assert [one.model for one in contenders if one.entry.distilled] == ["student"]
     assert len({style.colour for style in looks(contenders).values()}) == 3
     found = loss_looks(contenders, {run.name: read_curves(two[0])})
     assert [look.words for look in found.values()] == ["original", "pseudo on train", "total"]
     assert [look.weighed for look in found.values()] == [True, True, False]
+
+
+def test_students_without_a_baseline_have_scores_and_no_gain(two: list[RunDirectory], tmp_path: Path) -> None:
+    forget_models(two[0], "baseline")
+    report("flykd-1", "--out", "out.html")
+    text = " ".join(parsed(tmp_path / "out.html").text)
+    assert "No baseline was trained, so no gain is told. Test AUPRC in per cent: teacher 12 " in text
+    assert "Gain over the baseline" not in text
+    assert "Losses of the students" in text
+
+
+def test_every_student_of_a_run_is_reported_by_its_role(runs: Path, tmp_path: Path) -> None:
+    tiny = ModelEntry(name="tiny", role=Role.CANDIDATE, label="tiny", dim=4, over="baseline")
+    comparable_run(runs, "flykd-1", student=1.5, pairs=30, further=(tiny,))
+    report("flykd-1", "--out", "out.html")
+    text = " ".join(parsed(tmp_path / "out.html").text)
+    assert "The best of 2 methods, flykd, scores " in text
+    assert "tiny" in text
 
 
 def test_names_are_text_and_never_markup(two: list[RunDirectory], tmp_path: Path) -> None:
