@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flykd_console.distill.labels.random_graph import Redrawn
     from flykd_console.distill.structure.base import StructureLoss
     from flykd_console.distill.teacher import Teacher
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
     from flykd_console.model.propagation.base import Layers
     from flykd_console.model.rgcn import HeteroRGCN
     from flykd_console.profile.distill import Distill

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flykd_console.distill.teacher import Teacher
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 
 if TYPE_CHECKING:
     from flykd_console.distill.pairs.pair_space import PairSpace, RelationPairs

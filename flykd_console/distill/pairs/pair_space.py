@@ -17,7 +17,7 @@ from torch import Tensor
 
 from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.distmult import all_logits, pair_logits
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

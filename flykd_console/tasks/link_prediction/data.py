@@ -13,7 +13,8 @@ from flykd_console.distill.pairs.pair_space import PairSpace
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.model.disease_pooling import pooling_maps
-from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
+from flykd_console.model.encoded import Encoded
+from flykd_console.model.link_encoder import LinkEncoder, Pooling
 from flykd_console.model.message_graph import Hidden, MessageGraph
 from flykd_console.model.receptive_field import linked_nodes
 from flykd_console.model.rgcn import HeteroRGCN

@@ -13,7 +13,7 @@ from flykd_console.model.distmult import pair_logits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
     from flykd_console.model.rgcn import HeteroRGCN
     from flykd_console.tasks.link_prediction.data import LinkData
     from flykd_console.tasks.link_prediction.metrics import Scored

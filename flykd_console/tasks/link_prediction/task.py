@@ -10,7 +10,8 @@ import torch
 
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_structure, check_teacher
-from flykd_console.model.link_encoder import Encoded, LinkEncoder, mean_of
+from flykd_console.model.encoded import Encoded, mean_of
+from flykd_console.model.link_encoder import LinkEncoder
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
