@@ -47,6 +47,12 @@ class SoftLabels(Teacher):
             return self._space.logits(self.teacher, indices)
         return [table.index_select(0, index) for table, index in zip(self._tables, indices, strict=True)]
 
+    @torch.no_grad()
+    def lists(self, relation: int, columns: Tensor) -> Tensor:
+        name = self._space.relations[relation].relation
+        heads = self.teacher.head * self.teacher.relation[name]
+        return self.teacher.tails[name].index_select(0, columns) @ heads.T
+
     def block(
         self, relation: int, rows: Tensor | None = None, columns: Tensor | None = None
     ) -> Callable[[slice], Tensor]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from flykd_console.model.propagation.base import Layers
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,19 @@ def mean_of(teachers: Sequence[Encoded]) -> Encoded:
         relation={name: torch.cat([t.relation[name] for t in teachers]) / len(teachers) for name in first.relation},
         tail=torch.cat([t.tail for t in teachers], dim=1),
     )
+
+
+class Encoder(Protocol):
+    """Encodes a choice of heads and tails with the current weights of the model it was made for; differentiable."""
+
+    def __call__(self, model: Any) -> Encoded:
+        """What the decoder scores."""
+        ...
+
+    def with_layers(self, model: Any) -> tuple[Encoded, Layers]:
+        """The same, and the outputs of the layers that were asked for.
+
+        Raises:
+            ValueError: None were, or the model has none.
+        """
+        ...

@@ -12,6 +12,8 @@ from flykd_console.profile.section import Section
 # Values of `graph.source` that are no path.
 GRAPHS = ("embedded", "synthetic", "primekg")
 LayerKind = Literal["rgcn", "rgat"]
+# A network's kind of layers, or free embeddings without any.
+ModelKind = Literal["rgcn", "rgat", "table"]
 # AUPRC and AUROC against stored negatives; the others rank all drugs of each disease. Means over the relations.
 Metric = Literal[
     "macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc",
@@ -147,13 +149,18 @@ class Shape(Section):
 
     dim: int = Field(80, ge=2, le=4096, description="width of inputs, layers and embeddings")
     layers: int = Field(2, ge=1, le=4, description="how many layers")
-    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
+    kind: ModelKind = Field(
+        "rgcn",
+        description="rgcn adds up relations, rgat weighs them by attention; table: no network, a free embedding a node "
+        "and a bias a head",
+    )
 
 
 class Teacher(Shape):
     """The large model."""
 
     dim: int = Field(130, ge=2, le=4096, description="width of inputs, layers and embeddings")
+    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
 
 
 class Student(Shape):

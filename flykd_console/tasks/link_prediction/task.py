@@ -10,8 +10,8 @@ import torch
 
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_structure, check_teacher
-from flykd_console.model.encoded import Encoded, mean_of
-from flykd_console.model.link_encoder import LinkEncoder
+from flykd_console.model.encoded import Encoded, Encoder, mean_of
+from flykd_console.model.link_model import LinkModel, link_model
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
@@ -66,12 +66,13 @@ class LinkPrediction(Task):
 
     # Models and what they minimise.
 
-    def new_model(self, spec: ModelSpec) -> HeteroRGCN:
+    def new_model(self, spec: ModelSpec) -> LinkModel:
         return self.data.new_model(spec.shape, spec.begins)
 
     def reset_head(self, spec: ModelSpec, model: Trainable) -> None:
         """Draw the DistMult vectors anew, alike for models of one beginning: these differ by their losses alone."""
-        _rgcn(model).reset_decoder(torch_rng(self.seed, f"decoder/{spec.begins}"))
+        if isinstance(model, HeteroRGCN):
+            model.reset_decoder(torch_rng(self.seed, f"decoder/{spec.begins}"))
 
     def pretraining_steps(self) -> int:
         return steps_of(self.data.split.train, self.profile.pretrain)
@@ -80,22 +81,22 @@ class LinkPrediction(Task):
         return Pretraining(self.data, _rgcn(model), stage)
 
     def supervised(self, model: Trainable, stage: str) -> Objective:
-        return Supervised(self.data, _rgcn(model), stage)
+        return Supervised(self.data, link_model(model), stage)
 
     def distilled(self, spec: ModelSpec, model: Trainable, teachers: Sequence[Trainable], log: Log) -> Objective:
         assert spec.distill is not None
         inputs = self.distill_inputs(spec.distill, spec.name)
-        method = Method(spec.distill, inputs, _rgcn(model), [_rgcn(teacher) for teacher in teachers])
+        method = Method(spec.distill, inputs, link_model(model), [_rgcn(teacher) for teacher in teachers])
         for line in method.notes:
             log(line, "info")
-        return Distilled(method, _rgcn(model))
+        return Distilled(method, link_model(model))
 
     def distill_inputs(self, distill: Distill, stage: str) -> DistillInputs:
         """What a method is given of this task."""
         data = self.data
         space = data.distilling_space(distill)
 
-        def encoder(model: HeteroRGCN, hidden: Hidden | None) -> LinkEncoder:
+        def encoder(model: LinkModel, hidden: Hidden | None) -> Encoder:
             return data.space_encoder(model, space, hidden)
 
         return DistillInputs(
@@ -110,6 +111,8 @@ class LinkPrediction(Task):
             generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
             host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
             node_ids=lambda node_type: data.graph.nodes[node_type]["id"].cast(pl.String).to_list(),
+            training=lambda: data.training,
+            validation=lambda: data.evaluation("validation"),
         )
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
@@ -126,19 +129,19 @@ class LinkPrediction(Task):
     # What is measured and left behind.
 
     def evaluator(self, model: Trainable) -> Callable[[], Scores]:
-        rgcn = _rgcn(model)
-        by_pairs = Evaluator(self.data, rgcn, "validation")
+        links = link_model(model)
+        by_pairs = Evaluator(self.data, links, "validation")
         if not words.ranks(self.headline):
-            return lambda: score(by_pairs.logits(rgcn))
+            return lambda: score(by_pairs.logits(links))
 
         def ranked() -> Scores:
-            ranking = files.rank_part(self.data, self.data.encode_all(rgcn), "validation")
-            return score(by_pairs.logits(rgcn), ranking)
+            ranking = files.rank_part(self.data, self.data.encode_all(links), "validation")
+            return score(by_pairs.logits(links), ranking)
 
         return ranked
 
     def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
-        encoded = mean_of([self.data.encode_all(_rgcn(model)) for model in models])
+        encoded = mean_of([self.data.encode_all(link_model(model)) for model in models])
         for part, scored in self._scored.items():
             scored[name] = files.score_part(self.data, encoded, part)
         return self._part_scores(name, encoded, "test"), self._part_scores(name, encoded, "validation")
@@ -148,7 +151,7 @@ class LinkPrediction(Task):
         return score(self._scored[part][name], files.rank_part(self.data, encoded, part))
 
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
-        files.save_embeddings(self.data, directory, name, self.data.encode_all(_rgcn(model)))
+        files.save_embeddings(self.data, directory, name, self.data.encode_all(link_model(model)))
 
     def open(self, directory: RunDirectory, log: Log) -> None:
         for message, level in words.opening(self.data):
@@ -162,6 +165,6 @@ class LinkPrediction(Task):
 
 
 def _rgcn(model: Trainable) -> HeteroRGCN:
-    """A model of this task is a HeteroRGCN."""
+    """What teaches, and what is pretrained, is a network."""
     assert isinstance(model, HeteroRGCN)
     return model
