@@ -10,8 +10,13 @@ DASH = "–"
 _SHORT_LOSS_WORDS = {"original": "orig"}
 _METRIC_WORDS = {
     "macro_auprc": "AUPRC", "macro_auroc": "AUROC", "micro_auprc": "pooled AUPRC", "micro_auroc": "pooled AUROC",
-    "macro_ap": "AP", "macro_mrr": "MRR", "macro_recall_at_10": "recall@10", "macro_recall_at_50": "recall@50",
-    "macro_recall_at_100": "recall@100", "accuracy": "accuracy",
+    "macro_auprc_head": "head AUPRC", "macro_auprc_head_degree": "head AUPRC by degree",
+    "macro_ap": "AP", "macro_mrr": "MRR", "macro_hits_at_10": "hits@10", "macro_recall_at_10": "recall@10",
+    "macro_recall_at_20": "recall@20", "macro_recall_at_50": "recall@50", "macro_recall_at_100": "recall@100",
+    "macro_ranking_auroc": "ranking AUROC", "macro_tail_ap": "tail AP", "macro_tail_mrr": "tail MRR",
+    "macro_tail_hits_at_10": "tail hits@10", "macro_tail_recall_at_10": "tail recall@10",
+    "macro_tail_recall_at_20": "tail recall@20", "macro_tail_recall_at_50": "tail recall@50",
+    "macro_tail_recall_at_100": "tail recall@100", "macro_tail_auroc": "tail AUROC", "accuracy": "accuracy",
 }  # fmt: skip
 _RELATION_WORDS = {"contraindication": "contra", "indication": "indic", "off-label use": "off-label"}
 

@@ -14,10 +14,15 @@ GRAPHS = ("embedded", "synthetic", "primekg")
 LayerKind = Literal["rgcn", "rgat"]
 # A network's kind of layers, or free embeddings without any.
 ModelKind = Literal["rgcn", "rgat", "table"]
-# AUPRC and AUROC against stored negatives; the others rank all drugs of each disease. Means over the relations.
+# AUPRC and AUROC against stored negatives; AUPRC where the head was replaced, uniformly or by its training degree; all
+# drugs of each disease ranked; all diseases of each drug ranked. Means over the relations.
 Metric = Literal[
     "macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc",
-    "macro_ap", "macro_mrr", "macro_recall_at_10", "macro_recall_at_50", "macro_recall_at_100",
+    "macro_auprc_head", "macro_auprc_head_degree",
+    "macro_ap", "macro_mrr", "macro_hits_at_10", "macro_recall_at_10", "macro_recall_at_20", "macro_recall_at_50",
+    "macro_recall_at_100", "macro_ranking_auroc",
+    "macro_tail_ap", "macro_tail_mrr", "macro_tail_hits_at_10", "macro_tail_recall_at_10", "macro_tail_recall_at_20",
+    "macro_tail_recall_at_50", "macro_tail_recall_at_100", "macro_tail_auroc",
 ]  # fmt: skip
 MODEL_NAME = r"^[a-z][a-z0-9_-]*$"
 

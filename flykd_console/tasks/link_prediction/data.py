@@ -12,6 +12,7 @@ import torch
 from flykd_console.distill.pairs.pair_space import PairSpace
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
+from flykd_console.graph.split.replaced_heads import replaced_heads
 from flykd_console.heuristics.base import TrainingEdges
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.encoded import Encoded, Encoder
@@ -22,6 +23,7 @@ from flykd_console.model.message_graph import Hidden, MessageGraph
 from flykd_console.model.receptive_field import linked_nodes
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
+from flykd_console.tasks.link_prediction import names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,6 +100,17 @@ class LinkData:
     def evaluation(self, part: str) -> list[EvaluationPairs]:
         """Stored pairs of `validation` or `test`, per target relation."""
         return evaluation_pairs(self.graph, self.split, part, self.seed, self.profile.split.filter_negatives)
+
+    @cached_property
+    def replaced_heads(self) -> dict[str, dict[str, list[EvaluationPairs]]]:
+        """Per part and metric the pairs whose negatives keep the tail, per target relation."""
+        return {
+            part: {
+                metric: replaced_heads(self.split, part, self.seed, by_degree=by_degree)
+                for metric, by_degree in names.REPLACED_HEADS.items()
+            }
+            for part in names.SCORED
+        }
 
     def generator(self, purpose: str) -> torch.Generator:
         """An independent generator on the device for one purpose of this seed."""

@@ -10,18 +10,20 @@ import torch
 
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_structure, check_teacher
-from flykd_console.model.encoded import Encoded, Encoder, mean_of
+from flykd_console.model.encoded import Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
 from flykd_console.tasks.base import Log, Objective, Task, Trainable
-from flykd_console.tasks.link_prediction import files, words
+from flykd_console.tasks.link_prediction import files, names, words
 from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.evaluator import Evaluator
-from flykd_console.tasks.link_prediction.metrics import Scored, score
+from flykd_console.tasks.link_prediction.measure import Measured, measure
+from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
+from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
     from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
     from flykd_console.runs.results import Scores
-
-# Parts whose pairs every model is scored on; the test's file is the last that a seed leaves.
-SCORED = ("validation", "test")
 
 
 class LinkPrediction(Task):
@@ -47,8 +46,8 @@ class LinkPrediction(Task):
     ) -> None:
         super().__init__(profile, seed, device)
         self.data = LinkData(profile, graph, targets, seed, device)
-        # By part and model the stored pairs' labels and logits.
-        self._scored: dict[str, dict[str, dict[str, Scored]]] = {part: {} for part in SCORED}
+        # By part and model.
+        self._measured: dict[str, dict[str, Measured]] = {part: {} for part in names.SCORED}
 
     # What stages depend on.
 
@@ -129,26 +128,20 @@ class LinkPrediction(Task):
     # What is measured and left behind.
 
     def evaluator(self, model: Trainable) -> Callable[[], Scores]:
-        links = link_model(model)
-        by_pairs = Evaluator(self.data, links, "validation")
-        if not words.ranks(self.headline):
+        links, metric = link_model(model), self.headline
+        if names.of_pairs(metric):
+            by_pairs = Evaluator(self.data, links, "validation")
             return lambda: score(by_pairs.logits(links))
-
-        def ranked() -> Scores:
-            ranking = files.rank_part(self.data, self.data.encode_all(links), "validation")
-            return score(by_pairs.logits(links), ranking)
-
-        return ranked
+        tails = names.ranks_tails(metric)
+        return lambda: (
+            measure(self.data, EmbeddingScorer(self.data.encode_all(links)), "validation", tails=tails).scores
+        )
 
     def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
-        encoded = mean_of([self.data.encode_all(link_model(model)) for model in models])
-        for part, scored in self._scored.items():
-            scored[name] = files.score_part(self.data, encoded, part)
-        return self._part_scores(name, encoded, "test"), self._part_scores(name, encoded, "validation")
-
-    def _part_scores(self, name: str, encoded: Encoded, part: str) -> Scores:
-        """What a part says of a model whose pairs are scored; nothing where the split has no such part."""
-        return score(self._scored[part][name], files.rank_part(self.data, encoded, part))
+        scorer = EmbeddingScorer(mean_of([self.data.encode_all(link_model(model)) for model in models]))
+        for part, measured in self._measured.items():
+            measured[name] = measure(self.data, scorer, part)
+        return self._measured["test"][name].scores, self._measured["validation"][name].scores
 
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
         files.save_embeddings(self.data, directory, name, self.data.encode_all(link_model(model)))
@@ -160,8 +153,9 @@ class LinkPrediction(Task):
         files.save_evaluation_pairs(self.data, directory)
 
     def close(self, directory: RunDirectory) -> None:
-        for part, scored in self._scored.items():
-            files.save_scores(self.data, directory, part, scored)
+        for part, measured in self._measured.items():
+            files.save_ranking(self.data, directory, part, measured)
+            files.save_scores(self.data, directory, part, measured)
 
 
 def _rgcn(model: Trainable) -> HeteroRGCN:
