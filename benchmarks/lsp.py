@@ -28,6 +28,7 @@ from flykd_console.distill.matching.local_structure import Neighbourhood
 from flykd_console.distill.structure.lsp import LocalStructureSettings
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
+from flykd_console.model.link_model import network
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
@@ -112,7 +113,7 @@ def main() -> None:
     for name, profile in profiles.items():
         task = task_of(profile, graph)
         prepare(task.data)
-        teacher = teacher or task.new_model(models_of(profile)[0])
+        teacher = teacher or network(task.new_model(models_of(profile)[0]))
         start = time.perf_counter()
         epoch = student_epoch(task, teacher)
         preparing[name] = time.perf_counter() - start

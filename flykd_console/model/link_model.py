@@ -12,3 +12,9 @@ def link_model(model: object) -> LinkModel:
     """A trained model as one of these."""
     assert isinstance(model, HeteroRGCN | LinkTables)
     return model
+
+
+def network(model: object) -> HeteroRGCN:
+    """A trained model as a network: what is pretrained, and what teaches as one."""
+    assert isinstance(model, HeteroRGCN)
+    return model

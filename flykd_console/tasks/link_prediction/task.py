@@ -12,7 +12,7 @@ from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_structure, check_teacher
 from flykd_console.heuristics.find import heuristic
 from flykd_console.model.encoded import Encoder, mean_of
-from flykd_console.model.link_model import LinkModel, link_model
+from flykd_console.model.link_model import LinkModel, link_model, network
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
@@ -78,7 +78,7 @@ class LinkPrediction(Task):
         return steps_of(self.data.split.train, self.profile.pretrain)
 
     def pretraining(self, model: Trainable, stage: str) -> Objective:
-        return Pretraining(self.data, _rgcn(model), stage)
+        return Pretraining(self.data, network(model), stage)
 
     def supervised(self, model: Trainable, stage: str) -> Objective:
         return Supervised(self.data, link_model(model), stage)
@@ -86,7 +86,7 @@ class LinkPrediction(Task):
     def distilled(self, spec: ModelSpec, model: Trainable, teachers: Sequence[Trainable], log: Log) -> Objective:
         assert spec.distill is not None
         inputs = self.distill_inputs(spec.distill, spec.name)
-        method = Method(spec.distill, inputs, link_model(model), [_rgcn(teacher) for teacher in teachers])
+        method = Method(spec.distill, inputs, link_model(model), [network(teacher) for teacher in teachers])
         for line in method.notes:
             log(line, "info")
         return Distilled(method, link_model(model))
@@ -124,7 +124,7 @@ class LinkPrediction(Task):
         for spec in specs:
             if spec.distill is not None:
                 inputs = self.distill_inputs(spec.distill, spec.name)
-                check_teacher(spec.distill, inputs, [_rgcn(teacher) for teacher in teachers])
+                check_teacher(spec.distill, inputs, [network(teacher) for teacher in teachers])
 
     # What is measured and left behind.
 
@@ -165,9 +165,3 @@ class LinkPrediction(Task):
         for part, measured in self._measured.items():
             files.save_ranking(self.data, directory, part, measured)
             files.save_scores(self.data, directory, part, measured)
-
-
-def _rgcn(model: Trainable) -> HeteroRGCN:
-    """What teaches, and what is pretrained, is a network."""
-    assert isinstance(model, HeteroRGCN)
-    return model
