@@ -110,40 +110,59 @@ class HeuristicTeacher(Teacher):
         return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
-class SparseHeuristic(HeuristicTeacher):
-    """A heuristic that scores few heads of a tail above 0: its lists are kept, computed once."""
+class NeighbourTeacher(HeuristicTeacher):
+    """Nearest neighbours, which score few heads of a tail above 0: every list is kept, computed once."""
 
     def __init__(self, inputs: DistillInputs, heuristic: Heuristic) -> None:
         super().__init__(inputs)
         self._heuristic = heuristic
         self._kept: dict[EdgeType, sp.csr_array] = {}
+        self._in_space: dict[int, sp.csr_array] = {}
 
     def scores(self, target: EdgeType, tails: Nodes) -> Floats:
-        if target not in self._kept:
-            self._kept[target] = self._all(target)
-        dense: Floats = self._kept[target][tails].toarray()
+        dense: Floats = self._all(target)[tails].toarray()
         return dense
+
+    def lists(self, relation: int, columns: Tensor) -> Tensor:
+        if relation not in self._in_space:
+            target = self._inputs.targets[relation]
+            own = self._all(target)[self._space.tails[target.relation]]
+            self._in_space[relation] = sp.csr_array(own[:, self._space.heads])
+        return torch.from_numpy(self._in_space[relation][columns.cpu().numpy()].toarray()).to(columns.device)
 
     def _all(self, target: EdgeType) -> sp.csr_array:
         """Scaled lists of every tail, float32 [N_tail, N_head]."""
-        tails = np.arange(self._heuristic.training.tails)
-        blocks = []
-        for start in range(0, len(tails), _ROWS):
-            dense = self._heuristic.block(target, tails[start : start + _ROWS])
-            blocks.append(sp.csr_array(_scaled(dense).astype(np.float32)))
-        return sp.csr_array(sp.vstack(blocks, format="csr"))
+        if target not in self._kept:
+            tails = np.arange(self._heuristic.training.tails)
+            blocks = []
+            for start in range(0, len(tails), _ROWS):
+                dense = self._heuristic.block(target, tails[start : start + _ROWS])
+                blocks.append(sp.csr_array(_scaled(dense).astype(np.float32)))
+            self._kept[target] = sp.csr_array(sp.vstack(blocks, format="csr"))
+        return self._kept[target]
 
 
-class LogHeuristic(HeuristicTeacher):
-    """A heuristic that counts: its scores by log(1 + count)."""
+class PopularityTeacher(HeuristicTeacher):
+    """One list for every tail: log(1 + training degree)."""
 
     def __init__(self, inputs: DistillInputs, heuristic: Heuristic) -> None:
         super().__init__(inputs)
         self._heuristic = heuristic
+        self._rows: dict[EdgeType, Floats] = {}
 
     def scores(self, target: EdgeType, tails: Nodes) -> Floats:
-        found: Floats = _scaled(np.log1p(self._heuristic.block(target, tails))).astype(np.float32)
-        return found
+        return np.broadcast_to(self._row(target), (len(tails), len(self._row(target))))
+
+    def lists(self, relation: int, columns: Tensor) -> Tensor:
+        row = torch.from_numpy(self._row(self._inputs.targets[relation])[self._space.heads])
+        return row.to(columns.device).expand(len(columns), -1).clone()
+
+    def _row(self, target: EdgeType) -> Floats:
+        """The list, float32 [N_head]."""
+        if target not in self._rows:
+            counts = self._heuristic.block(target, np.zeros(1, np.int64))
+            self._rows[target] = _scaled(np.log1p(counts)).astype(np.float32)[0]
+        return self._rows[target]
 
 
 def _scaled(lists: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,11 +31,11 @@ class NeighbourKind(TeacherKind):
 
     @classmethod
     def build(cls, settings: TeacherSettings, inputs: DistillInputs, networks: Sequence[Encoded]) -> Teacher:
-        from flykd_console.distill.heuristic_teacher import SparseHeuristic
+        from flykd_console.distill.heuristic_teacher import NeighbourTeacher
         from flykd_console.heuristics.neighbours import Neighbours
 
         assert isinstance(settings, NeighbourSettings)
-        return SparseHeuristic(inputs, Neighbours(inputs.training(), settings.k, settings.power))
+        return NeighbourTeacher(inputs, Neighbours(inputs.training(), settings.k, settings.power))
 
 
 KIND = NeighbourKind

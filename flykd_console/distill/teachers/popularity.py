@@ -27,10 +27,10 @@ class PopularityKind(TeacherKind):
 
     @classmethod
     def build(cls, settings: TeacherSettings, inputs: DistillInputs, networks: Sequence[Encoded]) -> Teacher:
-        from flykd_console.distill.heuristic_teacher import LogHeuristic
+        from flykd_console.distill.heuristic_teacher import PopularityTeacher
         from flykd_console.heuristics.popularity import Popularity
 
-        return LogHeuristic(inputs, Popularity(inputs.training()))
+        return PopularityTeacher(inputs, Popularity(inputs.training()))
 
 
 KIND = PopularityKind
