@@ -18,10 +18,29 @@ SCHEMA = 1
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """From `low` to `high`."""
+    """From `low` to `high`. `margin`: the further end's distance from zero, and so the smallest margin of equivalence
+    that the interval stays within: differences beyond ± `margin` are excluded.
+    """
 
     low: float
     high: float
+    margin: float
+
+    @classmethod
+    def of(cls, ends: tuple[float, float]) -> Interval:
+        """The interval between two ends, the lower one first."""
+        return cls(*ends, max(map(abs, ends)))
+
+
+class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the pairs is tested beside what is trained on.
+
+    `test_to_train`: a ratio, as `compare.overlap` takes it; `taken_from`: `pairs` that were counted, or `fractions` of
+    the split.
+    """
+
+    test_to_train: float
+    taken_from: str
 
 
 class SeedScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +68,9 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
         percent: The same in per cent of the other's AUPRC.
         over_pairs: 95 % interval of the mean, these seeds given: paired bootstrap over test pairs.
         over_tails: The same over tails with all their pairs.
-        over_seeds: 95 % interval of the mean over further seeds: paired t; None for one seed.
+        over_seeds: 95 % interval of the mean over further seeds: paired t, corrected for overlapping training sets
+            where the block says its `overlap` (variance factor 1/n + n_test/n_train); None for one seed.
+        over_seeds_uncorrected: The plain paired t (1/n), which takes seeds for independent; None for one seed.
         sign_flip_p: Two-sided, exact; None for one seed.
         paper: Mean and deviation that the paper gives, points or per cent; None where it has no such row.
     """
@@ -61,6 +82,7 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     over_pairs: Interval
     over_tails: Interval
     over_seeds: Interval | None
+    over_seeds_uncorrected: Interval | None
     sign_flip_p: float | None
     paper: tuple[float, float] | None = None
 
@@ -135,7 +157,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that are compared pair by pair.
 
     `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease;
-    `part`: whose pairs, `test` or `validation`; `headline`: the metric that the runs put first.
+    `part`: whose pairs, `test` or `validation`; `headline`: the metric that the runs put first; `overlap`: what
+    intervals over seeds are corrected by, None: they are not.
     """
 
     graph: str
@@ -150,6 +173,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     tail_type: str = "tail"
     part: str = "test"
     headline: str = MACRO_AUPRC
+    overlap: Overlap | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

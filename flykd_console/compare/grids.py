@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from flykd_console.compare.captions import worth_caption
 from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, RunFacts
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.models import DISTILLED
@@ -157,7 +158,7 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
             ]
             for row, gain in found
         ],
-        caption=worth_caption(len(block.seeds), f"{block.tail_type}s", block.part),
+        caption=worth_caption(block, [(row.label, gain.over_seeds) for row, gain in found]),
         emphasised=(1,),
     )
 
@@ -165,17 +166,6 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
 def _gains(block: Block, rival: bool) -> list[tuple[Row, Gain]]:
     chosen = [(row, row.rival if rival else row.gain) for row in block.rows]
     return [(row, gain) for row, gain in chosen if gain]
-
-
-def worth_caption(seeds: int, tails: str = "tails", part: str = "test") -> str:
-    """What the intervals of the mean gain ask, and what they cannot say."""
-    bound = f", which cannot fall below {2 / 2**seeds:.4g} with {seeds} seeds" if 1 < seeds <= 16 else ""
-    return (
-        f"95 % intervals of the mean gain in points. {part.capitalize()} pairs, {part} {tails}: had other pairs, or "
-        f"other {tails} with all their pairs, been tested with these trained models (paired bootstrap). Seeds: had "
-        f"other seeds been drawn (paired t). p: exact sign-flip test over seeds{bound}. Not corrected for looking at "
-        "several methods."
-    )
 
 
 def relations_grid(block: Block) -> Grid:

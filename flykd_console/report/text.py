@@ -114,8 +114,13 @@ def _long_gain(name: str, gain: Gain, part: str) -> Iterator[list[object]]:
         yield [f"{name} points, {part} pairs", over, seed, one.points, None, pairs.low, pairs.high]
         yield [f"{name} points, {part} tails", over, seed, one.points, None, tails.low, tails.high]
         yield [f"{name} per cent", over, seed, one.percent, None, None, None]
-    intervals = ((f"{part} pairs", gain.over_pairs), (f"{part} tails", gain.over_tails), ("seeds", gain.over_seeds))
-    for what, interval in intervals:
+    intervals = {
+        f"{part} pairs": gain.over_pairs,
+        f"{part} tails": gain.over_tails,
+        "seeds": gain.over_seeds,
+        "seeds uncorrected": gain.over_seeds_uncorrected,
+    }
+    for what, interval in intervals.items():
         if interval:
             yield [f"{name} points, {what}", over, None, gain.points.mean, gain.points.std, interval.low, interval.high]
     yield [f"{name} per cent", over, None, gain.percent.mean, gain.percent.std, None, None]
