@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from flykd_console.compare.figures import Comparison
-    from flykd_console.compare.grids import Grid
+    from flykd_console.compare.grid import Grid
     from flykd_console.profile.keys import Key
 
 _RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}

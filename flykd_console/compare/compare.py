@@ -1,7 +1,7 @@
 """Runs in, figures out: blocks of comparable runs, each model's AUPRC per seed, gains, and what a difference is worth.
 
-Scores, gains and intervals are of macro AUPRC, whatever a run's headline metric is: scores files hold logits of stored
-pairs, and that is what can be told and resampled from them. Every other metric is what the results say of it.
+Scores, gains and intervals are of macro AUPRC, for scores files hold logits of stored pairs; and of macro AP, where a
+run left what its rankings say of each tail (`by_tail`). Every other metric is what the results say of it.
 
 A gain is taken per seed against that seed's baseline and then averaged. Three intervals answer three
 questions: had other pairs of these tails been tested, had other tails been tested (paired bootstrap, these trained
@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -25,6 +26,7 @@ from flykd_console.compare.bootstrap import (
     macro_resamples,
     percentile_interval,
 )
+from flykd_console.compare.by_tail import Question, notes_on_rankings, tail_scores
 from flykd_console.compare.comparable import blocks_of, common_seeds, restricted
 from flykd_console.compare.describe import describe_runs, metrics_of, notes_of, paper_figure, ranking_of
 from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
@@ -98,6 +100,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         overlap.test_to_train if overlap else 0.0,
     )
     rival = _headliner_of(against, contenders)
+    ranked = tail_scores(contenders, seeds, Question(only.ids if only else None, measured.test_to_train, resamples))
     first = runs[0]
     return Block(
         graph=first.results.graph.source,
@@ -114,10 +117,16 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
             for seed, found in pairs.items()
         },
         runs=describe_runs(runs, contenders, seeds),
-        rows=[_row(one, measured, rival_of(one, contenders), rival, whole=only is None) for one in contenders],
+        rows=[
+            msgspec.structs.replace(
+                _row(one, measured, rival_of(one, contenders), rival, whole=only is None), by_tail=ranked.get(one)
+            )
+            for one in contenders
+        ],
         notes=_without_rival(against, rival)
         + _restricted(runs, pairs, only)
-        + notes_of(runs, seeds, measured.scores if only is None else {}),
+        + notes_of(runs, seeds, measured.scores if only is None else {})
+        + notes_on_rankings(runs, seeds, ranked if only is None else {}),
     )
 
 
@@ -207,7 +216,7 @@ def _restricted(
     return [
         f"Only {part} pairs of tails in {only.name}: {true} true and {len(labels) - true} false ones over all seeds, "
         f"so that chance scores about {100 * true / len(labels):.0f} %; over all pairs it scores 50 %. "
-        f"{unknown if strange else ''}Rankings are of all tails, and left out here."
+        f"{unknown if strange else ''}The results' rankings are of all tails, and left out here."
     ]
 
 

@@ -15,6 +15,7 @@ from flykd_console.runs.models import Role
 from flykd_console.runs.results import Spread
 
 SCHEMA = 1
+MACRO_AP = "macro_ap"
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -87,6 +88,46 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     paper: tuple[float, float] | None = None
 
 
+class TailGain(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model wins over another, `over`, in points of macro AP.
+
+    Attributes:
+        seeds: By seed.
+        points: Mean and sample deviation over the seeds.
+        over_tails: 95 % interval of the mean, these seeds given: paired bootstrap over the part's tails; None for fewer
+            than two of them.
+        over_seeds: As that of `Gain`.
+        over_seeds_uncorrected: As that of `Gain`.
+        sign_flip_p: As that of `Gain`.
+    """
+
+    over: str
+    seeds: dict[int, float]
+    points: Spread
+    over_tails: Interval | None
+    over_seeds: Interval | None
+    over_seeds_uncorrected: Interval | None
+    sign_flip_p: float | None
+
+
+class TailScore(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's macro AP, a fraction: the mean over the tails of a relation, then over relations.
+
+    Attributes:
+        seeds: By seed.
+        ap: Over the seeds.
+        relations: Over the seeds by relation.
+        gain: Over its own baseline; None for baselines and in runs without one.
+        heuristics: Over each scorer without training of its run, in the order of the run; none for such scorers.
+    """
+
+    seeds: dict[int, float]
+    ap: Spread
+    relations: dict[str, Spread]
+    gain: TailGain | None = None
+    heuristics: list[TailGain] = []
+
+
 class PaperFigure(msgspec.Struct, frozen=True, kw_only=True):
     """The row of the paper that a model repeats; `auprc` (fractions by seed, mean, deviation) for Table 1 alone."""
 
@@ -113,6 +154,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         seconds: Mean training time a seed.
         gain: Over its own baseline, of the same run; None for baselines and in runs without one.
         rival: Over the model that the caller named; None without one and for that model itself.
+        by_tail: Macro AP of its rankings; None where its runs left none.
     """
 
     label: str
@@ -130,6 +172,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     paper: PaperFigure | None = None
     gain: Gain | None = None
     rival: Gain | None = None
+    by_tail: TailScore | None = None
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from flykd_console import __version__
 from flykd_console.compare.comparable import blocks_of
 from flykd_console.compare.compare import Restriction, pairs_of
 from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import (
-    Grid,
     auprc_grids,
     block_heading,
     gain_grids,
