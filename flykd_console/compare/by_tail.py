@@ -19,6 +19,7 @@ from flykd_console.compare.average_precision import Floats
 from flykd_console.compare.bootstrap import LEVEL, TailValues, macro_tail_resamples, percentile_interval
 from flykd_console.compare.comparable import restricted
 from flykd_console.compare.figures import MACRO_AP, Interval, TailGain, TailScore
+from flykd_console.compare.grid import joined_seeds
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, rival_of
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
@@ -96,14 +97,14 @@ def notes_on_rankings(
         scores: Of all tails, as the results are; none where only some are tested.
     """
     notes = []
-    for run in runs:
-        absent = seeds_without(run, seeds)
-        if absent:
-            files = ", ".join(f"seed-{seed}" for seed in absent)
-            notes.append(
-                f"{run.name} has no {run.part}-ranking.parquet in {files}: its AP per {run.tail_type}, with gains and "
-                f"intervals, is left out; resuming the run writes it (flykd-console run --resume {run.name})."
-            )
+    absent = {run.name: seeds_without(run, seeds) for run in runs}
+    old = [f"{name} (seeds: {joined_seeds(missing)})" for name, missing in absent.items() if missing]
+    if old:
+        first = runs[0]
+        notes.append(
+            f"No {first.part}-ranking.parquet: {', '.join(old)}. AP per {first.tail_type}, its gains and intervals are "
+            "left out there; resuming the run writes it (flykd-console run --resume RUN)."
+        )
     for one, score in scores.items():
         for seed, ap in score.seeds.items():
             stored = one.measured(seed).value(MACRO_AP)

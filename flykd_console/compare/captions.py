@@ -16,8 +16,9 @@ def worth_caption(block: Block, over_seeds: Sequence[tuple[str, Interval | None]
     part, tails = block.part, f"{block.tail_type}s"
     return " ".join(
         [
-            f"95 % intervals of the mean gain in points. {part.capitalize()} pairs, {part} {tails}: had other pairs, "
-            f"or other {tails} with all their pairs, been tested with these trained models (paired bootstrap).",
+            f"95 % intervals of the mean gain in points of macro AUPRC. {part.capitalize()} pairs, {part} {tails}: had "
+            f"other pairs, or other {tails} with all their pairs, been tested with these trained models (paired "
+            "bootstrap).",
             *seeds_words(block),
             "Not corrected for looking at several methods.",
             *no_difference(over_seeds),
@@ -38,8 +39,12 @@ def seeds_words(block: Block) -> list[str]:
 
 
 def no_difference(intervals: Sequence[tuple[str, Interval | None]]) -> list[str]:
-    """A sentence about the intervals over seeds that contain zero, with the margin that each excludes; none without."""
-    open_ones = [(label, one.margin) for label, one in intervals if one is not None and one.low <= 0.0 <= one.high]
+    """A sentence about the intervals over seeds that contain zero, with the margin that each excludes; none without.
+
+    Models that are equal in every seed have an interval of no width, which would exclude every difference: not told.
+    """
+    told = [(label, one) for label, one in intervals if one is not None and one.margin > 0.0]
+    open_ones = [(label, one.margin) for label, one in told if one.low <= 0.0 <= one.high]
     if not open_ones:
         return []
     if len(open_ones) == 1:

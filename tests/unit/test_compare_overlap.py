@@ -83,7 +83,7 @@ def test_labels_without_a_column_are_refused_in_a_line(run: RunDirectory) -> Non
 
 def test_what_an_interval_around_zero_excludes_is_told() -> None:
     apart, one, other = Interval.of((0.1, 0.4)), Interval.of((-1.63, 0.4)), Interval.of((-0.1, 0.7))
-    assert no_difference([("a", apart), ("n", None)]) == []
+    assert no_difference([("a", apart), ("n", None), ("same", Interval.of((0.0, 0.0)))]) == []
     (words,) = no_difference([("a", apart), ("flykd", one)])
     assert words == "flykd, over seeds: no difference shown; differences beyond ±1.63 points are excluded."
     (words,) = no_difference([("flykd", one), ("basic", other)])

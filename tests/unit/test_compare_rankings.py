@@ -184,8 +184,8 @@ def test_an_old_run_is_compared_as_before_and_says_what_is_missing(runs: Path) -
     assert all(row.by_tail is None for row in block.rows)
     (note,) = [note for note in block.notes if "ranking.parquet" in note]
     assert note == (
-        "flykd-1 has no test-ranking.parquet in seed-45, seed-46, seed-47: its AP per disease, with gains and "
-        "intervals, is left out; resuming the run writes it (flykd-console run --resume flykd-1)."
+        "No test-ranking.parquet: flykd-1 (seeds: 45–47). AP per disease, its gains and intervals are left out there; "
+        "resuming the run writes it (flykd-console run --resume RUN)."
     )
     assert not [grid.title for grid in grids(block) if " AP " in grid.title]
 
