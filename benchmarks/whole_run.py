@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from flykd_console.training.loops.distill import curriculum_of
 from flykd_console.training.loops.pretrain import steps_of
 
 from benchmarks.epochs import Bench
@@ -27,7 +28,6 @@ from flykd_console.graph.load import load_graph
 from flykd_console.profile.load import load_profile
 from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.task import Evaluator, Task
-from flykd_console.training.loops.distill import curriculum_of
 
 REACH, AIM = 75 * 60, 35 * 60
 # What the public reference implementation took at full size on two other cores: a constant, not measured here.

@@ -7,43 +7,23 @@ import math
 THIN = "\u202f"  # narrow no-break space
 DASH = "–"
 
-_STAGE_WORDS = {
-    "pretrain-teacher": "teacher, pretraining",
-    "teacher": "teacher, finetuning",
-    "pretrain-student": "student, pretraining",
-    "baseline": "baseline, finetuning",
-    "student": "student, distilling",
-}
-_SHORT_STAGE_WORDS = {"pretrain-teacher": "pretrain", "pretrain-student": "pretrain"}
-_LOSS_WORDS = {
-    "pseudo_train": "pseudo on train", "pseudo_random": "pseudo on random", "lsp": "LSP", "hidden": "hidden layers",
-    "anchor_rank": "anchor rank", "anchor_distribution": "anchor distribution",
-}  # fmt: skip
-_SHORT_LOSS_WORDS = {
-    "original": "orig", "pseudo_train": "train", "pseudo_random": "rand", "lsp": "lsp", "hidden": "hid",
-    "anchor_rank": "arank", "anchor_distribution": "adist",
-}  # fmt: skip
+_SHORT_LOSS_WORDS = {"original": "orig"}
 _METRIC_WORDS = {
     "macro_auprc": "AUPRC", "macro_auroc": "AUROC", "micro_auprc": "pooled AUPRC", "micro_auroc": "pooled AUROC",
-    "macro_ap": "AP", "macro_mrr": "MRR", "macro_recall_at_10": "recall@10", "macro_recall_at_50": "recall@50",
-    "macro_recall_at_100": "recall@100", "accuracy": "accuracy",
+    "macro_auprc_head": "head AUPRC", "macro_auprc_head_degree": "head AUPRC by degree",
+    "macro_ap": "AP", "macro_mrr": "MRR", "macro_hits_at_10": "hits@10", "macro_recall_at_10": "recall@10",
+    "macro_recall_at_20": "recall@20", "macro_recall_at_50": "recall@50", "macro_recall_at_100": "recall@100",
+    "macro_ranking_auroc": "ranking AUROC", "macro_tail_ap": "tail AP", "macro_tail_mrr": "tail MRR",
+    "macro_tail_hits_at_10": "tail hits@10", "macro_tail_recall_at_10": "tail recall@10",
+    "macro_tail_recall_at_20": "tail recall@20", "macro_tail_recall_at_50": "tail recall@50",
+    "macro_tail_recall_at_100": "tail recall@100", "macro_tail_auroc": "tail AUROC", "accuracy": "accuracy",
 }  # fmt: skip
 _RELATION_WORDS = {"contraindication": "contra", "indication": "indic", "off-label use": "off-label"}
 
 
-def stage_words(stage: str) -> str:
-    """A stage as a person says it."""
-    return _STAGE_WORDS.get(stage, stage)
-
-
-def short_stage(stage: str) -> str:
-    """A stage in one word."""
-    return _SHORT_STAGE_WORDS.get(stage, stage)
-
-
 def loss_words(name: str) -> str:
-    """A loss source as the legend names it."""
-    return _LOSS_WORDS.get(name, name.replace("_", " "))
+    """A loss as the legend names it, where the log does not say."""
+    return name.replace("_", " ")
 
 
 def metric_words(metric: str) -> str:
@@ -52,7 +32,7 @@ def metric_words(metric: str) -> str:
 
 
 def short_loss(name: str) -> str:
-    """A loss source in at most five letters, for the end of its curve."""
+    """A loss in at most five letters, for the end of its curve, where the log does not say."""
     return _SHORT_LOSS_WORDS.get(name, name[:5])
 
 

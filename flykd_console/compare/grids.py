@@ -21,7 +21,10 @@ from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.models import DISTILLED
 from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
 
-RANKING_WORDS = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
+RANKING_WORDS = {
+    "recall_at_10": "recall@10", "recall_at_20": "@20", "recall_at_50": "@50", "recall_at_100": "@100",
+    "hits_at_10": "hits@10", "ap": "AP", "mrr": "MRR", "auroc": "AUROC",
+}  # fmt: skip
 
 _NAMED_IN_A_CELL = 5
 

@@ -52,6 +52,11 @@ class ModelSpec:
         return self.entry.role is not Role.ENSEMBLE
 
     @property
+    def has_layers(self) -> bool:
+        """Whether it is a network, which pretraining has something to teach."""
+        return self.shape.kind != "table"
+
+    @property
     def pretraining(self) -> Stage:
         """The stage that leaves what it begins from."""
         return Stage(f"pretrain-{self.begins}", Phase.PRETRAIN, (self.name,))
@@ -118,7 +123,7 @@ def stage_epochs(profile: Profile, models: Sequence[ModelSpec], pretrain_steps: 
             earlier, epochs = found[pretraining.name]
             shared = Stage(earlier.name, earlier.phase, (*earlier.models, spec.name))
             found[pretraining.name] = (shared, epochs)
-        elif pretrain_steps > 0:
+        elif pretrain_steps > 0 and spec.has_layers:
             found[pretraining.name] = (pretraining, pretrain_steps)
         epochs = profile.finetune.epochs if spec.distill is None else spec.distill.epochs
         found[spec.name] = (spec.training, epochs)
@@ -173,10 +178,15 @@ def _teachers(profile: Profile) -> list[ModelSpec]:
 
 def _of_students_size(profile: Profile) -> list[ModelSpec]:
     """Baseline, student, and the models of tables of their own."""
-    specs = [ModelSpec(_entry(BASELINE, Role.BASELINE, profile.student), profile.student, begins=STUDENT)]
+    alone: Shape = profile.student
+    if alone.kind == "table":
+        # From labels alone a table learns nothing of a node without any: the paper's baseline stands in.
+        alone = alone.model_copy(update={"kind": "rgcn"})
+    specs = [ModelSpec(_entry(BASELINE, Role.BASELINE, alone), alone, begins=STUDENT)]
     if profile.distill.epochs:
         entry = _entry(STUDENT, Role.STUDENT, profile.student, profile.distill.method, over=BASELINE)
-        specs.append(ModelSpec(entry, profile.student, begins=STUDENT, distill=profile.distill))
+        begins = STUDENT if _same_shape(alone, profile.student) else f"{STUDENT}-table"
+        specs.append(ModelSpec(entry, profile.student, begins, distill=profile.distill))
     for name, model in profile.models.items():
         role = Role(model.role)
         begins = next((spec.begins for spec in specs if _same_shape(spec.shape, model)), name)

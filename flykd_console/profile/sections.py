@@ -12,10 +12,17 @@ from flykd_console.profile.section import Section
 # Values of `graph.source` that are no path.
 GRAPHS = ("embedded", "synthetic", "primekg")
 LayerKind = Literal["rgcn", "rgat"]
-# AUPRC and AUROC against stored negatives; the others rank all drugs of each disease. Means over the relations.
+# A network's kind of layers, or free embeddings without any.
+ModelKind = Literal["rgcn", "rgat", "table"]
+# AUPRC and AUROC against stored negatives; AUPRC where the head was replaced, uniformly or by its training degree; all
+# drugs of each disease ranked; all diseases of each drug ranked. Means over the relations.
 Metric = Literal[
     "macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc",
-    "macro_ap", "macro_mrr", "macro_recall_at_10", "macro_recall_at_50", "macro_recall_at_100",
+    "macro_auprc_head", "macro_auprc_head_degree",
+    "macro_ap", "macro_mrr", "macro_hits_at_10", "macro_recall_at_10", "macro_recall_at_20", "macro_recall_at_50",
+    "macro_recall_at_100", "macro_ranking_auroc",
+    "macro_tail_ap", "macro_tail_mrr", "macro_tail_hits_at_10", "macro_tail_recall_at_10", "macro_tail_recall_at_20",
+    "macro_tail_recall_at_50", "macro_tail_recall_at_100", "macro_tail_auroc",
 ]  # fmt: skip
 MODEL_NAME = r"^[a-z][a-z0-9_-]*$"
 
@@ -147,13 +154,18 @@ class Shape(Section):
 
     dim: int = Field(80, ge=2, le=4096, description="width of inputs, layers and embeddings")
     layers: int = Field(2, ge=1, le=4, description="how many layers")
-    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
+    kind: ModelKind = Field(
+        "rgcn",
+        description="rgcn adds up relations, rgat weighs them by attention; table: no network, a free embedding a node "
+        "and a bias a head",
+    )
 
 
 class Teacher(Shape):
     """The large model."""
 
     dim: int = Field(130, ge=2, le=4096, description="width of inputs, layers and embeddings")
+    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
 
 
 class Student(Shape):

@@ -85,6 +85,10 @@ class RunDirectory:
         """The scores of the test part."""
         return self.scores(seed, "test")
 
+    def ranking(self, seed: int, part: str) -> Path:
+        """Parquet of a part, `validation` or `test`: `relation, tail_id, true` (heads), each model's AP (float32)."""
+        return self.seed(seed) / f"{part}-ranking.parquet"
+
     def evaluation_pairs(self, seed: int) -> Path:
         """Parquet: `part, relation, head_id, tail_id, label`: validation and test pairs with their stored negatives."""
         return self.seed(seed) / "evaluation-pairs.parquet"

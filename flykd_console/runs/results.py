@@ -30,26 +30,37 @@ class RankingScores(msgspec.Struct, frozen=True, kw_only=True):
     """How well true heads are found for a tail, averaged over the `tails` with a true pair of the part; fractions.
 
     All `candidates` (heads with a training edge of any relation) are ranked for each tail, except those that are true
-    pairs of the relation in an earlier part. `recall_at_k`: share of the true heads among the first k; `ap`:
-    average precision; `mrr`: 1 / rank of the first true head.
+    pairs of the relation in an earlier part. `recall_at_k`: share of the true heads among the first k; `hits_at_10`:
+    share of the tails with a true head among the first ten; `ap`: average precision; `mrr`: 1 / rank of the first true
+    head; `auroc`: share of the other candidates that a true head is ranked before. `ideal`: by the same names what the
+    best order would reach, below 1 where true heads are no candidates or more than k. None: not measured.
+
+    Of tails ranked for a head `tails` counts the heads, and `candidates` the tails.
     """
 
     recall_at_10: float
+    recall_at_20: float | None = None
     recall_at_50: float
     recall_at_100: float
+    hits_at_10: float | None = None
     ap: float
     mrr: float
+    auroc: float | None = None
     tails: int
     candidates: int
+    ideal: dict[str, float] = {}
 
 
-RANKING_METRICS = ("recall_at_10", "recall_at_50", "recall_at_100", "ap", "mrr")
+RANKING_METRICS = (
+    "recall_at_10", "recall_at_20", "recall_at_50", "recall_at_100", "hits_at_10", "ap", "mrr", "auroc",
+)  # fmt: skip
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured.
 
-    `metrics`: every metric by name, those before among them. `ranking`: per relation, over the part's tails.
+    `metrics`: every metric by name, those before among them. `ranking`: per relation, over the part's tails, heads
+    ranked for each; `ranking_tails`: over the part's heads, tails ranked for each.
     """
 
     macro_auprc: float | None = None
@@ -58,6 +69,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     micro_auroc: float | None = None
     relations: dict[str, RelationScore] = {}
     ranking: dict[str, RankingScores] | None = None
+    ranking_tails: dict[str, RankingScores] | None = None
     metrics: dict[str, float] = {}
 
     def value(self, metric: str) -> float | None:
@@ -109,14 +121,16 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`.
 
-    `ranking`: per relation the fractions of `RankingScores`. `metrics`: every metric by name. `gains`: by metric, in
-    points, over the model that its entry names; `gain_points` and `gain_percent` are those of macro AUPRC.
+    `ranking`, `ranking_tails`: per relation the fractions of `RankingScores`. `metrics`: every metric by name.
+    `gains`: by metric, in points, over the model that its entry names; `gain_points` and `gain_percent` are those of
+    macro AUPRC.
     """
 
     macro_auprc: Spread | None = None
     macro_auroc: Spread | None = None
     relations: dict[str, dict[str, Spread]] = {}
     ranking: dict[str, dict[str, Spread]] = {}
+    ranking_tails: dict[str, dict[str, Spread]] = {}
     gain_points: Spread | None = None
     gain_percent: Spread | None = None
     metrics: dict[str, Spread] = {}
@@ -192,6 +206,7 @@ def _summary_of(entry: ModelEntry, tests: list[Scores], seeds: Mapping[str, Mapp
         macro_auroc=spread(test.macro_auroc for test in tests),
         relations={r: _relation_spread([t.relations[r] for t in tests if r in t.relations]) for r in relations},
         ranking=_ranking_spread([test.ranking for test in tests if test.ranking]),
+        ranking_tails=_ranking_spread([test.ranking_tails for test in tests if test.ranking_tails]),
         gain_points=points.get(MACRO_AUPRC),
         gain_percent=percent,
         metrics={metric: value for metric, value in spreads.items() if value is not None},
@@ -291,6 +306,7 @@ def _clean(model: ModelResult) -> ModelResult:
             micro_auroc=part.micro_auroc if _finite(part.micro_auroc) else None,
             relations={r: s for r, s in part.relations.items() if _finite(s.auprc) and _finite(s.auroc)},
             ranking=part.ranking,
+            ranking_tails=part.ranking_tails,
             metrics={metric: value for metric, value in part.metrics.items() if _finite(value)},
         )
 

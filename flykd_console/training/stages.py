@@ -129,7 +129,9 @@ class SeedStages:
         else:
             objective = task.distilled(spec, model, self._teachers(), loop.log)
             plateau = spec.distill.plateau or finetune.plateau
-            train(objective, models, finetune.lr, plateau, spec.distill.epochs, replay, loop)
+            lr = spec.distill.lr or finetune.lr
+            replay = replay and spec.distill.on_the_device
+            train(objective, models, lr, plateau, spec.distill.epochs, replay, loop, spec.distill.lr_end)
 
     def _loop(self, spec: ModelSpec, stage: Stage, model: Trainable) -> StageLoop:
         task, profile = self.task, self.task.profile

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flykd_console.graph.knowledge_graph import EdgeType, Pairs, Targets
 from flykd_console.words import grouped
@@ -42,6 +43,16 @@ class EdgeSplit:
     def part(self, name: str) -> Edges:
         """`train`, `validation` or `test`."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def linked(self, node_type: str) -> NDArray[np.int64]:
+        """Nodes of a type with at least one training edge of any relation, int64 [n], ascending."""
+        ends = [heads for edge_type, (heads, _) in self.train.items() if edge_type.head == node_type]
+        ends += [tails for edge_type, (_, tails) in self.train.items() if edge_type.tail == node_type]
+        counts = [np.bincount(nodes) for nodes in ends if len(nodes)]
+        met = np.zeros(max(map(len, counts), default=0), dtype=np.bool_)
+        for count in counts:
+            met[: len(count)] |= count > 0
+        return np.flatnonzero(met)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
 from flykd_console.graph.split.edge_split import PARTS
-from flykd_console.model.distmult import pair_logits
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.model.tensor_files import save_tensors
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
-from flykd_console.runs.results import RankingScores
 from flykd_console.seeding import numpy_rng
-from flykd_console.tasks.link_prediction import ranking
-from flykd_console.tasks.link_prediction.metrics import Scored
+from flykd_console.tasks.link_prediction.measure import Measured
+from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
 
 if TYPE_CHECKING:
     from flykd_console.tasks.link_prediction.data import LinkData
@@ -32,31 +29,12 @@ if TYPE_CHECKING:
 PROBE_PAIRS = 4096
 
 
-def score_part(data: LinkData, encoded: Encoded, part: str) -> dict[str, Scored]:
-    """Per relation (labels, logits) of a part's stored pairs, float32, from the embedding tables that are exported."""
-    return {
-        pairs.relation: (pairs.labels, _logits(encoded, pairs.relation, pairs.heads, pairs.tails))
-        for pairs in data.evaluation(part)
-    }
-
-
-def _logits(encoded: Encoded, relation: str, heads: NDArray[np.int64], tails: NDArray[np.int64]) -> NDArray[np.float32]:
-    head, tail = encoded.head[torch.from_numpy(heads)], encoded.tails[relation][torch.from_numpy(tails)]
-    logits: NDArray[np.float32] = pair_logits(head, encoded.relation[relation], tail).numpy()
-    return logits
-
-
-def rank_part(data: LinkData, encoded: Encoded, part: str) -> dict[str, RankingScores] | None:
-    """Per relation a part's ranking metrics, from the embedding tables that are exported; None where it is empty."""
-    tails = {relation: x.numpy() for relation, x in encoded.tails.items()}
-    vectors = {relation: x.numpy() for relation, x in encoded.relation.items()}
-    return ranking.rank_part(data.split, part, encoded.head.numpy(), tails, vectors) or None
-
-
 def save_embeddings(data: LinkData, directory: RunDirectory, name: str, encoded: Encoded) -> None:
     """Write `<model>.embeddings.safetensors`, with the logits of random pairs as a probe for exporters."""
     tensors: dict[str, Tensor] = {"head.embedding": encoded.head, "tail.embedding": encoded.tail}
-    for relation, tails in encoded.tails.items():
+    scorer = EmbeddingScorer(encoded)
+    for target in data.targets:
+        relation, tails = target.relation, encoded.tails[target.relation]
         rng = numpy_rng(data.seed, f"probe/{relation}")
         heads_of, tails_of = (
             rng.integers(len(encoded.head), size=PROBE_PAIRS),
@@ -67,7 +45,7 @@ def save_embeddings(data: LinkData, directory: RunDirectory, name: str, encoded:
             f"relation/{relation}": encoded.relation[relation],
             f"probe/{relation}/head": torch.from_numpy(heads_of),
             f"probe/{relation}/tail": torch.from_numpy(tails_of),
-            f"probe/{relation}/logit": torch.from_numpy(_logits(encoded, relation, heads_of, tails_of)),
+            f"probe/{relation}/logit": torch.from_numpy(scorer.pairs(target, heads_of, tails_of)),
         }
     metadata = {
         "schema": "1",
@@ -81,7 +59,7 @@ def save_embeddings(data: LinkData, directory: RunDirectory, name: str, encoded:
     save_tensors(directory.embeddings(data.seed, name), tensors, metadata, plain=True)
 
 
-def save_scores(data: LinkData, directory: RunDirectory, part: str, scored: Mapping[str, Mapping[str, Scored]]) -> None:
+def save_scores(data: LinkData, directory: RunDirectory, part: str, measured: Mapping[str, Measured]) -> None:
     """Write `<part>-scores.parquet`: a part's stored pairs and every model's logits, to recompute each figure."""
     frames = []
     for pairs in data.evaluation(part):
@@ -94,10 +72,29 @@ def save_scores(data: LinkData, directory: RunDirectory, part: str, scored: Mapp
                     "tail_id": tail_ids.gather(pairs.tails),
                     "label": pairs.labels.astype(np.int8),
                 }
-                | {model: relations[pairs.relation][1] for model, relations in scored.items()}
+                | {model: of_model.pairs[pairs.relation][1] for model, of_model in measured.items()}
             )
         )
     _write_parquet(pl.concat(frames), directory.scores(data.seed, part))
+
+
+def save_ranking(data: LinkData, directory: RunDirectory, part: str, measured: Mapping[str, Measured]) -> None:
+    """Write `<part>-ranking.parquet`: each tail's number of true heads and every model's average precision."""
+    _, tail_ids = _ids(data.graph, data.targets)
+    columns = {"relation": pl.String, "tail_id": pl.String, "true": pl.Int64} | dict.fromkeys(measured, pl.Float32)
+    schema = pl.Schema(columns)
+    frames = [pl.DataFrame(schema=schema)]
+    for target in data.targets:
+        ranked = {model: of_model.heads.get(target.relation) for model, of_model in measured.items()}
+        first = next(iter(ranked.values()), None)
+        if first is not None:
+            values = {
+                "relation": [target.relation] * len(first.nodes),
+                "tail_id": tail_ids.gather(first.nodes),
+                "true": first.true,
+            } | {model: one.metrics.found["ap"] for model, one in ranked.items() if one is not None}
+            frames.append(pl.DataFrame(values).cast(schema))
+    _write_parquet(pl.concat(frames), directory.ranking(data.seed, part))
 
 
 def save_evaluation_pairs(data: LinkData, directory: RunDirectory) -> None:

@@ -1,116 +1,140 @@
-"""Ranking metrics per tail (which drugs go with this disease?), from embeddings alone; averaged over a part's tails.
+"""Rankings of a part, in both directions: which heads (drugs) go with a tail (a disease), and which tails with a head.
 
 For a relation and a tail with at least one true pair of the part (test or validation), all candidate heads are ranked
-by their logit, except those that are true pairs of the same relation and tail in an earlier part (the filtered
+by their score, except those that are true pairs of the same relation and tail in an earlier part (the filtered
 protocol): in training, and for the test in validation too. Candidates are the heads with at least one training edge of
-any relation: nothing else has an embedding that was learnt. A part's head without one cannot be ranked and counts as
-not found. Heads with equal logits share the worst of their ranks.
+any relation: of nothing else anything was learnt. A part's head without one cannot be ranked and counts as not found.
+The other direction is the same with the two ends exchanged.
+
+Equal scores are broken at random by one draw, which follows from the seed, the part, the relation and the direction:
+a pair's noise is the same for every model of a seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flykd_console.graph.knowledge_graph import EdgeType, Pairs
-from flykd_console.graph.split.edge_split import EdgeSplit
 from flykd_console.runs.results import RankingScores
+from flykd_console.seeding import numpy_rng
+from flykd_console.tasks.link_prediction.ranks import RowMetrics, rank_rows
 
-Floats = NDArray[np.float32]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-# Positives that are compared with every candidate at a time; bounds the memory.
-_BLOCK = 1024
+    from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+    from flykd_console.graph.split.edge_split import EdgeSplit
+    from flykd_console.tasks.link_prediction.ranks import Floats
+    from flykd_console.tasks.link_prediction.scorers import Scorer
 
-
-def candidate_heads(split: EdgeSplit) -> NDArray[np.int64]:
-    """Heads with a training edge of any relation, int64 [n], ascending."""
-    head_type = split.targets.head
-    ends = [heads for edge_type, (heads, _) in split.train.items() if edge_type.head == head_type]
-    ends += [tails for edge_type, (_, tails) in split.train.items() if edge_type.tail == head_type]
-    return np.unique(np.concatenate(ends))
+    Nodes = NDArray[np.int64]
 
 
-def rank_part(
-    split: EdgeSplit, part: str, head: Floats, tails: Mapping[str, Floats], relation: Mapping[str, Floats]
-) -> dict[str, RankingScores]:
-    """Ranking metrics of every target that has pairs in a part.
+@dataclass(frozen=True)
+class Ranked:
+    """One relation's rankings of a part, one a node that was asked for.
+
+    Attributes:
+        nodes: Whose partners were ranked, int64 [n], ascending.
+        true: True partners of each in the part, those among them that are no candidates, int64 [n].
+        candidates: How many nodes were ranked, before known pairs are left out.
+        metrics: Per metric every node's value, and what the best order would reach.
+    """
+
+    nodes: Nodes
+    true: Nodes
+    candidates: int
+    metrics: RowMetrics
+
+    @property
+    def scores(self) -> RankingScores:
+        """Means over the nodes."""
+        found = {name: float(values.mean()) for name, values in self.metrics.found.items()}
+        ideal = {name: float(values.mean()) for name, values in self.metrics.ideal.items()}
+        return RankingScores(**found, ideal=ideal, tails=len(self.nodes), candidates=self.candidates)
+
+
+def rank_heads(split: EdgeSplit, part: str, scorer: Scorer, seed: int) -> dict[str, Ranked]:
+    """Heads ranked for each tail with a true pair of a part, per relation that has some.
 
     Args:
         part: `test` or `validation`.
-        head: Embeddings of every head, float32 [N_head, d].
-        tails: Per relation those of every tail, pooled, float32 [N_tail, d].
-        relation: Per relation its DistMult vector, float32 [d].
+        seed: Of the run.
     """
-    candidates = candidate_heads(split)
+    candidates = split.linked(split.targets.head)
     found = {}
     for target in split.targets:
-        wanted: Pairs = getattr(split, part)[target]
-        if len(wanted[0]):
-            name = target.relation
-            known = _joined(split, target) if part == "test" else split.train[target]
-            found[name] = rank_relation(head * relation[name], tails[name], candidates, wanted, known)
+        heads, tails = split.part(part)[target]
+        if len(heads) == 0:
+            continue
+        known = _earlier(split, part, target)
+
+        def block(some: Nodes, target: EdgeType = target) -> Floats:
+            return scorer.block(target, some, candidates)
+
+        rng = numpy_rng(seed, f"ties/{part}/{target.relation}/heads")
+        found[target.relation] = _rank(block, candidates, (tails, heads), (known[1], known[0]), rng)
     return found
 
 
-def rank_relation(
-    heads: Floats, tails: Floats, candidates: NDArray[np.int64], test: Pairs, known: Pairs
-) -> RankingScores:
-    """Ranking metrics of one relation.
+def rank_tails(split: EdgeSplit, part: str, scorer: Scorer, seed: int) -> dict[str, Ranked]:
+    """Tails ranked for each head with a true pair of a part, per relation that has some; arguments as before."""
+    candidates = split.linked(split.targets.tail)
+    found = {}
+    for target in split.targets:
+        wanted = split.part(part)[target]
+        if len(wanted[0]) == 0:
+            continue
+
+        def block(some: Nodes, target: EdgeType = target) -> Floats:
+            return scorer.block(target, candidates, some).T
+
+        rng = numpy_rng(seed, f"ties/{part}/{target.relation}/tails")
+        found[target.relation] = _rank(block, candidates, wanted, _earlier(split, part, target), rng)
+    return found
+
+
+def _rank(
+    block: Callable[[Nodes], Floats], candidates: Nodes, wanted: Pairs, known: Pairs, rng: np.random.Generator
+) -> Ranked:
+    """Candidates ranked for every node of `wanted`.
 
     Args:
-        heads: Head embeddings times the relation's vector, float32 [N_head, d].
-        tails: float32 [N_tail, d].
-        candidates: Heads that are ranked, int64 [n], ascending.
-        test: True pairs of the part, at least one; a pair that stands twice counts once.
-        known: True pairs of earlier parts, which are not ranked.
+        block: Scores of some nodes with every candidate, float [nodes, candidates].
+        wanted: Nodes and their true partners, int64 [n] each, at least one; a pair that stands twice counts once.
+        known: Nodes and partners of earlier parts, which are not ranked.
     """
-    columns, column = np.unique(test[1], return_inverse=True)
-    test_heads, column = np.unique(np.stack([test[0], column]), axis=1)
-    relevant = np.bincount(column, minlength=len(columns))
-
-    row_of = np.full(len(heads), -1, dtype=np.int64)
-    row_of[candidates] = np.arange(len(candidates))
-    column_of = np.full(len(tails), -1, dtype=np.int64)
-    column_of[columns] = np.arange(len(columns))
-
-    row = row_of[test_heads]
-    row, column = row[row >= 0], column[row >= 0]
-    true = np.zeros((len(candidates), len(columns)), dtype=bool)
-    true[row, column] = True
-    logits = heads[candidates] @ tails[columns].T
-    logits[~np.isfinite(logits)] = -np.inf
-    hidden = row_of[known[0]], column_of[known[1]]
-    inside = (hidden[0] >= 0) & (hidden[1] >= 0)
-    filtered = np.zeros_like(true)
-    filtered[hidden[0][inside], hidden[1][inside]] = True
-    logits[filtered & ~true] = -np.inf
-
-    rank, hits = np.zeros(len(row), dtype=np.int64), np.zeros(len(row), dtype=np.int64)
-    for start in range(0, len(row), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        ahead = logits[:, column[block]] >= logits[row[block], column[block]]
-        rank[block] = ahead.sum(axis=0)
-        hits[block] = (ahead & true[:, column[block]]).sum(axis=0)
-
-    def per_tail(values: NDArray[np.float64]) -> float:
-        return float(np.mean(np.bincount(column, weights=values, minlength=len(columns)) / relevant))
-
-    first = np.full(len(columns), np.inf)
-    np.minimum.at(first, column, rank)
-    return RankingScores(
-        recall_at_10=per_tail((rank <= 10).astype(np.float64)),
-        recall_at_50=per_tail((rank <= 50).astype(np.float64)),
-        recall_at_100=per_tail((rank <= 100).astype(np.float64)),
-        ap=per_tail(hits / rank),
-        mrr=float(np.mean(1.0 / first)),
-        tails=len(columns),
-        candidates=len(candidates),
-    )
+    pairs = np.unique(np.stack(wanted), axis=1)
+    nodes, row = np.unique(pairs[0], return_inverse=True)
+    relevant = np.bincount(row)
+    true = _cells(nodes, candidates, (pairs[0], pairs[1]))
+    hidden = _cells(nodes, candidates, known)
+    shape = len(nodes), len(candidates)
+    metrics = rank_rows(lambda some: block(nodes[some]), shape, true, hidden, relevant, rng)
+    return Ranked(nodes, relevant, len(candidates), metrics)
 
 
-def _joined(split: EdgeSplit, target: EdgeType) -> Pairs:
-    """True pairs of training and validation."""
+def _cells(nodes: Nodes, candidates: Nodes, pairs: Pairs) -> Pairs:
+    """Rows and columns of those pairs whose two ends are in the table."""
+    (row, in_rows), (column, in_columns) = _positions(nodes, pairs[0]), _positions(candidates, pairs[1])
+    inside = in_rows & in_columns
+    return row[inside], column[inside]
+
+
+def _positions(sorted_nodes: Nodes, wanted: Nodes) -> tuple[Nodes, NDArray[np.bool_]]:
+    """Where each of some nodes stands in an ascending list, and whether it does."""
+    if len(sorted_nodes) == 0:
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(sorted_nodes, wanted), len(sorted_nodes) - 1)
+    return at, sorted_nodes[at] == wanted
+
+
+def _earlier(split: EdgeSplit, part: str, target: EdgeType) -> Pairs:
+    """True pairs of the parts before one: heads and tails."""
+    if part != "test":
+        return split.train[target]
     (h0, t0), (h1, t1) = split.train[target], split.validation[target]
     return np.concatenate([h0, h1]), np.concatenate([t0, t1])

@@ -10,17 +10,20 @@ import torch
 
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_structure, check_teacher
-from flykd_console.model.link_encoder import Encoded, LinkEncoder, mean_of
+from flykd_console.model.encoded import Encoder, mean_of
+from flykd_console.model.link_model import LinkModel, link_model
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
 from flykd_console.tasks.base import Log, Objective, Task, Trainable
-from flykd_console.tasks.link_prediction import files, words
+from flykd_console.tasks.link_prediction import files, names, words
 from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.evaluator import Evaluator
-from flykd_console.tasks.link_prediction.metrics import Scored, score
+from flykd_console.tasks.link_prediction.measure import Measured, measure
+from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
+from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
@@ -29,9 +32,6 @@ if TYPE_CHECKING:
     from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
     from flykd_console.runs.results import Scores
-
-# Parts whose pairs every model is scored on; the test's file is the last that a seed leaves.
-SCORED = ("validation", "test")
 
 
 class LinkPrediction(Task):
@@ -46,8 +46,8 @@ class LinkPrediction(Task):
     ) -> None:
         super().__init__(profile, seed, device)
         self.data = LinkData(profile, graph, targets, seed, device)
-        # By part and model the stored pairs' labels and logits.
-        self._scored: dict[str, dict[str, dict[str, Scored]]] = {part: {} for part in SCORED}
+        # By part and model.
+        self._measured: dict[str, dict[str, Measured]] = {part: {} for part in names.SCORED}
 
     # What stages depend on.
 
@@ -65,12 +65,13 @@ class LinkPrediction(Task):
 
     # Models and what they minimise.
 
-    def new_model(self, spec: ModelSpec) -> HeteroRGCN:
+    def new_model(self, spec: ModelSpec) -> LinkModel:
         return self.data.new_model(spec.shape, spec.begins)
 
     def reset_head(self, spec: ModelSpec, model: Trainable) -> None:
         """Draw the DistMult vectors anew, alike for models of one beginning: these differ by their losses alone."""
-        _rgcn(model).reset_decoder(torch_rng(self.seed, f"decoder/{spec.begins}"))
+        if isinstance(model, HeteroRGCN):
+            model.reset_decoder(torch_rng(self.seed, f"decoder/{spec.begins}"))
 
     def pretraining_steps(self) -> int:
         return steps_of(self.data.split.train, self.profile.pretrain)
@@ -79,22 +80,22 @@ class LinkPrediction(Task):
         return Pretraining(self.data, _rgcn(model), stage)
 
     def supervised(self, model: Trainable, stage: str) -> Objective:
-        return Supervised(self.data, _rgcn(model), stage)
+        return Supervised(self.data, link_model(model), stage)
 
     def distilled(self, spec: ModelSpec, model: Trainable, teachers: Sequence[Trainable], log: Log) -> Objective:
         assert spec.distill is not None
         inputs = self.distill_inputs(spec.distill, spec.name)
-        method = Method(spec.distill, inputs, _rgcn(model), [_rgcn(teacher) for teacher in teachers])
+        method = Method(spec.distill, inputs, link_model(model), [_rgcn(teacher) for teacher in teachers])
         for line in method.notes:
             log(line, "info")
-        return Distilled(method, _rgcn(model))
+        return Distilled(method, link_model(model))
 
     def distill_inputs(self, distill: Distill, stage: str) -> DistillInputs:
         """What a method is given of this task."""
         data = self.data
         space = data.distilling_space(distill)
 
-        def encoder(model: HeteroRGCN, hidden: Hidden | None) -> LinkEncoder:
+        def encoder(model: LinkModel, hidden: Hidden | None) -> Encoder:
             return data.space_encoder(model, space, hidden)
 
         return DistillInputs(
@@ -109,6 +110,8 @@ class LinkPrediction(Task):
             generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
             host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
             node_ids=lambda node_type: data.graph.nodes[node_type]["id"].cast(pl.String).to_list(),
+            training=lambda: data.training,
+            validation=lambda: data.evaluation("validation"),
         )
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
@@ -125,29 +128,23 @@ class LinkPrediction(Task):
     # What is measured and left behind.
 
     def evaluator(self, model: Trainable) -> Callable[[], Scores]:
-        rgcn = _rgcn(model)
-        by_pairs = Evaluator(self.data, rgcn, "validation")
-        if not words.ranks(self.headline):
-            return lambda: score(by_pairs.logits(rgcn))
-
-        def ranked() -> Scores:
-            ranking = files.rank_part(self.data, self.data.encode_all(rgcn), "validation")
-            return score(by_pairs.logits(rgcn), ranking)
-
-        return ranked
+        links, metric = link_model(model), self.headline
+        if names.of_pairs(metric):
+            by_pairs = Evaluator(self.data, links, "validation")
+            return lambda: score(by_pairs.logits(links))
+        tails = names.ranks_tails(metric)
+        return lambda: (
+            measure(self.data, EmbeddingScorer(self.data.encode_all(links)), "validation", tails=tails).scores
+        )
 
     def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
-        encoded = mean_of([self.data.encode_all(_rgcn(model)) for model in models])
-        for part, scored in self._scored.items():
-            scored[name] = files.score_part(self.data, encoded, part)
-        return self._part_scores(name, encoded, "test"), self._part_scores(name, encoded, "validation")
-
-    def _part_scores(self, name: str, encoded: Encoded, part: str) -> Scores:
-        """What a part says of a model whose pairs are scored; nothing where the split has no such part."""
-        return score(self._scored[part][name], files.rank_part(self.data, encoded, part))
+        scorer = EmbeddingScorer(mean_of([self.data.encode_all(link_model(model)) for model in models]))
+        for part, measured in self._measured.items():
+            measured[name] = measure(self.data, scorer, part)
+        return self._measured["test"][name].scores, self._measured["validation"][name].scores
 
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
-        files.save_embeddings(self.data, directory, name, self.data.encode_all(_rgcn(model)))
+        files.save_embeddings(self.data, directory, name, self.data.encode_all(link_model(model)))
 
     def open(self, directory: RunDirectory, log: Log) -> None:
         for message, level in words.opening(self.data):
@@ -156,11 +153,12 @@ class LinkPrediction(Task):
         files.save_evaluation_pairs(self.data, directory)
 
     def close(self, directory: RunDirectory) -> None:
-        for part, scored in self._scored.items():
-            files.save_scores(self.data, directory, part, scored)
+        for part, measured in self._measured.items():
+            files.save_ranking(self.data, directory, part, measured)
+            files.save_scores(self.data, directory, part, measured)
 
 
 def _rgcn(model: Trainable) -> HeteroRGCN:
-    """A model of this task is a HeteroRGCN."""
+    """What teaches, and what is pretrained, is a network."""
     assert isinstance(model, HeteroRGCN)
     return model

@@ -1,4 +1,4 @@
-"""What the log says of a graph and a split before anything is trained, and the names of this task's metrics."""
+"""What the log says of a graph and a split before anything is trained."""
 
 from __future__ import annotations
 
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 _FEW_PAIRS = 20
 # Above this share of stored test negatives that are true pairs after all, the AUPRC of even a perfect model is low.
 _DOUBTFUL = 0.2
-
-# Metrics over the stored pairs; every other one ranks all heads of each tail.
-_OF_PAIRS = ("macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc")
-
-
-def ranks(metric: str) -> bool:
-    """Whether a metric asks for the order of all heads of each tail."""
-    return metric not in _OF_PAIRS
 
 
 def opening(data: LinkData) -> Iterator[tuple[str, str]]:

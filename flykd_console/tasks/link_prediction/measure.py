@@ -1,0 +1,57 @@
+"""All that is measured of one scorer on one part of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flykd_console.runs.results import Scores
+from flykd_console.tasks.link_prediction.metrics import Scored, score
+from flykd_console.tasks.link_prediction.ranking import Ranked, rank_heads, rank_tails
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flykd_console.graph.split.negatives import EvaluationPairs
+    from flykd_console.tasks.link_prediction.data import LinkData
+    from flykd_console.tasks.link_prediction.scorers import Scorer
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One scorer on one part.
+
+    Attributes:
+        pairs: Per relation (labels, scores) of the stored pairs, float32 [n_r] each.
+        heads: Per relation the heads ranked for each tail; without relations that the part has no pairs of.
+        scores: Every metric; nothing where the part is empty.
+    """
+
+    pairs: dict[str, Scored]
+    heads: dict[str, Ranked] = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
+
+
+def measure(data: LinkData, scorer: Scorer, part: str, *, tails: bool = True) -> Measured:
+    """Stored pairs, pairs whose head was replaced, and rankings in both directions.
+
+    Args:
+        part: `test` or `validation`.
+        tails: Whether to rank tails for each head, too: the longer of the two directions.
+    """
+    pairs = _scored(data, scorer, data.evaluation(part))
+    replaced = {name: _scored(data, scorer, drawn) for name, drawn in data.replaced_heads[part].items()}
+    heads = rank_heads(data.split, part, scorer, data.seed)
+    others = rank_tails(data.split, part, scorer, data.seed) if tails else {}
+    ranking, ranking_tails = (
+        {relation: ranked.scores for relation, ranked in found.items()} for found in (heads, others)
+    )
+    return Measured(pairs, heads, score(pairs, ranking, ranking_tails, replaced))
+
+
+def _scored(data: LinkData, scorer: Scorer, pairs: Iterable[EvaluationPairs]) -> dict[str, Scored]:
+    """Per relation (labels, scores) of listed pairs, which are in the order of the targets."""
+    return {
+        target.relation: (some.labels, scorer.pairs(target, some.heads, some.tails))
+        for target, some in zip(data.targets, pairs, strict=True)
+    }
