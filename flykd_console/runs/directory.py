@@ -77,10 +77,6 @@ class RunDirectory:
         """Parquet of a part, `validation` or `test`: `relation, head_id, tail_id, label` and each model's logits."""
         return self.seed(seed) / f"{part}-scores.parquet"
 
-    def ranking(self, seed: int, part: str) -> Path:
-        """Parquet of a part: `relation, tail_id, true` (pairs) and each model's average precision, float32, by tail."""
-        return self.seed(seed) / f"{part}-ranking.parquet"
-
     def test_scores(self, seed: int) -> Path:
         """The scores of the test part."""
         return self.scores(seed, "test")
