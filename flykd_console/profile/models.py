@@ -21,6 +21,8 @@ from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase, Stage
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
+# The strongest scorer without training.
+NEIGHBOURS = "neighbours"
 # Where several teachers are averaged: the mean of their logits among the results and the scores.
 TEACHER_MEAN = "teacher-mean"
 _SHAPE_KEYS = ("dim", "layers", "kind")
@@ -93,7 +95,16 @@ def models_of(profile: Profile) -> list[ModelSpec]:
             raise UserError(
                 f"{spec.name} learns from a teacher, which run.models leaves out", "run.models", "Add teacher to it."
             )
-    return [_without_absent_rival(spec, kept) for spec in kept]
+    return [_with_present_rival(spec, kept, profile.evaluation.heuristics) for spec in kept]
+
+
+def entries_of(profile: Profile) -> list[ModelEntry]:
+    """Every model that tables show, in their order: those of the profile, and the heuristics beside them."""
+    heuristics = [
+        ModelEntry(name=name, role=Role.HEURISTIC, label=name.replace("_", " "))
+        for name in profile.evaluation.heuristics
+    ]
+    return [*(spec.entry for spec in models_of(profile)), *heuristics]
 
 
 def learns_from_networks(distill: Distill) -> bool:
@@ -221,10 +232,11 @@ def _stands_with(spec: ModelSpec, chosen: Sequence[str]) -> bool:
     return spec.entry.role in (Role.TEACHER, Role.ENSEMBLE) and TEACHER in chosen
 
 
-def _without_absent_rival(spec: ModelSpec, kept: Sequence[ModelSpec]) -> ModelSpec:
-    """The model, with no gain where the baseline is left out."""
-    if spec.entry.over in [other.name for other in kept]:
-        return spec
+def _with_present_rival(spec: ModelSpec, kept: Sequence[ModelSpec], heuristics: Sequence[str]) -> ModelSpec:
+    """The model; where its baseline is left out, its gain is over the neighbours, or there is none."""
     entry = spec.entry
-    alone = _entry(entry.name, entry.role, spec.shape, entry.label)
+    if not entry.over or entry.over in [other.name for other in kept]:
+        return spec
+    rival = NEIGHBOURS if NEIGHBOURS in heuristics else ""
+    alone = _entry(entry.name, entry.role, spec.shape, entry.label, rival)
     return ModelSpec(alone, spec.shape, spec.begins, spec.distill)

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from flykd_console.profile.distill import Distill, Plateau
+from flykd_console.profile.rooms import heuristics
 from flykd_console.profile.section import Section
 
+HEURISTICS = heuristics()
 # Values of `graph.source` that are no path.
 GRAPHS = ("embedded", "synthetic", "primekg")
 LayerKind = Literal["rgcn", "rgat"]
@@ -206,6 +208,21 @@ class Evaluation(Section):
     headline: Metric = Field(
         "macro_auprc", description="the metric that tables put first, and by which finetune.select and patience decide"
     )
+    heuristics: list[str] = Field(
+        list(HEURISTICS),
+        description="scorers without training that every model is shown beside; []: none",
+        json_schema_extra={"items": {"type": "string", "enum": list(HEURISTICS)}},
+    )
+
+    @field_validator("heuristics")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in HEURISTICS:
+                raise ValueError(f"there is no heuristic {name!r}, but {', '.join(HEURISTICS)}")
+        if len(set(names)) != len(names):
+            raise ValueError("a heuristic is named twice")
+        return names
 
 
 class Model(Shape):

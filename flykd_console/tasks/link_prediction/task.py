@@ -10,6 +10,7 @@ import torch
 
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_structure, check_teacher
+from flykd_console.heuristics.find import heuristic
 from flykd_console.model.encoded import Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model
 from flykd_console.model.message_graph import Hidden
@@ -23,7 +24,7 @@ from flykd_console.tasks.link_prediction.measure import Measured, measure
 from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
-from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
+from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer, HeuristicScorer, Scorer
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
@@ -133,12 +134,20 @@ class LinkPrediction(Task):
             by_pairs = Evaluator(self.data, links, "validation")
             return lambda: score(by_pairs.logits(links))
         tails = names.ranks_tails(metric)
-        return lambda: (
-            measure(self.data, EmbeddingScorer(self.data.encode_all(links)), "validation", tails=tails).scores
-        )
+
+        def measured() -> Scores:
+            scorer = EmbeddingScorer(self.data.encode_all(links))
+            return measure(self.data, scorer, "validation", tails=tails).scores
+
+        return measured
 
     def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
-        scorer = EmbeddingScorer(mean_of([self.data.encode_all(link_model(model)) for model in models]))
+        return self._assess(name, EmbeddingScorer(mean_of([self.data.encode_all(link_model(m)) for m in models])))
+
+    def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
+        return self._assess(name, HeuristicScorer(heuristic(name, self.data.training)))
+
+    def _assess(self, name: str, scorer: Scorer) -> tuple[Scores, Scores]:
         for part, measured in self._measured.items():
             measured[name] = measure(self.data, scorer, part)
         return self._measured["test"][name].scores, self._measured["validation"][name].scores
