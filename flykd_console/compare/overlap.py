@@ -13,7 +13,7 @@ import polars as pl
 
 from flykd_console.compare.figures import Overlap
 from flykd_console.compare.loading import LoadedRun, unreadable
-from flykd_console.errors import UserError
+from flykd_console.errors import CHANGED_AFTER_TRAINING, UserError
 from flykd_console.profile.sections import FIXED_SPLITS
 
 
@@ -60,7 +60,7 @@ def _counted(runs: Sequence[LoadedRun], seed: int) -> float | None:
             raise unreadable(path, str(error)) from None
         missing = [column for column in ("relation", "part") if column not in frame.columns]
         if missing:
-            raise UserError(f"has no column {missing[0]!r}", str(path), "Resuming the run writes it anew.")
+            raise UserError(f"has no column {missing[0]!r}", str(path), CHANGED_AFTER_TRAINING)
         parts = frame.filter(pl.col("relation").is_in(sorted(run.targets)))["part"]
         tested, trained = int((parts == run.part).sum()), int((parts == "train").sum())
         if tested and trained:

@@ -14,7 +14,7 @@ from flykd_console.compare.loading import LoadedRun, unreadable
 from flykd_console.errors import UserError
 
 RANKING_KEYS = ("relation", "tail_id", "true")
-_ANEW = "Resuming the run writes it anew."
+_ANEW = "Delete it; resuming the run then writes it anew."
 
 
 def seeds_without(run: LoadedRun, seeds: Sequence[int]) -> list[int]:
