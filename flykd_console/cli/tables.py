@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from flykd_console.compare.figures import Comparison
-    from flykd_console.compare.grids import Grid
+    from flykd_console.compare.grid import Grid
     from flykd_console.profile.keys import Key
 
 _RANKING = {"ap": "AP", "mrr": "MRR", "hits_at_10": "Hits@10", "recall_at_10": "recall@10", "recall_at_100": "@100"}

@@ -14,8 +14,8 @@ from flykd_console import __version__
 from flykd_console.compare.comparable import blocks_of
 from flykd_console.compare.compare import Restriction, pairs_of
 from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import (
-    Grid,
     auprc_grids,
     block_heading,
     gain_grids,
@@ -33,8 +33,8 @@ from flykd_console.report.headline import headline, verdict
 from flykd_console.words import grouped
 
 _GAINS = (
-    "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t). Bar: 95 % interval over "
-    "test {tails} (paired bootstrap)."
+    "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t, corrected as the table "
+    "below says). Bar: 95 % interval over test {tails} (paired bootstrap)."
 )
 _CALIBRATION = (
     "Share of true pairs among test pairs of about the same predicted probability, in ten bins of equal size, all "

@@ -172,6 +172,20 @@ def test_a_finished_run_is_not_resumed(runs: Path, capsys: pytest.CaptureFixture
     assert "this run is finished" in capsys.readouterr().err
 
 
+def test_a_finished_run_without_rankings_is_resumed_to_write_them(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("flykd", "--seeds", "45") == 0
+    directory = only_run(runs)
+    directory.seed(45).mkdir(exist_ok=True)
+    directory.scores(45, "test").touch()
+    assert run("--resume", directory.name) == 0
+    capsys.readouterr()
+    directory.ranking(45, "test").touch()
+    assert run("--resume", directory.name) == 2
+    assert "this run is finished" in capsys.readouterr().err
+
+
 def test_a_run_in_training_is_not_resumed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("flykd", "--seeds", "45") == 0
     capsys.readouterr()
