@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flykd_console.cli.text import spread_text
 from flykd_console.runs.models import ModelEntry, Role
-from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
+from flykd_console.runs.results import ModelResult, Results, Scores, Spread, gain, spread
 from flykd_console.words import DASH, grouped, metric_words, per_cent
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from flykd_console.compare.grid import Grid
     from flykd_console.profile.keys import Key
 
-_RANKING = {"ap": "AP", "mrr": "MRR", "hits_at_10": "Hits@10", "recall_at_10": "recall@10", "recall_at_100": "@100"}
+_RANKING = {"ap": "AP", "mrr": "MRR", "hits_at_10": "Hits@10", "recall_at_10": "R@10", "recall_at_100": "R@100"}
 # What a first column has at least, where its longest word is longer.
 _LABEL_WIDTH = 8
 _FIGURE_WIDTH = 6  # of −12.34, and of the second half of a mean
+# So that five seeds, their mean and a gain fit in 80 columns.
+_TIGHT = (0, 0)
 _SCORE_WIDTH = 5  # of 66.39
 # Seeds that have columns of their own; of more, the mean alone is shown.
 _SEED_COLUMNS = 6
@@ -35,7 +37,9 @@ def results_table(results: Results) -> Table:
     """One row a model, heuristics first: its headline metric per seed, their mean, and what distilled models gain."""
     shown = _heuristics_first(results.trained() or results.models)
     gaining = [entry for entry in shown if entry.over in [other.name for other in shown]]
-    table = _table(f"{results.method} on {Path(results.graph.source).name}", caption=_caption(results, gaining))
+    table = _table(
+        f"{results.method} on {Path(results.graph.source).name}", caption=_caption(results, gaining), padding=_TIGHT
+    )
     table.add_column("model", style="bold", overflow="fold", min_width=_LABEL_WIDTH)
     seeds = list(results.seeds) if len(results.seeds) <= _SEED_COLUMNS else []
     for seed in seeds:
@@ -106,27 +110,32 @@ def relations_table(results: Results) -> Table:
 
 
 def ranking_table(results: Results) -> Table | None:
-    """One row a relation and model: ranking metrics in per cent, mean ± deviation over the seeds; None without any."""
+    """One row a relation and model: ranking metrics in per cent, means over the seeds; None without any."""
     found = [(entry, results.summary[entry.name].ranking) for entry in _heuristics_first(results.trained())]
     relations = dict.fromkeys(relation for _, by_relation in found for relation in by_relation)
     if not relations:
         return None
     table = _table(
         None,
-        caption=f"Heads ranked for each test tail, in per cent: of {_candidates(results)} with "
+        caption=f"Heads ranked for each test tail, in per cent, mean over the seeds: of {_candidates(results)} with "
         "training edges, without true pairs of training and validation.",
     )
-    table.add_column("relation", style="bold", overflow="fold")
-    table.add_column("model")
+    table.add_column("model", overflow="fold", min_width=_LABEL_WIDTH)
     for heading in _RANKING.values():
         table.add_column(heading, justify="right")
     for relation in relations:
+        table.add_row(relation, style="bold")
         ranked = [(entry, by_relation[relation]) for entry, by_relation in found if relation in by_relation]
-        for place, (entry, spreads) in enumerate(ranked):
-            name = relation if place == 0 else ""
-            cells = [spread_text(spreads.get(metric), 100) for metric in _RANKING]
-            table.add_row(name, _heading(entry), *cells)
+        for entry, spreads in ranked:
+            cells = [_mean_alone(spreads.get(metric)) for metric in _RANKING]
+            table.add_row(f"  {_heading(entry)}", *cells)
+        table.add_section()
     return table
+
+
+def _mean_alone(one: Spread | None) -> str:
+    """A mean in per cent, without its deviation."""
+    return per_cent(one.mean if one else None)
 
 
 def _candidates(results: Results) -> str:
@@ -149,8 +158,9 @@ def _part(results: Results, model: ModelResult) -> Scores:
     return model.validation if _untested(results) else model.test
 
 
-def _table(title: str | None, caption: str | None = None) -> Table:
+def _table(title: str | None, caption: str | None = None, padding: tuple[int, int] = (0, 1)) -> Table:
     return Table(
+        padding=padding,
         title=title,
         caption=caption,
         title_justify="left",
