@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import (
     GraphSource,
     ModelResult,
+    RankingScores,
     Results,
     Scores,
     build_results,
@@ -255,3 +257,19 @@ def test_the_table_of_an_unfinished_seed_shows_dashes_not_zeros() -> None:
     Console(file=out, width=80).print(results_table(unfinished))
     row = next(line for line in out.getvalue().splitlines() if line.startswith("45"))
     assert row.split() == ["45", "80.00", "–", "–", "–", "–"]
+
+
+def test_a_ranking_of_an_older_file_lacks_what_was_not_measured_then() -> None:
+    old = b'{"recall_at_10":0.1,"recall_at_50":0.2,"recall_at_100":0.3,"ap":0.1,"mrr":0.2,"tails":5,"candidates":9}'
+    ranking = msgspec.json.decode(old, type=RankingScores)
+    assert (ranking.hits_at_10, ranking.recall_at_20, ranking.auroc, ranking.ideal) == (None, None, None, {})
+    test = Scores(ranking={"indication": ranking})
+    one = ModelResult(dim=8, parameters=1, epochs=1, seconds=1.0, test=test)
+    summary = summarise({"45": {"student": one}}, [STUDENT])
+    assert set(summary["student"].ranking["indication"]) == {
+        "recall_at_10",
+        "recall_at_50",
+        "recall_at_100",
+        "ap",
+        "mrr",
+    }
