@@ -15,86 +15,93 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from flykd_console.training.loops.distill import label_sources
 
-from benchmarks.measure import console, machine, median_seconds, peak_gib, restart_as_trainer, show
-from flykd_console.distill.labels.random_graph import RandomGraphs
-from flykd_console.distill.labels.sources import losses
-from flykd_console.distill.pairs.pair_space import PairSpace, SoftLabels
+from benchmarks.measure import console, median_seconds, peak_gib, restart_as_trainer, show
+from benchmarks.training import LEARNING_RATE, changed, edge_count, epoch_of, machine_with_torch, prepare, task_of
+from flykd_console.distill.pairs.pair_space import PairSpace
+from flykd_console.distill.soft_labels import SoftLabels
+from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
-from flykd_console.model.link_encoder import LinkEncoder
-from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
-from flykd_console.tasks.link_prediction.task import Task
+from flykd_console.tasks.link_prediction.data import LinkData
+from flykd_console.tasks.link_prediction.task import LinkPrediction
+from flykd_console.training.loops.replay import adam
 
+# The weights of the curriculum's end.
 WEIGHTS = {"original": 0.05 / 2.05, "pseudo_train": 1 / 2.05, "pseudo_random": 1 / 2.05}
 
 
-class Bench:
-    """Teacher and student of one task, with one engine."""
+class PlainData(LinkData):
+    """Every pair is scored from gathered rows."""
 
-    def __init__(self, task: Task, kind: str) -> None:
-        self.kind = kind
-        dense_limit = 0 if kind == "dgl" else 100_000_000
-        self.space = PairSpace(task.targets, task.split.train, task.device, dense_limit)
-        self.task = task
-        start = time.perf_counter()
-        self.teacher, self.student = task.new_model("teacher"), task.new_model("student")
-        self.teacher_encoder, self.student_encoder = (self._encoder(m) for m in (self.teacher, self.student))
-        self.prepare_seconds = time.perf_counter() - start
-        # An epoch of the student with some label sources; `epochs` sets it.
-        self.distilling: Callable[[list[str]], Callable[[], None]]
+    @cached_property
+    def space(self) -> PairSpace:
+        return PairSpace(self.targets, self.split.train, self.device, dense_limit=0)
 
-    def _encoder(self, model: HeteroRGCN) -> LinkEncoder:
-        task = self.task
-        return LinkEncoder(
-            self.kind, task.messages, model, task.pooling, task.targets, self.space.heads, self.space.tails
-        )
 
-    def epochs(self) -> dict[str, Callable[[], object]]:
-        """One call is one epoch."""
-        generators = {name: self.task.generator(name) for name in ("negatives", "pseudo_negatives", "random_graph")}
-        graphs = RandomGraphs(self.space, self.task.profile.distill.random_graph, generators["random_graph"])
+def plain_task(profile: Profile, graph: KnowledgeGraph) -> LinkPrediction:
+    """A task whose equations are computed plainly."""
+    task = task_of(changed(profile, "engine", propagation="dgl"), graph)
+    data = task.data
+    task.data = PlainData(data.profile, data.graph, data.targets, data.seed, data.device)
+    return task
 
-        def label() -> SoftLabels:
-            with torch.no_grad():
-                return SoftLabels(self.space, self.teacher_encoder(self.teacher))
 
-        task = self.task
-        for name in ("space", "distilling_space"):
-            object.__setattr__(task, name, self.space)
-        sources = label_sources(task, label(), graphs, generators)
+# From a task to the epoch of a fresh model: one call is one epoch.
 
-        def step(model: HeteroRGCN, encoder: LinkEncoder, names: list[str]) -> Callable[[], None]:
-            optimizer = torch.optim.Adam(model.parameters(), lr=5e-4, fused=True)
-            weights = {name: WEIGHTS[name] for name in names}
 
-            def epoch() -> None:
-                loss = losses(self.space, encoder(model), {n: sources[n] for n in names}, weights, 0)
-                optimizer.zero_grad(set_to_none=True)
-                loss["total"].backward()
-                optimizer.step()
+def teacher_epoch(task: LinkPrediction) -> Callable[[], None]:
+    """The teacher on labels alone."""
+    return _supervised(task, "teacher")
 
-            return epoch
 
-        self.distilling = lambda names: step(self.student, self.student_encoder, names)
-        flykd = self.distilling(list(WEIGHTS))
+def student_epoch(task: LinkPrediction) -> Callable[[], None]:
+    """A model of the student's size on labels alone."""
+    return _supervised(task, "baseline")
 
-        def flykd_with_teacher() -> None:
-            label()
-            flykd()
 
-        return {
-            "FlyKD student, teacher run each epoch": flykd_with_teacher,
-            "FlyKD student, teacher run once": flykd,
-            "student finetune": step(self.student, self.student_encoder, ["original"]),
-            "teacher finetune": step(self.teacher, self.teacher_encoder, ["original"]),
-        }
+def _supervised(task: LinkPrediction, name: str) -> Callable[[], None]:
+    (spec,) = (spec for spec in models_of(task.profile) if spec.name == name)
+    model = task.new_model(spec)
+    return epoch_of(task.supervised(model, name), adam(model.parameters(), LEARNING_RATE))
+
+
+def flykd_epoch(task: LinkPrediction) -> Callable[[], None]:
+    """The student on all three label sources; the teacher was run before."""
+    teacher, _, student = models_of(task.profile)
+    model = task.new_model(student)
+    objective = task.distilled(student, model, [task.new_model(teacher)], lambda *_: None)
+    return epoch_of(objective, adam(model.parameters(), LEARNING_RATE), WEIGHTS)
+
+
+def flykd_epoch_with_teacher(task: LinkPrediction) -> Callable[[], None]:
+    """The same, and the frozen teacher run once more in each epoch."""
+    flykd = flykd_epoch(task)
+    teacher = task.new_model(models_of(task.profile)[0])
+    encode = task.data.space_encoder(teacher, task.data.space)
+
+    def epoch() -> None:
+        with torch.no_grad():
+            SoftLabels(task.data.space, encode(teacher))
+        flykd()
+
+    return epoch
+
+
+# Per row what plain DGL computes, and what this package does, which never runs the teacher again.
+ROWS = {
+    "FlyKD student, teacher run each epoch": (flykd_epoch_with_teacher, flykd_epoch),
+    "FlyKD student, teacher run once": (flykd_epoch, flykd_epoch),
+    "student finetune": (student_epoch, student_epoch),
+    "teacher finetune": (teacher_epoch, teacher_epoch),
+}
 
 
 def main() -> None:
@@ -114,32 +121,26 @@ def main() -> None:
     )
     start = time.perf_counter()
     graph = load_graph(profile.graph)
-    targets = graph.targets(profile.graph.targets)
-
-    def fresh_task() -> Task:
-        return Task(profile, graph, targets, 45, torch.device("cpu"))
-
-    task = fresh_task()
-    task.split, task.messages, task.pooling, task.space  # noqa: B018
+    task = task_of(profile, graph)
+    prepare(task.data)
     read_seconds = time.perf_counter() - start
-    mine = Bench(task, "auto")
-    epochs = mine.epochs()
-    my_times = {name: median_seconds(epoch, options.repeats) for name, epoch in epochs.items()}
-    my_peak = peak_gib()
-    plain = Bench(fresh_task(), "dgl").epochs()
-    plain_times = {name: median_seconds(epoch, max(3, options.repeats // 3), 1) for name, epoch in plain.items()}
+    preparing, ours = {}, {}
+    for build in (flykd_epoch, student_epoch, teacher_epoch):
+        start = time.perf_counter()
+        epoch = build(task)
+        preparing[build] = time.perf_counter() - start
+        ours[build] = median_seconds(epoch, options.repeats)
+    peak = peak_gib()
 
-    once = "FlyKD student, teacher run once"
+    plain = plain_task(profile, graph)
     rows = []
-    for name in plain:
-        # This package never runs the teacher again.
-        seconds = my_times[once if name.startswith("FlyKD") else name]
-        faster = f"{plain_times[name] / seconds:.1f}x"
-        rows.append([name, f"{1e3 * plain_times[name]:.0f} ms", f"{1e3 * seconds:.1f} ms", faster])
-    edge_count = sum(len(heads) for heads, _ in task.messages.edges.values())
-    console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name, (theirs, build) in ROWS.items():
+        seconds = median_seconds(theirs(plain), max(3, options.repeats // 3), 1)
+        faster = f"{seconds / ours[build]:.1f}x"
+        rows.append([name, f"{1e3 * seconds:.0f} ms", f"{1e3 * ours[build]:.1f} ms", faster])
+    console.print(machine_with_torch())
     console.print(
-        f"{graph.source}: {graph.node_count:,} nodes, {edge_count:,} training edges with reverses; "
+        f"{graph.source}: {graph.node_count:,} nodes, {edge_count(task.data):,} training edges with reverses; "
         f"teacher {profile.teacher.dim}, student {profile.student.dim}, k = {options.labels:,}"
     )
     show("Seconds per epoch", ["epoch", "plain DGL", "this package", "faster"], rows)
@@ -148,8 +149,8 @@ def main() -> None:
         ["what", "this package"],
         [
             ["graph, split, pooling", f"{read_seconds:.2f} s"],
-            ["preparing teacher and student", f"{mine.prepare_seconds:.2f} s"],
-            ["peak memory, before plain DGL runs", f"{my_peak:.2f} GiB"],
+            ["preparing teacher and student", f"{preparing[teacher_epoch] + preparing[student_epoch]:.2f} s"],
+            ["peak memory, before plain DGL runs", f"{peak:.2f} GiB"],
         ],
     )
 

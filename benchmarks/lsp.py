@@ -21,18 +21,19 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import torch
 
-from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
-from flykd_console.distill.labels.random_graph import RandomGraphs
-from flykd_console.distill.labels.sources import losses
+from benchmarks.measure import console, median_seconds, restart_as_trainer, show
+from benchmarks.training import LEARNING_RATE, epoch_of, machine_with_torch, prepare, task_of
+from flykd_console.distill.matching.local_structure import Neighbourhood
+from flykd_console.distill.structure.lsp import LocalStructureSettings
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
+from flykd_console.model.link_model import network
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
-from flykd_console.tasks.link_prediction.task import Task
-from flykd_console.training.guidance import Guidance, neighbourhood
-from flykd_console.training.loops.distill import curriculum_of, label_sources
+from flykd_console.tasks.link_prediction.task import LinkPrediction
+from flykd_console.training.loops.replay import adam
 
 BASIC = "Basic KD"
 _NO_CURRICULUM = {"shape": "none"}
@@ -67,24 +68,24 @@ def concentrated(graph: KnowledgeGraph, share: float) -> KnowledgeGraph:
     return KnowledgeGraph(graph.nodes, {**graph.edges, edge_type: (pairs[0], pairs[1])}, graph.source)
 
 
-def epoch_of(task: Task, teacher: HeteroRGCN) -> Callable[[], None]:
-    """One call is one epoch of a fresh student under the task's profile."""
-    student = task.new_model("student")
-    guidance = Guidance(task, [teacher], student, "student")
-    draw = {name: task.generator(name) for name in ("negatives", "pseudo_negatives", "random_graph")}
-    graphs = RandomGraphs(task.space, task.profile.distill.random_graph, draw["random_graph"])
-    sources = label_sources(task, guidance.soft, graphs, draw)
-    optimizer = torch.optim.Adam(student.parameters(), lr=5e-4, fused=True)
-    weights = curriculum_of(task.profile).weights(0)
+def student_epoch(task: LinkPrediction, teacher: HeteroRGCN) -> Callable[[], None]:
+    """One call is one epoch of a fresh student under the task's profile, with the weights of its first."""
+    spec = models_of(task.profile)[-1]
+    student = task.new_model(spec)
+    objective = task.distilled(spec, student, [teacher], lambda *_: None)
+    assert objective.curriculum is not None
+    return epoch_of(objective, adam(student.parameters(), LEARNING_RATE), objective.curriculum.weights(0))
 
-    def epoch() -> None:
-        encoded, layers = guidance.encode(student)
-        loss = guidance.add(losses(task.space, encoded, sources, weights, 0), encoded, layers)
-        optimizer.zero_grad(set_to_none=True)
-        loss["total"].backward()
-        optimizer.step()
 
-    return epoch
+def neighbour_count(task: LinkPrediction) -> str:
+    """How many neighbours are compared; empty where none are."""
+    settings = task.profile.distill.structure["lsp"]
+    assert isinstance(settings, LocalStructureSettings)
+    if not settings.takes_part:
+        return ""
+    relations = task.profile.graph.pooling.relations if settings.neighbourhood == "partial" else None
+    found = Neighbourhood(task.data.split.train, task.data.targets.tail, relations)
+    return f"{found.matrix.nnz:,}"
 
 
 def main() -> None:
@@ -107,20 +108,18 @@ def main() -> None:
     graph = load_graph(profiles[BASIC].graph)
     if options.reached:
         graph = concentrated(graph, options.reached)
-    targets = graph.targets(profiles[BASIC].graph.targets)
     teacher = None
-    times, preparing, edges = {}, {}, {}
+    times, preparing, neighbours = {}, {}, {}
     for name, profile in profiles.items():
-        task = Task(profile, graph, targets, 45, torch.device("cpu"))
-        task.messages, task.pooling, task.space  # noqa: B018
-        teacher = teacher or task.new_model("teacher")
+        task = task_of(profile, graph)
+        prepare(task.data)
+        teacher = teacher or network(task.new_model(models_of(profile)[0]))
         start = time.perf_counter()
-        epoch = epoch_of(task, teacher)
+        epoch = student_epoch(task, teacher)
         preparing[name] = time.perf_counter() - start
         times[name] = median_seconds(epoch, options.repeats)
-        neighbours = neighbourhood(task)
-        edges[name] = "" if neighbours is None else f"{neighbours.matrix.nnz:,}"
-    console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+        neighbours[name] = neighbour_count(task)
+    console.print(machine_with_torch())
     proteins = [ends[e.tail == "gene/protein"] for e, ends in graph.edges.items() if e.relation == "disease_protein"]
     console.print(
         f"{graph.source}: {graph.node_count:,} nodes, {graph.edge_count:,} edges; "
@@ -130,7 +129,7 @@ def main() -> None:
         "Local structure preservation",
         ["composition", "neighbours", "preparing", "epoch", "of Basic KD"],
         [
-            [name, edges[name], f"{preparing[name]:.1f} s", f"{1e3 * t:.0f} ms", f"{t / times[BASIC]:.2f}x"]
+            [name, neighbours[name], f"{preparing[name]:.1f} s", f"{1e3 * t:.0f} ms", f"{t / times[BASIC]:.2f}x"]
             for name, t in times.items()
         ],
     )

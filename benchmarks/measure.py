@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
@@ -54,13 +55,25 @@ def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
     console.print(table)
 
 
-def in_child(code: str, *arguments: str, cache: str | None = None) -> dict[str, float]:
-    """What Python code prints last, as JSON, in a process of its own under the trainer's environment."""
+def in_child(
+    function: Callable[..., dict[str, float]], *arguments: str, cache: str | None = None, keep_freed: bool = True
+) -> dict[str, float]:
+    """What a benchmark's function returns in a process of its own under the trainer's environment.
+
+    Args:
+        function: At the top of its file; takes the arguments as text.
+        cache: Where graphs are kept; None: where the program keeps them.
+        keep_freed: Keep freed memory, as the trainer does; False: give it back, so that the peak is what is needed.
+    """
     from flykd_console.runs.spawn import worker_environment
 
     environment = worker_environment() | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     if cache is not None:
         environment["FLYKD_CACHE"] = cache
+    if not keep_freed:
+        environment = {name: value for name, value in environment.items() if not name.startswith("MALLOC_")}
+    module, name = Path(inspect.getfile(function)).stem, function.__name__
+    code = f"import json, sys; from benchmarks.{module} import {name}; print(json.dumps({name}(*sys.argv[1:])))"
     command = [sys.executable, "-c", code, *arguments]
     output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
     result: dict[str, float] = json.loads(output.splitlines()[-1])

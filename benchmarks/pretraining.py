@@ -18,41 +18,22 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from flykd_console.training.loops.pretrain import Encode, batch_loss, node_encoder, steps_of
 
-from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
+from benchmarks.measure import console, median_seconds, restart_as_trainer, show
+from benchmarks.training import changed, edge_count, epoch_of, machine_with_torch, task_of
 from flykd_console.graph.load import load_graph
+from flykd_console.profile.models import ModelSpec, models_of
 from flykd_console.profile.schema import Profile
-from flykd_console.profile.sections import Pretrain
-from flykd_console.tasks.link_prediction.all_edges import AllEdges, Shuffle
-from flykd_console.tasks.link_prediction.task import Task
+from flykd_console.tasks.link_prediction.task import LinkPrediction
 from flykd_console.training.resources import peak_bytes, reset_peak
 
 
-def seconds_per_step(task: Task, size: str, encode_with: str, batches: list[int], repeats: int) -> dict[int, float]:
-    """Median seconds of an optimiser step, by batch size."""
-    model = task.new_model(size)
-    edges = AllEdges(task.messages, model)
-    profile = task.profile.model_copy(
-        update={"engine": task.profile.engine.model_copy(update={"propagation": encode_with})}
-    )
-    encode: Encode = node_encoder(Task(profile, task.graph, task.targets, task.seed, task.device), model, edges)
+def seconds_per_step(task: LinkPrediction, spec: ModelSpec, repeats: int) -> float:
+    """Median seconds of an optimiser step of a fresh model, in batches of the profile's size."""
+    model = task.new_model(spec)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01, fused=True)
-    found = {}
-    for size_of_batch in batches:
-        order, draw = (task.generator(f"benchmark/{purpose}") for purpose in ("order", "negatives"))
-        shuffle = Shuffle(len(edges), size_of_batch, order)
-        shuffle.batch(0)
-        number = iter(range(1 << 40))
-
-        def step(shuffle: Shuffle = shuffle, draw: torch.Generator = draw, number: object = number) -> None:
-            loss = batch_loss(model, encode, edges, shuffle.batch(next(number)), draw)  # type: ignore[call-overload]
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-
-        found[size_of_batch] = median_seconds(step, repeats, 1)
-    return found
+    # The first step draws the order of all edges.
+    return median_seconds(epoch_of(task.pretraining(model, "benchmark"), optimizer), repeats, 1)
 
 
 def main() -> None:
@@ -67,34 +48,38 @@ def main() -> None:
     restart_as_trainer()
     profile = Profile.model_validate({"graph": {"source": options.graph, "scale": options.scale}})
     graph = load_graph(profile.graph)
-    task = Task(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))
     rows = []
-    for size, dim in (("teacher", profile.teacher.dim), ("student", profile.student.dim)):
+    teacher, baseline, _ = models_of(profile)
+    for spec in (teacher, baseline):
         start = time.perf_counter()
         reset_peak()
-        mine = seconds_per_step(task, size, "auto", options.batches, options.repeats)
+        ours, steps = {}, {}
+        for batch in options.batches:
+            task = task_of(changed(profile, "pretrain", batch_size=batch), graph)
+            ours[batch] = seconds_per_step(task, spec, options.repeats)
+            steps[batch] = task.pretraining_steps()
         peak = (peak_bytes() or 0) / 2**30
-        console.print(f"{size}: measured in {time.perf_counter() - start:.0f} s")
+        console.print(f"{spec.begins}: measured in {time.perf_counter() - start:.0f} s")
         plain = None
         if options.plain:
-            first = options.batches[:1]
-            plain = seconds_per_step(task, size, "dgl", first, max(1, options.repeats // 3))[first[0]]
-        for batch, seconds in mine.items():
-            steps = steps_of(task, Pretrain(batch_size=batch))
+            settings = changed(profile, "pretrain", batch_size=options.batches[0])
+            plain_task = task_of(changed(settings, "engine", propagation="dgl"), graph)
+            plain = seconds_per_step(plain_task, spec, max(1, options.repeats // 3))
+        for batch, seconds in ours.items():
             compared = ["", ""] if plain is None else [f"{plain:.2f} s", f"{plain / seconds:.1f}x"]
             rows.append(
                 [
-                    f"{size}, d {dim}",
+                    f"{spec.begins}, d {spec.shape.dim}",
                     f"{batch:,}",
-                    f"{steps:,}",
+                    f"{steps[batch]:,}",
                     f"{seconds:.3f} s",
-                    f"{seconds * steps / 60:.1f} min",
+                    f"{seconds * steps[batch] / 60:.1f} min",
                     *compared,
                     f"{peak:.2f}",
                 ]
             )
-    edges = 2 * sum(len(heads) for heads, _ in task.split.train.values())
-    console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    console.print(machine_with_torch())
+    edges = edge_count(task.data)
     console.print(f"{graph.source}: {graph.node_count:,} nodes, {edges:,} training edges with reverses")
     show(
         "Pretraining",

@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.measure import console, machine, peak_gib, restart_as_trainer, show
 from flykd_console.graph.load import load_graph
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.profile.schema import Profile
 from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.measure import measure

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import Tensor
 
-from benchmarks.measure import console, machine, median_seconds, restart_as_trainer, show
+from benchmarks.measure import console, median_seconds, restart_as_trainer, show
+from benchmarks.training import machine_with_torch
 from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.distmult import all_logits, pair_logits
 
@@ -54,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
     restart_as_trainer()
     area = options.heads * options.tails
-    console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    console.print(machine_with_torch())
     rng = torch.Generator().manual_seed(0)
     meeting = {}
     for dim in DIMS:

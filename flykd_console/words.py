@@ -7,22 +7,7 @@ import math
 THIN = "\u202f"  # narrow no-break space
 DASH = "–"
 
-_STAGE_WORDS = {
-    "pretrain-teacher": "teacher, pretraining",
-    "teacher": "teacher, finetuning",
-    "pretrain-student": "student, pretraining",
-    "baseline": "baseline, finetuning",
-    "student": "student, distilling",
-}
-_SHORT_STAGE_WORDS = {"pretrain-teacher": "pretrain", "pretrain-student": "pretrain"}
-_LOSS_WORDS = {
-    "pseudo_train": "pseudo on train", "pseudo_random": "pseudo on random", "lsp": "LSP", "hidden": "hidden layers",
-    "anchor_rank": "anchor rank", "anchor_distribution": "anchor distribution",
-}  # fmt: skip
-_SHORT_LOSS_WORDS = {
-    "original": "orig", "pseudo_train": "train", "pseudo_random": "rand", "lsp": "lsp", "hidden": "hid",
-    "anchor_rank": "arank", "anchor_distribution": "adist",
-}  # fmt: skip
+_SHORT_LOSS_WORDS = {"original": "orig"}
 _METRIC_WORDS = {
     "macro_auprc": "AUPRC", "macro_auroc": "AUROC", "micro_auprc": "pooled AUPRC", "micro_auroc": "pooled AUROC",
     "macro_auprc_head": "head AUPRC", "macro_auprc_head_degree": "head AUPRC by degree",
@@ -36,19 +21,9 @@ _METRIC_WORDS = {
 _RELATION_WORDS = {"contraindication": "contra", "indication": "indic", "off-label use": "off-label"}
 
 
-def stage_words(stage: str) -> str:
-    """A stage as a person says it."""
-    return _STAGE_WORDS.get(stage, stage)
-
-
-def short_stage(stage: str) -> str:
-    """A stage in one word."""
-    return _SHORT_STAGE_WORDS.get(stage, stage)
-
-
 def loss_words(name: str) -> str:
-    """A loss source as the legend names it."""
-    return _LOSS_WORDS.get(name, name.replace("_", " "))
+    """A loss as the legend names it, where the log does not say."""
+    return name.replace("_", " ")
 
 
 def metric_words(metric: str) -> str:
@@ -57,7 +32,7 @@ def metric_words(metric: str) -> str:
 
 
 def short_loss(name: str) -> str:
-    """A loss source in at most five letters, for the end of its curve."""
+    """A loss in at most five letters, for the end of its curve, where the log does not say."""
     return _SHORT_LOSS_WORDS.get(name, name[:5])
 
 

@@ -216,14 +216,19 @@ def _check_files(profile: Profile, file: str) -> None:
         raise UserError(what, f"{file}, {key} = {path}", hint if key == "graph.source" else "")
 
 
-def _has_results(directory: RunDirectory) -> bool:
+def _is_complete(directory: RunDirectory) -> bool:
+    """Whether a finished run has its results, and beside every seed's scores what its rankings say of each tail.
+
+    Runs of earlier versions left no rankings; resumed, they measure what they trained and train nothing.
+    """
     from flykd_console.runs.results import read_results
 
     try:
-        read_results(directory.results)
+        seeds = read_results(directory.results).seeds
     except UserError:
         return False
-    return True
+    places = [(int(seed), part) for seed in seeds for part in ("validation", "test")]
+    return all(directory.ranking(*place).is_file() for place in places if directory.scores(*place).is_file())
 
 
 def _resumable(name: str) -> list[RunDirectory]:
@@ -238,7 +243,7 @@ def _resumable(name: str) -> list[RunDirectory]:
         raise UserError(
             "this run is being trained already", directory.name, f"Watch it: flykd-console watch {directory.name}"
         )
-    if status_of(directory).state == "finished" and _has_results(directory):
+    if status_of(directory).state == "finished" and _is_complete(directory):
         raise UserError("this run is finished", directory.name, f"Look at it: flykd-console runs show {directory.name}")
     others = any(in_training(run) for run in batch_of(directory))
     batch = [directory, *([] if others else waiting_after(directory))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -12,49 +13,52 @@ from rich.text import Text
 from flykd_console.cli.text import spread_text
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import ModelResult, Results, Scores, gain, spread
-from flykd_console.words import DASH, grouped, metric_words, per_cent, signed
+from flykd_console.words import DASH, grouped, metric_words, per_cent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from flykd_console.compare.figures import Comparison
-    from flykd_console.compare.grids import Grid
+    from flykd_console.compare.grid import Grid
     from flykd_console.profile.keys import Key
 
-_RANKING = {"recall_at_10": "recall@10", "recall_at_50": "@50", "recall_at_100": "@100", "ap": "AP", "mrr": "MRR"}
+_RANKING = {"ap": "AP", "mrr": "MRR", "hits_at_10": "Hits@10", "recall_at_10": "recall@10", "recall_at_100": "@100"}
 # What a first column has at least, where its longest word is longer.
 _LABEL_WIDTH = 8
 _FIGURE_WIDTH = 6  # of −12.34, and of the second half of a mean
+_SCORE_WIDTH = 5  # of 66.39
+# Seeds that have columns of their own; of more, the mean alone is shown.
+_SEED_COLUMNS = 6
 
 
 def results_table(results: Results) -> Table:
-    """One row a seed and one for the mean: each model's headline metric, and what distilled models gain.
-
-    A gain is told in points, and in per cent too where only one model has any.
-    """
-    shown = results.trained() or results.models
+    """One row a model, heuristics first: its headline metric per seed, their mean, and what distilled models gain."""
+    shown = _heuristics_first(results.trained() or results.models)
     gaining = [entry for entry in shown if entry.over in [other.name for other in shown]]
-    table = _table(f"{results.method} on {results.graph.source}", caption=_caption(results, gaining))
-    table.add_column("seed", style="bold")
-    headings = [_heading(entry) for entry in shown]
-    if len(gaining) == 1:
-        headings += ["gain", "gain %"]
-    else:
-        headings += [f"{entry.label}\ngain" for entry in gaining]
-    for heading in headings:
-        # On a narrow terminal a mean goes on in the next line, between words: no figure is ever cut.
-        table.add_column(heading, justify="right", overflow="fold", min_width=_FIGURE_WIDTH)
-    for seed, models in results.seeds.items():
-        won = [gain(models, entry, results.headline) for entry in gaining]
-        cells = [_score(results, models, entry) for entry in shown]
-        cells += [signed(one.points if one else None) for one in won]
-        if len(gaining) == 1:
-            cells += [signed(one.percent if one else None) for one in won]
-        table.add_row(seed, *cells)
+    table = _table(f"{results.method} on {Path(results.graph.source).name}", caption=_caption(results, gaining))
+    table.add_column("model", style="bold", overflow="fold", min_width=_LABEL_WIDTH)
+    seeds = list(results.seeds) if len(results.seeds) <= _SEED_COLUMNS else []
+    for seed in seeds:
+        table.add_column(seed, justify="right", min_width=_SCORE_WIDTH)
     if len(results.seeds) > 1:
-        table.add_section()
-        table.add_row("mean", *_means(results, shown, gaining), style="bold")
+        table.add_column("mean", justify="right", overflow="fold", min_width=_FIGURE_WIDTH)
+    if gaining:
+        table.add_column("gain", justify="right", overflow="fold", min_width=_FIGURE_WIDTH)
+    for place, entry in enumerate(shown):
+        cells = [_heading(entry), *(_score(results, results.seeds[seed], entry) for seed in seeds)]
+        if len(results.seeds) > 1:
+            cells.append(_mean(results, entry))
+        if gaining:
+            cells.append(_gain(results, entry) if entry in gaining else "")
+        last_heuristic = entry.role is Role.HEURISTIC and shown[place + 1 : place + 2] != []
+        ends = last_heuristic and shown[place + 1].role is not Role.HEURISTIC
+        table.add_row(*cells, end_section=ends)
     return table
+
+
+def _heuristics_first(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
+    """What a model has to beat stands above it."""
+    return sorted(entries, key=lambda entry: entry.role is not Role.HEURISTIC)
 
 
 def _score(results: Results, models: Mapping[str, ModelResult], entry: ModelEntry) -> str:
@@ -64,18 +68,16 @@ def _score(results: Results, models: Mapping[str, ModelResult], entry: ModelEntr
     return per_cent(_part(results, models[entry.name]).value(results.headline))
 
 
-def _means(results: Results, shown: Sequence[ModelEntry], gaining: Sequence[ModelEntry]) -> list[str]:
-    seeds = list(results.seeds.values())
-    cells = []
-    for entry in shown:
-        measured = [_part(results, models[entry.name]) for models in seeds if entry.name in models]
-        cells.append(spread_text(spread(part.value(results.headline) for part in measured), 100))
-    for entry in gaining:
-        won = [one for models in seeds if (one := gain(models, entry, results.headline)) is not None]
-        cells.append(spread_text(spread(one.points for one in won), sign=True))
-        if len(gaining) == 1:
-            cells.append(spread_text(spread(one.percent for one in won), sign=True))
-    return cells
+def _mean(results: Results, entry: ModelEntry) -> str:
+    """A model's headline metric over the seeds, mean ± deviation, in per cent."""
+    measured = [_part(results, models[entry.name]) for models in results.seeds.values() if entry.name in models]
+    return spread_text(spread(part.value(results.headline) for part in measured), 100)
+
+
+def _gain(results: Results, entry: ModelEntry) -> str:
+    """A model's gain in points, mean ± deviation over the seeds."""
+    won = [gain(models, entry, results.headline) for models in results.seeds.values()]
+    return spread_text(spread(one.points for one in won if one is not None), sign=True)
 
 
 def _caption(results: Results, gaining: Sequence[ModelEntry]) -> str:
@@ -84,31 +86,28 @@ def _caption(results: Results, gaining: Sequence[ModelEntry]) -> str:
         return f"No test part: validation {metric} in per cent."
     if not gaining:
         return f"Test {metric} in per cent."
-    if len(gaining) > 1:
-        return f"Test {metric} in per cent. Gain: model over the same seed's baseline, in points."
-    role = "student" if gaining[0].role is Role.STUDENT else "model"
-    gained = f"Gain: {role} over the same seed's {gaining[0].over}, in points and in per cent of it."
-    return f"Test {metric} in per cent. {gained}"
+    rivals = " and ".join(dict.fromkeys(entry.over for entry in gaining))
+    return f"Test {metric} in per cent. Gain: over the same seed's {rivals}, in points."
 
 
 def relations_table(results: Results) -> Table:
-    """One row a relation: each model's AUPRC, mean ± deviation over the seeds."""
-    table = _table(None)
-    table.add_column("relation", style="bold", overflow="fold")
-    shown = results.trained()
-    for entry in shown:
-        table.add_column(_heading(entry), justify="right")
-    summaries = [results.summary[entry.name] for entry in shown]
-    relations = dict.fromkeys(relation for summary in summaries for relation in summary.relations)
+    """One row a model: its AUPRC in each relation, mean ± deviation over the seeds."""
+    table = _table(None, caption="AUPRC of each relation, the tail replaced in negatives; guessing scores about 50.")
+    table.add_column("model", style="bold", overflow="fold")
+    shown = _heuristics_first(results.trained())
+    found = [results.summary[entry.name].relations for entry in shown]
+    relations = list(dict.fromkeys(relation for by_relation in found for relation in by_relation))
     for relation in relations:
-        spreads = [summary.relations.get(relation, {}) for summary in summaries]
-        table.add_row(relation, *(spread_text(scores.get("auprc"), 100) for scores in spreads))
+        table.add_column(relation, justify="right")
+    for entry, by_relation in zip(shown, found, strict=True):
+        cells = [spread_text(by_relation.get(relation, {}).get("auprc"), 100) for relation in relations]
+        table.add_row(_heading(entry), *cells)
     return table
 
 
 def ranking_table(results: Results) -> Table | None:
     """One row a relation and model: ranking metrics in per cent, mean ± deviation over the seeds; None without any."""
-    found = [(entry, results.summary[entry.name].ranking) for entry in results.trained()]
+    found = [(entry, results.summary[entry.name].ranking) for entry in _heuristics_first(results.trained())]
     relations = dict.fromkeys(relation for _, by_relation in found for relation in by_relation)
     if not relations:
         return None

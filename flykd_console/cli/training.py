@@ -19,7 +19,7 @@ from rich.console import Console
 
 from flykd_console.cli.batch import cause, complain, conclude_batch
 from flykd_console.cli.plain import follow_plain
-from flykd_console.cli.tables import relations_table, results_table
+from flykd_console.cli.tables import ranking_table, relations_table, results_table
 from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile
 from flykd_console.runs.directory import RunDirectory
@@ -204,6 +204,10 @@ def _show_results(directory: RunDirectory) -> None:
     relations_shown = relations_table(results)
     if relations_shown.row_count:
         console.print(relations_shown)
+        console.print()
+    ranked = ranking_table(results)
+    if ranked is not None:
+        console.print(ranked)
         console.print()
     measured = [model for models in results.seeds.values() for model in models.values()]
     relations = [name for model in measured for name in model.test.relations or model.validation.relations]

@@ -41,6 +41,19 @@ class RelationScores:
     logits: Mapping[Any, NDArray[np.float32]]
 
 
+@dataclass(frozen=True)
+class TailValues:
+    """One relation's tails in one seed.
+
+    Attributes:
+        tails: Which they are, numbered alike in all relations and seeds, int64 [n].
+        of: Every model's value of each tail, float64 [n], such as its average precision.
+    """
+
+    tails: NDArray[np.int64]
+    of: Mapping[Any, Floats]
+
+
 def macro_resamples(
     relations: Mapping[str, RelationScores],
     models: Sequence[Model],
@@ -83,6 +96,37 @@ def macro_resamples(
             for model, order in orders[name].items():
                 macro[model][chunk] += order.average_precision(*drawn) / len(relations)
     return macro
+
+
+def macro_tail_resamples(
+    seeds: Mapping[int, Mapping[str, TailValues]], models: Sequence[Model], resamples: int, seed: int
+) -> dict[int, dict[Model, Floats]]:
+    """By seed the macro mean of every model in every resample of the tails, float64 [resamples], unit of the values.
+
+    Macro: the mean over a relation's tails, then over relations. Tails are drawn with replacement from those of all
+    seeds, once for all seeds, relations and models: a tail that several seeds test is easy or hard in all of them, so
+    that drawing it for each apart would take one disease for several. NaN where a relation of a seed had no tail drawn.
+
+    Args:
+        seeds: By seed and relation; trained models are taken as given.
+        models: Keys of `of`.
+        resamples: How many.
+        seed: Of the resampling; equal inputs give equal figures.
+    """
+    rng = np.random.default_rng(seed)
+    numbers = [values.tails for relations in seeds.values() for values in relations.values()]
+    present = np.unique(np.concatenate(numbers))
+    macro = {number: np.zeros((resamples, len(models))) for number in seeds}
+    for start in range(0, resamples, _CHUNK):
+        chunk = slice(start, min(start + _CHUNK, resamples))
+        drawn = _counts(rng, len(present), chunk.stop - start)
+        for number, relations in seeds.items():
+            for values in relations.values():
+                weights = drawn[:, np.searchsorted(present, values.tails)].astype(np.float64)
+                total = weights.sum(axis=1, keepdims=True)
+                table = np.stack([values.of[model] for model in models], axis=1)
+                macro[number][chunk] += weights @ table / np.where(total > 0, total, np.nan) / len(relations)
+    return {number: {model: found[:, i] for i, model in enumerate(models)} for number, found in macro.items()}
 
 
 def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:

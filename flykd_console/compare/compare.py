@@ -1,11 +1,11 @@
 """Runs in, figures out: blocks of comparable runs, each model's AUPRC per seed, gains, and what a difference is worth.
 
-Scores, gains and intervals are of macro AUPRC, whatever a run's headline metric is: scores files hold logits of stored
-pairs, and that is what can be told and resampled from them. Every other metric is what the results say of it.
+Scores, gains and intervals are of macro AUPRC, for scores files hold logits of stored pairs; and of macro AP, where a
+run left what its rankings say of each tail (`by_tail`). Every other metric is what the results say of it.
 
 A gain is taken per seed against that seed's baseline and then averaged. Three intervals answer three
 questions: had other pairs of these tails been tested, had other tails been tested (paired bootstrap, these trained
-models given), and had other seeds been drawn (paired t).
+models given), and had other seeds been drawn (paired t, corrected for overlapping training sets).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -25,12 +26,14 @@ from flykd_console.compare.bootstrap import (
     macro_resamples,
     percentile_interval,
 )
+from flykd_console.compare.by_tail import Question, notes_on_rankings, tail_scores
 from flykd_console.compare.comparable import blocks_of, common_seeds, restricted
 from flykd_console.compare.describe import describe_runs, metrics_of, notes_of, paper_figure, ranking_of
 from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, contender_of, contenders_of, rival_of
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
+from flykd_console.compare.overlap import overlap_of
 from flykd_console.errors import UserError
 from flykd_console.runs.models import headliner
 from flykd_console.runs.results import Spread, spread
@@ -74,23 +77,30 @@ def compare(
 
 @dataclass(frozen=True)
 class _Measured:
-    """By seed and contender: scores, and macro AUPRC in every resample of the pairs and of the tails."""
+    """By seed and contender: scores, and macro AUPRC in every resample of the pairs and of the tails.
+
+    `test_to_train` is what intervals over seeds are corrected by, 0 where nothing tells it.
+    """
 
     scores: dict[int, dict[Contender, SeedScore]]
     by_pairs: dict[int, dict[Contender, Floats]]
     by_tails: dict[int, dict[Contender, Floats]]
+    test_to_train: float
 
 
 def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int) -> Block:
     seeds = common_seeds(runs)
     contenders = contenders_of(runs, seeds)
     pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in seeds}
+    overlap = overlap_of(runs, seeds)
     measured = _Measured(
         {seed: _score(pairs[seed], contenders) for seed in seeds},
         {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "pairs") for seed in seeds},
         {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "tails") for seed in seeds},
+        overlap.test_to_train if overlap else 0.0,
     )
     rival = _headliner_of(against, contenders)
+    ranked = tail_scores(contenders, seeds, Question(only.ids if only else None, measured.test_to_train, resamples))
     first = runs[0]
     return Block(
         graph=first.results.graph.source,
@@ -100,16 +110,23 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         tail_type=first.tail_type,
         part=first.part,
         headline=first.results.headline,
+        overlap=overlap,
         seeds=seeds,
         pairs={
             seed: {r: (int((s.labels == 1).sum()), int((s.labels == 0).sum())) for r, s in sorted(found.items())}
             for seed, found in pairs.items()
         },
         runs=describe_runs(runs, contenders, seeds),
-        rows=[_row(one, measured, rival_of(one, contenders), rival, whole=only is None) for one in contenders],
+        rows=[
+            msgspec.structs.replace(
+                _row(one, measured, rival_of(one, contenders), rival, whole=only is None), by_tail=ranked.get(one)
+            )
+            for one in contenders
+        ],
         notes=_without_rival(against, rival)
         + _restricted(runs, pairs, only)
-        + notes_of(runs, seeds, measured.scores if only is None else {}),
+        + notes_of(runs, seeds, measured.scores if only is None else {})
+        + notes_on_rankings(runs, seeds, ranked if only is None else {}),
     )
 
 
@@ -199,7 +216,7 @@ def _restricted(
     return [
         f"Only {part} pairs of tails in {only.name}: {true} true and {len(labels) - true} false ones over all seeds, "
         f"so that chance scores about {100 * true / len(labels):.0f} %; over all pairs it scores 50 %. "
-        f"{unknown if strange else ''}Rankings are of all tails, and left out here."
+        f"{unknown if strange else ''}The results' rankings are of all tails, and left out here."
     ]
 
 
@@ -225,20 +242,21 @@ def _gain(one: Contender, other: Contender, measured: _Measured, paper: tuple[fl
         seeds[seed] = SeedGain(
             points=100.0 * (ours - theirs),
             percent=100.0 * (ours / theirs - 1.0),
-            over_pairs=Interval(*percentile_interval(by_pairs[seed])),
-            over_tails=Interval(*percentile_interval(by_tails[seed])),
+            over_pairs=Interval.of(percentile_interval(by_pairs[seed])),
+            over_tails=Interval.of(percentile_interval(by_tails[seed])),
         )
     points = [gain.points for gain in seeds.values()]
-    over_seeds = t_interval(points)
+    corrected, plain = t_interval(points, LEVEL, measured.test_to_train), t_interval(points, LEVEL)
     # Seeds are resampled apart from one another, so the mean of the i-th resamples is one draw of the mean.
     return Gain(
         over=other.label,
         seeds=seeds,
         points=_spread(points),
         percent=_spread([gain.percent for gain in seeds.values()]),
-        over_pairs=Interval(*percentile_interval(np.mean(list(by_pairs.values()), axis=0))),
-        over_tails=Interval(*percentile_interval(np.mean(list(by_tails.values()), axis=0))),
-        over_seeds=Interval(*over_seeds) if over_seeds else None,
+        over_pairs=Interval.of(percentile_interval(np.mean(list(by_pairs.values()), axis=0))),
+        over_tails=Interval.of(percentile_interval(np.mean(list(by_tails.values()), axis=0))),
+        over_seeds=Interval.of(corrected) if corrected else None,
+        over_seeds_uncorrected=Interval.of(plain) if plain else None,
         sign_flip_p=sign_flip_p(points),
         paper=paper,
     )

@@ -15,13 +15,33 @@ from flykd_console.runs.models import Role
 from flykd_console.runs.results import Spread
 
 SCHEMA = 1
+MACRO_AP = "macro_ap"
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """From `low` to `high`."""
+    """From `low` to `high`. `margin`: the further end's distance from zero, and so the smallest margin of equivalence
+    that the interval stays within: differences beyond ± `margin` are excluded.
+    """
 
     low: float
     high: float
+    margin: float
+
+    @classmethod
+    def of(cls, ends: tuple[float, float]) -> Interval:
+        """The interval between two ends, the lower one first."""
+        return cls(*ends, max(map(abs, ends)))
+
+
+class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the pairs is tested beside what is trained on.
+
+    `test_to_train`: a ratio, as `compare.overlap` takes it; `taken_from`: `pairs` that were counted, or `fractions` of
+    the split.
+    """
+
+    test_to_train: float
+    taken_from: str
 
 
 class SeedScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +69,9 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
         percent: The same in per cent of the other's AUPRC.
         over_pairs: 95 % interval of the mean, these seeds given: paired bootstrap over test pairs.
         over_tails: The same over tails with all their pairs.
-        over_seeds: 95 % interval of the mean over further seeds: paired t; None for one seed.
+        over_seeds: 95 % interval of the mean over further seeds: paired t, corrected for overlapping training sets
+            where the block says its `overlap` (variance factor 1/n + n_test/n_train); None for one seed.
+        over_seeds_uncorrected: The plain paired t (1/n), which takes seeds for independent; None for one seed.
         sign_flip_p: Two-sided, exact; None for one seed.
         paper: Mean and deviation that the paper gives, points or per cent; None where it has no such row.
     """
@@ -61,8 +83,49 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     over_pairs: Interval
     over_tails: Interval
     over_seeds: Interval | None
+    over_seeds_uncorrected: Interval | None
     sign_flip_p: float | None
     paper: tuple[float, float] | None = None
+
+
+class TailGain(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model wins over another, `over`, in points of macro AP.
+
+    Attributes:
+        seeds: By seed.
+        points: Mean and sample deviation over the seeds.
+        over_tails: 95 % interval of the mean, these seeds given: paired bootstrap over the part's tails; None for fewer
+            than two of them.
+        over_seeds: As that of `Gain`.
+        over_seeds_uncorrected: As that of `Gain`.
+        sign_flip_p: As that of `Gain`.
+    """
+
+    over: str
+    seeds: dict[int, float]
+    points: Spread
+    over_tails: Interval | None
+    over_seeds: Interval | None
+    over_seeds_uncorrected: Interval | None
+    sign_flip_p: float | None
+
+
+class TailScore(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's macro AP, a fraction: the mean over the tails of a relation, then over relations.
+
+    Attributes:
+        seeds: By seed.
+        ap: Over the seeds.
+        relations: Over the seeds by relation.
+        gain: Over its own baseline; None for baselines and in runs without one.
+        heuristics: Over each scorer without training of its run, in the order of the run; none for such scorers.
+    """
+
+    seeds: dict[int, float]
+    ap: Spread
+    relations: dict[str, Spread]
+    gain: TailGain | None = None
+    heuristics: list[TailGain] = []
 
 
 class PaperFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +154,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         seconds: Mean training time a seed.
         gain: Over its own baseline, of the same run; None for baselines and in runs without one.
         rival: Over the model that the caller named; None without one and for that model itself.
+        by_tail: Macro AP of its rankings; None where its runs left none.
     """
 
     label: str
@@ -108,6 +172,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     paper: PaperFigure | None = None
     gain: Gain | None = None
     rival: Gain | None = None
+    by_tail: TailScore | None = None
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +200,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that are compared pair by pair.
 
     `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease;
-    `part`: whose pairs, `test` or `validation`; `headline`: the metric that the runs put first.
+    `part`: whose pairs, `test` or `validation`; `headline`: the metric that the runs put first; `overlap`: what
+    intervals over seeds are corrected by, None: they are not.
     """
 
     graph: str
@@ -150,6 +216,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     tail_type: str = "tail"
     part: str = "test"
     headline: str = MACRO_AUPRC
+    overlap: Overlap | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, RunFacts
+from flykd_console.compare.captions import worth_caption
+from flykd_console.compare.figures import MACRO_AP, Block, Comparison, Gain, Row, RunFacts
+from flykd_console.compare.grid import (
+    Grid,
+    interval_words,
+    joined_seeds,
+    name_of_seeds,
+    p_words,
+    seed_chunks,
+    spread_words,
+    won_words,
+)
+from flykd_console.compare.tail_grids import ap_gain_grids, ap_grids
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.models import DISTILLED
-from flykd_console.runs.results import Spread
 from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
 
 RANKING_WORDS = {
@@ -16,23 +26,7 @@ RANKING_WORDS = {
     "hits_at_10": "hits@10", "ap": "AP", "mrr": "MRR", "auroc": "AUROC",
 }  # fmt: skip
 
-_SEEDS_A_TABLE = 5
 _NAMED_IN_A_CELL = 5
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table. The first column is text and goes left, the others are numbers and go right; a cell may have two lines.
-
-    Attributes:
-        emphasised: Numbers of the columns that carry the result.
-    """
-
-    title: str
-    headings: list[str]
-    rows: list[list[str]]
-    caption: str = ""
-    emphasised: tuple[int, ...] = ()
 
 
 def block_heading(comparison: Comparison, index: int) -> str:
@@ -41,7 +35,7 @@ def block_heading(comparison: Comparison, index: int) -> str:
     pairs = [positives + negatives for found in block.pairs.values() for positives, negatives in found.values()]
     a_seed = grouped(sum(pairs) / len(block.seeds))
     only = f", only tails in {comparison.only}" if comparison.only else ""
-    seeds = f"seed{'s' if len(block.seeds) > 1 else ''} {_joined(block.seeds)}"
+    seeds = f"seed{'s' if len(block.seeds) > 1 else ''} {joined_seeds(block.seeds)}"
     return f"{block.graph} · {block.split} · {seeds} · {a_seed} {block.part} pairs a seed{only}"
 
 
@@ -49,10 +43,12 @@ def grids(block: Block) -> Iterator[Grid]:
     """Every table of a block, in reading order."""
     yield from headline_grids(block)
     yield from auprc_grids(block)
+    yield from ap_grids(block)
     if any(row.gain for row in block.rows):
         yield from gain_grids(block)
         yield mean_gain_grid(block)
         yield worth_grid(block)
+    yield from ap_gain_grids(block)
     if any(row.rival for row in block.rows):
         yield mean_gain_grid(block, rival=True)
         yield worth_grid(block, rival=True)
@@ -62,32 +58,34 @@ def grids(block: Block) -> Iterator[Grid]:
 
 
 def headline_grids(block: Block) -> Iterator[Grid]:
-    """The metric that the runs put first, mean ± std, where it is another one than AUPRC."""
+    """The metric that the runs put first, mean ± std, where it is not AUPRC and has no table of its own."""
+    if block.headline == MACRO_AP and all(row.by_tail for row in block.rows):
+        return
     rows = [(row.label, row.metrics[block.headline]) for row in block.rows if block.headline in row.metrics]
     if block.headline != MACRO_AUPRC and rows:
         yield Grid(
             title=f"{block.part.capitalize()} {metric_words(block.headline)}, per cent",
             headings=["model", "mean ± std"],
             rows=[[label, spread_words(spread, 100)] for label, spread in rows],
-            caption="The runs' headline metric, from their results. What follows is of AUPRC.",
+            caption="The runs' headline metric, from their results. What follows is of AUPRC, but where it says AP.",
             emphasised=(1,),
         )
 
 
 def auprc_grids(block: Block) -> Iterator[Grid]:
     """AUPRC of every model per seed; in the last table mean ± std, and the paper's mean ± std."""
-    *earlier, last = _chunks(block.seeds)
+    *earlier, last = seed_chunks(block.seeds)
     title = f"{block.part.capitalize()} AUPRC, per cent"
     for seeds in earlier:
         rows = [[row.label, *_scores(row, seeds)] for row in block.rows]
-        yield Grid(title=title + _part(seeds), headings=["model", *map(str, seeds)], rows=rows)
+        yield Grid(title=title + name_of_seeds(seeds), headings=["model", *map(str, seeds)], rows=rows)
     headings = ["model", *map(str, last), "mean ± std"]
     rows = [[row.label, *_scores(row, last), spread_words(row.auprc, 100)] for row in block.rows]
     if _has_paper(block):
         headings.append("paper")
         rows = [[*cells, _paper_auprc(row)] for cells, row in zip(rows, block.rows, strict=True)]
     yield Grid(
-        title=title + _part(last) if earlier else title,
+        title=title + name_of_seeds(last) if earlier else title,
         headings=headings,
         rows=rows,
         caption="Macro AUPRC: the mean over the relations.",
@@ -101,12 +99,14 @@ def _scores(row: Row, seeds: list[int]) -> list[str]:
 
 def gain_grids(block: Block) -> Iterator[Grid]:
     """Gains per seed in points, each with its interval over pairs below it."""
-    *earlier, last = _chunks(block.seeds)
+    *earlier, last = seed_chunks(block.seeds)
     title = "Gain over the same seed's baseline, points"
     for seeds in earlier:
-        yield Grid(title=title + _part(seeds), headings=["model", *map(str, seeds)], rows=_gain_rows(block, seeds))
+        yield Grid(
+            title=title + name_of_seeds(seeds), headings=["model", *map(str, seeds)], rows=_gain_rows(block, seeds)
+        )
     yield Grid(
-        title=title + _part(last) if earlier else title,
+        title=title + name_of_seeds(last) if earlier else title,
         headings=["model", *map(str, last)],
         rows=_gain_rows(block, last),
         caption=f"Below each gain: 95 % interval, paired bootstrap over that seed's {block.part} pairs.",
@@ -130,17 +130,12 @@ def mean_gain_grid(block: Block, rival: bool = False) -> Grid:
         "points": [spread_words(gain.points, sign=True) for _, gain in found],
         "per cent": [spread_words(gain.percent, sign=True) for _, gain in found],
         "paper": [_paper_gain(gain) for _, gain in found],
-        "seeds won": [_won(gain) for _, gain in found],
+        "seeds won": [won_words([one.points for one in gain.seeds.values()]) for _, gain in found],
     }
     if rival or not _has_paper(block):
         del columns["paper"]
     rows = [list(cells) for cells in zip(*columns.values(), strict=True)]
     return Grid(title=title, headings=list(columns), rows=rows, emphasised=(1,))
-
-
-def _won(gain: Gain) -> str:
-    """In how many seeds a gain is above zero."""
-    return f"{sum(one.points > 0 for one in gain.seeds.values())} of {len(gain.seeds)}"
 
 
 def worth_grid(block: Block, rival: bool = False) -> Grid:
@@ -156,11 +151,11 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
                 interval_words(gain.over_pairs),
                 interval_words(gain.over_tails),
                 interval_words(gain.over_seeds),
-                DASH if gain.sign_flip_p is None else f"{gain.sign_flip_p:.3f}",
+                p_words(gain.sign_flip_p),
             ]
             for row, gain in found
         ],
-        caption=worth_caption(len(block.seeds), f"{block.tail_type}s", block.part),
+        caption=worth_caption(block, [(row.label, gain.over_seeds) for row, gain in found]),
         emphasised=(1,),
     )
 
@@ -168,17 +163,6 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
 def _gains(block: Block, rival: bool) -> list[tuple[Row, Gain]]:
     chosen = [(row, row.rival if rival else row.gain) for row in block.rows]
     return [(row, gain) for row, gain in chosen if gain]
-
-
-def worth_caption(seeds: int, tails: str = "tails", part: str = "test") -> str:
-    """What the intervals of the mean gain ask, and what they cannot say."""
-    bound = f", which cannot fall below {2 / 2**seeds:.4g} with {seeds} seeds" if 1 < seeds <= 16 else ""
-    return (
-        f"95 % intervals of the mean gain in points. {part.capitalize()} pairs, {part} {tails}: had other pairs, or "
-        f"other {tails} with all their pairs, been tested with these trained models (paired bootstrap). Seeds: had "
-        f"other seeds been drawn (paired t). p: exact sign-flip test over seeds{bound}. Not corrected for looking at "
-        "several methods."
-    )
 
 
 def relations_grid(block: Block) -> Grid:
@@ -235,33 +219,6 @@ def _methods(block: Block, run: RunFacts) -> str:
     """The distilled models of a run by their labels."""
     labels = [row.label for row in block.rows if row.role in DISTILLED and run.name in row.runs]
     return ", ".join(labels) or run.label
-
-
-def spread_words(spread: Spread | None, scale: float = 1.0, sign: bool = False) -> str:
-    """Mean ± deviation, two decimals; the mean alone for one seed."""
-    if spread is None:
-        return DASH
-    mean = signed(scale * spread.mean) if sign else f"{scale * spread.mean:.2f}"
-    return mean if spread.std is None else f"{mean} ± {scale * spread.std:.2f}"
-
-
-def interval_words(interval: Interval | None, digits: int = 2) -> str:
-    """[−0.75, +0.31]."""
-    return DASH if interval is None else f"[{signed(interval.low, digits)}, {signed(interval.high, digits)}]"
-
-
-def _chunks(seeds: list[int]) -> list[list[int]]:
-    return [seeds[i : i + _SEEDS_A_TABLE] for i in range(0, len(seeds), _SEEDS_A_TABLE)]
-
-
-def _part(seeds: list[int]) -> str:
-    return f" (seeds {_joined(seeds)})"
-
-
-def _joined(seeds: Sequence[int]) -> str:
-    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]}–{seeds[-1]}"
-    return ", ".join(map(str, seeds))
 
 
 def _has_paper(block: Block) -> bool:

@@ -115,7 +115,7 @@ class LoadedRun:
         try:
             frame = pl.read_parquet(path, glob=False)
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise _unreadable(path, str(error)) from None
+            raise unreadable(path, str(error)) from None
         wanted = [*KEYS, *(entry.name for entry in self.models)]
         missing = [column for column in wanted if column not in frame.columns]
         if missing:
@@ -185,7 +185,7 @@ def read_ids(path: Path) -> frozenset[str]:
     try:
         frame = pl.read_csv(path, glob=False, infer_schema=False, has_header=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(path, str(error), "Check the path; a CSV of ids is wanted.") from None
+        raise unreadable(path, str(error), "Check the path; a CSV of ids is wanted.") from None
     names = ("tail_id", "disease_id", "node_id", "id")
     heading = [str(cell).strip().lower() for cell in frame.row(0)] if frame.height else []
     column = next((heading.index(name) for name in names if name in heading), None)
@@ -213,10 +213,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise _unreadable(path, str(error)) from None
+        raise unreadable(path, str(error)) from None
     return found if isinstance(found, dict) else {}
 
 
-def _unreadable(path: Path, reason: str, hint: str = "") -> UserError:
+def unreadable(path: Path, reason: str, hint: str = "") -> UserError:
+    """The one line that says why a file of a run cannot be read."""
     hint = hint or CHANGED_AFTER_TRAINING
     return UserError(f"cannot be read ({' '.join(reason.split())[:120].rstrip('.')})", str(path), hint)

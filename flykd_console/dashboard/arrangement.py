@@ -10,10 +10,12 @@ _COLUMNS_FROM_HEIGHT = 30
 _PAIRS_FROM_HEIGHT = 22
 _EXTRA_FROM_HEIGHT = 44
 
-PANELS = ("weights", "losses", "rate", "speed", "resources", "auprc", "seeds", "log")
-_PAIRS = (("Losses", ("weights", "losses")), ("Seeds", ("auprc", "seeds")), ("Log", ("resources", "log")))
+# The tab of the validation chart, which the screen calls by the run's metric.
+VALIDATION = "Validation"
+PANELS = ("weights", "losses", "rate", "speed", "resources", "validation", "seeds", "log")
+_PAIRS = (("Losses", ("weights", "losses")), ("Seeds", ("validation", "seeds")), ("Log", ("resources", "log")))
 _SINGLES = (
-    ("Losses", ("losses",)), ("Weights", ("weights",)), ("AUPRC", ("auprc",)), ("Seeds", ("seeds",)),
+    ("Losses", ("losses",)), ("Weights", ("weights",)), (VALIDATION, ("validation",)), ("Seeds", ("seeds",)),
     ("Load", ("resources",)), ("Log", ("log",)),
 )  # fmt: skip
 _RATES = {

@@ -10,13 +10,13 @@ import numpy as np
 from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
-from flykd_console.runs.state.run import MODELS, RunState, StageState, Status
+from flykd_console.runs.stage import Phase
+from flykd_console.runs.state.run import RunState, StageState, Status
 from flykd_console.runs.state.series import Series, Smoothed
 from flykd_console.words import loss_words, per_cent, short_loss
 
-CURVE_ORDER = (
-    "original", "pseudo_train", "pseudo_random", "lsp", "hidden", "anchor_rank", "anchor_distribution",
-)  # fmt: skip
+# The paper's sources have the same colours in every run; other losses those that follow, as they come up in it.
+CURVE_ORDER = ("original", "pseudo_train", "pseudo_random")
 _LADDER = 8
 
 
@@ -30,7 +30,7 @@ class View:
         zoom: Visible x range, None for all.
         cursor: Where values are read, None for nowhere.
         band: Mean ± std over the seeds.
-        model: Whose AUPRC is shown, None for the model in training.
+        model: Whose validation is shown, None for the model in training.
         seed: The seed that the others are faded for, None for none.
         focus: Name of the curve that the others are faded for, None for none.
         clip: Cut outliers off.
@@ -85,21 +85,28 @@ def _ordered(names: list[str]) -> list[str]:
     return known + [name for name in names if name not in known and name != "total"]
 
 
-def _colour(name: str, names: list[str], look: Look) -> str:
-    """A loss keeps its colour whatever other losses a method has."""
-    others = [other for other in names if other not in CURVE_ORDER]
-    return look.curve(CURVE_ORDER.index(name) if name in CURVE_ORDER else len(CURVE_ORDER) + others.index(name))
+def _colour(name: str, state: RunState, look: Look) -> str:
+    """A loss keeps its colour whatever other losses a stage has."""
+    known = dict.fromkeys(CURVE_ORDER)
+    for stage in state.stages.values():
+        known |= dict.fromkeys(stage.schedule or ())
+        known |= dict.fromkeys(loss for loss in stage.losses if loss != "total")
+    return look.curve(list(known).index(name))
+
+
+def _words(stage: StageState, loss: str) -> tuple[str, str]:
+    """What a loss of a stage is called, whole and in five letters."""
+    return stage.loss_words.get(loss) or (loss_words(loss), short_loss(loss))
 
 
 def weights(state: RunState, view: View, look: Look) -> ChartSpec:
-    """The whole curriculum of the three loss weights, marked where training is."""
-    found = state.schedule()
-    if found is None:
+    """The whole curriculum of the loss weights, marked where training is."""
+    stage = state.scheduled()
+    if stage is None or stage.schedule is None:
         return ChartSpec(empty=_no_schedule(state))
-    seed, schedule = found
-    stage = state.get(seed, "student")
-    now = float(stage.epoch) if stage is not None and stage.epoch else None
-    live = stage is not None and stage is state.stage and stage.status is not Status.DONE
+    schedule = stage.schedule
+    now = float(stage.epoch) if stage.epoch else None
+    live = stage is state.stage and stage.status is not Status.DONE
     names = _ordered(list(schedule))
     high = max((points[-1][0] for points in schedule.values() if points), default=1.0)
     low, high = view.zoom or (0.0, high)
@@ -107,10 +114,8 @@ def weights(state: RunState, view: View, look: Look) -> ChartSpec:
     for name in names:
         points = np.array(schedule[name], dtype=np.float64).reshape(-1, 2)
         at_now = float(np.interp(now or 0.0, points[:, 0], points[:, 1])) if len(points) else math.nan
-        curves.append(
-            Curve(loss_words(name), short_loss(name), points[:, 0], points[:, 1], _colour(name, names, look),
-                  value=f"{at_now:.2f}" if live else "")
-        )  # fmt: skip
+        value = f"{at_now:.2f}" if live else ""
+        curves.append(Curve(*_words(stage, name), points[:, 0], points[:, 1], _colour(name, state, look), value=value))
     return ChartSpec(
         curves=tuple(curves), x_low=low, x_high=high, y_low=0.0, y_high=1.0, log_y=view.log_y,
         now=now if live and now is not None and low <= now <= high else None, cursor=view.cursor, read="line",
@@ -120,9 +125,13 @@ def weights(state: RunState, view: View, look: Look) -> ChartSpec:
 def _no_schedule(state: RunState) -> str:
     if state.started is None:
         return "No training yet"
-    if any(stage.stage == "student" for stage in state.stages.values()):
-        return "The curriculum begins with the student, after the teacher and the baseline"
-    return "This run has no curriculum"
+    first = next((stage for stage in state.stages.values() if stage.phase is Phase.DISTILL), None)
+    if first is None:
+        return "This run has no curriculum"
+    same_seed = [stage for stage in state.stages.values() if stage.seed == first.seed]
+    before = [f"the {stage.stage}" for stage in same_seed[: same_seed.index(first)] if not stage.pretrains]
+    after = f", after {' and '.join(before)}" if before else ""
+    return f"The curriculum begins with the {first.stage}{after}"
 
 
 def losses(state: RunState, view: View, look: Look, stage: StageState | None = None) -> ChartSpec:
@@ -133,10 +142,7 @@ def losses(state: RunState, view: View, look: Look, stage: StageState | None = N
     names = _ordered(list(stage.losses))
     curves = []
     if len(names) > 1:
-        curves = [
-            _curve(view, stage.losses[name], loss_words(name), short_loss(name), _colour(name, names, look))
-            for name in names
-        ]
+        curves = [_curve(view, stage.losses[name], *_words(stage, name), _colour(name, state, look)) for name in names]
     total = stage.losses.get("total") or stage.losses[names[0]]
     name = "total" if len(names) > 1 else "loss"
     curves.append(_curve(view, total, name, name, look.foreground if len(names) > 1 else look.curve(0)))
@@ -147,22 +153,23 @@ def losses(state: RunState, view: View, look: Look, stage: StageState | None = N
 
 
 def shown_model(state: RunState, view: View) -> str:
-    """Whose AUPRC the chart shows: the reader's choice, else the model in training, else the last with values."""
-    if view.model is not None:
-        return view.model
-    if state.finished:
-        return "student"
+    """Whose validation the chart shows: the reader's choice, else the model in training, else the last with values."""
+    names = [entry.name for entry in state.trained]
+    if view.model in names:
+        return str(view.model)
+    if state.finished and state.about is not None:
+        return state.about.name
     current = state.stage
-    if current is not None and current.stage in MODELS and len(current.validation):
-        return current.stage
     seen = [stage.stage for stage in state.stages.values() if len(stage.validation)]
-    if current is not None and current.stage in MODELS:
-        return current.stage if current.stage in seen or not seen else seen[-1]
-    return seen[-1] if seen else "teacher"
+    if current is not None and current.stage in names and (current.stage in seen or not seen):
+        return current.stage
+    if seen:
+        return seen[-1]
+    return names[0] if names else "model"
 
 
-def auprc(state: RunState, view: View, look: Look) -> ChartSpec:
-    """Validation AUPRC of one model in per cent, one curve a seed."""
+def validation(state: RunState, view: View, look: Look) -> ChartSpec:
+    """Validation of one model by the run's headline metric in per cent, one curve a seed."""
     model = shown_model(state, view)
     stages = [(i, seed, state.get(seed, model)) for i, seed in enumerate(state.seeds)]
     known = [(i, seed, stage) for i, seed, stage in stages if stage is not None and len(stage.validation)]

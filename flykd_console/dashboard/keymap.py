@@ -56,7 +56,7 @@ ACTIONS = (
     Action("inspect", "i", "i", "inspect", "Reading line: values at one epoch, on every chart", CHARTS, 14),
     Action("focus_curve", "f", "f", "one curve", "Bring out the next curve and dim the others", CHARTS, 19),
     Action("clip", "y", "y", "outliers", "Cut outliers off, or show them", CHARTS, 20),
-    Action("model", "m", "m", "model", "AUPRC of the next model", CHARTS, 12),
+    Action("model", "m", "m", "model", "Validation of the next model", CHARTS, 12),
     Action("band", "b", "b", "band", "Mean ± standard deviation over the seeds", CHARTS, 13),
     Action("save_chart", "x", "x", "save chart", "Save the chart as SVG and PNG, its values as CSV", CHARTS, 15),
     Action("next_panel", "tab", "tab", "focus", "Focus the next panel", PANELS, 7, False, True),

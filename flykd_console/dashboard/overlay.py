@@ -18,11 +18,12 @@ from flykd_console.dashboard.chart_spec import ChartSpec, Curve
 from flykd_console.dashboard.charts import View, full_range
 from flykd_console.dashboard.palette import Look
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.state.feed import LiveSource
-from flykd_console.runs.state.run import MODELS, RunState
+from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import StageState
-from flykd_console.words import clipped, per_cent
+from flykd_console.words import clipped, metric_words, per_cent
 
 # Not the colours of seeds and losses, so that nobody takes a run for a seed; signs tell runs apart without colour.
 _RUNS_DARK = ("#ff9d5c", "#4dd0e1", "#c3e88d", "#f48fb1", "#b39ddb", "#ffd54f", "#90a4ae", "#ef5350")
@@ -103,13 +104,13 @@ class Overlay:
 
     Attributes:
         runs: In the order in which they were chosen.
-        model: Whose curves.
+        chosen: Whose curves, by the reader's choice; None: of the model that the first of the runs is about.
         focus: Place of the run that the others are faded for; None for none.
         dark: Which palette.
     """
 
     runs: list[OverlaidRun]
-    model: str = "student"
+    chosen: str | None = None
     focus: int | None = None
     dark: bool = True
     _means: dict[tuple[int, str, str], tuple[object, tuple[Floats, Floats, Floats]]] = field(default_factory=dict)
@@ -120,19 +121,43 @@ class Overlay:
         """How many are still being read for the first time."""
         return sum(not run.loaded for run in self.runs)
 
+    @property
+    def models(self) -> list[str]:
+        """The names of the runs' models, in the order of the runs and of their tables."""
+        return list(dict.fromkeys(entry.name for run in self.runs for entry in run.state.trained))
+
+    @property
+    def about(self) -> str:
+        """The model that the first of the runs is about; empty before anything is read."""
+        about = (run.state.about for run in self.runs)
+        return next((entry.name for entry in about if entry is not None), "")
+
+    @property
+    def model(self) -> str:
+        """Whose curves are shown."""
+        return self.about if self.chosen is None else self.chosen
+
+    @property
+    def metric(self) -> str:
+        """What the runs' validations are measured by, in words."""
+        headlines = dict.fromkeys(run.state.headline for run in self.runs if run.state.started is not None)
+        return " or ".join(map(metric_words, headlines or (MACRO_AUPRC,)))
+
     def next_model(self) -> None:
-        """Student, teacher, baseline, student."""
-        order = ("student", "teacher", "baseline")
-        self.model = order[(order.index(self.model) + 1) % len(order)]
+        """The next model of the list, after the last one the first."""
+        order = self.models
+        if order:
+            at = order.index(self.model) if self.model in order else -1
+            self.chosen = order[(at + 1) % len(order)]
 
     def mean(self, index: int, what: str) -> tuple[Floats, Floats, Floats]:
-        """The mean curve of a run, `auprc` in per cent or `loss`; kept until a new point comes."""
+        """The mean curve of a run, `validation` in per cent or `loss`; kept until a new point comes."""
         with self.runs[index].lock:
             return self._mean(index, what)
 
     def _mean(self, index: int, what: str) -> tuple[Floats, Floats, Floats]:
         stages = stages_in_mean(self.runs[index].state, self.model)
-        if what == "auprc":
+        if what == "validation":
             series = [stage.validation for stage in stages]
         else:
             series = [s for stage in stages if (s := stage.losses.get("total")) is not None]
@@ -140,7 +165,7 @@ class Overlay:
         known = self._means.get(key)
         if known is None or known[0] != mark:
             x, mean, deviation = mean_of(series)
-            scale = 100.0 if what == "auprc" else 1.0
+            scale = 100.0 if what == "validation" else 1.0
             known = self._means[key] = (mark, (x, scale * mean, scale * deviation))
         return known[1]
 
@@ -152,9 +177,9 @@ class Overlay:
             known = self._smooth[key] = (y, weight, smoothed(y, weight))
         return known[2]
 
-    def auprc(self, view: View, look: Look) -> ChartSpec:
-        """Validation AUPRC in per cent, one curve a run."""
-        return self._chart("auprc", view, per_cent=True)
+    def validation(self, view: View, look: Look) -> ChartSpec:
+        """Validation by the runs' headline metric in per cent, one curve a run."""
+        return self._chart("validation", view, per_cent=True)
 
     def losses(self, view: View, look: Look) -> ChartSpec:
         """The total loss, one curve a run."""
@@ -197,7 +222,8 @@ class Overlay:
     def _nothing(self) -> str:
         if self.loading:
             return "Reading the runs…"
-        return f"None of these runs has curves of the {self.model}; one that was reused has them in the run it is from"
+        model = f"the {self.model}" if self.model else "a model"
+        return f"None of these runs has curves of {model}; one that was reused has them in the run it is from"
 
 
 def smoothed(y: Floats, weight: float) -> Floats:
@@ -216,7 +242,7 @@ def smoothed(y: Floats, weight: float) -> Floats:
 
 @dataclass(frozen=True)
 class OverlayRow:
-    """A run in the table below the charts: what was measured on test."""
+    """A run in the table below the charts: what was measured on test; `scores` by model, mean ± deviation."""
 
     label: str
     method: str
@@ -228,22 +254,22 @@ class OverlayRow:
 
 def rows(overlay: Overlay) -> list[OverlayRow]:
     """One row a run; means through `runs.results`, as everywhere."""
-    from flykd_console.dashboard.table import spread_words, summary
+    from flykd_console.dashboard.table import mean_gains, spread_words, summary
 
     found = []
     for run in overlay.runs:
         with run.lock:
-            means, state_words = summary(run.state), _state_words(run)
-        student = means.get("student")
-        scores = {
-            model: spread_words(means[model].macro_auprc, 100.0) if model in means else "" for model in MODELS
-        }  # mean ± deviation, per cent
-        tested = max((m.macro_auprc.n for m in means.values() if m.macro_auprc is not None), default=0)
-        gain = student.gain_points if student is not None else None
+            means, gains, about = summary(run.state), mean_gains(run.state), run.state.about
+            state_words = _state_words(run)
+        known = {name: found.metrics.get(run.state.headline) for name, found in means.items()}
+        measured = {name: spread for name, spread in known.items() if spread is not None}
+        scores = {name: spread_words(spread, 100.0) for name, spread in measured.items()}
+        tested = max((spread.n for spread in measured.values()), default=0)
+        won = gains.get(about.name) if about is not None else None
         found.append(
             OverlayRow(
                 run.label, run.state.method if run.state.started else "", f"{tested}/{len(run.state.seeds)}", scores,
-                spread_words(gain, 1.0, sign=True) if gain is not None else "", state_words,
+                spread_words(won.points, 1.0, sign=True) if won is not None else "", state_words,
             )
         )  # fmt: skip
     return found
@@ -262,6 +288,6 @@ def _state_words(run: OverlaidRun) -> str:
 
 
 def last_words(overlay: Overlay, index: int) -> str:
-    """The last validation AUPRC of a run's mean."""
-    _, y, _ = overlay.mean(index, "auprc")
+    """The last validation of a run's mean."""
+    _, y, _ = overlay.mean(index, "validation")
     return per_cent(float(y[-1]) / 100.0) if len(y) and math.isfinite(y[-1]) else ""

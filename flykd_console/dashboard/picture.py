@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from flykd_console.dashboard.plot import Numbers, PlotRequest
 
 _Y_LABELS = {
-    "weights": "weight of the loss", "losses": "loss", "rate": "learning rate", "speed": "epochs per second",
-    "auprc": "validation AUPRC, %",
+    "weights": "weight of the loss", "losses": "loss", "learning_rate": "learning rate", "speed": "epochs per second",
 }  # fmt: skip
 _POINTS = 4_000
 
@@ -81,12 +80,16 @@ def plot_request(chart: ChartPanel, spec: ChartSpec, path: Path, run: str, dark:
         band = (spec.band[0].tolist(), _numbers(spec.band[1]), _numbers(spec.band[2]))
     return PlotRequest(
         path=str(path), title=f"{chart.plain_title}\n{run}", x_label="epoch",
-        y_label=_Y_LABELS.get(chart.id or "", chart.title.lower()), curves=curves, x_range=(spec.x_low, spec.x_high),
+        y_label=_y_label(chart), curves=curves, x_range=(spec.x_low, spec.x_high),
         y_range=(axis.low, axis.high), y_ticks=list(zip(ticks, tick_words(ticks), strict=True)), log_y=axis.log,
         background=colours.background, foreground=colours.foreground,
         grid=colours.faint, band=band, now=spec.now, cursor=spec.cursor,
         note=" ".join(filter(None, (spec.note, "outliers above are cut off" if cut is not None else ""))),
     )  # fmt: skip
+
+
+def _y_label(chart: ChartPanel) -> str:
+    return f"validation {chart.metric}, %" if chart.recipe == "validation" else _Y_LABELS[chart.recipe]
 
 
 def _numbers(values: Floats) -> Numbers:

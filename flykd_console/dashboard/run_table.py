@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from flykd_console.dashboard.stage_words import one_word
+from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.overview import RunOverview
-from flykd_console.words import DASH, clipped, per_cent, short_stage, signed
+from flykd_console.words import DASH, clipped, metric_words, per_cent, signed
 
 _SIGNS = {
     "running": "▶", "starting": "▶", "paused": "‖", "stopping": "■", "waiting": "…", "finished": "✔", "stopped": "■",
@@ -56,11 +58,11 @@ def progress_words(run: RunOverview) -> str:
         return f"{run.batch[0]} of {run.batch[1]}" if run.batch is not None else ""
     if run.state == "finished" or run.stage is None or run.seed is None:
         return ""
-    return f"{run.seed} {short_stage(run.stage)} {100 * run.progress:.0f} %"
+    return f"{run.seed} {one_word(run.stage, run.phase)} {100 * run.progress:.0f} %"
 
 
 def mean_words(run: RunOverview) -> str:
-    """Mean ± deviation of the student's AUPRC."""
+    """Mean ± deviation of the score of the model that the run is about."""
     return per_cent(run.mean) + (f" ± {100 * run.std:.2f}" if run.std is not None else "")
 
 
@@ -86,7 +88,7 @@ _COLUMNS: tuple[tuple[int, RunColumn], ...] = (
     (4, RunColumn("progress", "now", 17, progress_words, lambda r: r.progress)),
     (1, RunColumn("seeds", "seeds", 7, _seeds_words, lambda r: float(r.seeds_done))),
     (5, RunColumn("best", "best", 6, lambda r: per_cent(r.best), lambda r: r.best)),
-    (0, RunColumn("mean", "AUPRC", 7, lambda r: per_cent(r.mean), lambda r: r.mean)),
+    (0, RunColumn("mean", "score", 7, lambda r: per_cent(r.mean), lambda r: r.mean)),
     (0, RunColumn("gain", "gain", 6, lambda r: signed(r.gain), lambda r: r.gain)),
     (2, RunColumn("started", "started", 12, started_words, lambda r: r.started)),
     (6, RunColumn("device", "device", 8, lambda r: clipped(r.device, 8), lambda r: r.device or None, words=True)),
@@ -98,7 +100,9 @@ _LEAST_TELLING = 5
 
 def columns(width: int, runs: Sequence[RunOverview] = ()) -> list[RunColumn]:
     """The columns for a width in cells, the name first; those that `runs` do not fill leave their room to the names."""
-    kept = [(rank, _fitted(column, runs)) for rank, column in _COLUMNS]
+    metric = _metric(runs)
+    headed = [(rank, replace(c, head=metric) if c.key == "mean" else c) for rank, c in _COLUMNS]
+    kept = [(rank, _fitted(column, runs)) for rank, column in headed]
     most_name = max([_LEAST_NAME, *(len(run.name) for run in runs)]) if runs else _MOST_NAME
 
     def spare() -> int:
@@ -114,11 +118,17 @@ def columns(width: int, runs: Sequence[RunOverview] = ()) -> list[RunColumn]:
     name_width = max(12, min(most_name, spare()))
     wide = [column for _, column in kept]
     if spare() - name_width >= 8:
-        wide = [
-            RunColumn("mean", "AUPRC", 13, mean_words, c.order) if c.key == "mean" else c for c in wide
-        ]  # mean ± deviation
+        wide = [replace(c, width=13, text=mean_words) if c.key == "mean" else c for c in wide]
     name = RunColumn("name", "run", name_width, lambda r: clipped(r.name, name_width), lambda r: r.name, words=True)
     return [name, *wide]
+
+
+def _metric(runs: Sequence[RunOverview]) -> str:
+    """What the scores are of; runs of several metrics have no common word for them."""
+    words = {metric_words(run.headline) for run in runs if run.mean is not None}
+    if len(words) > 1:
+        return "score"
+    return words.pop() if words else metric_words(MACRO_AUPRC)
 
 
 def _fitted(column: RunColumn, runs: Sequence[RunOverview]) -> RunColumn:

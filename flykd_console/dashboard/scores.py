@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from flykd_console.dashboard.stage_words import subject
 from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.stage import Status
 
 
 @dataclass(frozen=True, slots=True)
 class ModelScore:
-    """A model's macro AUPRC as the table shows it: on test once there, on validation until then (fractions)."""
+    """A model's score as the table shows it: on test once there, on validation until then (fractions).
 
-    macro: float
+    Attributes:
+        value: The run's headline metric.
+        relations: AUPRC by relation.
+    """
+
+    value: float
     relations: dict[str, float]
     on_test: bool
 
@@ -24,10 +30,10 @@ def model_score(state: RunState, seed: int, model: str) -> ModelScore | None:
     if stage is None:
         return None
     evaluation = stage.evaluations.get("test") or stage.evaluations.get("validation")
-    if evaluation is None or not math.isfinite(evaluation.macro_auprc):
+    if evaluation is None or evaluation.score is None or not math.isfinite(evaluation.score):
         return None
     relations = {name: score.auprc for name, score in evaluation.relations.items()}
-    return ModelScore(evaluation.macro_auprc, relations, evaluation.split == "test")
+    return ModelScore(evaluation.score, relations, evaluation.split == "test")
 
 
 def seed_words(state: RunState, seed: int) -> str:
@@ -37,7 +43,7 @@ def seed_words(state: RunState, seed: int) -> str:
         return "reused" if all(stage.status is Status.REUSED for stage in stages) else "done"
     for stage in stages:
         if stage.status is Status.RUNNING:
-            return f"{stage.stage.removeprefix('pretrain-')} {100 * stage.fraction:.0f} %"
+            return f"{subject(state, stage)} {100 * stage.fraction:.0f} %"
     if any(stage.status is Status.INTERRUPTED for stage in stages):
         return "stopped"
     return "begun" if any(stage.over for stage in stages) else "queued"

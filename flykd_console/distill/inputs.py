@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from flykd_console.distill.pairs.pair_space import PairSpace
     from flykd_console.graph.knowledge_graph import Targets
     from flykd_console.graph.split.edge_split import Edges
-    from flykd_console.model.link_encoder import LinkEncoder
+    from flykd_console.graph.split.negatives import EvaluationPairs
+    from flykd_console.heuristics.base import TrainingEdges
+    from flykd_console.model.encoded import Encoder
+    from flykd_console.model.link_model import LinkModel
     from flykd_console.model.message_graph import Hidden, MessageGraph
-    from flykd_console.model.rgcn import HeteroRGCN
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class DistillInputs:
         generator: An independent generator on the device for a purpose of this student.
         host_generator: The same on the CPU.
         node_ids: Per scored node type the ids of its nodes, by number.
+        training: All that a heuristic may see.
+        validation: The stored validation pairs per relation, by which scores are made probabilities.
     """
 
     space: PairSpace
@@ -41,7 +45,9 @@ class DistillInputs:
     pooling_relations: Sequence[str]
     filter_negatives: bool
     device: torch.device
-    encoder: Callable[[HeteroRGCN, Hidden | None], LinkEncoder]
+    encoder: Callable[[LinkModel, Hidden | None], Encoder]
     generator: Callable[[str], torch.Generator]
     host_generator: Callable[[str], torch.Generator]
     node_ids: Callable[[str], Sequence[str]]
+    training: Callable[[], TrainingEdges]
+    validation: Callable[[], Sequence[EvaluationPairs]]

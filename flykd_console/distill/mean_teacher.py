@@ -26,6 +26,13 @@ class _Mean(Teacher):
                 summed.add_(logits, alpha=part)
         return total
 
+    def lists(self, relation: int, columns: Tensor) -> Tensor:
+        (first, share), *others = self._teachers
+        total = first.lists(relation, columns).mul_(share)
+        for teacher, part in others:
+            total.add_(teacher.lists(relation, columns), alpha=part)
+        return total
+
     def block(
         self, relation: int, rows: Tensor | None = None, columns: Tensor | None = None
     ) -> Callable[[slice], Tensor]:

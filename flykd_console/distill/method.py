@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from flykd_console.distill.labels.random_graph import Redrawn
     from flykd_console.distill.structure.base import StructureLoss
     from flykd_console.distill.teacher import Teacher
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
+    from flykd_console.model.link_model import LinkModel
     from flykd_console.model.propagation.base import Layers
     from flykd_console.model.rgcn import HeteroRGCN
     from flykd_console.profile.distill import Distill
@@ -48,7 +49,7 @@ class Method:
     """
 
     def __init__(
-        self, settings: Distill, inputs: DistillInputs, student: HeteroRGCN, networks: Sequence[HeteroRGCN]
+        self, settings: Distill, inputs: DistillInputs, student: LinkModel, networks: Sequence[HeteroRGCN]
     ) -> None:
         self._space = inputs.space
         self._structure = structure_of(settings, inputs)
@@ -72,7 +73,7 @@ class Method:
         self.stateful |= self._structure
         self.notes = [note for source in self._sources.values() for note in source.notes]
 
-    def losses(self, student: HeteroRGCN, epoch: int, weights: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
+    def losses(self, student: LinkModel, epoch: int, weights: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
         """Every loss, unweighted, and their weighted sum in `total`; sources of weight 0 are left out."""
         if self._has_layers:
             encoded, layers = self._encode.with_layers(student)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flykd_console.distill.teacher import Teacher
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 
 if TYPE_CHECKING:
     from flykd_console.distill.pairs.pair_space import PairSpace, RelationPairs
@@ -46,6 +46,12 @@ class SoftLabels(Teacher):
         if self._tables is None:
             return self._space.logits(self.teacher, indices)
         return [table.index_select(0, index) for table, index in zip(self._tables, indices, strict=True)]
+
+    @torch.no_grad()
+    def lists(self, relation: int, columns: Tensor) -> Tensor:
+        name = self._space.relations[relation].relation
+        heads = self.teacher.head * self.teacher.relation[name]
+        return self.teacher.tails[name].index_select(0, columns) @ heads.T
 
     def block(
         self, relation: int, rows: Tensor | None = None, columns: Tensor | None = None

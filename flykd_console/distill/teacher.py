@@ -32,6 +32,18 @@ class Teacher(ABC):
             From a slice of the m heads to their logits, float32 [slice, n]; the caller may overwrite them.
         """
 
+    @abstractmethod
+    def lists(self, relation: int, columns: Tensor) -> Tensor:
+        """How the teacher orders every head of the space around some tails of a relation, as it scores them.
+
+        Args:
+            relation: Its number in the space.
+            columns: Positions among the relation's tails, int64 [n].
+
+        Returns:
+            float32 [n, m], a column a head of the space; a new tensor.
+        """
+
     def probabilities(self, indices: list[Tensor]) -> list[Tensor]:
         """Soft labels y = sigmoid(logit), per relation float32 [n_r]."""
         return [logits.sigmoid() for logits in self.logits(indices)]

@@ -6,16 +6,15 @@ are prepared for exactly those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import Targets
+from flykd_console.model.encoded import Encoded
 from flykd_console.model.message_graph import Hidden, MessageGraph
 from flykd_console.model.propagation import propagation
 from flykd_console.model.propagation.base import Layers
@@ -23,36 +22,6 @@ from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.model.sparse import FixedSparse
 
 Pooling = Mapping[str, sp.csr_array]
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What the decoder needs.
-
-    Attributes:
-        head: float32 [m, d], rows as the encoder's `heads`.
-        tails: Per relation float32 [n_r, d], rows as the encoder's `tails[relation]`.
-        relation: Per relation its DistMult vector, float32 [d].
-        tail: Tail embeddings before pooling, of the tails that pooling draws on, ascending, float32 [n, d].
-    """
-
-    head: Tensor
-    tails: dict[str, Tensor]
-    relation: dict[str, Tensor]
-    tail: Tensor
-
-
-def mean_of(teachers: Sequence[Encoded]) -> Encoded:
-    """One model whose logits are the mean of N: heads [m, N d], tails [n, N d], relations [N d]."""
-    if len(teachers) == 1:
-        return teachers[0]
-    first = teachers[0]
-    return Encoded(
-        head=torch.cat([t.head for t in teachers], dim=1),
-        tails={name: torch.cat([t.tails[name] for t in teachers], dim=1) for name in first.tails},
-        relation={name: torch.cat([t.relation[name] for t in teachers]) / len(teachers) for name in first.relation},
-        tail=torch.cat([t.tail for t in teachers], dim=1),
-    )
 
 
 class LinkEncoder:

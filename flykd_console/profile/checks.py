@@ -61,7 +61,9 @@ def _check_weights(prefix: str, distill: Distill) -> None:
 
 def _check_composition(prefix: str, distill: Distill) -> None:
     for source in SOURCES:
-        if source in distill.curriculum.model_fields_set and source not in distill.sources:
+        if source in distill.sources:
+            continue
+        if distill.curriculum.points(source) != type(distill.curriculum).model_fields[source].default:
             raise ValueError(
                 f"{prefix}.curriculum.{source} is set, but {source} is not among {prefix}.sources: "
                 "add it there, or leave the curriculum out"
@@ -87,6 +89,8 @@ def _check_structure(
         table.check(teacher.layers, student.layers, pooling_relations)
         if structure_losses()[key].needs_layers and distill.networks == 0:
             raise ValueError(f"{prefix}.{key} compares layers, but no teacher of {prefix}.teachers is a network")
+        if structure_losses()[key].needs_layers and student.kind == "table":
+            raise ValueError(f"{prefix}.{key} compares layers, but a student of kind = 'table' has none")
 
 
 def _check_random_graph(prefix: str, distill: Distill) -> None:

@@ -47,6 +47,21 @@ class RandomGraph(Section):
     )
 
 
+class Lists(Section):
+    """What a teacher's lists around tails are made into: pseudo_lists."""
+
+    sharpness: float = Field(
+        8.0, gt=0.0, description="the student is to give the softmax of so many times the teacher's scores of all heads"
+    )
+    tails: int = Field(1024, ge=1, description="tails (diseases) whose lists are drawn per relation and epoch")
+    unseen: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="share of them that is drawn from every tail with an edge of any relation, and not of this one",
+    )
+
+
 class _Curriculum(Section):
     """Three loss weights over the epochs: break points are (fraction of the epochs, weight), linear between."""
 
@@ -154,12 +169,17 @@ class _Distill(Section):
         "student", description="who scores the negative pairs of pseudo_train; none: there are none"
     )
     temperature: float = Field(1.0, gt=0.0, description="of the soft labels; their loss is multiplied by its square")
+    lr: float | None = Field(None, gt=0.0, description="the student's own learning rate; none: that of finetune")
+    lr_end: float | None = Field(
+        None, gt=0.0, description="the rate falls to it in a straight line, and no plateau acts; none: it does not"
+    )
     plateau: Plateau | None = Field(
         None,
         description="The student's own plateau. By default there is none, and the student has that of finetune; "
         "where one key is given, the others are as here.",
     )
     random_graph: RandomGraph = RandomGraph()
+    lists: Lists = Lists()
     curriculum: Curriculum = Curriculum()
 
     @field_validator("sources")
@@ -190,6 +210,12 @@ class _Distill(Section):
     def networks(self) -> int:
         """How many networks are trained to teach."""
         return sum(entry.networks for entry in self.teacher_entries)
+
+    @property
+    def on_the_device(self) -> bool:
+        """Whether an epoch is arithmetic of the device alone, so that a GPU can replay it."""
+        networks_alone = all(entry.networks for entry in self.teacher_entries)
+        return networks_alone and self.lr_end is None and "pseudo_lists" not in self.sources
 
     @property
     def structure(self) -> dict[str, StructureSettings]:

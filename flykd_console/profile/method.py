@@ -10,7 +10,7 @@ from typing import Any
 
 from flykd_console.profile.models import STUDENT
 from flykd_console.profile.schema import Profile
-from flykd_console.profile.sections import LayerKind, Shape
+from flykd_console.profile.sections import ModelKind, Shape
 
 # The curricula of two methods are the same where they agree at every hundredth of the epochs.
 _FRACTIONS = [i / 100 for i in range(101)]
@@ -21,6 +21,8 @@ _NOT_COMPARED: dict[str, Any] = {
     "method": True,
     "epochs": True,
     "plateau": True,
+    "lr": True,
+    "lr_end": True,
     "pseudo_negatives": True,
     "sources": True,
     "curriculum": True,
@@ -38,8 +40,8 @@ class Method:
         settings: What else of `distill` acts, by key or table.
     """
 
-    teacher: tuple[int, int, LayerKind]
-    student: tuple[int, int, LayerKind]
+    teacher: tuple[int, int, ModelKind]
+    student: tuple[int, int, ModelKind]
     weights: dict[str, list[float]]
     settings: dict[str, Any]
 
@@ -68,6 +70,8 @@ def method_of(profile: Profile, model: str = STUDENT) -> Method:
     settings = distill.model_dump(exclude=_NOT_COMPARED, serialize_as_any=True)
     if "pseudo_random" not in distill.sources:
         del settings["random_graph"]
+    if "pseudo_lists" not in distill.sources:
+        del settings["lists"]
     for key, table in distill.structure.items():
         if not table.takes_part:
             del settings[key]
@@ -76,5 +80,5 @@ def method_of(profile: Profile, model: str = STUDENT) -> Method:
     return Method(_size(profile.teacher), _size(shape), weights, settings)
 
 
-def _size(shape: Shape) -> tuple[int, int, LayerKind]:
+def _size(shape: Shape) -> tuple[int, int, ModelKind]:
     return shape.dim, shape.layers, shape.kind

@@ -21,6 +21,8 @@ from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase, Stage
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
+# The strongest scorer without training.
+NEIGHBOURS = "neighbours"
 # Where several teachers are averaged: the mean of their logits among the results and the scores.
 TEACHER_MEAN = "teacher-mean"
 _SHAPE_KEYS = ("dim", "layers", "kind")
@@ -50,6 +52,11 @@ class ModelSpec:
     def trained(self) -> bool:
         """Whether a stage trains it; a mean of teachers is only measured."""
         return self.entry.role is not Role.ENSEMBLE
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether it is a network, which pretraining has something to teach."""
+        return self.shape.kind != "table"
 
     @property
     def pretraining(self) -> Stage:
@@ -88,7 +95,16 @@ def models_of(profile: Profile) -> list[ModelSpec]:
             raise UserError(
                 f"{spec.name} learns from a teacher, which run.models leaves out", "run.models", "Add teacher to it."
             )
-    return [_without_absent_rival(spec, kept) for spec in kept]
+    return [_with_present_rival(spec, kept, profile.evaluation.heuristics) for spec in kept]
+
+
+def entries_of(profile: Profile) -> list[ModelEntry]:
+    """Every model that tables show, in their order: those of the profile, and the heuristics beside them."""
+    heuristics = [
+        ModelEntry(name=name, role=Role.HEURISTIC, label=name.replace("_", " "))
+        for name in profile.evaluation.heuristics
+    ]
+    return [*(spec.entry for spec in models_of(profile)), *heuristics]
 
 
 def learns_from_networks(distill: Distill) -> bool:
@@ -118,7 +134,7 @@ def stage_epochs(profile: Profile, models: Sequence[ModelSpec], pretrain_steps: 
             earlier, epochs = found[pretraining.name]
             shared = Stage(earlier.name, earlier.phase, (*earlier.models, spec.name))
             found[pretraining.name] = (shared, epochs)
-        elif pretrain_steps > 0:
+        elif pretrain_steps > 0 and spec.has_layers:
             found[pretraining.name] = (pretraining, pretrain_steps)
         epochs = profile.finetune.epochs if spec.distill is None else spec.distill.epochs
         found[spec.name] = (spec.training, epochs)
@@ -173,10 +189,15 @@ def _teachers(profile: Profile) -> list[ModelSpec]:
 
 def _of_students_size(profile: Profile) -> list[ModelSpec]:
     """Baseline, student, and the models of tables of their own."""
-    specs = [ModelSpec(_entry(BASELINE, Role.BASELINE, profile.student), profile.student, begins=STUDENT)]
+    alone: Shape = profile.student
+    if alone.kind == "table":
+        # From labels alone a table learns nothing of a node without any: the paper's baseline stands in.
+        alone = alone.model_copy(update={"kind": "rgcn"})
+    specs = [ModelSpec(_entry(BASELINE, Role.BASELINE, alone), alone, begins=STUDENT)]
     if profile.distill.epochs:
         entry = _entry(STUDENT, Role.STUDENT, profile.student, profile.distill.method, over=BASELINE)
-        specs.append(ModelSpec(entry, profile.student, begins=STUDENT, distill=profile.distill))
+        begins = STUDENT if _same_shape(alone, profile.student) else f"{STUDENT}-table"
+        specs.append(ModelSpec(entry, profile.student, begins, distill=profile.distill))
     for name, model in profile.models.items():
         role = Role(model.role)
         begins = next((spec.begins for spec in specs if _same_shape(spec.shape, model)), name)
@@ -211,10 +232,11 @@ def _stands_with(spec: ModelSpec, chosen: Sequence[str]) -> bool:
     return spec.entry.role in (Role.TEACHER, Role.ENSEMBLE) and TEACHER in chosen
 
 
-def _without_absent_rival(spec: ModelSpec, kept: Sequence[ModelSpec]) -> ModelSpec:
-    """The model, with no gain where the baseline is left out."""
-    if spec.entry.over in [other.name for other in kept]:
-        return spec
+def _with_present_rival(spec: ModelSpec, kept: Sequence[ModelSpec], heuristics: Sequence[str]) -> ModelSpec:
+    """The model; where its baseline is left out, its gain is over the neighbours, or there is none."""
     entry = spec.entry
-    alone = _entry(entry.name, entry.role, spec.shape, entry.label)
+    if not entry.over or entry.over in [other.name for other in kept]:
+        return spec
+    rival = NEIGHBOURS if NEIGHBOURS in heuristics else ""
+    alone = _entry(entry.name, entry.role, spec.shape, entry.label, rival)
     return ModelSpec(alone, spec.shape, spec.begins, spec.distill)

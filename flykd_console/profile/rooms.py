@@ -1,4 +1,5 @@
-"""What the rooms of `distill/` add to a profile: a file there is a structure loss, a label source or a kind of teacher.
+"""What rooms above add to a profile: a file of `distill/` is a structure loss, a label source or a kind of teacher, one
+of `heuristics/` a scorer without training.
 
 They stand above the profile, so they are found by the names of their files and imported by name: the one call upwards.
 Such a file imports neither torch nor anything that does before its loss is built, so that profiles are cheap to read.
@@ -41,7 +42,17 @@ def teacher_kinds() -> dict[str, TeacherFile]:
     return {name: importlib.import_module(f"{_PACKAGE}.teachers.{name}").KIND for name in names}
 
 
+@cache
+def heuristics() -> tuple[str, ...]:
+    """Names of the scorers without training, ascending."""
+    return tuple(name for name in _modules("heuristics") if name not in ("base", "find"))
+
+
 def _files(room: str) -> list[str]:
-    """The modules of a room, ascending."""
-    folder = Path(str(resources.files("flykd_console"))) / "distill" / room
+    """The modules of a room of `distill/`, ascending."""
+    return _modules(f"distill/{room}")
+
+
+def _modules(room: str) -> list[str]:
+    folder = Path(str(resources.files("flykd_console"))) / room
     return sorted(module.name for module in pkgutil.iter_modules([str(folder)]))

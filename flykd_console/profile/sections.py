@@ -7,11 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from flykd_console.profile.distill import Distill, Plateau
+from flykd_console.profile.rooms import heuristics
 from flykd_console.profile.section import Section
 
+HEURISTICS = heuristics()
 # Values of `graph.source` that are no path.
 GRAPHS = ("embedded", "synthetic", "primekg")
 LayerKind = Literal["rgcn", "rgat"]
+# A network's kind of layers, or free embeddings without any.
+ModelKind = Literal["rgcn", "rgat", "table"]
 # AUPRC and AUROC against stored negatives; AUPRC where the head was replaced, uniformly or by its training degree; all
 # drugs of each disease ranked; all diseases of each drug ranked. Means over the relations.
 Metric = Literal[
@@ -152,13 +156,18 @@ class Shape(Section):
 
     dim: int = Field(80, ge=2, le=4096, description="width of inputs, layers and embeddings")
     layers: int = Field(2, ge=1, le=4, description="how many layers")
-    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
+    kind: ModelKind = Field(
+        "rgcn",
+        description="rgcn adds up relations, rgat weighs them by attention; table: no network, a free embedding a node "
+        "and a bias a head",
+    )
 
 
 class Teacher(Shape):
     """The large model."""
 
     dim: int = Field(130, ge=2, le=4096, description="width of inputs, layers and embeddings")
+    kind: LayerKind = Field("rgcn", description="rgcn adds up relations, rgat weighs them by attention")
 
 
 class Student(Shape):
@@ -199,6 +208,21 @@ class Evaluation(Section):
     headline: Metric = Field(
         "macro_auprc", description="the metric that tables put first, and by which finetune.select and patience decide"
     )
+    heuristics: list[str] = Field(
+        list(HEURISTICS),
+        description="scorers without training that every model is shown beside; []: none",
+        json_schema_extra={"items": {"type": "string", "enum": list(HEURISTICS)}},
+    )
+
+    @field_validator("heuristics")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in HEURISTICS:
+                raise ValueError(f"there is no heuristic {name!r}, but {', '.join(HEURISTICS)}")
+        if len(set(names)) != len(names):
+            raise ValueError("a heuristic is named twice")
+        return names
 
 
 class Model(Shape):

@@ -28,8 +28,9 @@ class StageCurves:
     Attributes:
         phase: What the stage does with its model; None before it began.
         losses: By name, (epoch, value).
-        validation: (epoch, macro AUPRC as a fraction).
-        schedule: Normalised loss weights by source, (epoch, weight); empty but for students.
+        validation: (epoch, the run's headline metric as a fraction).
+        schedule: Normalised loss weights by source, (epoch, weight); empty but for distilled models.
+        loss_words: What each loss is called, whole and in five letters.
         reused_from: The run that the stage was taken over from.
     """
 
@@ -37,6 +38,7 @@ class StageCurves:
     losses: dict[str, Points] = field(default_factory=lambda: defaultdict(list))
     validation: Points = field(default_factory=list)
     schedule: dict[str, Points] = field(default_factory=dict)
+    loss_words: dict[str, tuple[str, str]] = field(default_factory=dict)
     reused_from: str | None = None
 
     def cut_after(self, epoch: int) -> None:
@@ -91,6 +93,7 @@ def _read(directory: RunDirectory) -> Curves:
                         stage.cut_after(event.first_epoch)
                         stage.phase = event.phase
                         stage.schedule = event.schedule or stage.schedule
+                        stage.loss_words = event.loss_words or stage.loss_words
                     case Epoch() if curves[(event.seed, event.stage)].phase is not Phase.PRETRAIN:
                         for name, value in event.losses.items():
                             curves[(event.seed, event.stage)].losses[name].append((event.epoch, finite(value)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from flykd_console.compare.bootstrap import RelationScores
 from flykd_console.compare.figures import Block, Gain
 from flykd_console.compare.models import Contender
-from flykd_console.report.curves import Curves, Floats, thinned
+from flykd_console.report.curves import Curves, Floats, StageCurves, thinned
 from flykd_console.report.drawing import (
     COLUMNS,
     GRID,
@@ -30,13 +30,16 @@ from flykd_console.report.drawing import (
     single,
     svg,
 )
-from flykd_console.words import grouped, loss_words, signed
+from flykd_console.runs.models import Role
+from flykd_console.words import grouped, loss_words, metric_words, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SOURCES = {"original": SERIES[0], "pseudo_train": SERIES[1], "pseudo_random": SERIES[2], "total": INK}
-STRUCTURE = ("lsp", "hidden", "anchor_rank", "anchor_distribution")
+TOTAL = "total"
+# The paper's sources have the same colours in every report; other losses those that follow, as they come up in it.
+_SOURCES = {"original": SERIES[0], "pseudo_train": SERIES[1], "pseudo_random": SERIES[2], TOTAL: INK}
+_OTHERS = SERIES[len(_SOURCES) - 1 :]
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _RECALL = np.linspace(0.0, 1.0, 101)
 
@@ -56,15 +59,71 @@ class Look:
 
 def looks(contenders: Sequence[Contender]) -> dict[Contender, Look]:
     """Baselines in ink, teachers muted, students in colours."""
-    found, students, plain = {}, 0, Counter[str]()
+    found, students, plain = {}, 0, Counter[Role]()
     for one in contenders:
-        if one.model == "student":
+        role = one.entry.role
+        if one.entry.distilled:
             found[one] = Look(colour_of(students), dash_of(students))
             students += 1
         else:
-            found[one] = Look(INK if one.model == "baseline" else MUTED, (4, 2) if plain[one.model] else None)
-            plain[one.model] += 1
+            found[one] = Look(INK if role is Role.BASELINE else MUTED, (4, 2) if plain[role] else None)
+            plain[role] += 1
     return found
+
+
+@dataclass(frozen=True)
+class LossLook:
+    """How a loss is drawn and called in every figure.
+
+    Attributes:
+        weighed: The curriculum gives it a weight.
+        structure: It stands beside what the curriculum weighs: a loss of the embeddings' structure.
+    """
+
+    words: str
+    colour: str
+    weighed: bool
+    structure: bool
+
+    @property
+    def legend(self) -> tuple[str, str, bool]:
+        """Words, CSS colour, and that its line is not dashed."""
+        return self.words, css(self.colour), False
+
+
+def _distilling(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> Iterator[StageCurves]:
+    """The stages in which models learn from others."""
+    for one in contenders:
+        if one.entry.distilled:
+            yield from (stage for (_, name), stage in curves[one.runs[0].name].items() if name == one.model)
+
+
+def _losses_of(stage: StageCurves, structure: bool) -> list[str]:
+    """The losses of a stage: those beside its curriculum, or the others with their total."""
+    weighed = {*stage.schedule, TOTAL} if stage.schedule else {*stage.losses}
+    return [loss for loss in stage.losses if (loss not in weighed) == structure]
+
+
+def loss_looks(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> dict[str, LossLook]:
+    """Every loss that a student trained with, as it is drawn; their total last."""
+    words: dict[str, str] = {}
+    weighed: dict[str, None] = {}
+    structure: dict[str, None] = {}
+    for stage in _distilling(contenders, curves):
+        weighed |= dict.fromkeys(stage.schedule)
+        structure |= dict.fromkeys(_losses_of(stage, structure=True))
+        for loss in (*stage.schedule, *stage.losses):
+            words.setdefault(loss, stage.loss_words.get(loss, (loss_words(loss),))[0])
+    others = [loss for loss in words if loss not in _SOURCES]
+    return {
+        loss: LossLook(
+            words[loss],
+            _SOURCES[loss] if loss in _SOURCES else _OTHERS[others.index(loss) % len(_OTHERS)],
+            loss in weighed,
+            loss in structure,
+        )
+        for loss in sorted(words, key=lambda loss: loss == TOTAL)
+    }
 
 
 def gains(block: Block, contenders: Sequence[Contender], name: str) -> str | None:
@@ -105,7 +164,7 @@ def _gain(axes: Axes, place: int, gain: Gain, colour: str) -> None:
 def validation(
     contenders: Sequence[Contender], curves: Mapping[str, Curves], seeds: Sequence[int], name: str
 ) -> str | None:
-    """Validation AUPRC over the epochs, a panel for each model: a thin line a seed, the mean and its ± std band."""
+    """Validation over the epochs, a panel for each model: a thin line a seed, the mean and its ± std band."""
     style = looks(contenders)
     found = []
     for one in contenders:
@@ -128,12 +187,16 @@ def validation(
                 panel.plot(x, mean, color=colour, linewidth=2.0)
             panel.set_title(one.label)
         _epochs(axes)
-        figure.supylabel("validation AUPRC, %", fontsize=9.5, color=MUTED)
-        return svg(figure, f"{name}-validation", "Validation AUPRC over the epochs, one panel for each model")
+        metrics = dict.fromkeys(metric_words(one.runs[0].results.headline) for one, _ in found)
+        metric = " or ".join(metrics)
+        figure.supylabel(f"validation {metric}, %", fontsize=9.5, color=MUTED)
+        said = f"Validation {metric} over the epochs, one panel for each model"
+        return svg(figure, f"{name}-validation", said)
 
 
 def weights(contenders: Sequence[Contender], curves: Mapping[str, Curves], name: str) -> str | None:
     """The normalised weights of each student's losses over the epochs."""
+    of_losses = loss_looks(contenders, curves)
     found = []
     for one in contenders:
         stages = (stage for (_, which), stage in curves[one.runs[0].name].items() if which == one.model)
@@ -147,7 +210,7 @@ def weights(contenders: Sequence[Contender], curves: Mapping[str, Curves], name:
         for panel, (one, schedule) in zip(axes, found, strict=True):
             for source, points in schedule.items():
                 x, y = np.asarray(points).T
-                panel.plot(x, y, color=_source(source), linewidth=2.0)
+                panel.plot(x, y, color=of_losses[source].colour, linewidth=2.0)
             panel.set_ylim(-0.03, 1.03)
             panel.set_title(one.label)
         _epochs(axes)
@@ -166,14 +229,14 @@ def losses(
     Args:
         structure: The structure losses alone, which may be a thousandth of the others; False: the others.
     """
+    of_losses = loss_looks(contenders, curves)
     found = []
     for one in contenders:
-        if one.model != "student":
+        if not one.entry.distilled:
             continue
         stages = [curves[one.runs[0].name].get((seed, one.model)) for seed in seeds]
         known = [stage for stage in stages if stage and stage.losses]
-        names = list(dict.fromkeys(loss for stage in known for loss in stage.losses))
-        names = [loss for loss in names if (loss in STRUCTURE) == structure]
+        names = list(dict.fromkeys(loss for stage in known for loss in _losses_of(stage, structure)))
         if names:
             found.append((one, {n: [thinned(s.losses[n]) for s in known if s.losses.get(n)] for n in names}))
     if not found:
@@ -183,26 +246,15 @@ def losses(
         for panel, (one, by_name) in zip(axes, found, strict=True):
             for loss, lines in by_name.items():
                 x, values = _together(lines)
-                colour = _source(loss)
+                colour = of_losses[loss].colour
                 panel.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-                panel.plot(x, values.mean(axis=0), color=colour, linewidth=1.2 if loss == "total" else 1.7)
+                panel.plot(x, values.mean(axis=0), color=colour, linewidth=1.2 if loss == TOTAL else 1.7)
             panel.set_yscale("log")
             panel.set_title(one.label)
         _decades(axes)
         _epochs(axes)
         kind = "structure" if structure else "training"
         return svg(figure, f"{name}-{kind}-losses", f"{kind.capitalize()} losses over the epochs")
-
-
-def source_names(contenders: Sequence[Contender], curves: Mapping[str, Curves]) -> list[tuple[str, str]]:
-    """(words, CSS colour) of every loss that a student trained with, for a legend; their total last."""
-    names: dict[str, None] = {}
-    for one in contenders:
-        for (_, stage), found in curves[one.runs[0].name].items():
-            if stage == "student" and one.model == "student":
-                names |= dict.fromkeys((*found.schedule, *found.losses))
-    ordered = sorted(names, key=lambda loss: loss == "total")
-    return [(loss_words(loss), css(_source(loss))) for loss in ordered]
 
 
 def precision_recall(
@@ -287,10 +339,6 @@ def css(colour: str) -> str:
     """A placeholder colour as the page's CSS knows it."""
     named = {INK: "ink", MUTED: "muted"} | {c: f"c{i}" for i, c in enumerate(SERIES)}
     return f"var(--{named[colour]})"
-
-
-def _source(name: str) -> str:
-    return _SOURCES.get(name) or SERIES[3 + (STRUCTURE.index(name) if name in STRUCTURE else 4)]
 
 
 def _epochs(axes: Sequence[Axes]) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from flykd_console.compare.figures import Block, Gain, Row
+from flykd_console.runs.models import DISTILLED
 from flykd_console.words import per_cent, signed
 
 
 def headline(block: Block) -> str:
     """The best student by mean gain against its baseline, and what its intervals say."""
-    students = [(row, row.gain) for row in block.rows if row.model == "student" and row.gain]
+    students = _students(block)
     if not students:
         means = (f"{row.label} {per_cent(row.auprc.mean)}" for row in block.rows)
-        return f"No student was trained. Test AUPRC in per cent: {', '.join(means)}."
+        learnt = any(row.role in DISTILLED for row in block.rows)
+        why = "No baseline was trained, so no gain is told." if learnt else "No student was trained."
+        return f"{why} Test AUPRC in per cent: {', '.join(means)}."
     row, gain = max(students, key=lambda pair: pair[1].points.mean)
     best = f"The best of {len(students)} methods, {row.label}," if len(students) > 1 else row.label
     return f"{best} {_result(block, row, gain)}"
@@ -19,7 +22,7 @@ def headline(block: Block) -> str:
 
 def verdict(block: Block) -> str:
     """What the intervals say of the headline's gain and of the other methods."""
-    students = [(row, row.gain) for row in block.rows if row.model == "student" and row.gain]
+    students = _students(block)
     if not students:
         return ""
     row, gain = max(students, key=lambda pair: pair[1].points.mean)
@@ -34,6 +37,11 @@ def verdict(block: Block) -> str:
             )
         sentences.append(f"{row.label} was picked here on the test scores themselves, so its own gain flatters it.")
     return " ".join(sentences)
+
+
+def _students(block: Block) -> list[tuple[Row, Gain]]:
+    """The models that learn from others and have a gain."""
+    return [(row, row.gain) for row in block.rows if row.role in DISTILLED and row.gain]
 
 
 def _result(block: Block, row: Row, gain: Gain) -> str:

@@ -14,8 +14,8 @@ from flykd_console import __version__
 from flykd_console.compare.comparable import blocks_of
 from flykd_console.compare.compare import Restriction, pairs_of
 from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import (
-    Grid,
     auprc_grids,
     block_heading,
     gain_grids,
@@ -30,11 +30,11 @@ from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.headline import headline, verdict
-from flykd_console.words import grouped, loss_words
+from flykd_console.words import grouped
 
 _GAINS = (
-    "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t). Bar: 95 % interval over "
-    "test {tails} (paired bootstrap)."
+    "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t, corrected as the table "
+    "below says). Bar: 95 % interval over test {tails} (paired bootstrap)."
 )
 _CALIBRATION = (
     "Share of true pairs among test pairs of about the same predicted probability, in ten bins of equal size, all "
@@ -156,30 +156,29 @@ def _worth(block: Block) -> list[Grid]:
 
 def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[LoadedRun], name: str) -> list[Picture]:
     curves = {run.name: read_curves(run.directory) for run in runs}
-    sources = [(words, colour, False) for words, colour in figures.source_names(contenders, curves)]
+    looks = list(figures.loss_looks(contenders, curves).values())
     validation = "Thin: a seed. Bold: the mean over the seeds, with one standard deviation to each side."
     losses = "Mean over the seeds, with the range between them; the total is weighted. Logarithmic axis."
     structure = "Mean over the seeds, with the range between them, before their weights. Logarithmic axis."
-    of_structure = [loss_words(loss) for loss in figures.STRUCTURE]
     found = [
         ("Validation while training", figures.validation(contenders, curves, block.seeds, name), validation, []),
         (
             "Weights of the losses",
             figures.weights(contenders, curves, name),
             _CURRICULUM,
-            [entry for entry in sources if entry[0] not in ("total", *of_structure)],
+            [look.legend for look in looks if look.weighed],
         ),
         (
             "Losses of the students",
             figures.losses(contenders, curves, block.seeds, name),
             losses,
-            [entry for entry in sources if entry[0] not in of_structure],
+            [look.legend for look in looks if not look.structure],
         ),
         (
             "Structure losses of the students",
             figures.losses(contenders, curves, block.seeds, name, structure=True),
             structure,
-            [entry for entry in sources if entry[0] in of_structure],
+            [look.legend for look in looks if look.structure],
         ),
     ]
     return [Picture(title, svg, caption, legend) for title, svg, caption, legend in found if svg]

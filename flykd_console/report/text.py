@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from flykd_console.compare.figures import Block, Comparison, Gain
-from flykd_console.compare.grids import Grid, block_heading, grids
+from flykd_console.compare.figures import Block, Comparison, Gain, TailScore
+from flykd_console.compare.grid import Grid
+from flykd_console.compare.grids import block_heading, grids
 from flykd_console.runs.results import RANKING_METRICS
 
 _COLUMNS = (
@@ -59,7 +60,7 @@ def to_csv(comparison: Comparison) -> str:
 
 def _unit(figure: str) -> str:
     """The unit of a figure's value, deviation and interval; the paper does not tell that of its gains."""
-    if figure in ("auprc", "paper auprc", *RANKING_METRICS):
+    if figure in ("auprc", "paper auprc", "ap by tail", *RANKING_METRICS):
         return "fraction"
     if figure.startswith("paper "):
         return "points or per cent"
@@ -102,9 +103,37 @@ def _long(block: Block) -> Iterator[list[object]]:
         for relation, metrics in row.ranking.items():
             for metric, spread in metrics.items():
                 yield [*model, metric, relation, None, spread.mean, spread.std, None, None]
+        if row.by_tail:
+            yield from ([*model, *rest] for rest in _long_tail_score(row.by_tail, block.part))
         for name, gain in (("gain", row.gain), ("difference", row.rival)):
             if gain:
                 yield from ([*model, *rest] for rest in _long_gain(name, gain, block.part))
+
+
+def _long_tail_score(score: TailScore, part: str) -> Iterator[list[object]]:
+    for seed, ap in score.seeds.items():
+        yield ["ap by tail", "macro", seed, ap, None, None, None]
+    yield ["ap by tail", "macro", None, score.ap.mean, score.ap.std, None, None]
+    for relation, spread in score.relations.items():
+        yield ["ap by tail", relation, None, spread.mean, spread.std, None, None]
+    gains = [("ap gain", gain) for gain in [score.gain] if gain]
+    gains += [("ap over heuristic", gain) for gain in score.heuristics]
+    for name, gain in gains:
+        over = f"over {gain.over}"
+        for seed, points in gain.seeds.items():
+            yield [f"{name} points", over, seed, points, None, None, None]
+        intervals = {
+            f"{part} tails": gain.over_tails,
+            "seeds": gain.over_seeds,
+            "seeds uncorrected": gain.over_seeds_uncorrected,
+        }
+        yield [f"{name} points", over, None, gain.points.mean, gain.points.std, None, None]
+        for what, interval in intervals.items():
+            if interval:
+                mean, std = gain.points.mean, gain.points.std
+                yield [f"{name} points, {what}", over, None, mean, std, interval.low, interval.high]
+        if gain.sign_flip_p is not None:
+            yield [f"{name} sign-flip p", over, None, gain.sign_flip_p, None, None, None]
 
 
 def _long_gain(name: str, gain: Gain, part: str) -> Iterator[list[object]]:
@@ -114,8 +143,13 @@ def _long_gain(name: str, gain: Gain, part: str) -> Iterator[list[object]]:
         yield [f"{name} points, {part} pairs", over, seed, one.points, None, pairs.low, pairs.high]
         yield [f"{name} points, {part} tails", over, seed, one.points, None, tails.low, tails.high]
         yield [f"{name} per cent", over, seed, one.percent, None, None, None]
-    intervals = ((f"{part} pairs", gain.over_pairs), (f"{part} tails", gain.over_tails), ("seeds", gain.over_seeds))
-    for what, interval in intervals:
+    intervals = {
+        f"{part} pairs": gain.over_pairs,
+        f"{part} tails": gain.over_tails,
+        "seeds": gain.over_seeds,
+        "seeds uncorrected": gain.over_seeds_uncorrected,
+    }
+    for what, interval in intervals.items():
         if interval:
             yield [f"{name} points, {what}", over, None, gain.points.mean, gain.points.std, interval.low, interval.high]
     yield [f"{name} per cent", over, None, gain.percent.mean, gain.percent.std, None, None]

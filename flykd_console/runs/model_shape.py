@@ -5,12 +5,16 @@ from __future__ import annotations
 # What a file says nothing of that was written before models had other depths and kinds.
 LAYERS = 2
 LAYER_KIND = "rgcn"
+# Free embeddings, which have no layers.
+TABLE = "table"
 
 
 def model_shape(dim: int | None, layers: int = LAYERS, layer_kind: str = LAYER_KIND) -> str:
     """`130` for two rgcn layers; others with kind and depth: `rgat 3×130`; empty where the width is unknown."""
     if dim is None:
         return ""
+    if layer_kind == TABLE:
+        return f"{TABLE} {dim}"
     return str(dim) if (layers, layer_kind) == (LAYERS, LAYER_KIND) else f"{layer_kind} {layers}×{dim}"
 
 

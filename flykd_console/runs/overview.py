@@ -15,9 +15,10 @@ from pathlib import Path
 from flykd_console.errors import UserError
 from flykd_console.runs.batch import read_queue
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import NewerSchemaError
+from flykd_console.runs.events import MACRO_AUPRC, NewerSchemaError
 from flykd_console.runs.models import headliner
 from flykd_console.runs.results import Results, read_results
+from flykd_console.runs.stage import Phase
 from flykd_console.runs.status import status_of
 
 # States in which a run's line goes on changing although its files may stand still: a lock is let go, a silence grows.
@@ -46,7 +47,9 @@ class RunOverview:
     seeds_done: int = 0
     seed: int | None = None
     stage: str | None = None
+    phase: Phase | None = None
     progress: float = 0.0
+    headline: str = MACRO_AUPRC
     best: float | None = None
     mean: float | None = None
     std: float | None = None
@@ -94,6 +97,8 @@ def overview_of(directory: RunDirectory) -> RunOverview:
         seeds_done=seeds if status.state == "finished" else 0,
         seed=status.seed,
         stage=status.stage,
+        phase=status.phase,
+        headline=about.headline if about else MACRO_AUPRC,
         progress=status.progress,
         started=about.t if about else None,
         updated=status.updated,
@@ -181,6 +186,7 @@ def _with_results(found: RunOverview, results: Results) -> RunOverview:
     return replace(
         found,
         method=found.method or results.method,
+        headline=results.headline,
         seeds=found.seeds or len(results.seeds),
         seeds_done=max(found.seeds_done, len(scores)),
         best=max(measured, default=None),

@@ -78,14 +78,16 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained model of one seed: `seconds` of training; `reused_from` names the run it was taken over from.
+    """A model of one seed: `seconds` of training; `reused_from` names the run it was taken over from.
+
+    A heuristic has no width, no parameters and no epochs; its seconds are those of scoring.
 
     `layers` of `layer_kind` (`rgcn` or `rgat`), each `dim` wide; a file that names neither is of two `rgcn` layers.
     `kept_epoch`: the epoch whose weights stayed, where the best on validation was asked for; None: the last one.
     `added_epochs`: how many of `epochs` are beyond the profile's, added by hand while the stage was in training.
     """
 
-    dim: int
+    dim: int | None
     layers: int = LAYERS
     layer_kind: str = LAYER_KIND
     parameters: int

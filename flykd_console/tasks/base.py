@@ -190,6 +190,10 @@ class Task(ABC):
         """Test and validation scores of a finished model, or of the mean of several; keeps them for `close`."""
 
     @abstractmethod
+    def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
+        """Test and validation scores of a scorer without training, by the name that a profile gives it; kept too."""
+
+    @abstractmethod
     def open(self, directory: RunDirectory, log: Log) -> None:
         """Before the first stage: say what is learnt from, leave the labels."""
 

@@ -9,7 +9,7 @@ import torch
 from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.profile.models import models_of, planned_stages
+from flykd_console.profile.models import entries_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFinished, RunPrepared
@@ -115,7 +115,7 @@ def _train_seeds(
 ) -> None:
     results: dict[int, dict[str, ModelResult]] = {}
     source = GraphSource(source=graph.source, fingerprint=graph.fingerprint)
-    models = [spec.entry for spec in models_of(profile)]
+    models = entries_of(profile)
     for seed in profile.run.seeds:
         stages = SeedStages(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh))
         results[seed] = stages.run()

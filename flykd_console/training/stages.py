@@ -5,6 +5,7 @@ A finished stage of this run or another one is loaded instead of trained again; 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from flykd_console.distill.method import curriculum_of, loss_words_of
@@ -15,7 +16,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Log, StageExtended, StageFinished, StageStarted
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.models import Role
-from flykd_console.runs.results import ModelResult
+from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.runs.stage import Phase, Stage
 from flykd_console.tasks.base import Task, Trainable
 from flykd_console.training.checkpoint import Checkpointer
@@ -51,6 +52,8 @@ class SeedStages:
         self.task.check(specs)
         plan = stage_epochs(self.task.profile, specs, self.task.pretraining_steps())
         self._planned = {stage.name: (stage, epochs) for stage, epochs in plan}
+        for name in self.task.profile.evaluation.heuristics:
+            self._measure_heuristic(name)
         teachers_checked = False
         for spec in specs:
             if spec.entry.role is not Role.TEACHER and not teachers_checked:
@@ -129,7 +132,9 @@ class SeedStages:
         else:
             objective = task.distilled(spec, model, self._teachers(), loop.log)
             plateau = spec.distill.plateau or finetune.plateau
-            train(objective, models, finetune.lr, plateau, spec.distill.epochs, replay, loop)
+            lr = spec.distill.lr or finetune.lr
+            replay = replay and spec.distill.on_the_device
+            train(objective, models, lr, plateau, spec.distill.epochs, replay, loop, spec.distill.lr_end)
 
     def _loop(self, spec: ModelSpec, stage: Stage, model: Trainable) -> StageLoop:
         task, profile = self.task, self.task.profile
@@ -165,12 +170,7 @@ class SeedStages:
         """Leave what exporters need of the model, and measure it on validation and test."""
         self.task.keep(self.directory, spec.name, model)
         test, validation = self.task.assess(spec.name, [model])
-        if test.metrics:
-            self.events.write(
-                evaluation_event(
-                    self.task.seed, spec.name, spec.name, finished.epochs, "test", test, self.task.headline
-                )
-            )
+        self._tell_test(spec.name, spec.name, finished.epochs, test)
         return ModelResult(
             dim=spec.shape.dim,
             layers=spec.shape.layers,
@@ -184,6 +184,22 @@ class SeedStages:
             kept_epoch=finished.kept_epoch,
             added_epochs=finished.added_epochs,
         )
+
+    def _measure_heuristic(self, name: str) -> None:
+        """Measure what nothing had to be trained for."""
+        begun = time.perf_counter()
+        test, validation = self.task.assess_heuristic(name)
+        seconds = round(time.perf_counter() - begun, 3)
+        self._tell_test(name, name, 0, test)
+        self._results[name] = ModelResult(
+            dim=None, parameters=0, epochs=0, seconds=seconds, test=test, validation=validation
+        )
+
+    def _tell_test(self, stage: str, model: str, epoch: int, test: Scores) -> None:
+        """An event of a test's scores, where there is a test."""
+        if test.metrics:
+            headline = self.task.headline
+            self.events.write(evaluation_event(self.task.seed, stage, model, epoch, "test", test, headline))
 
     def _measure_mean(self, spec: ModelSpec) -> None:
         """Measure what students learn from where teachers are averaged: the mean of their logits."""

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from flykd_console.errors import DivergedError, UserError
 from flykd_console.profile.load import load_profile
-from flykd_console.profile.models import models_of, planned_stages
+from flykd_console.profile.models import entries_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunStarted
@@ -158,7 +158,7 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         student_layers=profile.student.layers,
         teacher_kind=profile.teacher.kind,
         student_kind=profile.student.kind,
-        models=[spec.entry for spec in models_of(profile)],
+        models=entries_of(profile),
         headline=profile.evaluation.headline,
         pid=os.getpid(),
         host=socket.gethostname(),

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from flykd_console.distill.method import Method
+from flykd_console.model.link_model import network
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
@@ -43,7 +44,8 @@ def lesson(**distill: Any) -> Lesson:
     graph = small_graph()
     task = LinkPrediction(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))
     specs = {spec.name: spec for spec in models_of(profile)}
-    teachers = [task.new_model(spec) for name, spec in specs.items() if name.startswith("teacher") and spec.trained]
-    student = task.new_model(specs["student"])
+    teaching = [spec for name, spec in specs.items() if name.startswith("teacher") and spec.trained]
+    teachers = [network(task.new_model(spec)) for spec in teaching]
+    student = network(task.new_model(specs["student"]))
     inputs = task.distill_inputs(profile.distill, "student")
     return Lesson(task, student, teachers, Method(profile.distill, inputs, student, teachers))

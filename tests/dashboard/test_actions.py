@@ -311,7 +311,7 @@ async def test_model_goes_round_and_band_is_mean_and_deviation(make_app: AppMake
     app = make_app("running")
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
-        auprc = chart(app, "auprc")
+        auprc = chart(app, "validation")
         titles = []
         for _ in range(4):
             await pilot.press("m")
@@ -333,7 +333,7 @@ async def test_tab_goes_through_all_panels_and_back(make_app: AppMaker) -> None:
         for _ in range(6):
             await pilot.press("tab")
             seen.append(app.main.focused_panel)
-        assert seen == ["resources", "auprc", "seeds", "log", "weights", "losses"]
+        assert seen == ["resources", "validation", "seeds", "log", "weights", "losses"]
         await pilot.press("shift+tab")
         assert app.main.focused_panel == "weights"
 
@@ -344,7 +344,7 @@ async def test_tab_reaches_panels_behind_other_tabs(make_app: AppMaker) -> None:
         await settle(pilot)
         assert not app.main.query_one("#seeds").display
         await pilot.press("tab")
-        assert app.main.query_one("#auprc").display
+        assert app.main.query_one("#validation").display
         assert not app.main.query_one("#losses").display
         await pilot.press("3")
         assert app.main.focused_panel == "log"
@@ -379,7 +379,7 @@ async def test_full_screen_goes_through_every_panel(make_app: AppMaker) -> None:
         for _ in range(8):
             await pilot.press("tab")
             seen |= {p.id for p in app.main.query(".panel") if p.display}
-        assert seen == {"weights", "losses", "rate", "speed", "resources", "auprc", "seeds", "log"}
+        assert seen == {"weights", "losses", "rate", "speed", "resources", "validation", "seeds", "log"}
 
 
 async def test_filter_narrows_the_log_and_escape_clears_it(make_app: AppMaker) -> None:
@@ -462,10 +462,10 @@ async def test_saving_is_said_at_once_and_each_view_has_a_file_of_its_own(
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         await pilot.press("x", "l", "z", "x")
-        app.main.focus_panel("auprc")
+        app.main.focus_panel("validation")
         await pilot.press("m", "x")
         await app.workers.wait_for_complete()
-    names = ["losses-seed-46-student", "losses-seed-46-student-linear-epochs-60-160", "auprc-teacher"]
+    names = ["losses-seed-46-student", "losses-seed-46-student-linear-epochs-60-160", "validation-teacher"]
     assert said[1::3] == names
     assert said[0::3] == [f"Saving {name}…" for name in names]
     assert all(words.startswith("Saved ") for words in said[2::3])
@@ -592,7 +592,7 @@ async def test_row_under_the_cursor_brings_out_its_curve(make_app: AppMaker) -> 
         await pilot.pause()
         await pilot.press("down")
         await pilot.pause()
-        auprc = chart(app, "auprc")
+        auprc = chart(app, "validation")
         assert app.main.query_one(SeedsPanel).seed == 46
         assert auprc.spec is not None
         assert {curve.name: curve.faded for curve in auprc.spec.curves} == {"45": True, "46": False}
@@ -646,13 +646,13 @@ async def test_reading_line_is_the_same_epoch_on_every_chart(make_app: AppMaker)
         await pilot.pause()
         epoch = chart(app, "losses").cursor
         assert epoch is not None
-        for name, head in (("weights", f"{epoch:.0f}:"), ("auprc", f"{epoch:.0f}, eval 100:")):
+        for name, head in (("weights", f"{epoch:.0f}:"), ("validation", f"{epoch:.0f}, eval 100:")):
             assert chart(app, name).cursor == epoch
             legend = "".join(text for text, _ in chart(app, name).rows(90, 20, True)[0])
             assert legend.startswith(head)
         await pilot.press("escape")
         await pilot.pause()
-        assert [chart(app, name).cursor for name in ("losses", "weights", "auprc")] == [None, None, None]
+        assert [chart(app, name).cursor for name in ("losses", "weights", "validation")] == [None, None, None]
 
 
 async def test_one_curve_is_brought_out_and_the_others_dimmed(make_app: AppMaker) -> None:
@@ -762,7 +762,7 @@ async def test_table_sorts_by_key_and_by_click_and_keeps_the_row(make_app: AppMa
         assert table.seed == 46
         await pilot.press("n", "n")
         await pilot.pause()
-        assert table.sort_key == "teacher"
+        assert table.sort_key == ("model", "teacher")
         assert seeds_shown(app) == ["45", "47", "46", "mean", "std"]
         assert table.seed == 46
         await pilot.press("N")
@@ -770,7 +770,7 @@ async def test_table_sorts_by_key_and_by_click_and_keeps_the_row(make_app: AppMa
         assert seeds_shown(app) == ["46", "47", "45", "mean", "std"]
         await pilot.click("#seeds", offset=(3, 1))
         await pilot.pause()
-        assert table.sort_key == "seed"
+        assert table.sort_key == ("seed", "")
         assert seeds_shown(app) == ["45", "46", "47", "mean", "std"]
         await pilot.click("#seeds", offset=(3, 1))
         await pilot.pause()

@@ -106,9 +106,10 @@ async def test_epochs_are_asked_for_ordered_and_shown_when_the_trainer_has_added
         assert "120/300" in header_text(app)
         assert "40 %" in str(app.main.query_one("#progress").render())
         assert "300 epochs now" in notes(app)
-        schedule = app.state.schedule()
-        assert schedule is not None
-        assert schedule[1]["original"][-1] == (300.0, 0.1)
+        stage = app.state.scheduled()
+        assert stage is not None
+        assert stage.schedule is not None
+        assert stage.schedule["original"][-1] == (300.0, 0.1)
         after = app._progress(app.state).remaining
         assert before is not None
         assert after is not None

@@ -88,7 +88,7 @@ async def test_every_screen(look: Look, make_app: AppMaker, tmp_path: Path, size
         await press(pilot, "1")
         app.main.focus_panel("losses")
         for name, (there, back) in SCREENS.items():
-            app.main.focus_panel({"band": "auprc", "seeds-sorted": "seeds"}.get(name, "losses"))
+            app.main.focus_panel({"band": "validation", "seeds-sorted": "seeds"}.get(name, "losses"))
             await pilot.pause()
             await press(pilot, there)
             different += [] if same(look, pilot, name) else [name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RelationScore
-from flykd_console.runs.models import ModelEntry
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import read_results, write_results
 from tests.support.finished_run import RunSpec, macro, make_finished_run
 
@@ -79,6 +80,49 @@ def put_scores(directory: RunDirectory, seed: int, frame: pl.DataFrame) -> None:
         models[model] = msgspec.structs.replace(models[model], test=macro(relations))
     seeds = {**results.seeds, str(seed): models}
     write_results(directory, msgspec.structs.replace(results, seeds=seeds))
+
+
+def put_rankings(
+    directory: RunDirectory, values: Mapping[str, float], part: str = "test", spread: float = 0.1
+) -> dict[int, pl.DataFrame]:
+    """Write every seed's rankings, and the AP that follows from them into the results.
+
+    Args:
+        values: By model the mean AP of a tail; each tail's is up to `spread` off, and as hard for all models.
+    """
+    results = read_results(directory.results)
+    seeds, frames = dict(results.seeds), {}
+    for seed in map(int, results.seeds):
+        rng = np.random.default_rng([seed, 7])
+        true = pl.read_parquet(directory.labels(seed)).filter(pl.col("part") == part)
+        frame = true.group_by("relation", "tail_id").agg(pl.len().alias("true")).sort("relation", "tail_id")
+        shared = rng.uniform(-spread, spread, size=len(frame))
+        frame = frame.with_columns(
+            pl.Series(model, mean + shared + rng.uniform(-spread, spread, size=len(frame)) / 4, dtype=pl.Float32)
+            for model, mean in values.items()
+        )
+        frame.write_parquet(directory.ranking(seed, part))
+        frames[seed] = frame
+        models = dict(seeds[str(seed)])
+        for model in values:
+            ap = float(frame.group_by("relation").agg(pl.col(model).cast(pl.Float64).mean())[model].to_numpy().mean())
+            scores = getattr(models[model], part)
+            scores = msgspec.structs.replace(scores, metrics={**scores.metrics, "macro_ap": ap})
+            models[model] = msgspec.structs.replace(models[model], **{part: scores})
+        seeds[str(seed)] = models
+    write_results(directory, msgspec.structs.replace(results, seeds=seeds))
+    return frames
+
+
+def add_heuristic(directory: RunDirectory, name: str) -> None:
+    """Give a finished run a scorer without training, with the scores of its baseline."""
+    results = read_results(directory.results)
+    entry = ModelEntry(name=name, role=Role.HEURISTIC, label=name)
+    seeds = {seed: {**models, name: models["baseline"]} for seed, models in results.seeds.items()}
+    write_results(directory, msgspec.structs.replace(results, models=[*results.models, entry], seeds=seeds))
+    for seed in map(int, seeds):
+        frame = pl.read_parquet(directory.test_scores(seed))
+        frame.with_columns(pl.col("baseline").alias(name)).write_parquet(directory.test_scores(seed))
 
 
 def edit_environment(directory: RunDirectory, **changes: object) -> None:

@@ -96,15 +96,17 @@ def play(part: str, path: str, flags: list[str]) -> int:
                         return 0
                     time.sleep(0.02)
             score = ev.RelationScore(auprc=_AUPRC[planned.stage], auroc=0.8, positives=5, negatives=5)
-            metrics = {"macro_auprc": _AUPRC[planned.stage], "macro_auroc": 0.8}
+            auprc, auroc = _AUPRC[planned.stage], 0.8
+            metrics = {"macro_auprc": auprc, "macro_auroc": auroc}
             log.write(
                 ev.Evaluation(
                     seed=planned.seed, stage=planned.stage, model=planned.stage, epoch=4, split="test",
-                    metrics=dict(metrics), **metrics, relations={"indication": score},
+                    metrics=dict(metrics), macro_auprc=auprc, macro_auroc=auroc, relations={"indication": score},
                 )
             )  # fmt: skip
             log.write(ev.StageFinished(seed=planned.seed, stage=planned.stage, epochs=4, seconds=0.04))
-            test = Scores(**metrics, metrics=metrics, relations={"indication": score})
+            relations = {"indication": score}
+            test = Scores(macro_auprc=auprc, macro_auroc=auroc, metrics=metrics, relations=relations)
             seeds.setdefault(planned.seed, {})[planned.stage] = ModelResult(
                 dim=dim, parameters=7, epochs=4, seconds=0.04, test=test
             )

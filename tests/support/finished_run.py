@@ -248,7 +248,7 @@ def _write_events(directory: RunDirectory, spec: RunSpec, results: dict[int, dic
         log.write(
             ev.StageStarted(
                 t=t + n, seed=stage.seed, stage=stage.stage, phase=stage.phase, models=stage.models, epochs=100,
-                dim=result.dim, parameters=1,
+                dim=result.dim or 0, parameters=1,
             ),
             ev.Evaluation(
                 t=t + n, seed=stage.seed, stage=stage.stage, model=stage.stage, epoch=100, split="test",

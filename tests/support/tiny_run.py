@@ -28,6 +28,7 @@ def tiny_profile(graph: Path, /, **sections: dict[str, Any]) -> Profile:
         "pretrain": {"batch_size": 512},
         "finetune": {"epochs": 10, "lr": 0.01, "validate_every": 5, "plateau": {"last_epochs": 4, "patience": 0}},
         "distill": {"epochs": 10, "random_graph": {"labels_per_relation": 200, "refresh_every": 3}},
+        "evaluation": {"heuristics": []},
         "engine": {"threads": 1, "checkpoint_every": 4},
     }
     for name, section in sections.items():

@@ -16,7 +16,7 @@ from flykd_console.distill.soft_labels import SoftLabels
 from flykd_console.distill.structure.anchor import AnchorLoss, AnchorSettings
 from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.profile import sections
 from flykd_console.seeding import torch_rng
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph

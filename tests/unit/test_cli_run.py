@@ -52,7 +52,7 @@ def test_a_run_prints_progress_the_table_and_what_to_do_next(runs: Path, capsys:
     assert f"run {name}: flykd on embedded" in out
     assert "seed 45 (1/2)  teacher" in out
     assert "test AUPRC 79.93" in out
-    assert next(line for line in out.splitlines() if line.startswith("mean")).split()[-3:] == ["+1.64", "±", "0.00"]
+    assert next(line for line in out.splitlines() if line.startswith("flykd 80")).split()[-3:] == ["+1.64", "±", "0.00"]
     assert f"flykd-console export {name}" in out
     assert "\x1b" not in out
 
@@ -169,6 +169,20 @@ def test_a_finished_run_is_not_resumed(runs: Path, capsys: pytest.CaptureFixture
     assert run("flykd", "--seeds", "45") == 0
     capsys.readouterr()
     assert run("--resume", only_run(runs).name) == 2
+    assert "this run is finished" in capsys.readouterr().err
+
+
+def test_a_finished_run_without_rankings_is_resumed_to_write_them(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("flykd", "--seeds", "45") == 0
+    directory = only_run(runs)
+    directory.seed(45).mkdir(exist_ok=True)
+    directory.scores(45, "test").touch()
+    assert run("--resume", directory.name) == 0
+    capsys.readouterr()
+    directory.ranking(45, "test").touch()
+    assert run("--resume", directory.name) == 2
     assert "this run is finished" in capsys.readouterr().err
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from flykd_console.compare import bootstrap
@@ -138,6 +140,20 @@ def test_the_t_interval_is_the_textbooks() -> None:
     assert t_interval([1.0, 2.0, 3.0]) == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5))
     assert t_interval([1.0]) is None
     assert t_interval([0.5, 0.5]) == (0.5, 0.5)
+
+
+@given(
+    st.lists(st.floats(-50, 50), min_size=2, max_size=12),
+    st.floats(0.0, 3.0),
+    st.sampled_from([0.8, 0.95, 0.99]),
+)
+def test_the_corrected_interval_is_nadeau_and_bengios_formula(values: list[float], ratio: float, level: float) -> None:
+    n = len(values)
+    mean = sum(values) / n
+    variance = sum((value - mean) ** 2 for value in values) / (n - 1)
+    half = stats.t.ppf((1 + level) / 2, n - 1) * math.sqrt((1 / n + ratio) * variance)
+    assert t_interval(values, level, ratio) == pytest.approx((mean - half, mean + half), abs=1e-9)
+    assert t_interval(values, level, 0.0) == t_interval(values, level)
 
 
 def test_the_sign_flip_test_counts_every_pattern() -> None:

@@ -61,7 +61,7 @@ def test_finished_run_has_test_scores_of_every_model() -> None:
     score = model_score(state, 45, "student")
     assert score is not None
     assert score.on_test
-    assert score.macro == pytest.approx(0.7993)
+    assert score.value == pytest.approx(0.7993)
 
 
 def test_validation_stands_in_until_the_test_and_gains_compare_like_with_like() -> None:
@@ -69,10 +69,10 @@ def test_validation_stands_in_until_the_test_and_gains_compare_like_with_like() 
     row = seed_rows(state)[0]
     assert row.scores["baseline"].on_test
     assert not row.scores["student"].on_test
-    assert row.gain is not None
-    assert not row.gain_on_test
+    won = row.gains["student"]
+    assert not won.on_test
     validations = [state.stages[45, model].validation.last for model in ("student", "baseline")]
-    assert row.gain.points == pytest.approx(100 * (validations[0] - validations[1]))
+    assert won.gain.points == pytest.approx(100 * (validations[0] - validations[1]))
 
 
 def test_means_come_from_test_scores_alone() -> None:
@@ -352,7 +352,7 @@ def test_any_values_at_any_size_fill_exactly_the_size(width: int, height: int, v
 
 def test_curves_are_told_apart_without_colour() -> None:
     state = folded(state="finished", seeds=(45, 46, 47))
-    text = drawn(charts.auprc(state, View(), DARK_LOOK))
+    text = drawn(charts.validation(state, View(), DARK_LOOK))
     body = "\n".join(text[1:])
     assert all(str(seed) in body for seed in (45, 46, 47))
 
@@ -392,14 +392,14 @@ def test_teacher_has_one_loss_curve_and_the_student_four() -> None:
 
 def test_band_needs_two_seeds_and_is_mean_and_sample_deviation() -> None:
     state = folded(state="finished")
-    spec = charts.auprc(state, View(band=True), DARK_LOOK)
+    spec = charts.validation(state, View(band=True), DARK_LOOK)
     assert spec.band is not None
     x, low, high = spec.band
     values = [100 * state.stages[seed, "student"].validation.y[0] for seed in (45, 46)]
     assert x[0] == 20
     assert (low[0] + high[0]) / 2 == pytest.approx(np.mean(values))
     assert (high[0] - low[0]) / 2 == pytest.approx(np.std(values, ddof=1))
-    assert charts.auprc(folded(seeds=(45,), state="finished"), View(band=True), DARK_LOOK).band is None
+    assert charts.validation(folded(seeds=(45,), state="finished"), View(band=True), DARK_LOOK).band is None
 
 
 @pytest.mark.parametrize("look", [DARK_LOOK, LIGHT_LOOK])

@@ -13,6 +13,7 @@ from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.sections import LayerKind
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape, model_width
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.state.run import RunState
 
 FIFTY = [EdgeType("drug", f"r{i}", "disease") for i in range(50)]
@@ -78,15 +79,20 @@ def test_records_from_before_there_were_kinds_are_of_two_rgcn_layers() -> None:
 
 def test_the_dashboard_names_kind_and_depth_before_and_after_a_stage_begins() -> None:
     state = RunState()
+    models = [
+        ModelEntry(name="teacher", role=Role.TEACHER, label="teacher", dim=130, layers=3, layer_kind="rgat"),
+        ModelEntry(name="student", role=Role.STUDENT, label="flykd", dim=80, layers=1, layer_kind="rgat"),
+    ]
+    stages = [ev.PlannedStage(seed=45, stage=model.name, epochs=3, models=[model.name]) for model in models]
     state.apply(
         ev.RunStarted(
-            run="r", name="r", method="flykd", seeds=[45], stages=[], device="cpu", graph=ev.GraphFacts(source="small"),
-            teacher_dim=130, student_dim=80, teacher_layers=3, teacher_kind="rgat", pid=1,
+            run="r", name="r", method="flykd", seeds=[45], stages=stages, device="cpu", models=models,
+            graph=ev.GraphFacts(source="small"), teacher_dim=130, student_dim=80, pid=1,
         )
     )  # fmt: skip
-    assert [state.shape(model) for model in ev.MODELS] == ["rgat 3×130", "80", "80"]
-    heads = {column.key: column for column in columns(state, 100)}
-    assert heads["teacher"].below == "rgat 3×130"
-    assert heads["teacher"].width >= len("rgat 3×130")
+    assert [state.shape(model.name) for model in models] == ["rgat 3×130", "rgat 1×80"]
+    heads = {str(column.key): column for column in columns(state, 100)}
+    assert heads["model teacher"].below == "rgat 3×130"
+    assert heads["model teacher"].width >= len("rgat 3×130")
     state.apply(ev.StageStarted(seed=45, stage="student", epochs=3, dim=80, layers=1, layer_kind="rgat", parameters=1))
-    assert state.shape("student") == "rgat 1×80"
+    assert state.stages[45, "student"].shape == "rgat 1×80"

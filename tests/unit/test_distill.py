@@ -22,7 +22,7 @@ from flykd_console.distill.soft_labels import SoftLabels
 from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import pair_logits
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.profile import sections
 from flykd_console.profile.distill import Curriculum as CurriculumSettings
 from flykd_console.profile.distill import RandomGraph

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flykd_console.model.link_model import network
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.distill import Plateau
 from flykd_console.profile.models import models_of
@@ -99,7 +100,7 @@ def test_distilling_epoch_reads_nothing_back(sampler: str) -> None:
     )
     task, loop = small_task(profile), Bare(12)
     teacher, _, student = models_of(profile)
-    model = task.new_model(student)
+    model = network(task.new_model(student))
     carry_out(task, task.distilled(student, model, [task.new_model(teacher)], lambda *_: None), model, loop)
     assert loop.watched.met == []
     assert {"lsp", "hidden", "anchor_rank", "pseudo_random"} <= loop.losses[-1].keys()
@@ -109,7 +110,7 @@ def test_finetuning_epoch_reads_nothing_back() -> None:
     profile = Profile.model_validate({"student": {"dim": 6}, "finetune": {"epochs": 5, "plateau": {"last_epochs": 0}}})
     task, loop = small_task(profile), Bare(5)
     _, baseline, _ = models_of(profile)
-    model = task.new_model(baseline)
+    model = network(task.new_model(baseline))
     carry_out(task, task.supervised(model, "baseline"), model, loop)
     assert loop.watched.met == []
     assert len(loop.losses) == 5

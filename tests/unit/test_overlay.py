@@ -68,7 +68,7 @@ def test_seed_in_work_joins_no_mean_of_finished_ones(tmp_path: Path) -> None:
 def test_charts_hold_one_curve_a_run_with_sign_and_colour_of_its_own(tmp_path: Path) -> None:
     runs = [read(write_run(tmp_path, LogSpec(state="finished", epochs=60, seeds=(45, 46)), f"r{i}")) for i in range(3)]
     overlay = Overlay(runs)
-    for spec in (overlay.auprc(View(), DARK_LOOK), overlay.losses(View(smoothing=0.9), DARK_LOOK)):
+    for spec in (overlay.validation(View(), DARK_LOOK), overlay.losses(View(smoothing=0.9), DARK_LOOK)):
         assert len(spec.curves) == 3
         assert len({(curve.colour, curve.marker) for curve in spec.curves}) == 3
         assert len({curve.marker for curve in spec.curves}) == 3
@@ -80,7 +80,7 @@ def test_charts_hold_one_curve_a_run_with_sign_and_colour_of_its_own(tmp_path: P
 
 def test_focused_run_is_drawn_last_and_the_others_fade(tmp_path: Path) -> None:
     runs = [read(write_run(tmp_path, LogSpec(state="finished", epochs=40, seeds=(45,)), f"r{i}")) for i in range(2)]
-    spec = Overlay(runs, focus=0).auprc(View(), DARK_LOOK)
+    spec = Overlay(runs, focus=0).validation(View(), DARK_LOOK)
     assert [curve.faded for curve in spec.curves] == [True, False]
     assert spec.curves[-1].marker == style_of(0, True).sign
 
@@ -91,15 +91,15 @@ def test_next_model_goes_round(tmp_path: Path) -> None:
     for _ in range(3):
         overlay.next_model()
         seen.append(overlay.model)
-        assert overlay.auprc(View(), DARK_LOOK).curves
+        assert overlay.validation(View(), DARK_LOOK).curves
     assert seen == ["teacher", "baseline", "student"]
 
 
 def test_band_needs_two_seeds(tmp_path: Path) -> None:
     one = Overlay([read(write_run(tmp_path, LogSpec(state="finished", epochs=40, seeds=(45,)), "one"))])
     two = Overlay([read(write_run(tmp_path, LogSpec(state="finished", epochs=40, seeds=(45, 46)), "two"))])
-    assert one.auprc(View(band=True), DARK_LOOK).note == "needs two seeds"
-    assert two.auprc(View(band=True), DARK_LOOK).band is not None
+    assert one.validation(View(band=True), DARK_LOOK).note == "needs two seeds"
+    assert two.validation(View(band=True), DARK_LOOK).band is not None
 
 
 def test_table_tells_scores_and_state(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_run_that_has_vanished_is_told(tmp_path: Path) -> None:
     assert not gone.read(0.1)
     overlay = Overlay([gone])
     assert rows(overlay)[0].state == "gone"
-    assert "None of these runs" in overlay.auprc(View(), DARK_LOOK).empty
+    assert "None of these runs" in overlay.validation(View(), DARK_LOOK).empty
 
 
 def test_run_colours_are_not_those_of_seeds() -> None:

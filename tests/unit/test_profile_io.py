@@ -297,7 +297,8 @@ def test_a_model_of_fewer_sources_than_the_student_reads_back_equal(tmp_path: Pa
 def test_keys_without_a_value_are_named_as_comments_where_asked_for() -> None:
     text = dump_profile(Profile(), unset=True)
     assert "[distill.random_graph]\n# min_logit: not set\n" in text
-    assert "[distill]\n# plateau: not set\n" in text
+    assert "[distill]\n# lr: not set\n" in text
+    assert "\n# plateau: not set\n" in text
     assert tomllib.loads(text) == tomllib.loads(dump_profile(Profile()))
 
 

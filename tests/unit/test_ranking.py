@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,8 @@ from flykd_console.heuristics.neighbours import Neighbours
 from flykd_console.heuristics.popularity import Popularity
 from flykd_console.model.link_encoder import Encoded
 from flykd_console.profile import sections
-from flykd_console.runs.results import RANKING_METRICS
+from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.results import RANKING_METRICS, ModelResult, RankingScores, Scores, summarise
 from flykd_console.seeding import numpy_rng
 from flykd_console.tasks.link_prediction.ranking import Ranked, rank_heads, rank_tails
 from flykd_console.tasks.link_prediction.ranks import NOISE
@@ -184,3 +186,13 @@ def test_what_has_no_embeddings_is_ranked_by_the_same_code() -> None:
             found = way(split, "test", scorer, SEED)["indication"]
             _, _, ap, _ = zip(*plain(split, "test", scorer, INDICATION, tails=tails_ranked), strict=True)
             assert found.metrics.found["ap"] == pytest.approx(ap, abs=1e-12)
+
+
+def test_a_ranking_of_an_older_file_lacks_what_was_not_measured_then() -> None:
+    old = b'{"recall_at_10":0.1,"recall_at_50":0.2,"recall_at_100":0.3,"ap":0.1,"mrr":0.2,"tails":5,"candidates":9}'
+    ranking = msgspec.json.decode(old, type=RankingScores)
+    assert (ranking.hits_at_10, ranking.recall_at_20, ranking.auroc, ranking.ideal) == (None, None, None, {})
+    one = ModelResult(dim=8, parameters=1, epochs=1, seconds=1.0, test=Scores(ranking={"indication": ranking}))
+    entry = ModelEntry(name="student", role=Role.STUDENT, label="flykd", dim=8)
+    summary = summarise({"45": {"student": one}}, [entry])["student"].ranking["indication"]
+    assert set(summary) == {"recall_at_10", "recall_at_50", "recall_at_100", "ap", "mrr"}

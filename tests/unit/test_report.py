@@ -15,9 +15,13 @@ from flykd_console.report.curves import read_curves, thinned
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Epoch, Evaluation, StageFinished, StageStarted
 from flykd_console.runs.log import EventWriter
+from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.stage import Phase
 from tests.support.comparable_runs import comparable_run, edit_environment
+from tests.support.finished_run import forget_models
 from tests.unit.test_cli_app import call
 
+WORDS = {"original": ("original", "orig"), "pseudo_train": ("pseudo on train", "train"), "lsp": ("LSP", "lsp")}
 VOID = {"meta", "br", "use"}
 
 
@@ -63,22 +67,32 @@ def parsed(path: Path) -> Document:
     return document
 
 
-def log_training(run: RunDirectory, seeds: tuple[int, ...] = (45, 46, 47), epochs: int = 600) -> None:
-    """Append a student's training to a run's log: weights, two losses, validations."""
+def log_training(
+    run: RunDirectory, seeds: tuple[int, ...] = (45, 46, 47), epochs: int = 600, structure: bool = False
+) -> None:
+    """Append a student's training to a run's log: weights, two losses (and one of structure), validations."""
     log = EventWriter(run.events)
     for seed in seeds:
         schedule = {"original": [(0.0, 1.0), (600.0, 0.1)], "pseudo_train": [(0.0, 0.0), (600.0, 0.9)]}
-        log.write(StageStarted(seed=seed, stage="student", epochs=epochs, dim=8, parameters=9, schedule=schedule))
+        log.write(
+            StageStarted(
+                seed=seed, stage="student", phase=Phase.DISTILL, models=["student"], epochs=epochs, dim=8, parameters=9,
+                schedule=schedule, loss_words=WORDS,
+            )
+        )  # fmt: skip
         for epoch in range(1, epochs + 1):
-            losses = {"original": 1 / epoch, "pseudo_train": None if epoch < 100 else 0.5, "total": 0.9 / epoch}
+            losses = {"original": 1 / epoch, "pseudo_train": None if epoch < 100 else 0.5}
+            losses |= {"lsp": 1e-3 / epoch} if structure else {}
+            losses["total"] = 0.9 / epoch
             log.write(
                 Epoch(seed=seed, stage="student", epoch=epoch, epochs=epochs, losses=losses, lr=1e-3, seconds=0.1)
             )
         for epoch in (200, 400, 600):
             log.write(
                 Evaluation(
-                    seed=seed, stage="student", epoch=epoch, split="validation", macro_auprc=0.5 + epoch / 2000,
-                    macro_auroc=0.5, relations={},
+                    seed=seed, stage="student", model="student", epoch=epoch, split="validation",
+                    metrics={"macro_auprc": 0.5 + epoch / 2000, "macro_auroc": 0.5},
+                    macro_auprc=0.5 + epoch / 2000, macro_auroc=0.5,
                 )
             )  # fmt: skip
     log.close()
@@ -150,6 +164,50 @@ def test_the_page_has_every_part(two: list[RunDirectory], tmp_path: Path) -> Non
         "split of seed 45", 'kind = "complex_disease"',
     ):  # fmt: skip
         assert words in text, words
+
+
+def test_losses_beside_the_curriculum_have_a_figure_of_their_own(two: list[RunDirectory], tmp_path: Path) -> None:
+    report("flykd-1", "--out", "out.html")
+    assert "Structure losses" not in (tmp_path / "out.html").read_text()
+    log_training(two[0], structure=True)
+    report("flykd-1", "--out", "out.html")
+    text = " ".join(parsed(tmp_path / "out.html").text)
+    _, of_labels, of_structure = re.split(r"Weights of the losses|Structure losses of the students", text)
+    assert "pseudo on train" in of_labels
+    assert "LSP" not in of_labels
+    assert "LSP" in of_structure.partition("Precision and recall")[0]
+
+
+def test_students_are_told_by_their_role_and_not_by_their_name(two: list[RunDirectory]) -> None:
+    from flykd_console.compare.loading import load_run
+    from flykd_console.compare.models import contenders_of
+    from flykd_console.report.figures import looks, loss_looks
+
+    run = load_run(two[0])
+    contenders = contenders_of([run], run.seeds)
+    assert [one.model for one in contenders if one.entry.distilled] == ["student"]
+    assert len({style.colour for style in looks(contenders).values()}) == 3
+    found = loss_looks(contenders, {run.name: read_curves(two[0])})
+    assert [look.words for look in found.values()] == ["original", "pseudo on train", "total"]
+    assert [look.weighed for look in found.values()] == [True, True, False]
+
+
+def test_students_without_a_baseline_have_scores_and_no_gain(two: list[RunDirectory], tmp_path: Path) -> None:
+    forget_models(two[0], "baseline")
+    report("flykd-1", "--out", "out.html")
+    text = " ".join(parsed(tmp_path / "out.html").text)
+    assert "No baseline was trained, so no gain is told. Test AUPRC in per cent: teacher 12 " in text
+    assert "Gain over the baseline" not in text
+    assert "Losses of the students" in text
+
+
+def test_every_student_of_a_run_is_reported_by_its_role(runs: Path, tmp_path: Path) -> None:
+    tiny = ModelEntry(name="tiny", role=Role.CANDIDATE, label="tiny", dim=4, over="baseline")
+    comparable_run(runs, "flykd-1", student=1.5, pairs=30, further=(tiny,))
+    report("flykd-1", "--out", "out.html")
+    text = " ".join(parsed(tmp_path / "out.html").text)
+    assert "The best of 2 methods, flykd, scores " in text
+    assert "tiny" in text
 
 
 def test_names_are_text_and_never_markup(two: list[RunDirectory], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
 from flykd_console.model.distmult import all_logits
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.profile import sections
 from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng

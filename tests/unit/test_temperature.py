@@ -17,7 +17,7 @@ from flykd_console.distill.pairs.pair_space import PairSpace
 from flykd_console.distill.soft_labels import SoftLabels
 from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.profile import sections
 from flykd_console.profile.distill import RandomGraph
 from flykd_console.seeding import torch_rng

@@ -6,7 +6,6 @@ from textual import work
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import near
-from flykd_console.runs.state.run import MODELS
 
 
 class ChartActions(FollowingApp):
@@ -72,15 +71,17 @@ class ChartActions(FollowingApp):
     def action_model(self) -> None:
         from flykd_console.dashboard.widgets.chart import ChartPanel
 
-        chart = self.main.query_one("#auprc", ChartPanel)
-        order = (None, *MODELS)
-        chart.model = order[(order.index(chart.model) + 1) % len(order)]
+        chart = self.main.query_one("#validation", ChartPanel)
+        order = [None, *(entry.name for entry in self.state.trained)]
+        # The model of a run that was shown before may be none of this one's.
+        at = order.index(chart.model) if chart.model in order else 0
+        chart.model = order[(at + 1) % len(order)]
         chart.redraw()
 
     def action_band(self) -> None:
         from flykd_console.dashboard.widgets.chart import ChartPanel
 
-        chart = self.main.query_one("#auprc", ChartPanel)
+        chart = self.main.query_one("#validation", ChartPanel)
         chart.band = not chart.band
         chart.redraw()
 

@@ -64,7 +64,7 @@ class MoveActions(FollowingApp):
     def action_results(self) -> None:
         from flykd_console.dashboard.screens.results import ResultsScreen
 
-        self.push_screen(ResultsScreen(self.state, self.phase, self.directory.name))
+        self.push_screen(ResultsScreen(self.state, self.phase, self.directory))
 
     def action_help(self) -> None:
         from flykd_console.dashboard.screens.help import HelpScreen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase
-from flykd_console.runs.more_epochs import MOST_EPOCHS, MoreEpochs, can_be_extended, order_more_epochs
+from flykd_console.runs.more_epochs import MOST_EPOCHS, MoreEpochs, order_more_epochs
 from flykd_console.runs.state.feed import ReplaySource
 from flykd_console.runs.state.run import StageState
 from flykd_console.words import grouped
@@ -93,7 +93,7 @@ class OrderActions(FollowingApp):
     def growing(self) -> StageState | None:
         """The stage in training, where epochs can be added to it."""
         stage = self.state.stage
-        return stage if stage is not None and not stage.over and can_be_extended(stage.stage) else None
+        return stage if stage is not None and not stage.over and not stage.pretrains else None
 
     def action_extend(self) -> None:
         if not self._can_order("add epochs to"):

@@ -8,7 +8,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from flykd_console.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, PANELS, arrange, first_of_tab, ring
+from flykd_console.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, PANELS, VALIDATION, arrange, first_of_tab, ring
 from flykd_console.dashboard.health import Notice, Phase
 from flykd_console.dashboard.keymap import ACTIONS, Action
 from flykd_console.dashboard.widgets.bars import Banner, FooterBar, HeaderBar, ProgressBar, TabBar
@@ -16,8 +16,10 @@ from flykd_console.dashboard.widgets.chart import ChartPanel
 from flykd_console.dashboard.widgets.log import LogPanel, LogView
 from flykd_console.dashboard.widgets.resources import ResourcesPanel
 from flykd_console.dashboard.widgets.seeds import SeedsPanel
+from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.state.progress import Progress
 from flykd_console.runs.state.run import RunState
+from flykd_console.words import metric_words
 
 # What can be done without seeing the panels.
 _TINY_KEYS = ("pause", "stop", "detach")
@@ -34,6 +36,7 @@ class MainScreen(Screen[None]):
         self.focused_panel = "losses"
         self.full = False
         self.rates = False
+        self._metric = metric_words(MACRO_AUPRC)
         self._tiny_words = self._tiny_said = ""
 
     def compose(self) -> ComposeResult:
@@ -49,7 +52,7 @@ class MainScreen(Screen[None]):
                     yield ChartPanel("speed", "speed", "SPEED", smoothing=0.9)
                 yield ResourcesPanel()
             with Vertical(id="right", classes="column"):
-                yield ChartPanel("auprc", "auprc", "VALIDATION AUPRC BY SEED")
+                yield ChartPanel("validation", "validation", "VALIDATION METRIC BY SEED")
                 yield SeedsPanel()
                 yield LogPanel()
         yield Static(id="tiny")
@@ -82,7 +85,8 @@ class MainScreen(Screen[None]):
             self.query_one(selector).display = not tiny
         self.query_one("#tiny").display = tiny
         self._say_tiny()
-        self.query_one(TabBar).show(plan.tabs, plan.tab)
+        tabs = tuple(self._metric if name == VALIDATION else name for name in plan.tabs)
+        self.query_one(TabBar).show(tabs, plan.tab)
 
     def _say_tiny(self) -> None:
         """What is wrong with the size, and the keys that work all the same."""
@@ -153,6 +157,9 @@ class MainScreen(Screen[None]):
 
     def show_panels(self, state: RunState) -> None:
         """Draw the state in every panel that is on the screen."""
+        if metric_words(state.headline) != self._metric:
+            self._metric = metric_words(state.headline)
+            self.rearrange()
         seeds = self.query_one(SeedsPanel)
         seed = seeds.seed if seeds.has_focus else None
         for chart in self.query(ChartPanel):
@@ -193,11 +200,11 @@ class MainScreen(Screen[None]):
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         seeds = self.query_one(SeedsPanel)
-        auprc = self.query_one("#auprc", ChartPanel)
+        chart = self.query_one("#validation", ChartPanel)
         wanted = seeds.seed if seeds.has_focus else None
-        if auprc.seed != wanted:
-            auprc.seed = wanted
-            auprc.redraw()
+        if chart.seed != wanted:
+            chart.seed = wanted
+            chart.redraw()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         self.toggle_full()

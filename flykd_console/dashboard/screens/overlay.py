@@ -1,10 +1,10 @@
-"""Runs over each other: validation AUPRC and losses, a curve a run, and what each measured on test below."""
+"""Runs over each other: validation and losses, a curve a run, and what each measured on test below."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import on, work
@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable
 from textual.worker import get_current_worker
 
-from flykd_console.dashboard.overlay import OverlaidRun, Overlay, labels_of, rows, style_of
+from flykd_console.dashboard.overlay import OverlaidRun, Overlay, OverlayRow, labels_of, rows, style_of
 from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.screen_keys import OVERLAY_ACTIONS, screen_bindings
 from flykd_console.dashboard.screens.full import FullScreen, Part
@@ -35,16 +35,38 @@ _SIDE_BY_SIDE_FROM = 100
 _TABLE_ROWS = 8
 
 
-_WIDTHS = {"method": 12, "seeds": 5, "teacher": 13, "baseline": 13, "student": 13, "gain": 13, "state": 16}
-_GIVEN_UP = ("method", "teacher", "baseline", "seeds")
-_LEAST_NAME = 20
+_LEAST_NAME, _MOST_NAME = 20, 48
+_SCORE = 13
 
 
-def _heads(width: int) -> list[str]:
+class _Head(NamedTuple):
+    """A column besides the run's name: a model's score, or the fact of that name."""
+
+    name: str
+    width: int
+    model: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"model {self.name}" if self.model else self.name
+
+    def text(self, row: OverlayRow) -> str:
+        """What a run has there."""
+        if self.model:
+            return row.scores.get(self.name, "")
+        facts = {"method": row.method, "seeds": row.seeds, "gain": row.gain, "state": row.state}
+        return clipped(facts[self.name], self.width) if self.name == "method" else facts[self.name]
+
+
+def _heads(overlay: Overlay, width: int) -> list[_Head]:
     """The table's columns for a width, besides the run's name."""
-    heads = list(_WIDTHS)
-    for least in _GIVEN_UP:
-        if width - 4 - sum(_WIDTHS[head] + 2 for head in heads) < _LEAST_NAME:
+    method, seeds = _Head("method", 12), _Head("seeds", 5)
+    models = [_Head(name, _SCORE, model=True) for name in overlay.models]
+    heads = [method, seeds, *models, _Head("gain", _SCORE), _Head("state", 16)]
+    # Where there is no room the method goes first, the model that the runs are about never.
+    at = overlay.models.index(overlay.about) if overlay.about in overlay.models else 0
+    for least in (method, *reversed(models[at + 1 :]), *models[:at], seeds):
+        if width - 4 - sum(head.width + 2 for head in heads) < _LEAST_NAME:
             heads.remove(least)
     return heads
 
@@ -53,12 +75,18 @@ class OverlayChart(ChartPanel):
     """A chart of all the runs; `what` is a method of `Overlay`."""
 
     def __init__(self, what: str, title: str, overlay: Overlay, *, log_y: bool = False, smoothing: float = 0.0) -> None:
-        super().__init__(f"overlay-{what}", what, title, log_y=log_y, smoothing=smoothing)
         self._overlay = overlay
+        super().__init__(f"overlay-{what}", what, title, log_y=log_y, smoothing=smoothing)
 
     def make(self, state: RunState, view: View, colours: Look) -> ChartSpec:
         self._overlay.dark = self.app.current_theme.dark
-        return self._overlay.auprc(view, colours) if self.recipe == "auprc" else self._overlay.losses(view, colours)
+        if self.recipe == "validation":
+            return self._overlay.validation(view, colours)
+        return self._overlay.losses(view, colours)
+
+    @property
+    def metric(self) -> str:
+        return self._overlay.metric
 
     def _title(self) -> str:
         remarks = [self._overlay.model, "mean over seeds"]
@@ -80,7 +108,7 @@ class OverlayScreen(FullScreen[None]):
 
     ACTIONS = OVERLAY_ACTIONS
     BINDINGS: ClassVar[list[BindingType]] = [*screen_bindings(OVERLAY_ACTIONS)]
-    AUTO_FOCUS = "#overlay-auprc"
+    AUTO_FOCUS = "#overlay-validation"
 
     class Advanced(Message):
         """More of the logs was read."""
@@ -95,7 +123,7 @@ class OverlayScreen(FullScreen[None]):
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="overlay-charts"):
-            yield OverlayChart("auprc", "VALIDATION AUPRC", self.overlay)
+            yield OverlayChart("validation", "VALIDATION METRIC", self.overlay)
             yield OverlayChart("losses", "TOTAL LOSS", self.overlay, log_y=True, smoothing=0.9)
         yield DataTable(id="overlay-table", cursor_type="row", show_cursor=False)
 
@@ -156,17 +184,13 @@ class OverlayScreen(FullScreen[None]):
     def _show_table(self) -> None:
         width, dark = self.app.size.width, self.app.current_theme.dark
         colours = look(dark)
-        heads = _heads(width)
-        room = max(12, min(48, width - 4 - sum(_WIDTHS[head] + 2 for head in heads)))
+        heads = _heads(self.overlay, width)
+        room = max(12, min(_MOST_NAME, width - 4 - sum(head.width + 2 for head in heads)))
         cells = []
         for index, row in enumerate(rows(self.overlay)):
             style = style_of(index, dark)
             name = Text.assemble((f"{style.sign} ", f"bold {style.colour}"), clipped(row.label, room - 2))
-            texts = {
-                "method": clipped(row.method, _WIDTHS["method"]), "seeds": row.seeds, **row.scores, "gain": row.gain,
-                "state": row.state,
-            }  # fmt: skip
-            cells.append([name, *(Text(texts[head], style=colours.foreground) for head in heads)])
+            cells.append([name, *(Text(head.text(row), style=colours.foreground) for head in heads)])
         shape = (tuple(heads), len(cells), width, dark)
         table = self.table
         if shape != self._shape:
@@ -175,7 +199,8 @@ class OverlayScreen(FullScreen[None]):
             table.clear(columns=True)
             table.add_column(Text("run", style=colours.muted), width=room, key="run")
             for head in heads:
-                table.add_column(Text(head, style=colours.muted), width=_WIDTHS[head], key=head)
+                words = Text(clipped(head.name, head.width), style=colours.muted)
+                table.add_column(words, width=head.width, key=head.key)
             for row_cells in cells:
                 table.add_row(*row_cells)
             table.move_cursor(row=at)

@@ -12,12 +12,17 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
-from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import Phase, near
-from flykd_console.dashboard.table import spread_words, summary
-from flykd_console.runs.results import gain
-from flykd_console.runs.state.run import MODELS, RunState
-from flykd_console.words import grouped, per_cent, short_relation, signed, span
+from flykd_console.dashboard.table import gaining, mean_gains, models_of, spread_words, summary
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.model_shape import model_width
+from flykd_console.runs.models import ModelEntry
+from flykd_console.runs.results import ModelResult, gain
+from flykd_console.runs.state.run import RunState
+from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
+
+_LEAST_LABEL, _LEAST_SHAPE, _SCORE = 12, 9, 16
 
 
 class ResultsScreen(ModalScreen[None]):
@@ -29,34 +34,38 @@ class ResultsScreen(ModalScreen[None]):
         Binding("c", "compare", "Intervals", show=False),
     ]
 
-    def __init__(self, state: RunState, phase: Phase, run: str) -> None:
+    def __init__(self, state: RunState, phase: Phase, directory: RunDirectory) -> None:
         super().__init__()
-        self._state, self._phase, self._run = state, phase, run
+        self._state, self._phase, self._directory = state, phase, directory
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", id="results"):
             yield Static(summary_text(self._state), id="results-summary")
             yield DataTable(id="results-table", cursor_type="row", zebra_stripes=False)
-            yield Static(next_steps(self._state, self._phase, self._run), id="results-next")
+            yield Static(next_steps(self._state, self._phase, self._directory.name), id="results-next")
 
     def on_mount(self) -> None:
         box = self.query_one("#results")
-        box.border_title = "RESULTS [not bold]· test AUPRC, %[/]"
+        metric, by_relation = "macro", ""
+        if self._state.headline != MACRO_AUPRC:
+            metric, by_relation = metric_words(self._state.headline), "; by relation AUPRC"
+        box.border_title = f"RESULTS [not bold]· test {metric_words(self._state.headline)}, %{by_relation}[/]"
         box.border_subtitle = "c intervals and tests · esc closes"
-        table = self.query_one(DataTable)
-        state = self._state
-        relations = state.relations
-        for head in ("seed", "model", "macro", *map(short_relation, relations), "gain", "gain %", "epochs", "time"):
+        self._fill(self.query_one(DataTable), metric)
+
+    def _fill(self, table: DataTable[Text], metric: str) -> None:
+        relations = self._state.relations
+        gains = ["gain", "gain %"] if gaining(self._state) else []
+        for head in ("seed", "model", metric, *map(short_relation, relations), *gains, "epochs", "time"):
             left = head in ("seed", "model")
             table.add_column(Text(head, justify="left" if left else "right"))
-        for cells in result_rows(state, relations):
+        for cells in result_rows(self._state, relations):
             table.add_row(*(Text(c, justify="left" if i < 2 else "right") for i, c in enumerate(cells)))
 
     def action_compare(self) -> None:
         from flykd_console.dashboard.screens.comparison import ComparisonScreen
 
-        assert isinstance(self.app, FollowingApp)
-        self.app.push_screen(ComparisonScreen([self.app.directory]))
+        self.app.push_screen(ComparisonScreen([self._directory]))
 
     def action_export(self) -> None:
         self.dismiss()
@@ -65,57 +74,69 @@ class ResultsScreen(ModalScreen[None]):
 
 def result_rows(state: RunState, relations: list[str]) -> list[list[str]]:
     """One row for each model that was tested."""
-    from flykd_console.dashboard.table import models_of
-
     rows = []
     for seed in state.seeds:
         models = models_of(state, seed, "test")
-        won = gain(models)
-        named = False
-        for model in MODELS:
-            found = models.get(model)
-            if found is None:
-                continue
-            name = state.method if model == "student" else model
-            points = signed(won.points) if won and model == "student" else ""
-            percent = signed(won.percent, 1) if won and model == "student" else ""
-            scores = [per_cent(found.test.relations[r].auprc) if r in found.test.relations else "–" for r in relations]
-            time = f"reused from {found.reused_from}" if found.reused_from else span(found.seconds)
-            rows.append(
-                ["" if named else str(seed), name, per_cent(found.test.macro_auprc), *scores, points, percent,
-                 grouped(found.epochs), time]
-            )  # fmt: skip
-            named = True
+        tested = [entry for entry in state.trained if entry.name in models]
+        for place, entry in enumerate(tested):
+            named = str(seed) if place == 0 else ""
+            rows.append([named, entry.label, *_cells(state, models, entry, relations)])
     return rows
 
 
+def _cells(state: RunState, models: dict[str, ModelResult], entry: ModelEntry, relations: list[str]) -> list[str]:
+    """Scores, gain where any model of the run has one, epochs and time of a model in one seed."""
+    found = models[entry.name]
+    scores = [found.test.relations.get(relation) for relation in relations]
+    cells = [per_cent(found.test.value(state.headline))]
+    cells += [per_cent(score.auprc) if score is not None else DASH for score in scores]
+    if gaining(state):
+        won = gain(models, entry, state.headline)
+        cells += ["", ""] if won is None else [signed(won.points), signed(won.percent, 1)]
+    took = f"reused from {found.reused_from}" if found.reused_from else span(found.seconds)
+    return [*cells, grouped(found.epochs), took]
+
+
 def summary_text(state: RunState) -> Content:
-    """Mean ± std of each model and the gain."""
+    """Mean ± std of each model and the gains."""
     means = summary(state)
     if not means:
         return Content.assemble(("No model has been tested yet.\n", "$muted"))
+    tested = [entry for entry in state.trained if entry.name in means]
+    widths = {entry.name: model_width(entry.dim, entry.layers, entry.layer_kind) for entry in state.trained}
+    room = max(_LEAST_SHAPE, *(len(width) + 1 for width in widths.values()))
+    left = max(_LEAST_LABEL, *(len(entry.label) + 2 for entry in tested))
     parts: list[tuple[str, str] | str] = []
-    shapes = {model: state.shape(model) for model in MODELS}
-    widths = {model: f"d = {shape}" if shape.isdigit() else shape for model, shape in shapes.items()}
-    room = max(9, *(len(width) + 1 for width in widths.values()))
-    for model in MODELS:
-        if model not in means:
-            continue
-        spread = means[model].macro_auprc
-        name = state.method if model == "student" else model
+    for entry in tested:
+        spread = means[entry.name].metrics.get(state.headline)
         count = f"{spread.n} seed{'s' if spread.n != 1 else ''}" if spread is not None else ""
         parts += [
-            (f"{name:<12}", "bold $foreground"), (f"{widths[model]:<{room}}", "$muted"),
-            (f"{spread_words(spread, 100.0):<16}", "bold $primary"), (f"{count}\n", "$muted"),
+            (f"{entry.label:<{left}}", "bold $foreground"), (f"{widths[entry.name]:<{room}}", "$muted"),
+            (f"{spread_words(spread, 100.0):<{_SCORE}}", "bold $primary"), (f"{count}\n", "$muted"),
         ]  # fmt: skip
-    student = means.get("student")
-    if student is not None and student.gain_points is not None:
-        parts += [
-            (f"{'gain':<12}", "bold $foreground"), (f"{'':<{room}}", ""),
-            (f"{spread_words(student.gain_points, 1.0, sign=True)} points", "bold $success"),
-            (f"   {spread_words(student.gain_percent, 1.0, sign=True)} % over the seed's baseline\n", "$muted"),
-        ]  # fmt: skip
-    return Content.assemble(*parts)
+    return Content.assemble(*parts, *_gains_text(state, left, room))
+
+
+def _gains_text(state: RunState, left: int, room: int) -> list[tuple[str, str]]:
+    """Each model's mean gain: in one line, or below the model that several are compared with."""
+    gains = mean_gains(state)
+    told = [(entry, gains[entry.name]) for entry in gaining(state) if entry.name in gains]
+    parts: list[tuple[str, str]] = []
+    for name in dict.fromkeys(entry.over for entry, _ in told):
+        rival = state.entry(name)
+        over = f" over the seed's {rival.label if rival is not None else name}"
+        if len(told) > 1:
+            parts.append((f"gain{over}\n", "$muted"))
+        for entry, won in (pair for pair in told if pair[0].over == name):
+            words = "gain" if len(told) == 1 else f"  {entry.label}"
+            end = over if len(told) == 1 else ""
+            parts += [
+                (f"{words:<{left}}", "bold $foreground"),
+                (f"{'':<{room}}", ""),
+                (f"{spread_words(won.points, 1.0, sign=True)} points", "bold $success"),
+                (f"   {spread_words(won.percent, 1.0, sign=True)} %{end}\n", "$muted"),
+            ]
+    return parts
 
 
 def next_steps(state: RunState, phase: Phase, run: str) -> Content:

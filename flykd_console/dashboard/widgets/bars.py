@@ -7,10 +7,11 @@ from textual.widgets import Static
 
 from flykd_console.dashboard.health import Notice, Phase
 from flykd_console.dashboard.keymap import ACTIONS, Action
+from flykd_console.dashboard.stage_words import short_words, stage_words
 from flykd_console.runs.events import RunFinished
 from flykd_console.runs.state.progress import Progress
 from flykd_console.runs.state.run import RunState
-from flykd_console.words import grouped, rate, span, stage_words
+from flykd_console.words import grouped, rate, span
 
 _LOUD = {
     Phase.PAUSED: "bold $warning", Phase.PAUSING: "$warning", Phase.CONTINUING: "$warning", Phase.STOPPING: "$warning",
@@ -82,7 +83,7 @@ def _facts(state: RunState, phase: Phase, replay: str = "") -> list[tuple[int, s
     elif stage is not None:
         place = f" ({seeds.index(stage.seed) + 1}/{len(seeds)})" if stage.seed in seeds else ""
         facts.append((1, f"seed {stage.seed}{place}", "$foreground"))
-        facts.append((1, stage_words(stage.stage), "$primary"))
+        facts.append((1, stage_words(state, stage), "$primary"))
         facts.append((4, f"epoch {grouped(stage.epoch)}/{grouped(stage.epochs)}", "$foreground"))
         if phase in (Phase.RUNNING, Phase.STARTING, Phase.REPLAY, Phase.PAUSING, Phase.STOPPING):
             facts.append((2, rate(state.its_per_second), "$foreground"))
@@ -169,7 +170,7 @@ def progress_line(state: RunState, run: Progress, phase: Phase, width: int) -> C
     stage = state.stage
     stage_fraction = stage.fraction if stage is not None else 0.0
     before = stage.furthest / stage.epochs if stage is not None and stage.epochs and not stage.over else 0.0
-    left = stage.stage.replace("pretrain-", "pretraining ") if stage is not None else "stage"
+    left = short_words(state, stage) if stage is not None else "stage"
     if stage is not None and width >= 100:
         left_end = f"{100 * stage_fraction:2.0f} %  {grouped(stage.epoch)}/{grouped(stage.epochs)}"
     else:

@@ -15,7 +15,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flykd_console.dashboard.palette import Look, look
-from flykd_console.words import short_stage
+from flykd_console.dashboard.stage_words import one_word, subject
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.stage import Phase
+from flykd_console.words import metric_words
 
 if TYPE_CHECKING:
     from flykd_console.dashboard.charts import View
@@ -30,7 +33,8 @@ _PAN = 0.25
 _SMOOTHINGS = (0.0, 0.9, 0.98)
 # Corners, lines and spaces on both sides of a title.
 _FRAME = 6
-_SHORT_TITLES = {"LEARNING RATE": "RATE", "VALIDATION AUPRC BY SEED": "AUPRC BY SEED", "VALIDATION AUPRC": "AUPRC"}
+_SHORT_TITLES = {"LEARNING RATE": "RATE"}
+_LONG = "VALIDATION "
 _SHORT_REMARKS = (
     ("smooth 0", "sm "), ("mean ± std", "± std"), ("mean over seeds", "mean"), ("zoomed", "zoom"), ("seed ", ""),
     ("'s schedule", "'s"),
@@ -56,7 +60,7 @@ class ChartPanel(Widget, can_focus=True):
         name: Which panel it is.
         recipe: Name of the function in `charts` that makes the spec; looked up when it is first drawn, so that numpy is
             not loaded before the first frame is on the screen.
-        title: The frame's title without the remarks on the view.
+        title: The frame's title without the remarks on the view; `METRIC` in it stands for the run's headline metric.
     """
 
     ALLOW_SELECT = False
@@ -74,7 +78,7 @@ class ChartPanel(Widget, can_focus=True):
 
     def __init__(self, name: str, recipe: str, title: str, *, log_y: bool = False, smoothing: float = 0.0) -> None:
         super().__init__(id=name, classes="panel")
-        self.recipe, self.title = recipe, title
+        self.recipe, self._heading = recipe, title
         self.log_y, self.smoothing = log_y, smoothing
         self._usual = (log_y, smoothing)
         self.model: str | None = None
@@ -85,9 +89,9 @@ class ChartPanel(Widget, can_focus=True):
         self.seed: int | None = None
         self.curve: str | None = None
         self.clip = True
-        self.border_title = title
-        self.spec: ChartSpec | None = None
         self._state: RunState | None = None
+        self.border_title = self.title
+        self.spec: ChartSpec | None = None
         self._view: View | None = None
         self._rows: list[Row] | None = None
         self._drawn_for: tuple[int, int, bool] | None = None
@@ -118,6 +122,16 @@ class ChartPanel(Widget, can_focus=True):
         if self._state is not None:
             self.border_title = self._title()
 
+    @property
+    def metric(self) -> str:
+        """What validation is measured by, in words."""
+        return metric_words(self._state.headline if self._state is not None else MACRO_AUPRC)
+
+    @property
+    def title(self) -> str:
+        """The frame's title without remarks."""
+        return self._heading.replace("METRIC", self.metric.upper())
+
     def _title(self) -> str:
         return self.fitted_title(self._remarks())
 
@@ -126,7 +140,7 @@ class ChartPanel(Widget, can_focus=True):
         width = self.outer_size.width
         room = width - _FRAME if width else 1_000
         short = [_short_remark(remark) for remark in remarks]
-        short_title = _SHORT_TITLES.get(self.title, self.title)
+        short_title = _SHORT_TITLES.get(self.title, self.title.removeprefix(_LONG))
         # The curve that is brought out is seen in the chart.
         least = [word for word in short if word != self.curve]
         forms = [(self.title, remarks), (self.title, short), (short_title, short), (short_title, least)]
@@ -140,23 +154,20 @@ class ChartPanel(Widget, can_focus=True):
     @property
     def plain_title(self) -> str:
         """The title with its remarks, for a picture."""
-        words = self.title if self.title.endswith("AUPRC BY SEED") else self.title.lower()
-        return " · ".join((words[:1].upper() + words[1:].lower().replace("auprc", "AUPRC"), *self._remarks()))
+        words = self._heading.capitalize().replace("metric", self.metric)
+        return " · ".join((words, *self._remarks()))
 
     def _remarks(self) -> list[str]:
         remarks = []
-        if self._state is not None and self.recipe == "auprc":
+        state = self._state
+        if state is not None and self.recipe == "validation":
             from flykd_console.dashboard.charts import shown_model
 
-            remarks.append(shown_model(self._state, self.view))
-        if self.recipe == "weights" and self._state is not None:
-            found = self._state.schedule()
-            stage = self._state.stage
-            if found is not None and (stage is None or stage.stage != "student" or stage.seed != found[0]):
-                remarks.append(f"seed {found[0]}'s schedule")
-        if self.recipe == "losses" and self._state is not None and self._state.stage is not None:
-            stage = self._state.stage
-            remarks.append(f"seed {stage.seed} {short_stage(stage.stage)}")
+            remarks.append(shown_model(state, self.view))
+        if self.recipe == "weights" and state is not None:
+            remarks += _whose_schedule(state)
+        if self.recipe == "losses" and state is not None and state.stage is not None:
+            remarks.append(f"seed {state.stage.seed} {one_word(state.stage.stage, state.stage.phase)}")
         remarks += ["log"] if self.log_y else []
         remarks += [f"smooth {self.smoothing:g}"] if self.smoothing else []
         remarks += ["mean ± std"] if self.band else []
@@ -292,13 +303,14 @@ class ChartPanel(Widget, can_focus=True):
         """What the chart is about, and how its view differs from the usual one: words for a file's name."""
         words = [self.id or "chart"]
         state = self._state
-        if state is not None and self.recipe == "auprc":
+        if state is not None and self.recipe == "validation":
             from flykd_console.dashboard.charts import shown_model
 
             words.append(shown_model(state, self.view))
         elif state is not None and self.recipe == "weights":
-            found = state.schedule()
-            words += [f"seed-{found[0]}"] if found is not None else []
+            found = state.scheduled()
+            words += [f"seed-{found.seed}"] if found is not None else []
+            words += [found.stage] if found is not None and _several_distil(state) else []
         elif state is not None and state.stage is not None:
             words += [f"seed-{state.stage.seed}", state.stage.stage]
         log_y, smoothing = self._usual
@@ -356,6 +368,20 @@ class ChartPanel(Widget, can_focus=True):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
         self.zoom_by(1 / _ZOOM, self.cursor)
+
+
+def _several_distil(state: RunState) -> bool:
+    """Whether a schedule alone does not say whose it is."""
+    return len({stage.stage for stage in state.stages.values() if stage.phase is Phase.DISTILL}) > 1
+
+
+def _whose_schedule(state: RunState) -> list[str]:
+    """Whose the schedule is, where that does not go without saying."""
+    found = state.scheduled()
+    if found is None:
+        return []
+    remarks = [subject(state, found)] if _several_distil(state) else []
+    return remarks if found is state.stage else [*remarks, f"seed {found.seed}'s schedule"]
 
 
 def _newest(spec: ChartSpec, low: float, high: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rich.text import Text
@@ -9,17 +10,29 @@ from textual.widgets import DataTable
 
 from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.scores import seed_words
-from flykd_console.dashboard.table import SeedRow, score_words, seed_rows, sorted_rows, summary
+from flykd_console.dashboard.table import (
+    ColumnKey,
+    MeanGain,
+    SeedRow,
+    gaining,
+    mean_gains,
+    score_words,
+    seed_rows,
+    sorted_rows,
+    summary,
+)
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import ModelSummary, Spread
-from flykd_console.runs.state.run import MODELS, RunState
-from flykd_console.words import clipped, per_cent, short_relation, signed
+from flykd_console.runs.state.run import RunState
+from flykd_console.words import clipped, metric_words, per_cent, short_relation, signed
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """Key, the two lines of its head, width in cells, and whether it holds words (left) or numbers (right)."""
 
-    key: str
+    key: ColumnKey
     head: str
     below: str
     width: int
@@ -28,46 +41,105 @@ class Column:
 
 _SHORT_STATE = 8
 _SPARK = (7, 16)
+_LONG_HEAD, _SHORT_HEAD = 10, 6
+_SEED, _STATE, _CURVE = ColumnKey("seed"), ColumnKey("state"), ColumnKey("spark")
 
 
 def columns(state: RunState, width: int) -> list[Column]:
     """The columns that fit into a width, the most telling first."""
-    shapes = {model: state.shape(model) for model in MODELS}
-    method = clipped(state.method, 10)
-    relations = state.relations
-    base = [
-        Column("seed", "seed", "", 4),
-        Column("teacher", "teacher", shapes["teacher"], max(7, len(shapes["teacher"]))),
-        Column("baseline", "baseline", shapes["baseline"], max(8, len(shapes["baseline"]))),
-        Column("student", method, shapes["student"], max(6, len(method), len(shapes["student"]))),
-        Column("points", "gain", "points", 6),
-        Column("percent", "", "%", 5),
-    ]
-    for relation in relations:
-        base.append(Column(f"relation {relation}", short_relation(relation), method, max(6, len(method))))
+    numbers = [Column(_SEED, "seed", "", 4), *_model_columns(state), *_gain_columns(state), *_relation_columns(state)]
     longest = max((len(seed_words(state, seed)) for seed in state.seeds), default=0)
-    state_column = Column("state", " state", "", max(13, min(18, longest + 1)), words=True)
-    spark = [Column("spark", " curve", "", _SPARK[0], words=True)]
-    # What a narrow table goes without, in order: the stage's name, the gain in per cent, letters, the curve, relations.
-    for step in ("state", "percent", "baseline", "spark", *("relation" for _ in relations)):
-        if sum(c.width + 1 for c in base) + sum(c.width for c in (*spark, state_column)) <= width:
+    state_column = Column(_STATE, " state", "", max(13, min(18, longest + 1)), words=True)
+    spark = [Column(_CURVE, " curve", "", _SPARK[0], words=True)]
+
+    def spare() -> int:
+        return width - sum(c.width + 1 for c in numbers) - sum(c.width for c in (*spark, state_column))
+
+    # What a narrow table goes without, in order: the stage's name, gains in per cent, letters, the curve, columns.
+    steps: list[ColumnKey | str] = ["state", "percent", "letters", "spark", *_dispensable(state, numbers)]
+    for step in steps:
+        if spare() >= 0:
             break
         match step:
             case "state":
-                state_column = Column("state", " state", "", _SHORT_STATE, words=True)
+                state_column = Column(_STATE, " state", "", _SHORT_STATE, words=True)
             case "percent":
-                base = [column for column in base if column.key != "percent"]
-            case "baseline":
-                base = [replace(c, head="base", width=6) if c.head == "baseline" else c for c in base]
+                numbers = [column for column in numbers if column.key.kind != "percent"]
+            case "letters":
+                numbers = [_shortened(state, column) for column in numbers]
             case "spark":
                 spark = []
             case _:
-                base.pop()
-    spare = max(0, width - sum(c.width + 1 for c in base) - sum(c.width for c in (*spark, state_column)))
-    spark = [replace(c, width=min(_SPARK[1], c.width + spare)) for c in spark]
-    spare -= sum(c.width - _SPARK[0] for c in spark)
-    share = min(3, max(0, spare // len(base)))
-    return [*(Column(c.key, c.head, c.below, c.width + share) for c in base), *spark, state_column]
+                numbers = [column for column in numbers if column.key != step]
+    left = max(0, spare())
+    spark = [replace(c, width=min(_SPARK[1], c.width + left)) for c in spark]
+    left -= sum(c.width - _SPARK[0] for c in spark)
+    share = min(3, max(0, left // len(numbers)))
+    return [*(replace(c, width=c.width + share) for c in numbers), *spark, state_column]
+
+
+def _model_columns(state: RunState) -> Iterator[Column]:
+    """A column a model, under its label and shape."""
+    for entry in state.trained:
+        head = clipped(entry.label, _LONG_HEAD)
+        yield Column(ColumnKey("model", entry.name), head, entry.shape, max(6, len(head), len(entry.shape)))
+
+
+def _gain_columns(state: RunState) -> Iterator[Column]:
+    """The gain of the run's first model in points and per cent, then those of others in points."""
+    found = gaining(state)
+    for entry in found:
+        below = "points" if len(found) == 1 else clipped(entry.label, _SHORT_HEAD)
+        yield Column(ColumnKey("points", entry.name), "gain", below, 6)
+        if entry == state.about:
+            yield Column(ColumnKey("percent", entry.name), "", "%", 5)
+
+
+def _relation_columns(state: RunState) -> Iterator[Column]:
+    """AUPRC by relation of the model that the run is about."""
+    if state.about is None:
+        return
+    label = clipped(state.about.label, _LONG_HEAD)
+    for relation in state.relations:
+        yield Column(ColumnKey("relation", relation), short_relation(relation), label, max(6, len(label)))
+
+
+def _dispensable(state: RunState, numbers: list[Column]) -> list[ColumnKey]:
+    """Columns that give way, the first one first: relations, gains of further models, models themselves.
+
+    The model that the run is about, its rival and its gain stay.
+    """
+    about = state.about
+    kept = (about.name, about.over) if about is not None else ()
+    keys = [column.key for column in reversed(numbers)]
+    relations = [key for key in keys if key.kind == "relation"]
+    gains = [key for key in keys if key.kind == "points" and key.name not in kept]
+    models = [key for key in keys if key.kind == "model" and key.name not in kept]
+    return [*relations, *gains, *models]
+
+
+def _shortened(state: RunState, column: Column) -> Column:
+    """A model's column with a head of few letters, where its label is a long one and the run is not about it."""
+    entry = state.entry(column.key.name) if column.key.kind == "model" else None
+    if entry is None or entry == state.about or len(entry.label) <= _SHORT_HEAD + 1:
+        return column
+    head = _short_label(entry)
+    return replace(column, head=head, width=max(6, len(head), len(column.below)))
+
+
+def _short_label(entry: ModelEntry) -> str:
+    plain = entry.role is Role.BASELINE and entry.label == entry.role
+    return "base" if plain else clipped(entry.label, _SHORT_HEAD)
+
+
+def left_out(state: RunState, layout: list[Column]) -> str:
+    """Which models and gains the columns have no room for, in words; empty where all are there."""
+    shown = [column.key for column in layout]
+    models = [entry for entry in state.trained if ColumnKey("model", entry.name) not in shown]
+    gains = [e for e in gaining(state) if e not in models and ColumnKey("points", e.name) not in shown]
+    parts = [", ".join(entry.label for entry in models)] if models else []
+    parts += [f"gain of {', '.join(entry.label for entry in gains)}"] if gains else []
+    return f"not shown: {'; '.join(parts)}" if parts else ""
 
 
 class SeedsPanel(DataTable[Text]):
@@ -86,7 +158,7 @@ class SeedsPanel(DataTable[Text]):
         self._order: list[int] = []
         self._row_names: list[str] = []
         self._layout: list[Column] = []
-        self.sort_key: str | None = None
+        self.sort_key: ColumnKey | None = None
         self.downwards = False
 
     @property
@@ -96,25 +168,25 @@ class SeedsPanel(DataTable[Text]):
 
     def sort_next(self) -> None:
         """Sort by the next column; after the last one by the order of the run again."""
-        keys = [column.key for column in self._layout if column.key != "spark"]
+        keys = [column.key for column in self._layout if column.key != _CURVE]
         at = keys.index(self.sort_key) + 1 if self.sort_key in keys else 0
         self.sort_by_column(keys[at] if at < len(keys) else None)
 
-    def sort_by_column(self, key: str | None) -> None:
+    def sort_by_column(self, key: ColumnKey | None) -> None:
         """Sort by a column, the best first; None for the order of the run."""
-        self.sort_key, self.downwards = key, key not in (None, "seed", "state")
+        self.sort_key, self.downwards = key, key not in (None, _SEED, _STATE)
         self._again()
 
     def turn(self) -> None:
         """Sort the other way round."""
-        self.sort_key, self.downwards = self.sort_key or "seed", not self.downwards
+        self.sort_key, self.downwards = self.sort_key or _SEED, not self.downwards
         self._again()
 
     def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
-        key = event.column_key.value
+        key = self._layout[event.column_index].key
         if key == self.sort_key:
             self.turn()
-        elif key != "spark":
+        elif key != _CURVE:
             self.sort_by_column(key)
 
     def _again(self) -> None:
@@ -127,18 +199,19 @@ class SeedsPanel(DataTable[Text]):
         width = self.content_size.width or 60
         colours = look(self.app.current_theme.dark)
         layout = self._layout = columns(state, width)
-        spark = next((column.width - 2 for column in layout if column.key == "spark"), 0)
+        spark = next((column.width - 2 for column in layout if column.key == _CURVE), 0)
         rows = seed_rows(state, spark)
         if self.sort_key is not None:
             rows = sorted_rows(rows, self.sort_key, self.downwards)
         self._order = [row.seed for row in rows]
-        cells = {str(row.seed): {c.key: _cell(row, c, colours) for c in layout} for row in rows}
-        means = summary(state)
-        if sum("teacher" in r.scores and r.scores["teacher"].on_test for r in rows) >= 2:
-            cells["mean"] = {c.key: _mean_cell(means, c, colours, False) for c in layout}
-            cells["std"] = {c.key: _mean_cell(means, c, colours, True) for c in layout}
-        marks = any(not s.on_test for r in rows for s in r.scores.values())
-        self.border_title = "SEEDS [not bold]· test AUPRC, %" + (", v = validation so far" if marks else "") + "[/]"
+        cells = {str(row.seed): {str(c.key): _cell(row, c, colours) for c in layout} for row in rows}
+        tested = [sum(m in r.scores and r.scores[m].on_test for r in rows) for m in (e.name for e in state.trained)]
+        if max(tested, default=0) >= 2:
+            means = Means(state.headline, state.about, summary(state), mean_gains(state))
+            cells["mean"] = {str(c.key): _mean_cell(means, c, colours, False) for c in layout}
+            cells["std"] = {str(c.key): _mean_cell(means, c, colours, True) for c in layout}
+        self.border_title = f"SEEDS [not bold]· {_measured(state, layout, rows)}[/]"
+        self.border_subtitle = clipped(left_out(state, layout), width).replace("[", "\\[")
         shape = (tuple(layout), tuple(cells), self.app.current_theme.dark, self.sort_key, self.downwards)
         if shape != self._shape:
             self._rebuild(layout, cells, shape, colours)
@@ -163,7 +236,7 @@ class SeedsPanel(DataTable[Text]):
                 below = f"{below} {'▾' if self.downwards else '▴'}".strip()
                 below = f" {below}" if column.words else below
             label = Text(f"{column.head}\n{below}", style=colours.muted, justify=side)  # type: ignore[arg-type]
-            self.add_column(label, width=column.width + (not column.words), key=column.key)
+            self.add_column(label, width=column.width + (not column.words), key=str(column.key))
         for key, values in cells.items():
             self.add_row(*values.values(), key=key)
             self._cells.update({(key, name): value for name, value in values.items()})
@@ -186,56 +259,99 @@ def _text(words: str, column: Column, style: str = "") -> Text:
     return Text(words, style=style, justify="right", no_wrap=True)
 
 
+def _measured(state: RunState, layout: list[Column], rows: list[SeedRow]) -> str:
+    """What the numbers are, for the title."""
+    words = f"test {metric_words(state.headline)}, %"
+    if state.headline != MACRO_AUPRC and any(column.key.kind == "relation" for column in layout):
+        words += ", by relation AUPRC"
+    if any(not score.on_test for row in rows for score in row.scores.values()):
+        words += ", v = validation so far"
+    return words
+
+
 def _cell(row: SeedRow, column: Column, colours: Look) -> Text:
-    if column.key == "seed":
-        return _text(str(row.seed), column, f"bold {colours.foreground}")
-    if column.key == "state":
-        words = row.words if len(row.words) < column.width else row.words.split(" ", 1)[-1]
-        done = words in ("done", "reused")
-        return _text(words, column, colours.curves[2] if done else colours.muted if words == "queued" else "")
-    if column.key == "spark":
-        return Text(f" {row.spark}", style=colours.blend(colours.foreground, 0.75), no_wrap=True)
-    if column.key in MODELS:
-        score = row.scores.get(column.key)
-        return _text(score_words(score), column, "" if score is None or score.on_test else colours.muted)
-    if column.key in ("points", "percent"):
-        if row.gain is None:
-            return _text("", column)
-        value = row.gain.points if column.key == "points" else row.gain.percent
-        colour = colours.curves[2] if value > 0 else colours.curves[5]
-        mark = "" if row.gain_on_test else "v"
-        return _text(
-            signed(value, 2 if column.key == "points" else 1) + mark, column, colour if not mark else colours.muted
-        )
-    relation = column.key.removeprefix("relation ")
-    student = row.scores.get("student")
-    value_of = student.relations.get(relation) if student is not None else None
-    if value_of is None or student is None:
+    match column.key.kind:
+        case "seed":
+            return _text(str(row.seed), column, f"bold {colours.foreground}")
+        case "state":
+            return _state_cell(row, column, colours)
+        case "spark":
+            return Text(f" {row.spark}", style=colours.blend(colours.foreground, 0.75), no_wrap=True)
+        case "model":
+            score = row.scores.get(column.key.name)
+            return _text(score_words(score), column, "" if score is None or score.on_test else colours.muted)
+        case "points" | "percent":
+            return _gain_cell(row, column, colours)
+        case "relation":
+            return _relation_cell(row, column, colours)
+
+
+def _state_cell(row: SeedRow, column: Column, colours: Look) -> Text:
+    words = row.words if len(row.words) < column.width else row.words.split(" ", 1)[-1]
+    if words in ("done", "reused"):
+        return _text(words, column, colours.curves[2])
+    return _text(words, column, colours.muted if words == "queued" else "")
+
+
+def _gain_cell(row: SeedRow, column: Column, colours: Look) -> Text:
+    won = row.gains.get(column.key.name)
+    if won is None:
         return _text("", column)
-    return _text(
-        per_cent(value_of) + ("" if student.on_test else "v"), column, "" if student.on_test else colours.muted
-    )
+    points = column.key.kind == "points"
+    value = won.gain.points if points else won.gain.percent
+    words = signed(value, 2 if points else 1)
+    if not won.on_test:
+        return _text(f"{words}v", column, colours.muted)
+    return _text(words, column, colours.curves[2] if value > 0 else colours.curves[5])
 
 
-def _mean_cell(means: dict[str, ModelSummary], column: Column, colours: Look, deviation: bool) -> Text:
+def _relation_cell(row: SeedRow, column: Column, colours: Look) -> Text:
+    about = row.about
+    if about is None or column.key.name not in about.relations:
+        return _text("", column)
+    words = per_cent(about.relations[column.key.name])
+    return _text(words, column) if about.on_test else _text(f"{words}v", column, colours.muted)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the rows below the seeds tell: over the tests of all of them."""
+
+    headline: str
+    about: ModelEntry | None
+    summary: dict[str, ModelSummary]
+    gains: dict[str, MeanGain]
+
+    def spread(self, key: ColumnKey) -> Spread | None:
+        """Mean and deviation of a column: fractions, or of a gain points and per cent."""
+        match key.kind:
+            case "model":
+                return self.summary[key.name].metrics.get(self.headline) if key.name in self.summary else None
+            case "points" | "percent":
+                won = self.gains.get(key.name)
+                if won is None:
+                    return None
+                return won.points if key.kind == "points" else won.percent
+            case "relation":
+                found = self.summary.get(self.about.name) if self.about is not None else None
+                return found.relations.get(key.name, {}).get("auprc") if found is not None else None
+            case _:
+                return None
+
+
+def _mean_cell(means: Means, column: Column, colours: Look, deviation: bool) -> Text:
     style = colours.muted if deviation else f"bold {colours.foreground}"
-    if column.key == "seed":
+    if column.key == _SEED:
         return _text("std" if deviation else "mean", column, style)
-    if column.key in ("state", "spark"):
-        return _text("", column, style)
-    spread: Spread | None = None
-    scale, digits, sign = 100.0, 2, False
-    if column.key in MODELS and column.key in means:
-        spread = means[column.key].macro_auprc
-    elif column.key in ("points", "percent") and "student" in means:
-        student = means["student"]
-        spread = student.gain_points if column.key == "points" else student.gain_percent
-        scale, sign, digits = 1.0, not deviation, 2 if column.key == "points" else 1
-    elif column.key.startswith("relation ") and "student" in means:
-        spread = means["student"].relations.get(column.key.removeprefix("relation "), {}).get("auprc")
+    spread = means.spread(column.key)
     # A mean of one seed beside a mean of two would invite a comparison that means nothing.
-    value = None if spread is None or spread.n < 2 else spread.std if deviation else spread.mean
+    if spread is None or spread.n < 2:
+        return _text("", column, style)
+    value = spread.std if deviation else spread.mean
     if value is None:
         return _text("", column, style)
-    words = signed(scale * value, digits) if sign else f"{scale * value:.{digits}f}"
-    return _text(words, column, style)
+    gain = column.key.kind in ("points", "percent")
+    digits = 1 if column.key.kind == "percent" else 2
+    if gain:
+        return _text(f"{value:.{digits}f}" if deviation else signed(value, digits), column, style)
+    return _text(f"{100 * value:.2f}", column, style)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flykd_console.distill.inputs import DistillInputs
     from flykd_console.distill.labels.random_graph import Redrawn
     from flykd_console.distill.teacher import Teacher
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
     from flykd_console.profile.distill import Distill
 
 

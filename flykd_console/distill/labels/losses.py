@@ -19,7 +19,7 @@ from flykd_console.distill.labels.base import BlockSource, LabelBatch, LabelSour
 
 if TYPE_CHECKING:
     from flykd_console.distill.pairs.pair_space import PairSpace
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
 
 
 def losses(

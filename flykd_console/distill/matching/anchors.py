@@ -25,7 +25,7 @@ from flykd_console.model.distmult import all_logits
 if TYPE_CHECKING:
     from flykd_console.distill.pairs.pair_space import PairSpace, RelationPairs
     from flykd_console.distill.teacher import Teacher
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
 
 # Anchors times contexts² in work at a time, 4 bytes each in a handful of buffers.
 _CHUNK_PAIRS = 4_000_000

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.distmult import all_logits, pair_logits
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,9 +75,11 @@ class PairSpace:
 
     Args:
         also: Tails that are in every relation's space, whether they have an edge of it or not, ascending, int64.
+        also_heads: Heads that are encoded, whether they have an edge of a target or not, ascending, int64.
 
     Attributes:
-        heads: Node indices of every head with a training edge in any target, ascending, int64 [m].
+        heads: Node indices of every head with a training edge in any target, and of the others that are encoded,
+            ascending, int64 [m].
         tails: Per relation node indices of its tails, int64 [n_r]: those with an edge, ascending, and then the others.
         relations: Per relation its pairs, in the order of the targets.
     """
@@ -89,9 +91,11 @@ class PairSpace:
         device: torch.device,
         dense_limit: int = DENSE_LIMIT,
         also: NDArray[np.int64] | None = None,
+        also_heads: NDArray[np.int64] | None = None,
     ) -> None:
         self.dense_limit = dense_limit
-        self.heads: NDArray[np.int64] = np.unique(np.concatenate([train[target][0] for target in targets]))
+        others = also_heads if also_heads is not None else np.empty(0, np.int64)
+        self.heads: NDArray[np.int64] = np.unique(np.concatenate([*(train[target][0] for target in targets), others]))
         self.tails: dict[str, NDArray[np.int64]] = {}
         self.relations: list[RelationPairs] = []
         for target in targets:

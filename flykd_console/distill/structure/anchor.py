@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flykd_console.distill.inputs import DistillInputs
     from flykd_console.distill.teacher import Teacher
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
     from flykd_console.model.propagation.base import Layers
 
 

@@ -15,7 +15,7 @@ from flykd_console.profile.section import TeacherSettings
 if TYPE_CHECKING:
     from flykd_console.distill.inputs import DistillInputs
     from flykd_console.distill.teacher import Teacher
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
 
 
 class TeacherKind(ABC):

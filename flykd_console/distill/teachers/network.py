@@ -16,7 +16,7 @@ from flykd_console.profile.section import TeacherSettings
 
 if TYPE_CHECKING:
     from flykd_console.distill.inputs import DistillInputs
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
 
 
 class NetworkSettings(TeacherSettings):
@@ -38,7 +38,7 @@ class Network(TeacherKind):
     @classmethod
     def build(cls, settings: TeacherSettings, inputs: DistillInputs, networks: Sequence[Encoded]) -> Teacher:
         from flykd_console.distill.soft_labels import SoftLabels
-        from flykd_console.model.link_encoder import mean_of
+        from flykd_console.model.encoded import mean_of
 
         return SoftLabels(inputs.space, mean_of(networks))
 

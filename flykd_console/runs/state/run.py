@@ -15,7 +15,7 @@ import msgspec
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
-from flykd_console.runs.models import ModelEntry
+from flykd_console.runs.models import ModelEntry, headliner
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, LogLine, StageState, Status
 from flykd_console.words import grouped, metric_words, per_cent, span
@@ -124,6 +124,17 @@ class RunState:
         return list(self.started.models) if self.started is not None else []
 
     @property
+    def trained(self) -> list[ModelEntry]:
+        """The models that a stage of the run trains, in the order of tables; a mean of teachers is none of them."""
+        stages = {stage for _, stage in self.stages}
+        return [entry for entry in self.models if entry.name in stages]
+
+    @property
+    def about(self) -> ModelEntry | None:
+        """The model that the run is about; None before anything is known."""
+        return headliner(self.trained)
+
+    @property
     def headline(self) -> str:
         """The metric that comes first."""
         return self.started.headline if self.started is not None else ev.MACRO_AUPRC
@@ -181,12 +192,10 @@ class RunState:
         entry = self.entry(model)
         return entry.shape if entry is not None else ""
 
-    def schedule(self) -> tuple[int, dict[str, list[tuple[float, float]]]] | None:
-        """The newest seed whose curriculum is known, and that curriculum."""
-        for (seed, _), stage in reversed(self.stages.items()):
-            if stage.schedule and stage.status is not Status.PENDING:
-                return seed, stage.schedule
-        return None
+    def scheduled(self) -> StageState | None:
+        """The newest stage whose curriculum is known."""
+        begun = (stage for stage in reversed(self.stages.values()) if stage.status is not Status.PENDING)
+        return next((stage for stage in begun if stage.schedule), None)
 
     # How each kind is taken.
 
@@ -247,7 +256,9 @@ class RunState:
         stage.status = Status.RUNNING
         stage.epochs = event.epochs
         stage.dim, stage.parameters = event.dim, event.parameters
-        stage.phase, stage.models, stage.loss_words = event.phase, tuple(event.models), event.loss_words
+        stage.phase, stage.models = event.phase, tuple(event.models)
+        # A stage that is loaded when its run goes on says nothing of its losses; their curves are there all the same.
+        stage.loss_words = event.loss_words or stage.loss_words
         stage.shape = model_shape(event.dim, event.layers, event.layer_kind)
         stage.rewind(event.first_epoch)
         stage.epoch = event.first_epoch

@@ -13,8 +13,12 @@ from flykd_console.distill.pairs.pair_space import PairSpace
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.graph.split.replaced_heads import replaced_heads
+from flykd_console.heuristics.base import TrainingEdges
 from flykd_console.model.disease_pooling import pooling_maps
-from flykd_console.model.link_encoder import Encoded, LinkEncoder, Pooling
+from flykd_console.model.encoded import Encoded, Encoder
+from flykd_console.model.link_encoder import LinkEncoder, Pooling
+from flykd_console.model.link_model import LinkModel
+from flykd_console.model.link_tables import LinkTables, TableEncoder
 from flykd_console.model.message_graph import Hidden, MessageGraph
 from flykd_console.model.receptive_field import linked_nodes
 from flykd_console.model.rgcn import HeteroRGCN
@@ -75,8 +79,22 @@ class LinkData:
         linked = linked_nodes(self.messages).get(self.targets.tail)
         return PairSpace(self.targets, self.split.train, self.device, also=linked)
 
+    @cached_property
+    def _list_space(self) -> PairSpace:
+        """The training support, and every linked head and tail."""
+        linked = linked_nodes(self.messages)
+        return PairSpace(
+            self.targets,
+            self.split.train,
+            self.device,
+            also=linked.get(self.targets.tail),
+            also_heads=linked.get(self.targets.head),
+        )
+
     def distilling_space(self, distill: Distill) -> PairSpace:
-        """Where a student's labels live: the training support, and every linked tail where some are drawn unseen."""
+        """Where a student's labels live: the training support, with every linked node that its sources name besides."""
+        if "pseudo_lists" in distill.sources:
+            return self._list_space
         return self.space if distill.random_graph.unseen == 0.0 else self._whole_space
 
     def evaluation(self, part: str) -> list[EvaluationPairs]:
@@ -98,29 +116,45 @@ class LinkData:
         """An independent generator on the device for one purpose of this seed."""
         return torch_rng(self.seed, purpose, self.device)
 
-    def new_model(self, shape: Shape, stream: str) -> HeteroRGCN:
+    @cached_property
+    def training(self) -> TrainingEdges:
+        """All that a heuristic may see."""
+        return TrainingEdges(self.split.train, self.targets, self.node_counts, self.seed)
+
+    @cached_property
+    def head_degrees(self) -> dict[str, NDArray[np.int64]]:
+        """Per relation how many training edges each head has, int64 [N_head]."""
+        count = self.node_counts[self.targets.head]
+        return {t.relation: np.bincount(self.split.train[t][0], minlength=count) for t in self.targets}
+
+    def new_model(self, shape: Shape, stream: str) -> LinkModel:
         """A fresh model; weights and inputs follow from the seed and the name of the stream, drawn on the CPU."""
         rng = torch_rng(self.seed, f"model/{stream}")
+        if shape.kind == "table":
+            tails = self.node_counts[self.targets.tail]
+            return LinkTables(self.targets, self.head_degrees, tails, shape.dim, rng).to(self.device)
         types = self.messages.edge_types
         return HeteroRGCN(self.node_counts, types, shape.dim, rng, shape.layers, shape.kind).to_device(self.device)
 
     def encoder(
         self,
-        model: HeteroRGCN,
+        model: LinkModel,
         heads: NDArray[np.int64],
         tails: dict[str, NDArray[np.int64]],
         hidden: Hidden | None = None,
-    ) -> LinkEncoder:
-        """Propagation and pooling for a choice of heads and, per relation, tails; `hidden`: layer outputs besides."""
+    ) -> Encoder:
+        """Embeddings for a choice of heads and, per relation, tails; `hidden`: layer outputs besides."""
+        if isinstance(model, LinkTables):
+            return TableEncoder(model, self.targets, heads, tails)
         kind = self.profile.engine.propagation
         return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails, hidden)
 
-    def space_encoder(self, model: HeteroRGCN, space: PairSpace, hidden: Hidden | None = None) -> LinkEncoder:
+    def space_encoder(self, model: LinkModel, space: PairSpace, hidden: Hidden | None = None) -> Encoder:
         """The encoder of a space's pairs."""
         return self.encoder(model, space.heads, space.tails, hidden)
 
     @torch.no_grad()
-    def encode_all(self, model: HeteroRGCN) -> Encoded:
+    def encode_all(self, model: LinkModel) -> Encoded:
         """Embeddings of every node of the head type and, pooled per relation, of the tail type; on the CPU."""
         heads = np.arange(self.node_counts[self.targets.head])
         tails = {target.relation: np.arange(self.node_counts[target.tail]) for target in self.targets}

@@ -13,8 +13,8 @@ from flykd_console.model.distmult import pair_logits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flykd_console.model.link_encoder import Encoded
-    from flykd_console.model.rgcn import HeteroRGCN
+    from flykd_console.model.encoded import Encoded
+    from flykd_console.model.link_model import LinkModel
     from flykd_console.tasks.link_prediction.data import LinkData
     from flykd_console.tasks.link_prediction.metrics import Scored
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Evaluator:
     """Scores a model on the stored pairs of one part, which has some; relations without any are left out."""
 
-    def __init__(self, data: LinkData, model: HeteroRGCN, part: str) -> None:
+    def __init__(self, data: LinkData, model: LinkModel, part: str) -> None:
         pairs = [pairs for pairs in data.evaluation(part) if len(pairs.heads)]
         heads = np.unique(np.concatenate([p.heads for p in pairs]))
         tails = {p.relation: np.unique(p.tails) for p in pairs}
@@ -38,7 +38,7 @@ class Evaluator:
         ]
 
     @torch.no_grad()
-    def logits(self, model: HeteroRGCN) -> dict[str, Scored]:
+    def logits(self, model: LinkModel) -> dict[str, Scored]:
         """Per relation (labels, logits), float32 [n_r] each, in the order of the stored pairs."""
         encoded = self._encoder(model)
         return {name: (labels, self._of(encoded, name, h, t)) for name, h, t, labels in self._pairs}

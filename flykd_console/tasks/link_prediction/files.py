@@ -15,7 +15,7 @@ from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
 from flykd_console.graph.split.edge_split import PARTS
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.model.tensor_files import save_tensors
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file

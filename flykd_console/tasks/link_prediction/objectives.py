@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from flykd_console.distill.method import Method
-    from flykd_console.model.rgcn import HeteroRGCN
+    from flykd_console.model.link_model import LinkModel
     from flykd_console.tasks.link_prediction.data import LinkData
 
 
 class Supervised(Objective):
     """`L_og`: training edges labelled 1, one fresh negative each labelled 0."""
 
-    def __init__(self, data: LinkData, model: HeteroRGCN, stage: str) -> None:
+    def __init__(self, data: LinkData, model: LinkModel, stage: str) -> None:
         super().__init__()
         draw = data.generator(f"{stage}/negatives")
         self._model, self._space, self._encode = model, data.space, data.space_encoder(model, data.space)
@@ -36,7 +36,7 @@ class Supervised(Objective):
 class Distilled(Objective):
     """The label sources and structure losses of a method, weighed by its curriculum."""
 
-    def __init__(self, method: Method, model: HeteroRGCN) -> None:
+    def __init__(self, method: Method, model: LinkModel) -> None:
         super().__init__()
         self._method, self._model = method, model
         self.curriculum = method.curriculum

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flykd_console.graph.knowledge_graph import EdgeType
     from flykd_console.heuristics.base import Heuristic
-    from flykd_console.model.link_encoder import Encoded
+    from flykd_console.model.encoded import Encoded
 
     Nodes = NDArray[np.int64]
     Floats = NDArray[np.floating]

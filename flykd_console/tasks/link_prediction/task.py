@@ -10,7 +10,9 @@ import torch
 
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_structure, check_teacher
-from flykd_console.model.link_encoder import LinkEncoder, mean_of
+from flykd_console.heuristics.find import heuristic
+from flykd_console.model.encoded import Encoder, mean_of
+from flykd_console.model.link_model import LinkModel, link_model, network
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
@@ -22,7 +24,7 @@ from flykd_console.tasks.link_prediction.measure import Measured, measure
 from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
-from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
+from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer, HeuristicScorer, Scorer
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
@@ -64,36 +66,37 @@ class LinkPrediction(Task):
 
     # Models and what they minimise.
 
-    def new_model(self, spec: ModelSpec) -> HeteroRGCN:
+    def new_model(self, spec: ModelSpec) -> LinkModel:
         return self.data.new_model(spec.shape, spec.begins)
 
     def reset_head(self, spec: ModelSpec, model: Trainable) -> None:
         """Draw the DistMult vectors anew, alike for models of one beginning: these differ by their losses alone."""
-        _rgcn(model).reset_decoder(torch_rng(self.seed, f"decoder/{spec.begins}"))
+        if isinstance(model, HeteroRGCN):
+            model.reset_decoder(torch_rng(self.seed, f"decoder/{spec.begins}"))
 
     def pretraining_steps(self) -> int:
         return steps_of(self.data.split.train, self.profile.pretrain)
 
     def pretraining(self, model: Trainable, stage: str) -> Objective:
-        return Pretraining(self.data, _rgcn(model), stage)
+        return Pretraining(self.data, network(model), stage)
 
     def supervised(self, model: Trainable, stage: str) -> Objective:
-        return Supervised(self.data, _rgcn(model), stage)
+        return Supervised(self.data, link_model(model), stage)
 
     def distilled(self, spec: ModelSpec, model: Trainable, teachers: Sequence[Trainable], log: Log) -> Objective:
         assert spec.distill is not None
         inputs = self.distill_inputs(spec.distill, spec.name)
-        method = Method(spec.distill, inputs, _rgcn(model), [_rgcn(teacher) for teacher in teachers])
+        method = Method(spec.distill, inputs, link_model(model), [network(teacher) for teacher in teachers])
         for line in method.notes:
             log(line, "info")
-        return Distilled(method, _rgcn(model))
+        return Distilled(method, link_model(model))
 
     def distill_inputs(self, distill: Distill, stage: str) -> DistillInputs:
         """What a method is given of this task."""
         data = self.data
         space = data.distilling_space(distill)
 
-        def encoder(model: HeteroRGCN, hidden: Hidden | None) -> LinkEncoder:
+        def encoder(model: LinkModel, hidden: Hidden | None) -> Encoder:
             return data.space_encoder(model, space, hidden)
 
         return DistillInputs(
@@ -108,6 +111,8 @@ class LinkPrediction(Task):
             generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
             host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
             node_ids=lambda node_type: data.graph.nodes[node_type]["id"].cast(pl.String).to_list(),
+            training=lambda: data.training,
+            validation=lambda: data.evaluation("validation"),
         )
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
@@ -119,26 +124,36 @@ class LinkPrediction(Task):
         for spec in specs:
             if spec.distill is not None:
                 inputs = self.distill_inputs(spec.distill, spec.name)
-                check_teacher(spec.distill, inputs, [_rgcn(teacher) for teacher in teachers])
+                check_teacher(spec.distill, inputs, [network(teacher) for teacher in teachers])
 
     # What is measured and left behind.
 
     def evaluator(self, model: Trainable) -> Callable[[], Scores]:
-        rgcn, metric = _rgcn(model), self.headline
+        links, metric = link_model(model), self.headline
         if names.of_pairs(metric):
-            by_pairs = Evaluator(self.data, rgcn, "validation")
-            return lambda: score(by_pairs.logits(rgcn))
+            by_pairs = Evaluator(self.data, links, "validation")
+            return lambda: score(by_pairs.logits(links))
         tails = names.ranks_tails(metric)
-        return lambda: measure(self.data, EmbeddingScorer(self.data.encode_all(rgcn)), "validation", tails=tails).scores
+
+        def measured() -> Scores:
+            scorer = EmbeddingScorer(self.data.encode_all(links))
+            return measure(self.data, scorer, "validation", tails=tails).scores
+
+        return measured
 
     def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
-        scorer = EmbeddingScorer(mean_of([self.data.encode_all(_rgcn(model)) for model in models]))
+        return self._assess(name, EmbeddingScorer(mean_of([self.data.encode_all(link_model(m)) for m in models])))
+
+    def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
+        return self._assess(name, HeuristicScorer(heuristic(name, self.data.training)))
+
+    def _assess(self, name: str, scorer: Scorer) -> tuple[Scores, Scores]:
         for part, measured in self._measured.items():
             measured[name] = measure(self.data, scorer, part)
         return self._measured["test"][name].scores, self._measured["validation"][name].scores
 
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
-        files.save_embeddings(self.data, directory, name, self.data.encode_all(_rgcn(model)))
+        files.save_embeddings(self.data, directory, name, self.data.encode_all(link_model(model)))
 
     def open(self, directory: RunDirectory, log: Log) -> None:
         for message, level in words.opening(self.data):
@@ -150,9 +165,3 @@ class LinkPrediction(Task):
         for part, measured in self._measured.items():
             files.save_ranking(self.data, directory, part, measured)
             files.save_scores(self.data, directory, part, measured)
-
-
-def _rgcn(model: Trainable) -> HeteroRGCN:
-    """A model of this task is a HeteroRGCN."""
-    assert isinstance(model, HeteroRGCN)
-    return model

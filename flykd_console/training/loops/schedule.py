@@ -69,6 +69,35 @@ class LatePlateau:
         self._plateau.load_state_dict({key: value.item() for key, value in state.items()})
 
 
+class StraightFall:
+    """The rate falls in a straight line from a first to a last one over the planned epochs, and then stays."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, first: float, last: float, epochs: int) -> None:
+        self._group = optimizer.param_groups[0]
+        self._first, self._last, self._epochs = first, last, epochs
+
+    def watches(self, epoch: int) -> bool:
+        """Every epoch."""
+        return True
+
+    def step(self, epoch: int, loss: Tensor) -> None:
+        """Set the rate of the epoch after this one, counted from 0."""
+        behind = min(1.0, (epoch + 1) / max(1, self._epochs - 1))
+        rate = self._first + (self._last - self._first) * behind
+        current = self._group["lr"]
+        if isinstance(current, Tensor):
+            current.fill_(rate)
+        else:
+            self._group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Nothing: the rate follows from the epoch, and the optimiser keeps it."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing."""
+
+
 class DevicePlateau:
     """LatePlateau for a learning rate that is a tensor: no loss is read back, so that epochs need not wait.
 

@@ -12,7 +12,7 @@ import torch
 
 from flykd_console.training.checkpoint import parts_of
 from flykd_console.training.loops.replay import Replay, adam
-from flykd_console.training.loops.schedule import Schedule, late_plateau
+from flykd_console.training.loops.schedule import Schedule, StraightFall, late_plateau
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,15 +41,21 @@ def train(
     epochs: int,
     replay: bool,
     loop: StageLoop,
+    lr_end: float | None = None,
 ) -> None:
     """Train pretrained models with Adam and a late plateau (FlyKD section 4).
 
     Args:
+        lr_end: The rate falls to it in a straight line instead of by the plateau.
         epochs: That the profile plans, whose last ones the plateau watches.
         replay: Replay epochs as CUDA graphs where the models are on a GPU.
     """
     optimizer = adam(_parameters(objective, models), lr)
-    _train(objective, models, optimizer, late_plateau(optimizer, plateau, epochs), replay, loop)
+    if lr_end is None:
+        schedule = late_plateau(optimizer, plateau, epochs)
+    else:
+        schedule = StraightFall(optimizer, lr, lr_end, epochs)
+    _train(objective, models, optimizer, schedule, replay, loop)
 
 
 def _parameters(objective: Objective, models: Mapping[str, Trainable]) -> list[torch.nn.Parameter]:

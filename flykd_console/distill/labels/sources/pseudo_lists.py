@@ -1,0 +1,68 @@
+"""`L_list`: the teacher's order of all heads around tails, list by list (ListNet; Cao et al. 2007).
+
+    L = mean over tails i of CE(softmax_h(a t(h, i)), softmax_h(s(h, i)))     over every head h with an edge
+
+for teacher scores t, the student's logits s and the sharpness a. The lists are made on the fly: each epoch draws other
+tails, some of them without an edge of the relation, about which labels say nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from flykd_console.distill.labels.base import BlockSource
+
+if TYPE_CHECKING:
+    from flykd_console.distill.inputs import DistillInputs
+    from flykd_console.distill.pairs.pair_space import PairSpace, RelationPairs
+    from flykd_console.distill.teacher import Teacher
+    from flykd_console.model.encoded import Encoded
+    from flykd_console.profile.distill import Distill, Lists
+
+
+class PseudoLists(BlockSource):
+    """Lists around drawn tails."""
+
+    words = ("pseudo lists", "lists")
+
+    def __init__(self, space: PairSpace, teacher: Teacher, settings: Lists, generator: torch.Generator) -> None:
+        super().__init__()
+        self._space, self._teacher, self._settings = space, teacher, settings
+        self.generators = {"lists": generator}
+
+    @classmethod
+    def build(cls, settings: Distill, inputs: DistillInputs, teacher: Teacher) -> PseudoLists:
+        """The source as a method's settings ask for it."""
+        return cls(inputs.space, teacher, settings.lists, inputs.generator("lists"))
+
+    def loss(self, encoded: Encoded, epoch: int) -> Tensor:
+        """The mean over relations of the mean over the drawn tails."""
+        each = [self._of_relation(number, pairs, encoded) for number, pairs in enumerate(self._space.relations)]
+        return torch.stack(each).mean()
+
+    def _of_relation(self, number: int, pairs: RelationPairs, encoded: Encoded) -> Tensor:
+        columns = self._draw(pairs)
+        wanted = self._teacher.lists(number, columns).mul_(self._settings.sharpness).softmax(dim=1)
+        tails = encoded.tails[pairs.relation].index_select(0, columns)
+        logits = tails @ (encoded.head * encoded.relation[pairs.relation]).T
+        return functional.cross_entropy(logits, wanted)
+
+    def _draw(self, pairs: RelationPairs) -> Tensor:
+        """Positions among the relation's tails, int64 [tails]."""
+        unseen = round(self._settings.unseen * self._settings.tails) if pairs.unseen_count else 0
+        known = self._settings.tails - unseen
+        parts = []
+        for first, count, size in ((0, pairs.known_count, known), (pairs.known_count, pairs.unseen_count, unseen)):
+            if size:
+                drawn = torch.randint(
+                    count, (size,), generator=self.generators["lists"], device=pairs.edge_heads.device
+                )
+                parts.append(first + drawn)
+        return torch.cat(parts)
+
+
+SOURCE = PseudoLists
