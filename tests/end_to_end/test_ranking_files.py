@@ -87,3 +87,13 @@ def test_a_new_metric_may_be_the_headline_that_selects_the_epoch(tmp_path: Path,
     directory = trained(tmp_path / "runs", evaluation={"headline": headline}, finetune={"select": "best"})
     found = [e for e in events_of(directory) if isinstance(e, ev.Evaluation)]
     assert all(event.headline == headline and event.score == event.metrics[headline] for event in found)
+
+
+def test_a_heuristic_has_a_column_like_any_model(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", evaluation={"heuristics": ["popularity"]})
+    table = pl.read_parquet(directory.ranking(45, "test"))
+    ranking = read_results(directory.results).seeds["45"]["popularity"].test.ranking
+    assert table.schema["popularity"] == pl.Float32
+    assert ranking is not None
+    for (relation,), rows in table.group_by("relation"):
+        assert ranking[str(relation)].ap == pytest.approx(np.mean(rows["popularity"].to_numpy()), abs=1e-6)

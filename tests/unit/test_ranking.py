@@ -18,7 +18,7 @@ from flykd_console.graph.split.make import split_graph
 from flykd_console.heuristics.base import TrainingEdges
 from flykd_console.heuristics.neighbours import Neighbours
 from flykd_console.heuristics.popularity import Popularity
-from flykd_console.model.link_encoder import Encoded
+from flykd_console.model.encoded import Encoded
 from flykd_console.profile import sections
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import RANKING_METRICS, ModelResult, RankingScores, Scores, summarise
