@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flykd_console.runs.results import Scores
 from flykd_console.tasks.link_prediction.metrics import Scored, score
 from flykd_console.tasks.link_prediction.ranking import Ranked, rank_heads, rank_tails
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flykd_console.graph.split.negatives import EvaluationPairs
+    from flykd_console.runs.results import Scores
     from flykd_console.tasks.link_prediction.data import LinkData
     from flykd_console.tasks.link_prediction.scorers import Scorer
 
@@ -28,8 +28,8 @@ class Measured:
     """
 
     pairs: dict[str, Scored]
-    heads: dict[str, Ranked] = field(default_factory=dict)
-    scores: Scores = field(default_factory=Scores)
+    heads: dict[str, Ranked]
+    scores: Scores
 
 
 def measure(data: LinkData, scorer: Scorer, part: str, *, tails: bool = True) -> Measured:

@@ -1,7 +1,8 @@
 """From scores to ranking metrics: a table of scores, one row a question, and which of its columns answer it.
 
 Equal scores are broken at random, by noise that is drawn once: whoever asks with the same generator has the same noise,
-however the table is cut. A model that says the same of everything is worth what chance is worth.
+however the table is cut. A model that says the same of everything is worth what chance is worth. Scores closer to each
+other than `NOISE` are taken for equal, or nearly so.
 """
 
 from __future__ import annotations

@@ -1,0 +1,99 @@
+"""Whole runs and what they leave of rankings: a table of each tail's AP a part, and every metric in the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from flykd_console.runs import events as ev
+from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.results import RANKING_METRICS, read_results
+from flykd_console.training import worker
+from flykd_console.words import metric_words
+from tests.support.tiny_run import MODELS, events_of, make_run, small_kg, tiny_profile
+
+SCHEMA = {"relation": pl.String, "tail_id": pl.String, "true": pl.Int64}
+OTHERS = {"macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc", "macro_auprc_head", "macro_auprc_head_degree"}
+HEADS = {f"macro_{metric}" for metric in RANKING_METRICS} - {"macro_auroc"} | {"macro_ranking_auroc"}
+TAILS = {f"macro_tail_{metric}" for metric in RANKING_METRICS}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def trained(root: Path, **sections: dict[str, Any]) -> RunDirectory:
+    directory = make_run(root, tiny_profile(small_kg(root.parent), **sections))
+    assert worker.main([str(directory.path)]) == 0
+    return directory
+
+
+def test_each_tails_average_precision_is_left_and_its_mean_is_the_results(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs")
+    results = read_results(directory.results).seeds["45"]
+    labels = pl.read_parquet(directory.labels(45))
+    for part in ("test", "validation"):
+        table = pl.read_parquet(directory.ranking(45, part))
+        assert directory.ranking(45, part).name == f"{part}-ranking.parquet"
+        assert dict(table.schema) == SCHEMA | dict.fromkeys(MODELS, pl.Float32)
+        keys = ["relation", "tail_id"]
+        counted = labels.filter(pl.col("part") == part).unique().group_by(keys).agg(true=pl.len().cast(pl.Int64))
+        assert table.select(*keys, "true").sort(keys).equals(counted.sort(keys))
+        for model in MODELS:
+            ranking = getattr(results[model], part).ranking
+            assert set(ranking) == set(table["relation"].unique())
+            for (relation,), rows in table.group_by("relation"):
+                assert ranking[relation].ap == pytest.approx(np.mean(rows[model].to_numpy()), abs=1e-6)
+                assert ranking[relation].tails == rows.height
+
+
+def test_every_metric_is_measured_and_has_a_name_for_people(tmp_path: Path) -> None:
+    results = read_results(trained(tmp_path / "runs").results)
+    for scores in (results.seeds["45"]["student"].test, results.seeds["45"]["student"].validation):
+        assert set(scores.metrics) == OTHERS | HEADS | TAILS
+        assert set(scores.ranking_tails or {}) == set(scores.ranking or {})
+        assert all("macro" not in metric_words(metric) for metric in scores.metrics)
+    assert set(results.summary["student"].ranking_tails["indication"]) == set(RANKING_METRICS)
+
+
+def test_models_of_an_earlier_run_leave_the_same_table(tmp_path: Path) -> None:
+    first = trained(tmp_path / "runs")
+    again = trained(tmp_path / "runs")
+    finished = {e.stage: e.reused_from for e in events_of(again) if isinstance(e, ev.StageFinished)}
+    assert finished["teacher"] == finished["baseline"] == first.name
+    for part in ("test", "validation"):
+        assert pl.read_parquet(again.ranking(45, part)).equals(pl.read_parquet(first.ranking(45, part)))
+
+
+def test_without_a_test_part_its_table_has_no_rows(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", split={"kind": "full_graph"})
+    table = pl.read_parquet(directory.ranking(45, "test"))
+    assert (table.height, dict(table.schema)) == (0, SCHEMA | dict.fromkeys(MODELS, pl.Float32))
+    assert pl.read_parquet(directory.ranking(45, "validation")).height > 0
+
+
+@pytest.mark.parametrize("headline", ["macro_tail_ap", "macro_auprc_head_degree"])
+def test_a_new_metric_may_be_the_headline_that_selects_the_epoch(tmp_path: Path, headline: str) -> None:
+    directory = trained(tmp_path / "runs", evaluation={"headline": headline}, finetune={"select": "best"})
+    found = [e for e in events_of(directory) if isinstance(e, ev.Evaluation)]
+    assert all(event.headline == headline and event.score == event.metrics[headline] for event in found)
+
+
+def test_a_heuristic_has_a_column_like_any_model(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", evaluation={"heuristics": ["popularity"]})
+    table = pl.read_parquet(directory.ranking(45, "test"))
+    ranking = read_results(directory.results).seeds["45"]["popularity"].test.ranking
+    assert table.schema["popularity"] == pl.Float32
+    assert ranking is not None
+    for (relation,), rows in table.group_by("relation"):
+        assert ranking[str(relation)].ap == pytest.approx(np.mean(rows["popularity"].to_numpy()), abs=1e-6)
