@@ -140,7 +140,7 @@ def moved_text(file: Path) -> str:
 
 def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
     """Replace the paths in a profile's tables, in place; they are relative to the folder."""
-    graph, split = data.get("graph"), data.get("split")
+    graph, split, distill = data.get("graph"), data.get("split"), data.get("distill")
     if isinstance(graph, dict) and isinstance(graph.get("source"), str) and graph["source"] not in ("", *GRAPHS):
         graph["source"] = _absolute(graph["source"], folder)
     if isinstance(split, dict):
@@ -148,6 +148,11 @@ def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
             value = split.get(key)
             if isinstance(value, str) and value and (key != "area" or is_path(value)):
                 split[key] = _absolute(value, folder)
+    teachers = distill.get("teachers") if isinstance(distill, dict) else None
+    for entry in teachers if isinstance(teachers, list) else []:
+        # Whatever kind of teacher reads a file calls the key so.
+        if isinstance(entry, dict) and isinstance(entry.get("file"), str) and entry["file"]:
+            entry["file"] = _absolute(entry["file"], folder)
 
 
 def is_path(area: str) -> bool:

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 
 from flykd_console.distill.inputs import DistillInputs
-from flykd_console.distill.method import Method, check_structure, check_teacher
+from flykd_console.distill.method import Method, check_files, check_structure, check_teacher
 from flykd_console.model.encoded import Encoded, Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model
 from flykd_console.model.message_graph import Hidden
@@ -118,7 +118,9 @@ class LinkPrediction(Task):
     def check(self, specs: Sequence[ModelSpec]) -> None:
         for spec in specs:
             if spec.distill is not None:
-                check_structure(spec.distill, self.distill_inputs(spec.distill, spec.name))
+                inputs = self.distill_inputs(spec.distill, spec.name)
+                check_structure(spec.distill, inputs)
+                check_files(spec.distill, inputs)
 
     def check_teachers(self, specs: Sequence[ModelSpec], teachers: Sequence[Trainable]) -> None:
         for spec in specs:
