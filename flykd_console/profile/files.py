@@ -11,7 +11,9 @@ relative to that file.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
+import operator
 import os
 import re
 import tomllib
@@ -21,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from flykd_console.errors import CHECK_PATH, UserError
-from flykd_console.profile.sections import GRAPHS
+from flykd_console.profile.paths import paths_in
+from flykd_console.profile.schema import Profile
 from flykd_console.words import lowered
 
 HINT_LIST = "List the shipped profiles: flykd-console profiles list"
@@ -140,24 +143,10 @@ def moved_text(file: Path) -> str:
 
 def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
     """Replace the paths in a profile's tables, in place; they are relative to the folder."""
-    graph, split, distill = data.get("graph"), data.get("split"), data.get("distill")
-    if isinstance(graph, dict) and isinstance(graph.get("source"), str) and graph["source"] not in ("", *GRAPHS):
-        graph["source"] = _absolute(graph["source"], folder)
-    if isinstance(split, dict):
-        for key in ("train", "validation", "test", "area"):
-            value = split.get(key)
-            if isinstance(value, str) and value and (key != "area" or is_path(value)):
-                split[key] = _absolute(value, folder)
-    teachers = distill.get("teachers") if isinstance(distill, dict) else None
-    for entry in teachers if isinstance(teachers, list) else []:
-        # Whatever kind of teacher reads a file calls the key so.
-        if isinstance(entry, dict) and isinstance(entry.get("file"), str) and entry["file"]:
-            entry["file"] = _absolute(entry["file"], folder)
-
-
-def is_path(area: str) -> bool:
-    """Whether `split.area` names a file and not an area."""
-    return area.lower().endswith((".csv", ".tsv")) or "/" in area
+    for keys, path in list(paths_in(Profile, data)):
+        *tables, last = keys
+        holder = functools.reduce(operator.getitem, tables, data)
+        holder[last] = _absolute(path, folder)
 
 
 def _absolute(path: str, folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from flykd_console.profile.distill import Distill, Plateau
-from flykd_console.profile.section import Section
+from flykd_console.profile.section import FilePath, IsPath, Section
 
 # Values of `graph.source` that are no path.
 GRAPHS = ("embedded", "synthetic", "primekg")
@@ -20,6 +20,11 @@ Metric = Literal[
     "macro_ap", "macro_mrr", "macro_recall_at_10", "macro_recall_at_50", "macro_recall_at_100",
 ]  # fmt: skip
 MODEL_NAME = r"^[a-z][a-z0-9_-]*$"
+
+
+def is_path(area: str) -> bool:
+    """Whether `split.area` names a file and not an area."""
+    return area.lower().endswith((".csv", ".tsv")) or "/" in area
 
 
 class Run(Section):
@@ -75,7 +80,7 @@ class Pooling(Section):
 class Graph(Section):
     """Which knowledge graph, and which of its relations are learnt and scored."""
 
-    source: str = Field(
+    source: Annotated[str, IsPath(lambda source: source not in GRAPHS)] = Field(
         "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
     )
     targets: list[str] = Field(
@@ -116,11 +121,13 @@ class Split(Section):
         lt=2**31,
         description="seed that cuts train from validation in relations that are no target; none: the run's",
     )
-    area: str | None = Field(None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases")
+    area: Annotated[str, IsPath(is_path)] | None = Field(
+        None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases"
+    )
     diseases: list[str] = Field([], description="disease: ids or names whose drug edges are the test")
-    train: str | None = Field(None, min_length=1, description="files: kg-form CSV of the training edges")
-    validation: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
-    test: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
+    train: FilePath | None = Field(None, description="files: kg-form CSV of the training edges")
+    validation: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
+    test: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
 
     @field_validator("fractions")
     @classmethod

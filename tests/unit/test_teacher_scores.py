@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from flykd_console.distill.fixed_scores import FixedScores
 from flykd_console.distill.pairs.pair_space import PairSpace
-from flykd_console.distill.teachers.scores import FixedScores, read_scores
+from flykd_console.distill.teachers.scores import read_scores
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.graph.split.make import split_graph
@@ -76,6 +77,27 @@ def test_a_named_pair_has_its_score_and_any_other_the_default(tmp_path: Path, de
         rows, columns = torch.tensor([3, 1, 2]), torch.tensor([4, 0])
         some = torch.tensor(expected)[rows][:, columns]
         assert torch.equal(teacher.block(number, rows, columns)(slice(1, 3)), some[1:3])
+
+
+def test_lists_are_over_every_head_of_the_space_and_the_default_where_nothing_is_named(tmp_path: Path) -> None:
+    path, said = _many(tmp_path)
+    # Tails that no relation trains on, and heads without an edge.
+    space = _space(10_000, also=torch.arange(60).numpy(), also_heads=torch.arange(40).numpy())
+    teacher = FixedScores(space, read_scores(path, TARGETS, _ids), DEFAULT)
+    for number, pairs in enumerate(space.relations):
+        columns = torch.tensor([pairs.tail_count - 1, 0, 7, 0])
+        expected = [
+            [
+                said.get((pairs.relation, int(head), int(space.tails[pairs.relation][column])), DEFAULT)
+                for head in range(40)
+            ]
+            for column in columns
+        ]
+        lists = teacher.lists(number, columns)
+        assert lists.dtype == torch.float32
+        assert torch.equal(lists, torch.tensor(expected))
+        lists.zero_()
+        assert torch.equal(teacher.lists(number, columns), torch.tensor(expected))
 
 
 @pytest.mark.parametrize("dense_limit", [10_000, 0], ids=["table", "search"])

@@ -13,22 +13,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from flykd_console.distill.teacher import Teacher
 from flykd_console.distill.teachers.base import TeacherKind
 from flykd_console.errors import UserError
-from flykd_console.profile.section import TeacherSettings
+from flykd_console.profile.section import FilePath, TeacherSettings
 from flykd_console.words import counted
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
-    from numpy.typing import NDArray
-    from torch import Tensor
 
     from flykd_console.distill.inputs import DistillInputs
-    from flykd_console.distill.pairs.pair_space import PairSpace
+    from flykd_console.distill.teacher import Teacher
     from flykd_console.graph.knowledge_graph import Targets
     from flykd_console.model.encoded import Encoded
 
@@ -39,20 +35,13 @@ class ScoresSettings(TeacherSettings):
     """A table of scores that another program made."""
 
     kind: Literal["scores"] = "scores"
-    # Not left without a default: what a profile says of a missing key would not name it.
-    file: str = Field("", description="table with the columns relation, x_id, y_id, score (a logit); must be given")
+    file: FilePath = Field(description="table with the columns relation, x_id, y_id, score (a logit)")
     default: float = Field(
         -4.0,
         allow_inf_nan=False,
         description="logit of pairs that the file does not name; -4 is a probability of 1.8 %, about the share of true "
         "pairs among all: what a list leaves out is unlikely, but not ruled out",
     )
-
-    @model_validator(mode="after")
-    def _has_file(self) -> ScoresSettings:
-        if not self.file:
-            raise ValueError("a teacher of kind 'scores' needs a file, such as file = 'my_scores.csv'")
-        return self
 
 
 class Scores(TeacherKind):
@@ -68,64 +57,11 @@ class Scores(TeacherKind):
             UserError: The file is missing or damaged, or lacks a column; a row has no finite score, names a relation
                 that is no target or a node that the graph lacks, or repeats a pair; a target has no row.
         """
+        from flykd_console.distill.fixed_scores import FixedScores
+
         assert isinstance(settings, ScoresSettings)
-        path = Path(settings.file).expanduser()
-        rows = read_scores(path, inputs.targets, inputs.node_ids)
+        rows = read_scores(Path(settings.file), inputs.targets, inputs.node_ids)
         return FixedScores(inputs.space, rows, settings.default)
-
-
-class FixedScores(Teacher):
-    """Logits of listed pairs, and one for all others: a table of all pairs where it fits, a search otherwise.
-
-    Args:
-        space: The pairs that labels are about.
-        rows: As `read_scores` gives them; pairs outside of the space are left aside.
-        default: Logit of the pairs that are not listed.
-    """
-
-    def __init__(self, space: PairSpace, rows: pl.DataFrame, default: float) -> None:
-        self._space = space
-        self._default = default
-        # Per relation the listed pairs' flat indices, ascending int64 [k], and their logits, float32 [k].
-        self._listed = [_listed(space, number, rows) for number in range(len(space.relations))]
-        self._tables: list[Tensor] | None = None
-        if all(pairs.area <= space.dense_limit for pairs in space.relations):
-            self._tables = [self._table(number) for number in range(len(space.relations))]
-
-    def logits(self, indices: list[Tensor]) -> list[Tensor]:
-        return [self._of(number, index) for number, index in enumerate(indices)]
-
-    def block(
-        self, relation: int, rows: Tensor | None = None, columns: Tensor | None = None
-    ) -> Callable[[slice], Tensor]:
-        import torch
-
-        pairs = self._space.relations[relation]
-        device = pairs.heads.device
-        heads = torch.arange(len(pairs.heads), device=device) if rows is None else rows
-        tails = torch.arange(pairs.tail_count, device=device) if columns is None else columns
-        return lambda some: self._of(relation, pairs.flat(heads[some].unsqueeze(1), tails))
-
-    def _of(self, relation: int, index: Tensor) -> Tensor:
-        """Logits of flat indices of any shape, int64 [...] -> float32 [...], a copy."""
-        if self._tables is not None:
-            return self._tables[relation].index_select(0, index.reshape(-1)).view(index.shape)
-        return self._searched(relation, index)
-
-    def _table(self, relation: int) -> Tensor:
-        """Logits of all pairs of a relation, float32 [area]."""
-        flat, scores = self._listed[relation]
-        table = scores.new_full((self._space.relations[relation].area,), self._default)
-        return table.index_copy_(0, flat, scores)
-
-    def _searched(self, relation: int, index: Tensor) -> Tensor:
-        import torch
-
-        flat, scores = self._listed[relation]
-        if not len(flat):
-            return scores.new_full(index.shape, self._default)
-        place = torch.searchsorted(flat, index).clamp_(max=len(flat) - 1)
-        return torch.where(flat[place] == index, scores[place], self._default)
 
 
 def read_scores(path: Path, targets: Targets, node_ids: Callable[[str], Sequence[str]]) -> pl.DataFrame:
@@ -258,34 +194,6 @@ def _check_distinct(rows: pl.DataFrame, path: Path) -> None:
 
 def _fault(title: str, path: Path, rows: pl.DataFrame, hint: str) -> UserError:
     return UserError(title, f"{path}, row {rows['row'][0]}", hint)
-
-
-def _listed(space: PairSpace, number: int, rows: pl.DataFrame) -> tuple[Tensor, Tensor]:
-    """The listed pairs of a relation in the space: flat indices, ascending int64 [k], and logits, float32 [k]."""
-    import numpy as np
-    import polars as pl
-    import torch
-
-    pairs = space.relations[number]
-    mine = rows.filter(pl.col("relation") == pairs.relation)
-    heads = _places(space.heads[pairs.heads.cpu().numpy()], mine["head"].to_numpy())
-    tails = _places(space.tails[pairs.relation], mine["tail"].to_numpy())
-    inside = (heads >= 0) & (tails >= 0)
-    flat = heads[inside] * pairs.tail_count + tails[inside]
-    order = np.argsort(flat)
-    scores = mine["score"].to_numpy()[inside][order]
-    device = pairs.heads.device
-    return torch.from_numpy(flat[order]).to(device), torch.from_numpy(scores).to(device)
-
-
-def _places(nodes: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where nodes stand among distinct others, in any order, int64 [n]; -1 where they do not."""
-    import numpy as np
-
-    place = np.full(max(nodes.max(), wanted.max(initial=0)) + 1, -1, np.int64)
-    place[nodes] = np.arange(len(nodes))
-    found: NDArray[np.int64] = place[wanted]
-    return found
 
 
 KIND = Scores
