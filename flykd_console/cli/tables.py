@@ -210,13 +210,11 @@ def grid_table(grid: Grid) -> Table:
 
 def keys_table(keys: list[Key]) -> Table:
     """A profile's keys, a row each; what a value may be stands below what it is for."""
-    from flykd_console.profile.keys import NOT_SET  # brings all of the profile's models
-
     table = Table(box=None, show_header=False, pad_edge=True, padding=(0, 1))
     table.add_column("key", no_wrap=True, style="bold", min_width=20)
     table.add_column("default", overflow="fold", min_width=18, max_width=30)
     table.add_column("what it is")
     for key in keys:
-        default = Text(key.default, style="dim" if key.default == NOT_SET else "")
+        default = Text(key.default, style="" if key.has_default else "dim")
         table.add_row(key.name, default, Text.assemble(key.meaning, (f"\n{key.allowed}", "dim")))
     return table

@@ -213,10 +213,18 @@ def test_the_file_is_found_beside_the_profile_that_names_it(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ('{ kind = "scores" }', "distill.teachers[0]: a teacher of kind 'scores' needs a file"),
-        ('{ kind = "scores", file = "" }', "distill.teachers[0]: a teacher of kind 'scores' needs a file"),
+        ('{ kind = "scores" }', "distill.teachers[0].file: is needed. file: table with the columns relation, x_id"),
+        ('{ kind = "scores", file = "" }', "distill.teachers[0].file: must not be empty"),
         ('{ kind = "scores", file = "a.csv", default = inf }', "must be a finite number"),
-        ('{ kind = "scores", file = "a.csv", count = 2 }', "distill.teachers[0].count: unknown key"),
+        (
+            '{ kind = "scores", file = "a.csv", count = 2 }',
+            "distill.teachers[0].count: unknown key. Known here: weight, file, default.",
+        ),
+        (
+            '{ kind = "network" }, { kind = "scores", file = "a.csv", wieght = 2.0 }',
+            "distill.teachers[1].wieght: unknown key. Did you mean distill.teachers[1].weight?",
+        ),
+        ('{ kind = "popularity", epochs = 2 }', "distill.teachers[0].epochs: unknown key. Known here: weight."),
     ],
 )
 def test_a_wrong_entry_is_refused_when_the_profile_is_read(tmp_path: Path, entry: str, told: str) -> None:
