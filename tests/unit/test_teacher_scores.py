@@ -21,7 +21,7 @@ from flykd_console.runs import events as ev
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph
-from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
+from tests.support.tiny_run import MODELS, events_of, make_run, small_kg, tiny_profile
 
 TARGETS = Targets([CONTRAINDICATION, INDICATION])
 HEADER = "relation,x_id,y_id,score"
@@ -261,3 +261,20 @@ def test_a_fault_ends_a_run_before_anything_is_trained(
     assert not [event for event in events if isinstance(event, ev.StageStarted)]
     assert isinstance(events[-1], ev.RunFailed)
     assert events[-1].traceback == ""
+
+
+def test_a_changed_file_trains_the_student_anew_and_an_unchanged_one_does_not(tmp_path: Path) -> None:
+    path = _many(tmp_path)[0]
+    profile = tiny_profile(small_kg(tmp_path), distill=_teachers(path, {"kind": "network"}))
+    directory = make_run(tmp_path / "runs", profile)
+
+    def trained() -> set[str]:
+        before = len(events_of(directory)) if directory.events.exists() else 0
+        assert worker.main([str(directory.path)]) == 0
+        told = [event for event in events_of(directory)[before:] if isinstance(event, ev.Epoch)]
+        return {event.stage for event in told if event.stage in MODELS}
+
+    assert trained() == set(MODELS)
+    assert trained() == set()
+    path.write_text(path.read_text() + "\n")
+    assert trained() == {"student"}
