@@ -16,6 +16,8 @@ from flykd_console.profile.rooms import label_sources, structure_losses, teacher
 from flykd_console.profile.section import ByKind, Section, StructureSettings, TeacherSettings
 
 SOURCES = label_sources()
+# Tables that say something of one source alone.
+TABLES_OF_SOURCES = {"random_graph": "pseudo_random", "lists": "pseudo_lists"}
 BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
 
 
