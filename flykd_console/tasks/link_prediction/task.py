@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import torch
 
 from flykd_console.distill.inputs import DistillInputs
@@ -110,7 +109,7 @@ class LinkPrediction(Task):
             encoder=encoder,
             generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
             host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
-            node_ids=lambda node_type: data.graph.nodes[node_type]["id"].cast(pl.String).to_list(),
+            node_ids=data.graph.ids,
             training=lambda: data.training,
             validation=lambda: data.evaluation("validation"),
         )
