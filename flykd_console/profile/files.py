@@ -11,9 +11,7 @@ relative to that file.
 from __future__ import annotations
 
 import difflib
-import functools
 import json
-import operator
 import os
 import re
 import tomllib
@@ -145,7 +143,9 @@ def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
     """Replace the paths in a profile's tables, in place; they are relative to the folder."""
     for keys, path in list(paths_in(Profile, data)):
         *tables, last = keys
-        holder = functools.reduce(operator.getitem, tables, data)
+        holder: Any = data
+        for key in tables:
+            holder = holder[key]
         holder[last] = _absolute(path, folder)
 
 

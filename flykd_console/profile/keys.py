@@ -120,7 +120,7 @@ def _teachers(prefix: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for kind, file in teacher_kinds().items():
         schema = file.settings.model_json_schema()
         own = {key: field for key, field in schema["properties"].items() if key != "kind"}
-        yield f"{prefix}.{kind}", f'A teacher of `kind = "{kind}"`: {lowered(schema["description"])}', own
+        yield f"{prefix}.{kind}", f'A teacher of `kind = "{kind}"`: {lowered(schema["description"])}.', own
 
 
 def _table_of(field: Mapping[str, Any]) -> str | None:
@@ -152,6 +152,8 @@ def _allowed(field: Mapping[str, Any]) -> str:
             inner = [_allowed(item) for item in field["prefixItems"]]
             return f"[{', '.join(inner)}]"
         return f"list of: {_allowed(field['items'])}"
+    if field.get("format") == "path":
+        return "path of a file"
     named = {"string": "text", "boolean": "true or false", "integer": "integer", "number": "number"}[field["type"]]
     return " ".join([named, *_range(field)])
 

@@ -32,7 +32,7 @@ class ByKind:
 
 
 # A key that names a file. It is relative to the profile that says it, and its contents decide what is trained anew.
-FilePath = Annotated[str, Field(min_length=1), IsPath()]
+FilePath = Annotated[str, Field(min_length=1, json_schema_extra={"format": "path"}), IsPath()]
 
 
 class Section(BaseModel):
