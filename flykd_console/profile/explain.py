@@ -73,12 +73,11 @@ def explain(error: ValidationError, places: Places, data: Mapping[str, Any]) -> 
     """The first of pydantic's complaints in a line, and where the others are; `data`: what was complained of."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    keys, dotted = first["loc"], _dotted(first["loc"])
+    keys, dotted = list(first["loc"]), _dotted(first["loc"])
     hint = ""
-    if first["type"] == "missing" and isinstance(keys[-1], int):  # the entry of a list that is not there
-        keys = keys[:-1]
-    elif first["type"] == "missing":
-        hint = _meaning(_section(keys[:-1], data), str(keys[-1]))
+    if first["type"] == "missing":  # what is not there: the entry of a list, or a key of a table
+        *keys, last = keys
+        hint = _meaning(_section(keys, data), last) if isinstance(last, str) else ""
     elif first["type"] == "extra_forbidden":
         hint = _suggest_key(dotted, _section(keys[:-1], data))
     elif first["type"] in _NOT_A_TABLE:
@@ -106,7 +105,8 @@ def _title(problem: Mapping[str, Any]) -> str:
         case "extra_forbidden":
             return "unknown key"
         case "missing":
-            return "has too few entries" if isinstance(problem["loc"][-1], int) else "is needed"
+            last = problem["loc"][-1]
+            return "has too few entries" if isinstance(last, int) else f"{last} is needed"
         case "too_long":
             return f"must have at most {context['max_length']} entries, but has {context['actual_length']}"
         case "too_short" | "string_too_short":

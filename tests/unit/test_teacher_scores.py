@@ -213,7 +213,7 @@ def test_the_file_is_found_beside_the_profile_that_names_it(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ('{ kind = "scores" }', "distill.teachers[0].file: is needed. file: table with the columns relation, x_id"),
+        ('{ kind = "scores" }', "distill.teachers[0]: file is needed. file: table with the columns relation, x_id"),
         ('{ kind = "scores", file = "" }', "distill.teachers[0].file: must not be empty"),
         ('{ kind = "scores", file = "a.csv", default = inf }', "must be a finite number"),
         (
