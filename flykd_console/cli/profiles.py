@@ -74,7 +74,9 @@ def keys(
 
     about = profile_keys.sections()
     found = profile_keys.keys()
-    wanted = [name for name in about if section is None or name == section or name.startswith(f"{section}.")]
+    wanted = [
+        name for name in about if section is None or name == section or name.startswith((f"{section}.", f"{section}["))
+    ]
     if not wanted:
         # A key is as good as its table.
         wanted = [key.section for key in found if key.path == section]

@@ -200,15 +200,10 @@ def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
 
 def _check_files(profile: Profile, file: str) -> None:
     """Whether the files that a profile names are there."""
-    from flykd_console.profile.files import is_path
-    from flykd_console.profile.sections import GRAPHS
+    from flykd_console.profile.paths import files_of
 
-    split = profile.split
-    named = {f"split.{key}": getattr(split, key) for key in ("train", "validation", "test")}
-    named["split.area"] = split.area if split.area is not None and is_path(split.area) else None
-    named["graph.source"] = None if profile.graph.source in GRAPHS else profile.graph.source
-    for key, path in named.items():
-        if path is None or Path(path).is_file():
+    for key, path in files_of(profile).items():
+        if Path(path).is_file():
             continue
         kind = "graph file" if key == "graph.source" else "file"
         what = "is a folder; name the file inside it" if Path(path).is_dir() else f"there is no such {kind}"

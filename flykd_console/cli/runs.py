@@ -69,7 +69,7 @@ def show(run: RunName = None, json: _Json = False) -> None:
     if directory.results.is_file():
         results = read_results(directory.results)
         for table in (results_table(results), relations_table(results), ranking_table(results)):
-            if table is not None and table.row_count:
+            if table is not None:
                 console.print()
                 console.print(table)
 

@@ -94,13 +94,15 @@ def _caption(results: Results, gaining: Sequence[ModelEntry]) -> str:
     return f"Test {metric} in per cent. Gain: over the same seed's {rivals}, in points."
 
 
-def relations_table(results: Results) -> Table:
-    """One row a model: its AUPRC in each relation, mean ± deviation over the seeds."""
+def relations_table(results: Results) -> Table | None:
+    """One row a model: its AUPRC in each relation, mean ± deviation over the seeds; None without any."""
     table = _table(None, caption="AUPRC of each relation, the tail replaced in negatives; guessing scores about 50.")
     table.add_column("model", style="bold", overflow="fold")
     shown = _heuristics_first(results.trained())
     found = [results.summary[entry.name].relations for entry in shown]
     relations = list(dict.fromkeys(relation for by_relation in found for relation in by_relation))
+    if not relations:
+        return None
     for relation in relations:
         table.add_column(relation, justify="right")
     for entry, by_relation in zip(shown, found, strict=True):
@@ -219,13 +221,11 @@ def grid_table(grid: Grid) -> Table:
 
 def keys_table(keys: list[Key]) -> Table:
     """A profile's keys, a row each; what a value may be stands below what it is for."""
-    from flykd_console.profile.keys import NOT_SET  # brings all of the profile's models
-
     table = Table(box=None, show_header=False, pad_edge=True, padding=(0, 1))
     table.add_column("key", no_wrap=True, style="bold", min_width=20)
     table.add_column("default", overflow="fold", min_width=18, max_width=30)
     table.add_column("what it is")
     for key in keys:
-        default = Text(key.default, style="dim" if key.default == NOT_SET else "")
+        default = Text(key.default, style="" if key.has_default else "dim")
         table.add_row(key.name, default, Text.assemble(key.meaning, (f"\n{key.allowed}", "dim")))
     return table

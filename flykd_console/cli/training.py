@@ -202,7 +202,7 @@ def _show_results(directory: RunDirectory) -> None:
     console.print(results_table(results))
     console.print()
     relations_shown = relations_table(results)
-    if relations_shown.row_count:
+    if relations_shown is not None:
         console.print(relations_shown)
         console.print()
     ranked = ranking_table(results)

@@ -10,6 +10,8 @@ from flykd_console.compare.figures import PaperFigure, RunFacts, SeedScore
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender
 from flykd_console.compare.paper import model_row, paper
+from flykd_console.profile.distill import TABLES_OF_SOURCES
+from flykd_console.profile.rooms import structure_losses
 from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.results import RANKING_METRICS, Spread, spread
 from flykd_console.runs.status import status_of
@@ -111,7 +113,8 @@ def _usual(values: Sequence[Any]) -> Any:
 def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
     """By run, where several have students of one method's name: what they are made of, as far as that differs.
 
-    What is not set is None. A structure loss that has no weight in any of them is left out.
+    What is not set is None. A structure loss that has no weight in any of them is left out, and so is the table of a
+    label source that none of them has.
     """
     written = dict.fromkeys(key for run in runs for key in run.settings)
     composition = [key for key in written if key.startswith("distill.") and not key.startswith(_TRAINING)]
@@ -128,11 +131,17 @@ def made_with(runs: Sequence[LoadedRun]) -> dict[str, dict[str, Any]]:
 
 
 def _acts(key: str, values: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a setting of the composition says anything: that of a structure loss does where one has a weight."""
-    table = key.rpartition(".")[0]
-    if table not in ("distill.lsp", "distill.hidden", "distill.anchor"):
-        return True
-    return any(known[k] for known in values for k in known if k.startswith(table) and k.endswith("weight"))
+    """Whether a setting of the composition says anything of any run.
+
+    That of a structure loss does where one has a weight, that of a label source where it is among the sources.
+    """
+    _, name, *inside = key.split(".")
+    if inside and name in structure_losses():
+        mine = f"distill.{name}."
+        return any(known[k] for known in values for k in known if k.startswith(mine) and k.endswith("weight"))
+    if inside and name in TABLES_OF_SOURCES:
+        return any(TABLES_OF_SOURCES[name] in known["distill.sources"] for known in values)
+    return True
 
 
 def _differs(key: str, values: Sequence[Mapping[str, Any]]) -> bool:

@@ -33,7 +33,8 @@ class DistillInputs:
         encoder: Prepares a pass over the space's heads and tails for a model, with the hidden rows that are asked for.
         generator: An independent generator on the device for a purpose of this student.
         host_generator: The same on the CPU.
-        node_ids: Per scored node type the ids of its nodes, by number.
+        node_ids: The ids of all nodes of a type, by number: of any type of the graph, which are those of
+            `messages.node_counts`. Raises UserError, which names them, for another.
         training: All that a heuristic may see.
         validation: The stored validation pairs per relation, by which scores are made probabilities.
     """

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flykd_console.distill.labels.random_graph import Redrawn
     from flykd_console.distill.structure.base import StructureLoss
     from flykd_console.distill.teacher import Teacher
+    from flykd_console.distill.teachers.base import TeacherKind
     from flykd_console.model.encoded import Encoded
     from flykd_console.model.link_model import LinkModel
     from flykd_console.model.propagation.base import Layers
@@ -123,8 +124,7 @@ def teacher_of(settings: Distill, inputs: DistillInputs, networks: Sequence[Enco
     teachers, weights = [], []
     for entry in settings.teacher_entries:
         mine, remaining = remaining[: entry.networks], remaining[entry.networks :]
-        kind = importlib.import_module(f"flykd_console.distill.teachers.{entry.kind}").KIND
-        teachers.append(kind.build(entry, inputs, mine))
+        teachers.append(_kind(entry.kind).build(entry, inputs, mine))
         weights.append(entry.weight)
     return mean_teacher(teachers, weights)
 
@@ -145,25 +145,39 @@ def check_structure(settings: Distill, inputs: DistillInputs) -> None:
             _loss(key).check_graph(table, inputs)
 
 
-@torch.no_grad()
-def check_teacher(settings: Distill, inputs: DistillInputs, networks: Sequence[HeteroRGCN]) -> None:
-    """Refuse teachers that cannot be read, and a `min_logit` that their labels do not reach.
+def check_files(settings: Distill, inputs: DistillInputs) -> None:
+    """Refuse teachers that cannot be read: those without networks, before the networks of others are trained.
 
     Raises:
-        UserError: A teacher's file is at fault; no pair of a relation qualifies, or too many to be listed.
+        UserError: A teacher's file is at fault.
+    """
+    for entry in settings.teacher_entries:
+        if entry.networks == 0:
+            _kind(entry.kind).build(entry, inputs, [])
+
+
+@torch.no_grad()
+def check_teacher(settings: Distill, inputs: DistillInputs, networks: Sequence[HeteroRGCN]) -> None:
+    """Refuse a `min_logit` that the teachers' labels do not reach.
+
+    Raises:
+        UserError: No pair of a relation qualifies, or too many to be listed.
     """
     recipe = settings.random_graph
-    reads_files = any(entry.networks == 0 for entry in settings.teacher_entries)
-    if recipe.min_logit is None and not reads_files:
+    if recipe.min_logit is None:
         return
     teacher = teacher_of(settings, inputs, [inputs.encoder(network, None)(network) for network in networks])
-    if recipe.min_logit is not None:
-        strong_pairs(inputs.space, teacher, recipe, listed=recipe.sampler == "pairs")
+    strong_pairs(inputs.space, teacher, recipe, listed=recipe.sampler == "pairs")
 
 
 def _source(name: str) -> SourceFile:
     source: SourceFile = importlib.import_module(f"flykd_console.distill.labels.sources.{name}").SOURCE
     return source
+
+
+def _kind(name: str) -> type[TeacherKind]:
+    kind: type[TeacherKind] = importlib.import_module(f"flykd_console.distill.teachers.{name}").KIND
+    return kind
 
 
 def _loss(key: str) -> type[StructureLoss]:

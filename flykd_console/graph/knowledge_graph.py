@@ -68,6 +68,21 @@ class KnowledgeGraph:
         """Number of nodes of a type."""
         return self.nodes[node_type].height
 
+    def ids(self, node_type: str) -> list[str]:
+        """Ids of all nodes of a type, by index.
+
+        Raises:
+            UserError: There is no such type.
+        """
+        if node_type not in self.nodes:
+            raise UserError(
+                f"there are no nodes of type {node_type!r}",
+                self.source or "the graph",
+                f"The types are {', '.join(sorted(self.nodes))}.",
+            )
+        ids: list[str] = self.nodes[node_type]["id"].to_list()
+        return ids
+
     @property
     def node_count(self) -> int:
         return sum(table.height for table in self.nodes.values())

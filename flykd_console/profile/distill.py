@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, create_model, field_validator
 
 from flykd_console.profile.rooms import label_sources, structure_losses, teacher_kinds
-from flykd_console.profile.section import Section, StructureSettings, TeacherSettings
+from flykd_console.profile.section import ByKind, Section, StructureSettings, TeacherSettings
 
 SOURCES = label_sources()
+# Tables that say something of one source alone.
+TABLES_OF_SOURCES = {"random_graph": "pseudo_random", "lists": "pseudo_lists"}
 BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
 
 
@@ -129,17 +131,25 @@ def _teacher(value: Any) -> Any:
     """An entry of `teachers` under the settings of its kind."""
     if not isinstance(value, dict):
         return value
+    settings = _settings_of(value)
+    if settings is None:
+        raise ValueError(f"a teacher needs a kind, one of {', '.join(teacher_kinds())}")
+    return settings.model_validate_json(json.dumps(value), strict=True)
+
+
+def _settings_of(value: Any) -> type[TeacherSettings] | None:
+    """The class of an entry of `teachers`, as a profile gives it; None where it has no kind that there is."""
+    if isinstance(value, TeacherSettings):
+        return type(value)
+    kind = value.get("kind") if isinstance(value, dict) else None
     known = teacher_kinds()
-    kind = value.get("kind")
-    if kind not in known:
-        raise ValueError(f"a teacher needs a kind, one of {', '.join(known)}")
-    return known[kind].settings.model_validate_json(json.dumps(value), strict=True)
+    return known[kind].settings if isinstance(kind, str) and kind in known else None
 
 
+_Entry = SerializeAsAny[Annotated[TeacherSettings, BeforeValidator(_teacher), ByKind(_settings_of)]]
 # In brackets: which of the two was meant, for pydantic alone; no message names it.
 _Teachers = Annotated[
-    Annotated[int, Field(ge=1, le=16), Tag("<number>")]
-    | Annotated[list[SerializeAsAny[Annotated[TeacherSettings, BeforeValidator(_teacher)]]], Tag("<list>")],
+    Annotated[int, Field(ge=1, le=16), Tag("<number>")] | Annotated[list[_Entry], Tag("<list>")],
     Discriminator(lambda value: "<list>" if isinstance(value, list) else "<number>"),
 ]
 

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from flykd_console.errors import UserError
 from flykd_console.profile.files import EXTENDS
+from flykd_console.profile.keys import ENTRY, sections
 from flykd_console.profile.keys import keys as every_key
-from flykd_console.profile.keys import sections
+from flykd_console.profile.paths import dotted as joined
 from flykd_console.words import clipped, lowered
 
 # What a value must be, by pydantic's type of the error; the braces are filled from the error's context.
@@ -60,25 +61,25 @@ class Places:
 
 def _dotted(keys: Iterable[str | int]) -> str:
     """`("distill", "sources", 0)` as `distill.sources[0]`."""
-    text = ""
-    for key in keys:
-        if isinstance(key, int):
-            text += f"[{key}]"
-        elif not key.startswith("<"):  # the tag of a union
-            text += f".{key}"
-    return text.removeprefix(".")
+    return joined(_untagged(keys))
 
 
-def explain(error: ValidationError, places: Places) -> UserError:
-    """The first of pydantic's complaints in a line, and where the others are."""
+def _untagged(keys: Iterable[str | int]) -> tuple[str | int, ...]:
+    """Keys without the tags of unions, which stand in brackets."""
+    return tuple(key for key in keys if isinstance(key, int) or not key.startswith("<"))
+
+
+def explain(error: ValidationError, places: Places, data: Mapping[str, Any]) -> UserError:
+    """The first of pydantic's complaints in a line, and where the others are; `data`: what was complained of."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    keys, dotted = first["loc"], _dotted(first["loc"])
+    keys, dotted = list(first["loc"]), _dotted(first["loc"])
     hint = ""
-    if first["type"] == "missing":  # of a list, the entry that is not there
-        keys = keys[:-1]
+    if first["type"] == "missing":  # what is not there: the entry of a list, or a key of a table
+        *keys, last = keys
+        hint = _meaning(_section(keys, data), last) if isinstance(last, str) else ""
     elif first["type"] == "extra_forbidden":
-        hint = _suggest_key(dotted)
+        hint = _suggest_key(dotted, _section(keys[:-1], data))
     elif first["type"] in _NOT_A_TABLE:
         inside = [key.path for key in every_key() if key.path.startswith(f"{dotted}.")]
         hint = f"Set the keys inside it, such as {inside[0]}."
@@ -104,7 +105,8 @@ def _title(problem: Mapping[str, Any]) -> str:
         case "extra_forbidden":
             return "unknown key"
         case "missing":
-            return "has too few entries"
+            last = problem["loc"][-1]
+            return "has too few entries" if isinstance(last, int) else f"{last} is needed"
         case "too_long":
             return f"must have at most {context['max_length']} entries, but has {context['actual_length']}"
         case "too_short" | "string_too_short":
@@ -112,15 +114,39 @@ def _title(problem: Mapping[str, Any]) -> str:
     return f"{lowered(problem['msg'])}, but is {shown}"
 
 
-def _suggest_key(dotted: str) -> str:
-    """The nearest known key: in the same table first, then the same last word anywhere, then any."""
-    known = [key.path for key in every_key()]
+def _section(keys: Iterable[str | int], data: Any) -> str:
+    """The table that keys lead to, as `keys.sections` calls it: an entry of a list by its kind."""
+    name = ""
+    for key in _untagged(keys):
+        data = data[key]
+        of_kind = isinstance(key, int) and isinstance(data, Mapping) and "kind" in data
+        name += f"{ENTRY}.{data['kind']}" if of_kind else joined(("", key))
+    return name.removeprefix(".")
+
+
+def _meaning(section: str, name: str) -> str:
+    """What a key is for, as a hint; nothing where it is not known."""
+    return next(
+        (f"{key.name}: {key.meaning}." for key in every_key() if (key.section, key.name) == (section, name)), ""
+    )
+
+
+def _suggest_key(dotted: str, section: str) -> str:
+    """The nearest known key: in the same table first, then the same last word anywhere, then any.
+
+    Args:
+        dotted: The unknown key.
+        section: Its table, as `keys.sections` calls it. If it is an entry of a list, its keys alone are looked at.
+    """
+    known = [key.path for key in every_key() if not key.of_entry or key.section == section]
     table, _, last = dotted.rpartition(".")
-    siblings = [key for key in [*known, *sorted(sections()), EXTENDS] if key.rpartition(".")[0] == table]
-    lasts = {key.rpartition(".")[2]: key for key in siblings}
-    near = [lasts[match] for match in difflib.get_close_matches(last, lasts, n=1)]
-    near = near or [key.path for key in every_key() if key.name == last and not key.of_named_table]
-    near = near or [key for key in known if not siblings and difflib.get_close_matches(dotted, [key], n=1)]
+    siblings = [key for key in [*known, *sorted(sections()), EXTENDS] if key.rpartition(".")[0] == section]
+    lasts = [key.rpartition(".")[2] for key in siblings]
+    near = [f"{table}.{match}".removeprefix(".") for match in difflib.get_close_matches(last, lasts, n=1)]
+    if ENTRY not in section:
+        elsewhere = [key for key in every_key() if not key.of_named_table and not key.of_entry]
+        near = near or [key.path for key in elsewhere if key.name == last]
+        near = near or [key for key in known if not siblings and difflib.get_close_matches(dotted, [key], n=1)]
     if near:
         return f"Did you mean {' or '.join(near[:3])}?"
-    return f"Known here: {', '.join(key.rpartition('.')[2] for key in siblings)}." if siblings else ""
+    return f"Known here: {', '.join(lasts)}." if siblings else ""

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from flykd_console.errors import CHECK_PATH, UserError
-from flykd_console.profile.sections import GRAPHS
+from flykd_console.profile.paths import paths_in
+from flykd_console.profile.schema import Profile
 from flykd_console.words import lowered
 
 HINT_LIST = "List the shipped profiles: flykd-console profiles list"
@@ -140,19 +141,12 @@ def moved_text(file: Path) -> str:
 
 def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
     """Replace the paths in a profile's tables, in place; they are relative to the folder."""
-    graph, split = data.get("graph"), data.get("split")
-    if isinstance(graph, dict) and isinstance(graph.get("source"), str) and graph["source"] not in ("", *GRAPHS):
-        graph["source"] = _absolute(graph["source"], folder)
-    if isinstance(split, dict):
-        for key in ("train", "validation", "test", "area"):
-            value = split.get(key)
-            if isinstance(value, str) and value and (key != "area" or is_path(value)):
-                split[key] = _absolute(value, folder)
-
-
-def is_path(area: str) -> bool:
-    """Whether `split.area` names a file and not an area."""
-    return area.lower().endswith((".csv", ".tsv")) or "/" in area
+    for keys, path in list(paths_in(Profile, data)):
+        *tables, last = keys
+        holder: Any = data
+        for key in tables:
+            holder = holder[key]
+        holder[last] = _absolute(path, folder)
 
 
 def _absolute(path: str, folder: Path) -> str:

@@ -8,12 +8,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flykd_console.profile.rooms import teacher_kinds
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import MODEL_NAME
+from flykd_console.words import lowered
 
 NOT_SET = "not set"
+NEEDED = "must be given"
 # Stands in a dotted path for the name that a profile gives a table.
 NAME = "NAME"
+# And this for the place of an entry in a list; its kind follows.
+ENTRY = "[]"
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Key:
         section: The table it stands in, dotted, such as `distill.curriculum`.
         name: The key itself.
         allowed: What its value may be, in words.
-        default: Its default as TOML writes it; `NOT_SET` where it has none.
+        default: Its default as TOML writes it; `NOT_SET` or `NEEDED` where it has none.
         meaning: What it is for.
     """
 
@@ -43,6 +48,16 @@ class Key:
     def of_named_table(self) -> bool:
         """Whether the profile names the table, such as `models.NAME`."""
         return NAME in self.section.split(".")
+
+    @property
+    def of_entry(self) -> bool:
+        """Whether the table is an entry of a list, such as `distill.teachers[].scores`."""
+        return ENTRY in self.section
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a profile may leave it out and yet gives it a value."""
+        return self.default not in (NOT_SET, NEEDED)
 
 
 def sections() -> dict[str, str]:
@@ -66,7 +81,7 @@ def as_markdown(wanted: Collection[str] | None = None) -> str:
     parts = []
     for section, about in sections().items():
         rows = [
-            f"| `{key.name}` | {key.allowed} | {key.default if key.default == NOT_SET else f'`{key.default}`'} "
+            f"| `{key.name}` | {key.allowed} | {f'`{key.default}`' if key.has_default else key.default} "
             f"| {key.meaning} |"
             for key in found
             if key.section == section and (wanted is None or section in wanted)
@@ -94,8 +109,18 @@ def _tables() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
                 table = schema["$defs"][name]
                 yield prefix + key, field.get("description", table["description"]), table["properties"]
                 yield from inside(table["properties"], f"{prefix}{key}.")
+            if f"{prefix}{key}" == "distill.teachers":
+                yield from _teachers(f"{prefix}{key}{ENTRY}")
 
     return inside(schema["properties"], "")
+
+
+def _teachers(prefix: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The entries that `distill.teachers` may have, a kind each, without the key that names the kind."""
+    for kind, file in teacher_kinds().items():
+        schema = file.settings.model_json_schema()
+        own = {key: field for key, field in schema["properties"].items() if key != "kind"}
+        yield f"{prefix}.{kind}", f'A teacher of `kind = "{kind}"`: {lowered(schema["description"])}.', own
 
 
 def _table_of(field: Mapping[str, Any]) -> str | None:
@@ -105,7 +130,9 @@ def _table_of(field: Mapping[str, Any]) -> str | None:
 
 
 def _default(field: Mapping[str, Any]) -> str:
-    value = field.get("default")
+    if "default" not in field:
+        return NEEDED
+    value = field["default"]
     return NOT_SET if value is None else json.dumps(value)
 
 
@@ -125,6 +152,8 @@ def _allowed(field: Mapping[str, Any]) -> str:
             inner = [_allowed(item) for item in field["prefixItems"]]
             return f"[{', '.join(inner)}]"
         return f"list of: {_allowed(field['items'])}"
+    if field.get("format") == "path":
+        return "path of a file"
     named = {"string": "text", "boolean": "true or false", "integer": "integer", "number": "number"}[field["type"]]
     return " ".join([named, *_range(field)])
 

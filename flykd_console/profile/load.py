@@ -90,7 +90,7 @@ def validate(
         # JSON, because pydantic's strict mode takes an array for a tuple there
         profile = Profile.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise explain(error, places) from None
+        raise explain(error, places, data) from None
     models_of(profile)
     return profile
 

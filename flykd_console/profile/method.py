@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flykd_console.profile.distill import TABLES_OF_SOURCES
 from flykd_console.profile.models import STUDENT
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import ModelKind, Shape
@@ -68,10 +69,9 @@ def method_of(profile: Profile, model: str = STUDENT) -> Method:
         further = profile.models[model]
         shape, distill = further, further.distill
     settings = distill.model_dump(exclude=_NOT_COMPARED, serialize_as_any=True)
-    if "pseudo_random" not in distill.sources:
-        del settings["random_graph"]
-    if "pseudo_lists" not in distill.sources:
-        del settings["lists"]
+    for name, source in TABLES_OF_SOURCES.items():
+        if source not in distill.sources:
+            del settings[name]
     for key, table in distill.structure.items():
         if not table.takes_part:
             del settings[key]

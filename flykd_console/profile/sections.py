@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from flykd_console.profile.distill import Distill, Plateau
 from flykd_console.profile.rooms import heuristics
-from flykd_console.profile.section import Section
+from flykd_console.profile.section import FilePath, IsPath, Section
 
 HEURISTICS = heuristics()
 # Values of `graph.source` that are no path.
@@ -27,6 +27,11 @@ Metric = Literal[
     "macro_tail_recall_at_50", "macro_tail_recall_at_100", "macro_tail_auroc",
 ]  # fmt: skip
 MODEL_NAME = r"^[a-z][a-z0-9_-]*$"
+
+
+def is_path(area: str) -> bool:
+    """Whether `split.area` names a file and not an area."""
+    return area.lower().endswith((".csv", ".tsv")) or "/" in area
 
 
 class Run(Section):
@@ -82,7 +87,7 @@ class Pooling(Section):
 class Graph(Section):
     """Which knowledge graph, and which of its relations are learnt and scored."""
 
-    source: str = Field(
+    source: Annotated[str, IsPath(lambda source: source not in GRAPHS)] = Field(
         "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
     )
     targets: list[str] = Field(
@@ -123,11 +128,13 @@ class Split(Section):
         lt=2**31,
         description="seed that cuts train from validation in relations that are no target; none: the run's",
     )
-    area: str | None = Field(None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases")
+    area: Annotated[str, IsPath(is_path)] | None = Field(
+        None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases"
+    )
     diseases: list[str] = Field([], description="disease: ids or names whose drug edges are the test")
-    train: str | None = Field(None, min_length=1, description="files: kg-form CSV of the training edges")
-    validation: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
-    test: str | None = Field(None, min_length=1, description="files: kg-form CSV, may hold stored negatives")
+    train: FilePath | None = Field(None, description="files: kg-form CSV of the training edges")
+    validation: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
+    test: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
 
     @field_validator("fractions")
     @classmethod

@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.model.tensor_files import load_metadata, load_tensors, save_tensors
+from flykd_console.profile.distill import Distill
 from flykd_console.profile.models import ModelSpec, models_of
+from flykd_console.profile.paths import files_of
 from flykd_console.runs.batch import batch_of
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.find import list_runs
@@ -24,10 +27,13 @@ REVISION = 2
 
 
 def stage_key(task: Task, spec: ModelSpec, stage: Stage) -> str:
-    """SHA-256 over everything that determines a stage's weights: data, split, seed, draws and settings.
+    """SHA-256 over everything that determines a stage's weights: data, split, seed, draws, settings, files they name.
 
     How the arithmetic is carried out (`engine`, but for a lower precision) is left out, and how often it is looked at
     (`validate_every`) too where no look decides anything.
+
+    Raises:
+        UserError: A file that the stage reads cannot be read.
     """
     profile = task.profile
     finetune = profile.finetune.model_dump()
@@ -51,11 +57,28 @@ def stage_key(task: Task, spec: ModelSpec, stage: Stage) -> str:
     if stage.phase is Phase.DISTILL and spec.distill is not None:
         facts["teachers"] = [stage_key(task, teacher, teacher.training) for teacher in _teachers(task)]
         facts["distill"] = spec.distill.model_dump(exclude={"method"})
+        # Methods without files keep the keys that they had.
+        if files := _contents(spec.distill):
+            facts["files"] = files
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _teachers(task: Task) -> list[ModelSpec]:
     return [spec for spec in models_of(task.profile) if spec.entry.role is Role.TEACHER]
+
+
+def _contents(distill: Distill) -> dict[str, str]:
+    """By dotted key the SHA-256 of every file that a method reads."""
+    found = {}
+    for key, path in files_of(distill).items():
+        try:
+            with open(path, "rb") as file:
+                found[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(
+                f"the file cannot be read ({error.strerror})", f"distill.{key} = {path}", CHECK_PATH
+            ) from None
+    return found
 
 
 @dataclass(frozen=True)
@@ -116,9 +139,8 @@ class StageStore:
             )
         return None
 
-    def save(self, task: Task, spec: ModelSpec, stage: Stage, model: Trainable, finished: FinishedStage) -> None:
-        """Leave a finished stage's weights and drop its resumable state."""
-        key = stage_key(task, spec, stage)
+    def save(self, key: str, task: Task, stage: Stage, model: Trainable, finished: FinishedStage) -> None:
+        """Leave a finished stage's weights and drop its resumable state; `key`: as it was when training began."""
         metadata = {"key": key, "planned_key": key, "stage": stage.name, "seed": task.seed}
         if finished.added_epochs:
             metadata["key"] = hashlib.sha256(f"{key} and {finished.added_epochs} epochs".encode()).hexdigest()

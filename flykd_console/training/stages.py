@@ -81,9 +81,9 @@ class SeedStages:
         if finished is None:
             self._pretrained(spec, model)
             self.task.reset_head(spec, model)
-            finished = self._train_stage(spec, stage, model)
+            key, finished = self._train_stage(spec, stage, model)
             self._results[spec.name] = self._assess(spec, model, finished)
-            self.store.save(self.task, spec, stage, model, finished)
+            self.store.save(key, self.task, stage, model, finished)
         else:
             if self._is_last_of_its_beginning(spec, specs):
                 self._tell_unneeded(spec.pretraining, finished)
@@ -104,16 +104,17 @@ class SeedStages:
         if finished is not None:
             self._tell_reuse(stage, model, finished)
         else:
-            finished = self._train_stage(spec, stage, model)
-            self.store.save(self.task, spec, stage, model, finished)
+            key, finished = self._train_stage(spec, stage, model)
+            self.store.save(key, self.task, stage, model, finished)
         self._tell_end(stage, finished)
 
-    def _train_stage(self, spec: ModelSpec, stage: Stage, model: Trainable) -> FinishedStage:
-        """Train one stage to its end."""
-        loop = self._loop(spec, stage, model)
+    def _train_stage(self, spec: ModelSpec, stage: Stage, model: Trainable) -> tuple[str, FinishedStage]:
+        """Train one stage to its end; its key, from before the files that it reads can have changed, and what came."""
+        key = stage_key(self.task, spec, stage)
+        loop = self._loop(key, spec, stage, model)
         self._tell_start(stage, model, loop.total, loop.first_epoch, spec.distill)
         self._carry_out(spec, stage, model, loop)
-        return FinishedStage(
+        return key, FinishedStage(
             epochs=loop.done,
             seconds=round(loop.recorder.seconds, 3),
             run=self.directory.name,
@@ -136,9 +137,9 @@ class SeedStages:
             replay = replay and spec.distill.on_the_device
             train(objective, models, lr, plateau, spec.distill.epochs, replay, loop, spec.distill.lr_end)
 
-    def _loop(self, spec: ModelSpec, stage: Stage, model: Trainable) -> StageLoop:
+    def _loop(self, key: str, spec: ModelSpec, stage: Stage, model: Trainable) -> StageLoop:
         task, profile = self.task, self.task.profile
-        path, key = self.directory.state(task.seed, stage.name), stage_key(task, spec, stage)
+        path = self.directory.state(task.seed, stage.name)
         return StageLoop(
             task.seed,
             stage,

@@ -73,3 +73,30 @@ def test_a_student_learns_from_its_labels(kind: str, tmp_path: Path) -> None:
     found = lesson(teachers=[_entry(kind, tmp_path)], sources=["pseudo_train", "pseudo_random"])
     found.losses()["total"].backward()
     assert any(bool(p.grad is not None and p.grad.abs().sum() > 0) for p in found.student.parameters())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_lists_order_the_heads_as_its_logits_do(kind: str, tmp_path: Path) -> None:
+    found = lesson(teachers=[_entry(kind, tmp_path)])
+    teacher, space = _teacher(found), found.task.data.space
+    for number, pairs in enumerate(space.relations):
+        columns = torch.tensor([2, 0, 1])
+        lists = teacher.lists(number, columns)
+        assert lists.shape == (3, len(space.heads))
+        assert lists.dtype == torch.float32
+        mine = lists.index_select(1, pairs.heads)
+        logits = teacher.block(number, None, columns)(slice(0, len(pairs.heads))).T
+        ours, theirs = (scores.unsqueeze(2) - scores.unsqueeze(1) for scores in (mine, logits))
+        # A calibration may turn scores that say nothing round, or level them.
+        agree = (ours * theirs)[ours.abs() > 1e-4]
+        assert bool((agree >= -1e-6).all()) or bool((agree <= 1e-6).all())
+        before = lists.clone()
+        lists.zero_()
+        assert torch.equal(teacher.lists(number, columns), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_student_learns_from_its_lists(kind: str, tmp_path: Path) -> None:
+    found = lesson(teachers=[_entry(kind, tmp_path)], sources=["pseudo_lists"], lists={"tails": 8})
+    found.losses()["total"].backward()
+    assert any(bool(p.grad is not None and p.grad.abs().sum() > 0) for p in found.student.parameters())

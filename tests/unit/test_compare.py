@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -17,9 +18,11 @@ import polars as pl
 import pytest
 
 from flykd_console.compare.compare import Restriction, compare
+from flykd_console.compare.describe import made_with
 from flykd_console.compare.figures import Block, Comparison
 from flykd_console.compare.loading import load_runs, read_ids
 from flykd_console.errors import UserError
+from flykd_console.profile.rooms import structure_losses
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, StageStarted
 from flykd_console.runs.log import EventWriter
@@ -188,6 +191,34 @@ def test_students_of_one_name_are_told_apart_by_what_they_are_made_of(runs: Path
     assert [run.made_with for run in block.runs] == [{temperature: 1.0, low: None}, {temperature: 2.0, low: 1.5}]
     assert f"flykd-1 is made with: {temperature} = 1.0, {low} = not set." in block.notes
     assert f"flykd-2 is made with: {temperature} = 2.0, {low} = 1.5." in block.notes
+
+
+@pytest.mark.parametrize("name", sorted(structure_losses()))
+def test_the_table_of_a_loss_counts_where_a_run_has_a_weight(name: str) -> None:
+    fields = structure_losses()[name].settings.model_fields
+    weight = next(key for key in fields if key.endswith("weight"))
+    off, on = {f"distill.{name}.{weight}": 0.0}, {f"distill.{name}.{weight}": 1.0}
+    key = f"distill.{name}.other"
+
+    def told(*settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        made = [SimpleNamespace(name=str(i), settings=s, distills=True) for i, s in enumerate(settings)]
+        for run in made:
+            run.results = SimpleNamespace(method="flykd")
+        return made_with(made)  # type: ignore[arg-type]
+
+    assert told(off | {key: 1}, off | {key: 2}) == {}
+    assert told(on | {key: 1}, on | {key: 2}) == {"0": {key: 1}, "1": {key: 2}}
+
+
+def test_the_table_of_a_source_counts_where_a_run_has_the_source(runs: Path) -> None:
+    lists = 'sources = ["original", "pseudo_lists"]\n'
+    pair = [
+        comparable_run(runs, "flykd-1", "flykd"),
+        comparable_run(runs, "flykd-2", "flykd", distill="lists = { sharpness = 2.0 }\n"),
+        comparable_run(runs, "flykd-3", "flykd", distill=f"{lists}lists = {{ sharpness = 3.0 }}\n"),
+    ]
+    assert [run.made_with for run in only_block(*pair[:2]).runs] == [{}, {}]
+    assert [run.made_with["distill.lists.sharpness"] for run in only_block(*pair).runs] == [8.0, 2.0, 3.0]
 
 
 def test_what_all_but_one_share_is_told_of_that_one_alone(runs: Path) -> None:

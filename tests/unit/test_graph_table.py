@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flykd_console.errors import UserError
 from flykd_console.graph.formats.kg import FORMATS, read_kg
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from tests.support.graph_files import HEADER, Row, both_ways, full_row, write_rows
+from tests.support.small_graph import small_graph
 
 INDICATION = EdgeType("drug", "indication", "disease")
 ROWS: list[Row] = [
@@ -41,6 +43,13 @@ def test_ids_stay_text(tmp_path: Path) -> None:
     assert graph.nodes["gene/protein"]["id"].to_list() == ["56992", "9796"]
     assert graph.nodes["disease"]["name"].to_list() == ["name of 1000", "name of 11786_5324_24332"]
     assert graph.nodes["drug"].schema == {"id": pl.String, "name": pl.String}
+
+
+def test_ids_of_a_type_that_there_is_not_name_those_there_are() -> None:
+    graph = small_graph()
+    assert graph.ids("drug")[:2] == graph.nodes["drug"]["id"].to_list()[:2]
+    with pytest.raises(UserError, match=r"no nodes of type 'drugs'. The types are .*disease, drug"):
+        graph.ids("drugs")
 
 
 def test_indices_are_int64_rows_of_the_node_tables(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from flykd_console.cli.app import app
 from flykd_console.errors import UserError
 from flykd_console.profile.distill import Distill, Plateau
-from flykd_console.profile.keys import NOT_SET, as_markdown, keys, sections
+from flykd_console.profile.keys import NEEDED, as_markdown, keys, sections
 from flykd_console.profile.load import validate
+from flykd_console.profile.rooms import teacher_kinds
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Model
 
@@ -32,7 +33,7 @@ def values_of(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def test_every_key_is_there_once_and_says_what_it_is_for() -> None:
     found = keys()
     whole = Profile(distill=Distill(plateau=Plateau()))
-    fixed = [key.path for key in found if not key.of_named_table]
+    fixed = [key.path for key in found if not key.of_named_table and not key.of_entry]
     assert sorted(fixed) == sorted(set(values_of(whole.model_dump())) - {"models"})
     named = [key.name for key in found if key.of_named_table]
     assert sorted(named) == sorted(name for name in Model.model_fields if name not in ("distill",))
@@ -44,7 +45,7 @@ def test_the_defaults_are_values_that_the_program_takes() -> None:
     data: dict[str, dict[str, object]] = {}
     for key in keys():
         # A second plateau is the student's own, which is not there by default.
-        if key.default == NOT_SET or key.section == "distill.plateau" or key.of_named_table:
+        if not key.has_default or key.section == "distill.plateau" or key.of_named_table or key.of_entry:
             continue
         table = data
         for name in key.section.split("."):
@@ -67,6 +68,20 @@ def test_the_defaults_are_values_that_the_program_takes() -> None:
 )
 def test_what_a_key_may_be(name: str, allowed: str) -> None:
     assert {key.path: key.allowed for key in keys()}[name] == allowed
+
+
+@pytest.mark.parametrize("kind", sorted(teacher_kinds()))
+def test_every_kind_of_teacher_has_a_table_of_its_keys(kind: str) -> None:
+    section = f"distill.teachers[].{kind}"
+    mine = {key.name: key.default for key in keys() if key.section == section}
+    fields = teacher_kinds()[kind].settings.model_fields
+    assert set(mine) == set(fields) - {"kind"}
+    assert {name for name, default in mine.items() if default == NEEDED} == {
+        name for name, field in fields.items() if field.is_required()
+    }
+    shown = CliRunner().invoke(app, ["profiles", "keys", section])
+    assert f"[{section}]" in shown.stdout
+    assert f"[{section}]" in CliRunner().invoke(app, ["profiles", "keys", "distill.teachers"]).stdout
 
 
 def test_the_document_is_what_the_command_prints() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import Targets
 from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
@@ -57,3 +60,17 @@ def test_looks_that_decide_which_epoch_stays_are_part_of_the_key() -> None:
     assert _key("teacher", {"finetune": best}) != _key("teacher", {"finetune": best | {"validate_every": 7}})
     ranked = {"finetune": best, "evaluation": {"headline": "macro_ap"}}
     assert _key("teacher", ranked) != _key("teacher", {"finetune": best})
+
+
+def test_the_contents_of_a_file_that_a_method_reads_are_part_of_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("relation,x_id,y_id,score\n")
+    settings = {"distill": {"teachers": [{"kind": "network"}, {"kind": "scores", "file": str(path)}]}}
+    before = {stage: _key(stage, settings) for stage in STAGES}
+    os.utime(path, (0, 0))
+    assert {stage: _key(stage, settings) for stage in STAGES} == before
+    path.write_text("relation,x_id,y_id,score\nindication,DR0001,DI0001,1\n")
+    assert {stage for stage in STAGES if _key(stage, settings) != before[stage]} == {"student"}
+    path.unlink()
+    with pytest.raises(UserError, match=r"distill.teachers\[1\].file = .*: the file cannot be read"):
+        _key("student", settings)

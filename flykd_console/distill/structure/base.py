@@ -30,7 +30,8 @@ class StructureLoss(ABC):
         settings: Class of its table.
         position: Where it stands among the others, in sums and legends.
         words: What each of its losses is called, whole and in five letters, by the name that events give it.
-        needs_layers: It compares layers, so a teacher must be a network.
+        needs_layers: It compares the student's layers with the teacher's, so a teacher must be a network. One that
+            looks at the student's layers alone asks for their rows and leaves it False.
         weights: Of the losses that it returns, by name.
         parameters: What it trains besides the student.
         generators: What it draws from, by purpose.

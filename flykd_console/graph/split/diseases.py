@@ -145,7 +145,7 @@ def _neighbourhood(
 
 def _area(graph: KnowledgeGraph, node_type: str, area: str) -> tuple[NDArray[np.int64], str]:
     """Indices of an area's nodes, ascending, and where they come from, in words."""
-    from flykd_console.profile.files import is_path  # brings pydantic, which no other kind of split needs
+    from flykd_console.profile.sections import is_path  # brings pydantic, which no other kind of split needs
 
     path = Path(area).expanduser()
     if not is_path(area):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import torch
 
 from flykd_console.distill.inputs import DistillInputs
-from flykd_console.distill.method import Method, check_structure, check_teacher
+from flykd_console.distill.method import Method, check_files, check_structure, check_teacher
 from flykd_console.heuristics.find import heuristic
 from flykd_console.model.encoded import Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model, network
@@ -110,7 +109,7 @@ class LinkPrediction(Task):
             encoder=encoder,
             generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
             host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
-            node_ids=lambda node_type: data.graph.nodes[node_type]["id"].cast(pl.String).to_list(),
+            node_ids=data.graph.ids,
             training=lambda: data.training,
             validation=lambda: data.evaluation("validation"),
         )
@@ -118,7 +117,9 @@ class LinkPrediction(Task):
     def check(self, specs: Sequence[ModelSpec]) -> None:
         for spec in specs:
             if spec.distill is not None:
-                check_structure(spec.distill, self.distill_inputs(spec.distill, spec.name))
+                inputs = self.distill_inputs(spec.distill, spec.name)
+                check_structure(spec.distill, inputs)
+                check_files(spec.distill, inputs)
 
     def check_teachers(self, specs: Sequence[ModelSpec], teachers: Sequence[Trainable]) -> None:
         for spec in specs:
