@@ -17,6 +17,7 @@ from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hd
 from exporters.parity import Check
 from exporters.trained_run import TrainedRun
 from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.model_shape import TABLE
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import Scores, Spread
 from flykd_console.words import metric_words
@@ -31,6 +32,8 @@ _TITLES = {
     Role.HEURISTIC: "heuristic",
 }
 _NETWORKS = {"rgcn": "R-GCN", "rgat": "R-GAT"}
+_LEARNT_PAIRS = "learnt with as many random negatives as true pairs"
+_LEARNT_LISTS = "and the logits were learnt as orders of whole lists, never as probabilities"
 _SPLITS = {
     "complex_disease": "complex_disease: tails of the test part have no scored edge in training (zero-shot)",
     "random": "random: edges of every relation are divided at random",
@@ -81,7 +84,8 @@ def write_card(
         with_heads=with_heads,
         titles=_titles(run.results.models),
         size=_size(run),
-        network=_NETWORKS.get(run.result.layer_kind, run.result.layer_kind),
+        network=_network(run.result.layer_kind),
+        learnt=_LEARNT_LISTS if run.result.layer_kind == TABLE else _LEARNT_PAIRS,
         split=_SPLITS.get(kind, kind or "not recorded"),
         models=run.results.seeds[str(run.seed)],
         summary=run.results.summary,
@@ -105,9 +109,18 @@ def _titles(models: Sequence[ModelEntry]) -> dict[str, str]:
     return titles
 
 
+def _network(layer_kind: str) -> str:
+    """Where the embeddings come from."""
+    if layer_kind == TABLE:
+        return "free embeddings and a bias for every head"
+    return f"embeddings of a relational graph network ({_NETWORKS.get(layer_kind, layer_kind)})"
+
+
 def _size(run: TrainedRun) -> str:
     """The width, and the layers where they are not the paper's two rgcn layers."""
     result = run.result
+    if result.layer_kind == TABLE:
+        return f"{run.dim} dimensions, those of the biases among them"
     if result.shape == str(result.dim):
         return f"{run.dim} dimensions"
     return f"{run.dim} dimensions, {result.layers} {result.layer_kind} layer{'s' if result.layers > 1 else ''}"

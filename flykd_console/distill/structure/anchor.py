@@ -32,7 +32,7 @@ class AnchorSettings(StructureSettings):
         0.0,
         ge=0.0,
         description="weight of the rank loss: around a head, the student is to score two tails in the teacher's order; "
-        "profiles/best.toml: 10",
+        "profiles/llp-rank.toml: 10",
     )
     distribution_weight: float = Field(
         0.0,
