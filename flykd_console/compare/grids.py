@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flykd_console.compare.captions import worth_caption
+from flykd_console.compare.captions import rival_words, worth_caption
 from flykd_console.compare.figures import MACRO_AP, Block, Comparison, Gain, Row, RunFacts
 from flykd_console.compare.grid import (
     Grid,
@@ -100,7 +100,8 @@ def _scores(row: Row, seeds: list[int]) -> list[str]:
 def gain_grids(block: Block) -> Iterator[Grid]:
     """Gains per seed in points, each with its interval over pairs below it."""
     *earlier, last = seed_chunks(block.seeds)
-    title = "Gain over the same seed's baseline, points"
+    rivals = rival_words(row.gain.over for row in block.rows if row.gain)
+    title = f"Gain over the same seed's {rivals}, points"
     for seeds in earlier:
         yield Grid(
             title=title + name_of_seeds(seeds), headings=["model", *map(str, seeds)], rows=_gain_rows(block, seeds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flykd_console.compare.captions import no_difference, seeds_words
+from flykd_console.compare.captions import no_difference, rival_words, seeds_words
 from flykd_console.compare.figures import Block, Row, TailGain, TailScore
 from flykd_console.compare.grid import (
     Grid,
@@ -54,7 +54,7 @@ def ap_gain_grids(block: Block) -> Iterator[Grid]:
 
 def _over_baseline(block: Block, gains: list[tuple[Row, TailGain]]) -> Grid:
     return Grid(
-        title="Gain in AP over the same seed's baseline, points",
+        title=f"Gain in AP over the same seed's {rival_words(gain.over for _, gain in gains)}, points",
         headings=["model", "gain", "seeds won", f"{block.part} {block.tail_type}s", "seeds", "p"],
         rows=[
             [

@@ -143,7 +143,7 @@ def gains(block: Block, contenders: Sequence[Contender], name: str) -> str | Non
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == 0 else signed(x, 1)))
-        axes.set_xlabel("gain over the same seed's baseline, points of macro AUPRC")
+        axes.set_xlabel("gain over the same seed's rival, points of macro AUPRC")
         return svg(figure, f"{name}-gains", "Gain of each model over the baseline of the same seed")
 
 
