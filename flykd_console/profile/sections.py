@@ -250,3 +250,9 @@ class Engine(Section):
     cuda_graphs: bool = Field(True, description="replay an epoch as one CUDA graph where the device is a GPU")
     log_every: int = Field(1, ge=1, description="epochs between two epoch events")
     checkpoint_every: int = Field(200, ge=1, description="epochs between two checkpoints")
+
+    @field_validator("propagation", mode="before")
+    @classmethod
+    def _former_name(cls, value: object) -> object:
+        # What profiles that finished runs keep call `auto`.
+        return "auto" if value == "planned" else value

@@ -197,6 +197,14 @@ def test_a_mistake_in_set_names_the_option_and_not_the_file(tmp_path: Path, sett
     assert said.startswith(line)
 
 
+def test_the_engines_former_name_is_still_read_and_no_longer_written(tmp_path: Path) -> None:
+    file = tmp_path / "old.toml"
+    file.write_text('[engine]\npropagation = "planned"\n')
+    profile = load_profile(file)
+    assert profile == Profile()
+    assert "planned" not in dump_profile(profile)
+
+
 def test_set_below_a_value_is_refused(tmp_path: Path) -> None:
     assert "run.name is a value, not a table" in refused(tmp_path, "[run]\nname = 'a'", "run.name.first=x")
 
