@@ -7,7 +7,9 @@ For every training relation B that touches tails and is not scored (binary B[i, 
     sim(i, j) = f_i · f_j
     score(i, head) = Σ_j sim(i, j)^power [head in j's training edges]    over the k most similar j ≠ i with an edge
 
-It sees training edges only, and asks nothing of a tail that has no label.
+It sees training edges only, and asks nothing of a tail that has no label. Two things that the plain heuristic leaves
+out may be added: a block of random walks between tails (`walks.py`), and labels of a neighbour j divided by a power of
+how many it has, |heads of j|^p, so that one tail with hundreds does not decide every list near it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from flykd_console.heuristics.base import Heuristic, TrainingEdges
+from flykd_console.heuristics.walks import walks
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import EdgeType
@@ -30,13 +33,28 @@ _ROWS = 1024
 
 
 class Neighbours(Heuristic):
-    """Args: k most similar tails; `power` of the similarity that a neighbour's labels weigh."""
+    """The heuristic, or a variant of it.
+
+    Args:
+        k: Most similar tails.
+        power: Of the similarity, by which a neighbour's labels weigh.
+        walk: Weight of the block of random walks in the similarity.
+        share: Power of a neighbour's number of labels, by which they are divided.
+    """
 
     words = f"heads of the {NEIGHBOURS} most similar tails"
 
-    def __init__(self, training: TrainingEdges, k: int = NEIGHBOURS, power: float = 1.0) -> None:
+    def __init__(
+        self,
+        training: TrainingEdges,
+        k: int = NEIGHBOURS,
+        power: float = 1.0,
+        walk: float = 0.0,
+        share: float = 0.0,
+    ) -> None:
         super().__init__(training)
         self._k, self._power = k, power
+        self._walk, self._share = walk, share
 
     @cached_property
     def profiles(self) -> sp.csr_array:
@@ -44,6 +62,10 @@ class Neighbours(Heuristic):
         training = self.training
         known = training.incidence(training.targets.tail, tuple(training.targets))
         blocks = [_scaled(matrix) for matrix in known.values()]
+        walked = walks(training, training.targets.tail) if self._walk else None
+        if walked is not None:
+            # Both sides of a similarity carry the root of its weight.
+            blocks.append(walked * np.sqrt(self._walk))
         if not blocks:
             return sp.csr_array((training.tails, 0))
         return sp.csr_array(sp.hstack(blocks))
@@ -51,7 +73,7 @@ class Neighbours(Heuristic):
     def block(self, target: EdgeType, tails: Nodes) -> Scores:
         labels = self.training.labels(target)
         labelled = np.flatnonzero(np.diff(labels.indptr))
-        theirs, mine = labels[labelled], self.profiles[labelled].T.tocsr()
+        theirs, mine = self._shares(labels[labelled]), self.profiles[labelled].T.tocsr()
         parts = [np.empty((0, self.training.heads))]
         for start in range(0, len(tails), _ROWS):
             some = tails[start : start + _ROWS]
@@ -59,6 +81,13 @@ class Neighbours(Heuristic):
             nearest.data **= self._power
             parts.append(np.asarray((nearest @ theirs).todense()))
         return np.concatenate(parts)
+
+    def _shares(self, labels: sp.csr_array) -> sp.csr_array:
+        """Labels of neighbours, float64 [n, N_head], by what each counts."""
+        if not self._share:
+            return labels
+        count = np.maximum(labels.sum(axis=1), 1.0)
+        return sp.csr_array(sp.diags_array(count**-self._share) @ labels)
 
 
 def most_similar(similar: sp.csr_array, rows: Nodes, columns: Nodes, k: int) -> sp.csr_array:

@@ -25,6 +25,8 @@ TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
 NEIGHBOURS = "neighbours"
 # Where several teachers are averaged: the mean of their logits among the results and the scores.
 TEACHER_MEAN = "teacher-mean"
+# What a student of lists learns from, measured as it stands.
+TEACHER_LISTS = "teacher-lists"
 _SHAPE_KEYS = ("dim", "layers", "kind")
 
 
@@ -50,7 +52,7 @@ class ModelSpec:
 
     @property
     def trained(self) -> bool:
-        """Whether a stage trains it; a mean of teachers is only measured."""
+        """Whether a stage trains it; what several teachers say together is only measured."""
         return self.entry.role is not Role.ENSEMBLE
 
     @property
@@ -76,7 +78,8 @@ def models_of(profile: Profile) -> list[ModelSpec]:
     Raises:
         UserError: `run.models` names a model that there is not, or leaves out one that another needs.
     """
-    every = [*_teachers(profile), *_of_students_size(profile)]
+    teachers, students = _teachers(profile), _of_students_size(profile)
+    every = [*teachers, *_lists_of_teachers(students), *students]
     chosen = profile.run.models
     names = [spec.name for spec in every]
     for name in chosen:
@@ -88,10 +91,12 @@ def models_of(profile: Profile) -> list[ModelSpec]:
             )
     if not chosen:
         return every
-    kept = [spec for spec in every if spec.name in chosen or _stands_with(spec, chosen)]
-    trained = [spec.entry.role for spec in kept]
+    students = [spec for spec in students if spec.name in chosen]
+    teachers = [spec for spec in teachers if spec.name in chosen or _stands_with(spec, chosen)]
+    kept = [*teachers, *_lists_of_teachers(students), *students]
+    roles = [spec.entry.role for spec in kept]
     for spec in kept:
-        if spec.distill is not None and learns_from_networks(spec.distill) and Role.TEACHER not in trained:
+        if spec.distill is not None and learns_from_networks(spec.distill) and Role.TEACHER not in roles:
             raise UserError(
                 f"{spec.name} learns from a teacher, which run.models leaves out", "run.models", "Add teacher to it."
             )
@@ -209,6 +214,26 @@ def _of_students_size(profile: Profile) -> list[ModelSpec]:
         entry = _entry(name, role, model, over=rival.name)
         specs.append(ModelSpec(entry, model, begins, model.distill))
     return specs
+
+
+def _lists_of_teachers(specs: Sequence[ModelSpec]) -> list[ModelSpec]:
+    """What students learn lists from where no network is all that teaches: a row for each mix of teachers."""
+    found: list[ModelSpec] = []
+    for spec in specs:
+        if spec.distill is None or not _learns_lists(spec.distill):
+            continue
+        if any(same.distill.teachers == spec.distill.teachers for same in found if same.distill is not None):
+            continue
+        name = TEACHER_LISTS if not found else f"{TEACHER_LISTS}-{len(found) + 1}"
+        label = "teacher lists" if not found else f"teacher lists of {spec.name}"
+        entry = ModelEntry(name=name, role=Role.ENSEMBLE, label=label)
+        found.append(ModelSpec(entry, spec.shape, spec.begins, spec.distill))
+    return found
+
+
+def _learns_lists(distill: Distill) -> bool:
+    heuristic = any(entry.networks == 0 for entry in distill.teacher_entries)
+    return heuristic and "pseudo_lists" in distill.sources
 
 
 def _entry(name: str, role: Role, shape: Shape, label: str = "", over: str = "") -> ModelEntry:

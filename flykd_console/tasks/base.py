@@ -193,6 +193,14 @@ class Task(ABC):
     def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
         """Test and validation scores of a scorer without training, by the name that a profile gives it; kept too."""
 
+    def assess_lists(self, spec: ModelSpec, teachers: Sequence[Trainable]) -> tuple[Scores, Scores]:
+        """Test and validation scores of the lists that a student's teachers hold; kept too.
+
+        Raises:
+            NotImplementedError: The task has no lists.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no lists")
+
     @abstractmethod
     def open(self, directory: RunDirectory, log: Log) -> None:
         """Before the first stage: say what is learnt from, leave the labels."""

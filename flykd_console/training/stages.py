@@ -62,6 +62,8 @@ class SeedStages:
                 teachers_checked = True
             if spec.trained:
                 self._train(spec, specs)
+            elif spec.distill is not None:
+                self._measure_lists(spec)
             else:
                 self._measure_mean(spec)
         self.task.close(self.directory)
@@ -190,6 +192,9 @@ class SeedStages:
         """Measure what nothing had to be trained for."""
         begun = time.perf_counter()
         test, validation = self.task.assess_heuristic(name)
+        self._untrained(name, begun, test, validation)
+
+    def _untrained(self, name: str, begun: float, test: Scores, validation: Scores) -> None:
         seconds = round(time.perf_counter() - begun, 3)
         self._tell_test(name, name, 0, test)
         self._results[name] = ModelResult(
@@ -201,6 +206,12 @@ class SeedStages:
         if test.metrics:
             headline = self.task.headline
             self.events.write(evaluation_event(self.task.seed, stage, model, epoch, "test", test, headline))
+
+    def _measure_lists(self, spec: ModelSpec) -> None:
+        """Measure the lists that a student is about to learn."""
+        begun = time.perf_counter()
+        test, validation = self.task.assess_lists(spec, self._teachers())
+        self._untrained(spec.name, begun, test, validation)
 
     def _measure_mean(self, spec: ModelSpec) -> None:
         """Measure what students learn from where teachers are averaged: the mean of their logits."""

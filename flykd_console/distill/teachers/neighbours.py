@@ -22,6 +22,8 @@ class NeighbourSettings(TeacherSettings):
     kind: Literal["neighbours"] = "neighbours"
     k: int = Field(20, ge=1, description="most similar tails with an edge of the relation")
     power: float = Field(2.0, gt=0.0, description="of the similarity, by which their heads count")
+    walk: float = Field(0.0, ge=0.0, description="weight of random walks between tails in the similarity")
+    share: float = Field(0.0, ge=0.0, description="power of a tail's number of heads, by which each of them is divided")
 
 
 class NeighbourKind(TeacherKind):
@@ -35,7 +37,8 @@ class NeighbourKind(TeacherKind):
         from flykd_console.heuristics.neighbours import Neighbours
 
         assert isinstance(settings, NeighbourSettings)
-        return NeighbourTeacher(inputs, Neighbours(inputs.training(), settings.k, settings.power))
+        heuristic = Neighbours(inputs.training(), settings.k, settings.power, settings.walk, settings.share)
+        return NeighbourTeacher(inputs, heuristic)
 
 
 KIND = NeighbourKind

@@ -13,6 +13,8 @@ from flykd_console.model.distmult import pair_logits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flykd_console.distill.pairs.pair_space import PairSpace
+    from flykd_console.distill.teacher import Teacher
     from flykd_console.graph.knowledge_graph import EdgeType
     from flykd_console.heuristics.base import Heuristic
     from flykd_console.model.encoded import Encoded
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     Nodes = NDArray[np.int64]
     Floats = NDArray[np.floating]
 
-# Tails that a heuristic scores with every head at a time; bounds the memory.
+# Tails that are scored with every head at a time; bounds the memory.
 _TAILS = 1024
 
 
@@ -70,3 +72,37 @@ class HeuristicScorer(Scorer):
 
     def pairs(self, target: EdgeType, heads: Nodes, tails: Nodes) -> NDArray[np.float32]:
         return self._heuristic.pairs(target, heads, tails).astype(np.float32)
+
+
+class ListScorer(Scorer):
+    """The lists that a teacher holds around tails; nodes outside of its space score 0, as where nothing is known."""
+
+    def __init__(self, teacher: Teacher, space: PairSpace) -> None:
+        self._teacher, self._space = teacher, space
+        self._numbers = {pairs.relation: number for number, pairs in enumerate(space.relations)}
+
+    def block(self, target: EdgeType, tails: Nodes, heads: Nodes) -> Floats:
+        number = self._numbers[target.relation]
+        columns, listed = _positions(self._space.tails[target.relation], tails)
+        rows, encoded = _positions(self._space.heads, heads)
+        scores = np.zeros((len(tails), len(heads)), np.float32)
+        found = np.flatnonzero(listed)
+        for start in range(0, len(found), _TAILS):
+            some = found[start : start + _TAILS]
+            lists = self._teacher.lists(number, torch.from_numpy(columns[some])).cpu().numpy()
+            scores[np.ix_(some, encoded)] = lists[:, rows[encoded]]
+        return scores
+
+    def pairs(self, target: EdgeType, heads: Nodes, tails: Nodes) -> NDArray[np.float32]:
+        distinct_tails, row = np.unique(tails, return_inverse=True)
+        distinct_heads, column = np.unique(heads, return_inverse=True)
+        scores: NDArray[np.float32] = self.block(target, distinct_tails, distinct_heads)[row, column]
+        return scores
+
+
+def _positions(nodes: Nodes, asked: Nodes) -> tuple[Nodes, NDArray[np.bool_]]:
+    """Where each asked node stands among some distinct nodes, int64 [n], and whether it does, bool [n]."""
+    order = np.argsort(nodes)
+    place = np.minimum(np.searchsorted(nodes[order], asked), len(nodes) - 1)
+    at: Nodes = order[place]
+    return at, nodes[at] == asked

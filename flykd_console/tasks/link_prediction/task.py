@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from flykd_console.distill.inputs import DistillInputs
-from flykd_console.distill.method import Method, check_files, check_structure, check_teacher
+from flykd_console.distill.method import Method, check_files, check_structure, check_teacher, teacher_of
 from flykd_console.heuristics.find import heuristic
 from flykd_console.model.encoded import Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model, network
@@ -23,7 +23,7 @@ from flykd_console.tasks.link_prediction.measure import Measured, measure
 from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
-from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer, HeuristicScorer, Scorer
+from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer, HeuristicScorer, ListScorer, Scorer
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
@@ -147,6 +147,12 @@ class LinkPrediction(Task):
 
     def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
         return self._assess(name, HeuristicScorer(heuristic(name, self.data.training)))
+
+    def assess_lists(self, spec: ModelSpec, teachers: Sequence[Trainable]) -> tuple[Scores, Scores]:
+        assert spec.distill is not None
+        inputs = self.distill_inputs(spec.distill, spec.name)
+        encoded = [inputs.encoder(network(teacher), None)(network(teacher)) for teacher in teachers]
+        return self._assess(spec.name, ListScorer(teacher_of(spec.distill, inputs, encoded), inputs.space))
 
     def _assess(self, name: str, scorer: Scorer) -> tuple[Scores, Scores]:
         for part, measured in self._measured.items():
