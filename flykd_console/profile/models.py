@@ -217,22 +217,18 @@ def _of_students_size(profile: Profile) -> list[ModelSpec]:
 
 
 def _lists_of_teachers(specs: Sequence[ModelSpec]) -> list[ModelSpec]:
-    """What students learn lists from where no network is all that teaches: a row for each mix of teachers."""
-    found: list[ModelSpec] = []
-    for spec in specs:
-        if spec.distill is None or not _learns_lists(spec.distill):
-            continue
-        if any(same.distill.teachers == spec.distill.teachers for same in found if same.distill is not None):
-            continue
-        name = TEACHER_LISTS if not found else f"{TEACHER_LISTS}-{len(found) + 1}"
-        label = "teacher lists" if not found else f"teacher lists of {spec.name}"
-        entry = ModelEntry(name=name, role=Role.ENSEMBLE, label=label)
-        found.append(ModelSpec(entry, spec.shape, spec.begins, spec.distill))
-    return found
+    """What students learn lists from, where not only networks teach; all students of a run have the same teachers."""
+    entry = ModelEntry(name=TEACHER_LISTS, role=Role.ENSEMBLE, label="teacher lists")
+    found = [
+        ModelSpec(entry, spec.shape, spec.begins, spec.distill)
+        for spec in specs
+        if spec.distill is not None and _learns_lists(spec.distill)
+    ]
+    return found[:1]
 
 
 def _learns_lists(distill: Distill) -> bool:
-    heuristic = any(entry.networks == 0 for entry in distill.teacher_entries)
+    heuristic = any(teacher.networks == 0 for teacher in distill.teacher_entries)
     return heuristic and "pseudo_lists" in distill.sources
 
 

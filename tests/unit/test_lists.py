@@ -9,13 +9,18 @@ import torch
 from flykd_console.distill.heuristic_teacher import NeighbourTeacher, PopularityTeacher
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.labels.sources.pseudo_lists import PseudoLists
+from flykd_console.distill.method import teacher_of
+from flykd_console.graph.knowledge_graph import EdgeType, Targets
+from flykd_console.heuristics.base import TrainingEdges
 from flykd_console.heuristics.neighbours import Neighbours
 from flykd_console.heuristics.popularity import Popularity
+from flykd_console.heuristics.walks import walks
 from flykd_console.model.link_model import link_model
 from flykd_console.model.link_tables import LinkTables
-from flykd_console.profile.models import entries_of, models_of
+from flykd_console.profile.models import completed, entries_of, models_of
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.models import Role
+from flykd_console.tasks.link_prediction.scorers import ListScorer
 from flykd_console.tasks.link_prediction.task import LinkPrediction
 from flykd_console.training.loops.schedule import StraightFall
 from tests.support.small_graph import small_graph
@@ -45,7 +50,7 @@ def inputs(task: LinkPrediction) -> DistillInputs:
 
 
 def table_of(task: LinkPrediction) -> LinkTables:
-    model = task.new_model(models_of(task.profile)[0])
+    model = task.new_model(models_of(task.profile)[-1])
     assert isinstance(model, LinkTables)
     return model
 
@@ -87,6 +92,80 @@ def test_lists_of_neighbours_are_the_heuristics_divided_by_their_maximum(inputs:
         most = raw.max(axis=1, keepdims=True)
         expected = (raw / np.where(most > 0, most, 1.0))[:, inputs.space.heads]
         assert np.allclose(teacher.lists(number, columns).numpy(), expected, atol=1e-6)
+
+
+def test_shares_divide_a_neighbours_labels_by_a_power_of_their_number(inputs: DistillInputs) -> None:
+    training = inputs.training()
+    target = inputs.targets[0]
+    tails = np.arange(training.tails)
+    labels = training.labels(target)
+    count = np.maximum(labels.sum(axis=1), 1.0)
+    mine = np.asarray((Neighbours(training).profiles @ Neighbours(training).profiles.T).todense())
+    np.fill_diagonal(mine, 0.0)
+    # Few enough tails are labelled here for all of them to be neighbours.
+    expected = mine @ (labels.todense() / count[:, None] ** 0.5)
+    assert len(np.flatnonzero(labels.sum(axis=1))) <= 60
+    assert np.allclose(Neighbours(training, k=60, share=0.5).block(target, tails), expected)
+
+
+def test_walks_are_the_sum_over_steps_and_add_their_weight_to_the_similarity() -> None:
+    edge_type = EdgeType("disease", "disease_disease", "disease")
+    heads, tails = np.array([0, 1, 2]), np.array([1, 2, 3])
+    target = EdgeType("drug", "indication", "disease")
+    edges = {edge_type: (heads, tails), target: (np.array([0]), np.array([4]))}
+    training = TrainingEdges(edges, Targets([target]), {"drug": 2, "disease": 5}, 45)
+    found = walks(training, "disease")
+    assert found is not None
+    adjacency = np.zeros((5, 5))
+    adjacency[heads, tails] = adjacency[tails, heads] = 1.0
+    step = adjacency / np.maximum(adjacency.sum(axis=1, keepdims=True), 1.0)
+    expected = sum(0.15 * 0.85**s * np.linalg.matrix_power(step, s) for s in range(5))
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(found.toarray(), expected)
+    plain, walked = Neighbours(training).profiles, Neighbours(training, walk=2.0).profiles
+    added = (walked @ walked.T - plain @ plain.T).toarray()
+    assert np.allclose(added, 2.0 * expected @ expected.T)
+
+
+def test_walks_need_a_relation_between_nodes_of_the_type(inputs: DistillInputs) -> None:
+    training = inputs.training()
+    assert walks(training, "drug") is None
+    assert np.array_equal(
+        Neighbours(training, walk=1.0).block(inputs.targets[0], np.arange(9)),
+        Neighbours(training).block(inputs.targets[0], np.arange(9)),
+    ) is ("disease_disease" not in [edge_type.relation for edge_type in training.edges])
+
+
+def test_the_lists_that_teach_are_a_row_of_their_own(task: LinkPrediction, inputs: DistillInputs) -> None:
+    row, student = models_of(task.profile)
+    assert (row.name, row.entry.role, row.trained) == ("teacher-lists", Role.ENSEMBLE, False)
+    assert student.name == "student"
+    heuristic = NeighbourTeacher(inputs, Neighbours(inputs.training(), power=2.0))
+    popular = PopularityTeacher(inputs, Popularity(inputs.training()))
+    scorer = ListScorer(teacher_of(task.profile.distill, inputs, []), inputs.space)
+    target = inputs.targets[1]
+    some_tails, some_heads = inputs.space.tails[target.relation][[5, 0, 9]], inputs.space.heads[[3, 1]]
+    columns = torch.tensor([5, 0, 9])
+    expected = (heuristic.lists(1, columns) + 0.1 * popular.lists(1, columns)) / 1.1
+    block = scorer.block(target, some_tails, some_heads)
+    assert np.allclose(block, expected[:, [3, 1]], atol=1e-6)
+    assert np.allclose(scorer.pairs(target, some_heads[[0, 1]], some_tails[[2, 0]]), block[[2, 0], [0, 1]])
+
+
+def test_a_node_outside_of_the_lists_scores_zero(task: LinkPrediction, inputs: DistillInputs) -> None:
+    scorer = ListScorer(teacher_of(task.profile.distill, inputs, []), inputs.space)
+    outside = np.setdiff1d(np.arange(200), inputs.space.heads)[:1]
+    known = inputs.space.heads[:1]
+    found = scorer.block(
+        inputs.targets[0], inputs.space.tails["contraindication"][:4], np.concatenate([known, outside])
+    )
+    assert (found[:, 1] == 0.0).all()
+
+
+def test_students_of_a_run_share_the_row_of_their_teachers() -> None:
+    further = {"small": {"dim": 4, "kind": "table"}}
+    profile = Profile.model_validate(completed(LISTS | {"run": {"models": ["student", "small"]}, "models": further}))
+    assert [spec.name for spec in models_of(profile)] == ["teacher-lists", "student", "small"]
 
 
 def test_popularity_gives_one_list_to_every_tail(inputs: DistillInputs) -> None:
@@ -154,7 +233,7 @@ def test_without_a_baseline_a_student_is_held_against_the_neighbours() -> None:
     assert entries["student"].over == "neighbours"
     assert entries["neighbours"].role is Role.HEURISTIC
     alone = Profile.model_validate(LISTS | {"evaluation": {"heuristics": []}})
-    assert [entry.over for entry in entries_of(alone)] == [""]
+    assert {entry.name: entry.over for entry in entries_of(alone)} == {"teacher-lists": "", "student": ""}
 
 
 @pytest.mark.parametrize("loss", ["lsp", "hidden"])
