@@ -20,7 +20,7 @@ from flykd_console.runs.status import status_of
 # Runs of a block have one graph, whatever it was read from.
 _NOT_TRAINING = ("run.", "engine.", "distill.", "role", "finetune.validate_every", "graph.source", "graph.scale")
 # But these are: a lower precision, how long the student is trained, and its own schedule.
-_TRAINING = ("engine.precision", "distill.epochs", "distill.plateau.")
+_TRAINING = ("engine.precision", "distill.epochs", "distill.lr", "distill.lr_end", "distill.plateau.")
 _TOLERANCE = 1e-6
 
 

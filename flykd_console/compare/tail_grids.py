@@ -105,13 +105,18 @@ def _cell(gain: TailGain | None) -> str:
 
 
 def _verdict(label: str, score: TailScore) -> str:
-    """Which scorers a model beats, which beat it, and which it is not told from; both intervals must say so."""
+    """Which scorers a model beats, which beat it, and which it is not told from; both intervals must say so.
+
+    With one seed there is none over seeds, and nothing is told.
+    """
+    if any(gain.over_seeds is None for gain in score.heuristics):
+        return f"{label}: one seed alone tells nothing."
     kinds: dict[str, list[str]] = {"beats": [], "falls behind": [], "is not told from": []}
     for gain in score.heuristics:
-        told = [one for one in (gain.over_tails, gain.over_seeds) if one is not None]
-        if told and all(one.low > 0 for one in told):
+        both = [one for one in (gain.over_tails, gain.over_seeds) if one is not None]
+        if all(one.low > 0 for one in both):
             kinds["beats"].append(gain.over)
-        elif told and all(one.high < 0 for one in told):
+        elif all(one.high < 0 for one in both):
             kinds["falls behind"].append(gain.over)
         else:
             kinds["is not told from"].append(gain.over)

@@ -1,8 +1,9 @@
 """A heuristic as a teacher: its scores as lists, and as logits once they are calibrated.
 
 A heuristic's score is an order, not a probability. Around a tail it stands as it is, divided by the largest of the
-list. Where a label is wanted, Platt's logistic regression (1999) on the stored validation pairs, one negative a
-positive, makes it a logit: a t + b.
+list. Where a label is wanted, Platt's logistic regression (1999) on validation pairs makes it a logit: a t + b, a > 0.
+Half of the negatives replace the tail and half the head; together they weigh as much as the positives, so that the
+probability is one of evens.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ class HeuristicTeacher(Teacher):
         scores = np.ascontiguousarray(self.scores(target, tails)[:, self._space.heads])
         return torch.from_numpy(scores).to(columns.device)
 
+    def check_labels(self) -> None:
+        for number in range(len(self._space.relations)):
+            self._calibration(number)
+
     def logits(self, indices: list[Tensor]) -> list[Tensor]:
         found = []
         for number, (pairs, index) in enumerate(zip(self._space.relations, indices, strict=True)):
@@ -86,7 +91,7 @@ class HeuristicTeacher(Teacher):
         """Slope and intercept of a relation's logits.
 
         Raises:
-            UserError: Too few validation pairs of one class.
+            UserError: Too few validation pairs of one class, or scores that do not tell them apart.
         """
         if relation not in self._calibrations:
             self._calibrations[relation] = self._calibrate(self._inputs.targets[relation])
@@ -95,19 +100,29 @@ class HeuristicTeacher(Teacher):
     def _calibrate(self, target: EdgeType) -> tuple[float, float]:
         from sklearn.linear_model import LogisticRegression
 
-        stored = next(pairs for pairs in self._inputs.validation() if pairs.relation == target.relation)
-        positives = int(stored.labels.sum())
-        if min(positives, len(stored.labels) - positives) < _FEWEST:
+        known = next(pairs for pairs in self._inputs.calibration() if pairs.relation == target.relation)
+        positives = int(known.labels.sum())
+        negatives = len(known.labels) - positives
+        if min(positives, negatives) < _FEWEST:
             raise UserError(
                 f"{positives} validation pairs of {target.relation} are too few to make a heuristic's scores "
                 f"probabilities; {_FEWEST} are needed",
                 "distill.teachers",
                 "Take label sources without soft labels, such as pseudo_lists, or validate on more pairs.",
             )
-        tails, column = np.unique(stored.tails, return_inverse=True)
-        scores = self.scores(target, tails)[column, stored.heads]
-        fitted = LogisticRegression(C=1e6).fit(scores[:, None].astype(np.float64), stored.labels.astype(np.int64))
-        return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+        tails, column = np.unique(known.tails, return_inverse=True)
+        scores = self.scores(target, tails)[column, known.heads].astype(np.float64)
+        weights = np.where(known.labels == 1, 1.0, positives / negatives)
+        fitted = LogisticRegression(C=1e6).fit(scores[:, None], known.labels.astype(np.int64), weights)
+        slope = float(fitted.coef_[0, 0])
+        if slope <= 0.0:
+            raise UserError(
+                f"a heuristic's scores of {target.relation} are no higher for true validation pairs than for others: "
+                "no label can be made of them",
+                "distill.teachers",
+                "Leave that teacher out, or take label sources without soft labels, such as pseudo_lists.",
+            )
+        return slope, float(fitted.intercept_[0])
 
 
 class NeighbourTeacher(HeuristicTeacher):

@@ -36,7 +36,8 @@ class DistillInputs:
         node_ids: The ids of all nodes of a type, by number: of any type of the graph, which are those of
             `messages.node_counts`. Raises UserError, which names them, for another.
         training: All that a heuristic may see.
-        validation: The stored validation pairs per relation, by which scores are made probabilities.
+        calibration: Validation pairs per relation by which scores are made probabilities: positives, and negatives
+            that replace either end.
     """
 
     space: PairSpace
@@ -51,4 +52,4 @@ class DistillInputs:
     host_generator: Callable[[str], torch.Generator]
     node_ids: Callable[[str], Sequence[str]]
     training: Callable[[], TrainingEdges]
-    validation: Callable[[], Sequence[EvaluationPairs]]
+    calibration: Callable[[], Sequence[EvaluationPairs]]

@@ -146,14 +146,17 @@ def check_structure(settings: Distill, inputs: DistillInputs) -> None:
 
 
 def check_files(settings: Distill, inputs: DistillInputs) -> None:
-    """Refuse teachers that cannot be read: those without networks, before the networks of others are trained.
+    """Refuse teachers that cannot be read or asked: those without networks, before the networks of others are trained.
 
     Raises:
-        UserError: A teacher's file is at fault.
+        UserError: A teacher's file is at fault, or its scores are none that a label could be made of.
     """
+    soft = any(_source(name).soft for name in settings.sources) or bool(settings.structure_weights)
     for entry in settings.teacher_entries:
         if entry.networks == 0:
-            _kind(entry.kind).build(entry, inputs, [])
+            teacher = _kind(entry.kind).build(entry, inputs, [])
+            if soft:
+                teacher.check_labels()
 
 
 @torch.no_grad()

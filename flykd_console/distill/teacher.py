@@ -44,6 +44,13 @@ class Teacher(ABC):
             float32 [n, m], a column a head of the space; a new tensor.
         """
 
+    def check_labels(self) -> None:
+        """Refuse to be asked for logits, before anything is trained.
+
+        Raises:
+            UserError: Why there are none.
+        """
+
     def probabilities(self, indices: list[Tensor]) -> list[Tensor]:
         """Soft labels y = sigmoid(logit), per relation float32 [n_r]."""
         return [logits.sigmoid() for logits in self.logits(indices)]

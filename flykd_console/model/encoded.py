@@ -30,15 +30,20 @@ class Encoded:
     tail: Tensor
 
 
-def mean_of(teachers: Sequence[Encoded]) -> Encoded:
-    """One model whose logits are the mean of N: heads [m, N d], tails [n, N d], relations [N d]."""
+def mean_of(teachers: Sequence[Encoded], weights: Sequence[float] | None = None) -> Encoded:
+    """One model whose logits are the weighted mean of N: heads [m, N d], tails [n, N d], relations [N d]."""
     if len(teachers) == 1:
         return teachers[0]
     first = teachers[0]
+    given = weights or [1.0] * len(teachers)
+    shares = [weight / sum(given) for weight in given]
     return Encoded(
         head=torch.cat([t.head for t in teachers], dim=1),
         tails={name: torch.cat([t.tails[name] for t in teachers], dim=1) for name in first.tails},
-        relation={name: torch.cat([t.relation[name] for t in teachers]) / len(teachers) for name in first.relation},
+        relation={
+            name: torch.cat([t.relation[name] * share for t, share in zip(teachers, shares, strict=True)])
+            for name in first.relation
+        },
         tail=torch.cat([t.tail for t in teachers], dim=1),
     )
 

@@ -32,12 +32,12 @@ def check(
         _check_structure(prefix, method, teacher, shape, graph.pooling.relations)
         _check_random_graph(prefix, method)
         _check_student(prefix, method)
-        _check_plateau(f"{prefix}.plateau", method.plateau, finetune.lr)
-    _check_plateau("finetune.plateau", finetune.plateau, finetune.lr)
+        _check_rate(prefix, method, finetune)
+    _check_plateau("finetune.plateau", finetune.plateau, "finetune.lr", finetune.lr)
     _check_patience(finetune, distill)
     for name, model in models.items():
         # A model's name is part of file names; those of stages are taken.
-        if name in ("baseline", "student") or name.startswith(("pretrain", "teacher")):
+        if name in ("baseline", "student", "student-table") or name.startswith(("pretrain", "teacher")):
             raise ValueError(f"models.{name}: the name is taken; choose another one")
         if model.distill.teachers != distill.teachers:
             raise ValueError(f"models.{name}.distill.teachers: all students learn from those of distill.teachers")
@@ -103,11 +103,25 @@ def _check_random_graph(prefix: str, distill: Distill) -> None:
         )
 
 
-def _check_plateau(key: str, plateau: Plateau | None, lr: float) -> None:
-    if plateau is None or plateau.stop_below == 0.0:
+def _check_rate(prefix: str, distill: Distill, finetune: Finetune) -> None:
+    """A student's rate against the plateau that acts on it: its own, or that of all."""
+    own = distill.plateau is not None
+    if distill.lr_end is not None:
+        if own:
+            raise ValueError(
+                f"{prefix}.plateau never acts: with {prefix}.lr_end the rate falls by plan (leave one out)"
+            )
+        return
+    plateau = distill.plateau or finetune.plateau
+    lr_key = "finetune.lr" if distill.lr is None else f"{prefix}.lr"
+    _check_plateau(f"{prefix}.plateau" if own else "finetune.plateau", plateau, lr_key, distill.lr or finetune.lr)
+
+
+def _check_plateau(key: str, plateau: Plateau, lr_key: str, lr: float) -> None:
+    if plateau.stop_below == 0.0:
         return
     if plateau.stop_below >= lr:
-        raise ValueError(f"{key}.stop_below = {plateau.stop_below:g} ends every stage at once: finetune.lr is {lr:g}")
+        raise ValueError(f"{key}.stop_below = {plateau.stop_below:g} ends a stage at once: {lr_key} is {lr:g}")
     if plateau.last_epochs == 0:
         raise ValueError(f"{key}.stop_below can never act: {key}.last_epochs = 0 keeps the rate")
 

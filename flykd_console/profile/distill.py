@@ -222,6 +222,11 @@ class _Distill(Section):
         return sum(entry.networks for entry in self.teacher_entries)
 
     @property
+    def network_weights(self) -> list[float]:
+        """What each of these networks weighs: those of one entry share its weight."""
+        return [entry.weight / entry.networks for entry in self.teacher_entries for _ in range(entry.networks)]
+
+    @property
     def on_the_device(self) -> bool:
         """Whether an epoch is arithmetic of the device alone, so that a GPU can replay it."""
         networks_alone = all(entry.networks for entry in self.teacher_entries)

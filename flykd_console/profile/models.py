@@ -21,6 +21,8 @@ from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase, Stage
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
+# What a student of tables begins from, which its baseline, a network, does not.
+STUDENT_TABLE = "student-table"
 # The strongest scorer without training.
 NEIGHBOURS = "neighbours"
 # Where several teachers are averaged: the mean of their logits among the results and the scores.
@@ -201,7 +203,7 @@ def _of_students_size(profile: Profile) -> list[ModelSpec]:
     specs = [ModelSpec(_entry(BASELINE, Role.BASELINE, alone), alone, begins=STUDENT)]
     if profile.distill.epochs:
         entry = _entry(STUDENT, Role.STUDENT, profile.student, profile.distill.method, over=BASELINE)
-        begins = STUDENT if _same_shape(alone, profile.student) else f"{STUDENT}-table"
+        begins = STUDENT if _same_shape(alone, profile.student) else STUDENT_TABLE
         specs.append(ModelSpec(entry, profile.student, begins, distill=profile.distill))
     for name, model in profile.models.items():
         role = Role(model.role)

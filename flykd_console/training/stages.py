@@ -214,7 +214,7 @@ class SeedStages:
         self._untrained(spec.name, begun, test, validation)
 
     def _measure_mean(self, spec: ModelSpec) -> None:
-        """Measure what students learn from where teachers are averaged: the mean of their logits."""
+        """Measure the networks that teach where there are several: the mean of their logits under their weights."""
         teachers = self._teachers()
         results = [result for name, result in self._results.items() if name in self._models]
         test, validation = self.task.assess(spec.name, teachers)
@@ -306,11 +306,13 @@ def _cadence(profile: Profile, spec: ModelSpec, stage: Stage) -> Cadence:
     plateau = profile.finetune.plateau
     if spec.distill is not None and spec.distill.plateau is not None:
         plateau = spec.distill.plateau
+    # A rate that falls by plan falls to its end.
+    planned = spec.distill is not None and spec.distill.lr_end is not None
     return Cadence(
         validate_every=profile.finetune.validate_every,
         log_every=profile.engine.log_every,
         checkpoint_every=profile.engine.checkpoint_every,
-        stop_below=0.0 if stage.pretrains else plateau.stop_below,
+        stop_below=0.0 if stage.pretrains or planned else plateau.stop_below,
     )
 
 

@@ -13,7 +13,7 @@ from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
 from flykd_console.tasks.link_prediction.task import LinkPrediction
-from tests.support.small_graph import small_graph
+from tests.support.small_graph import kin_graph
 
 
 @dataclass
@@ -41,7 +41,7 @@ def lesson(**distill: Any) -> Lesson:
             "distill": {"epochs": 10, "random_graph": small, "curriculum": {"shape": "none"}} | distill,
         }
     )
-    graph = small_graph()
+    graph = kin_graph()
     task = LinkPrediction(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))
     specs = {spec.name: spec for spec in models_of(profile)}
     teaching = [spec for name, spec in specs.items() if name.startswith("teacher") and spec.trained]

@@ -39,6 +39,22 @@ def small_graph(drugs: int = 40, diseases: int = 60, proteins: int = 50, seed: i
     return KnowledgeGraph(nodes=nodes, edges=edges, source="small")
 
 
+def kin_graph(seed: int = 0) -> KnowledgeGraph:
+    """The tiny graph with labels that something says something of: kin share drugs, and some drugs are popular."""
+    graph = small_graph(seed=seed)
+    rng = np.random.default_rng(seed + 1)
+    kin = np.arange(60) // 15
+    edges = dict(graph.edges)
+    firsts = np.arange(60)
+    edges[EdgeType("disease", "disease_disease", "disease")] = firsts, kin * 15 + (firsts + 1) % 15
+    for number, target in enumerate((INDICATION, CONTRAINDICATION)):
+        likely = np.where(kin[None, :] == (np.arange(40) % 4)[:, None], 1.0, 0.05)
+        likely *= 1.0 / (1.0 + (np.arange(40)[:, None] + 7 * number) % 40)
+        flat = rng.choice(likely.size, size=(150, 260)[number], replace=False, p=(likely / likely.sum()).ravel())
+        edges[target] = flat // 60, flat % 60
+    return KnowledgeGraph(nodes=graph.nodes, edges=edges, source="kin")
+
+
 def write_kg_csv(graph: KnowledgeGraph, path: Path) -> Path:
     """The graph in PrimeKG's twelve-column form, both directions."""
     frames = []

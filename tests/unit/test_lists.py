@@ -10,32 +10,36 @@ from flykd_console.distill.heuristic_teacher import NeighbourTeacher, Popularity
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.labels.sources.pseudo_lists import PseudoLists
 from flykd_console.distill.method import teacher_of
+from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, Targets
 from flykd_console.heuristics.base import TrainingEdges
 from flykd_console.heuristics.neighbours import Neighbours
 from flykd_console.heuristics.popularity import Popularity
 from flykd_console.heuristics.walks import walks
+from flykd_console.model.encoded import Encoded, mean_of
 from flykd_console.model.link_model import link_model
 from flykd_console.model.link_tables import LinkTables
 from flykd_console.profile.models import completed, entries_of, models_of
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.models import Role
+from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.scorers import ListScorer
 from flykd_console.tasks.link_prediction.task import LinkPrediction
 from flykd_console.training.loops.schedule import StraightFall
-from tests.support.small_graph import small_graph
+from tests.support.small_graph import kin_graph
 
 TEACHERS = [{"kind": "neighbours"}, {"kind": "popularity", "weight": 0.1}]
+DISTILL = {"epochs": 4, "sources": ["pseudo_lists"], "teachers": TEACHERS, "lists": {"tails": 8}}
 LISTS = {
     "run": {"models": ["student"]},
     "student": {"kind": "table", "dim": 6},
-    "distill": {"epochs": 4, "sources": ["pseudo_lists"], "teachers": TEACHERS, "lists": {"tails": 8}},
+    "distill": DISTILL,
 }
 
 
 def task_of(**sections: dict[str, object]) -> LinkPrediction:
     profile = Profile.model_validate(LISTS | sections)
-    graph = small_graph()
+    graph = kin_graph()
     return LinkPrediction(profile, graph, graph.targets(profile.graph.targets), 45, torch.device("cpu"))
 
 
@@ -226,6 +230,115 @@ def test_a_rate_falls_in_a_straight_line_and_then_stays() -> None:
         fall.step(epoch, torch.zeros(()))
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1])
+
+
+def test_a_rate_goes_on_falling_after_a_checkpoint() -> None:
+    def fresh() -> tuple[torch.optim.Optimizer, StraightFall]:
+        optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+        return optimizer, StraightFall(optimizer, 0.5, 0.1, epochs=5)
+
+    before, fall = fresh()
+    for epoch in range(2):
+        fall.step(epoch, torch.zeros(()))
+    after, resumed = fresh()
+    after.load_state_dict(before.state_dict())
+    resumed.load_state_dict(fall.state_dict())
+    resumed.step(2, torch.zeros(()))
+    assert after.param_groups[0]["lr"] == pytest.approx(0.2)
+
+
+def soft_labels_of(teacher: str) -> LinkPrediction:
+    return task_of(distill=DISTILL | {"sources": ["original", "pseudo_train"], "teachers": [{"kind": teacher}]})
+
+
+@pytest.mark.parametrize("teacher", ["popularity", "neighbours"])
+def test_labels_of_a_heuristic_grow_with_its_scores(teacher: str) -> None:
+    task = soft_labels_of(teacher)
+    inputs = task.distill_inputs(task.profile.distill, "student")
+    found = teacher_of(task.profile.distill, inputs, [])
+    for number, pairs in enumerate(inputs.space.relations):
+        logits = found.block(number)(slice(None))
+        lists = found.lists(number, torch.arange(pairs.tail_count)).index_select(1, pairs.heads).T
+        assert logits.flatten()[lists.argmax()] > logits.flatten()[lists.argmin()] + 0.1
+
+
+def test_half_of_the_calibrations_negatives_replace_the_head(task: LinkPrediction) -> None:
+    for stored, found in zip(task.data.evaluation("validation"), task.data.calibration(), strict=True):
+        count = len(stored.labels)
+        further = slice(count, None)
+        positive = stored.labels == 1
+        assert np.array_equal(found.heads[:count], stored.heads)
+        assert (found.labels[further] == 0).all()
+        assert set(found.tails[further].tolist()) <= set(stored.tails[positive].tolist())
+        assert len(found.labels) > count
+
+
+def test_scores_that_tell_nothing_make_no_labels_and_say_so_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = soft_labels_of("neighbours")
+    calibration = task.data.calibration()
+    for pairs in calibration:
+        pairs.labels[:] = 1 - pairs.labels
+    monkeypatch.setattr(LinkData, "calibration", lambda data: calibration)
+    with pytest.raises(UserError, match=f"{calibration[0].relation} are no higher for true validation pairs"):
+        task.check(models_of(task.profile))
+
+
+def test_lists_ask_for_no_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LinkData, "calibration", lambda data: pytest.fail("nobody asked for a label"))
+    task = task_of()
+    task.check(models_of(task.profile))
+
+
+def test_networks_of_an_entry_share_its_weight() -> None:
+    teachers = [{"kind": "network", "count": 2, "weight": 3.0}, {"kind": "popularity"}, {"kind": "network"}]
+    profile = Profile.model_validate({"distill": {"teachers": teachers}})
+    assert profile.distill.network_weights == [1.5, 1.5, 1.0]
+
+
+def test_a_mean_of_embeddings_weighs_logits() -> None:
+    generator = torch.Generator().manual_seed(3)
+    each = [
+        Encoded(
+            head=torch.randn(4, 3, generator=generator),
+            tails={"r": torch.randn(5, 3, generator=generator)},
+            relation={"r": torch.randn(3, generator=generator)},
+            tail=torch.randn(5, 3, generator=generator),
+        )
+        for _ in range(2)
+    ]
+    logits = [(one.head * one.relation["r"]) @ one.tails["r"].T for one in each]
+    mean = mean_of(each, [3.0, 1.0])
+    found = (mean.head * mean.relation["r"]) @ mean.tails["r"].T
+    assert torch.allclose(found, 0.75 * logits[0] + 0.25 * logits[1], atol=1e-6)
+
+
+def test_a_table_students_beginning_is_nobody_elses() -> None:
+    with pytest.raises(ValueError, match=r"models\.student-table: the name is taken"):
+        Profile.model_validate(LISTS | {"models": {"student-table": {"dim": 3}}})
+
+
+@pytest.mark.parametrize(
+    ("distill", "finetune", "complaint"),
+    [
+        (
+            {"lr": 1e-5, "plateau": {"stop_below": 1e-4}},
+            {},
+            "distill.plateau.stop_below = 0.0001 .* distill.lr is 1e-05",
+        ),
+        ({"lr": 1e-5}, {"plateau": {"stop_below": 1e-4}}, "finetune.plateau.stop_below = .* distill.lr is 1e-05"),
+        ({"lr": 0.05, "lr_end": 0.01, "plateau": {"factor": 0.5}}, {}, "distill.plateau never acts"),
+    ],
+)
+def test_a_plateau_is_held_against_the_rate_that_it_acts_on(
+    distill: dict[str, object], finetune: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Profile.model_validate({"distill": distill, "finetune": finetune})
+
+
+def test_a_rate_that_a_profile_raises_may_be_stopped_above_finetunes() -> None:
+    distill = {"lr": 0.05, "plateau": {"stop_below": 1e-3}}
+    assert Profile.model_validate({"distill": distill}).distill.lr == 0.05
 
 
 def test_without_a_baseline_a_student_is_held_against_the_neighbours() -> None:

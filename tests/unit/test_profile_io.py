@@ -278,7 +278,7 @@ def test_a_dumped_profile_reads_back_equal(tmp_path_factory: pytest.TempPathFact
         ),
         (
             "[finetune]\nlr = 1e-3\nplateau = { stop_below = 1e-3 }",
-            "finetune.plateau.stop_below = 0.001 ends every stage at once: finetune.lr is 0.001",
+            "finetune.plateau.stop_below = 0.001 ends a stage at once: finetune.lr is 0.001",
         ),
         (
             "[distill]\nplateau = { last_epochs = 0, stop_below = 1e-6 }",

@@ -58,6 +58,8 @@ class SourceFile(Protocol):
     """What a file of `labels/sources/` names `SOURCE`."""
 
     words: tuple[str, str]
+    # Whether it asks a teacher for logits, and not for nothing or for lists alone.
+    soft: bool
 
     def build(self, settings: Distill, inputs: DistillInputs, teacher: Teacher) -> LabelSource:
         """The source as a method's settings ask for it."""

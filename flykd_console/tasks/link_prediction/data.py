@@ -112,6 +112,25 @@ class LinkData:
             for part in names.SCORED
         }
 
+    def calibration(self) -> list[EvaluationPairs]:
+        """Validation pairs by which scores become probabilities: positives, and negatives that replace either end.
+
+        Stored negatives keep the head, so that by them alone a score of the head says nothing.
+        """
+        found = []
+        heads_replaced = replaced_heads(self.split, "validation", self.seed, by_degree=False)
+        for stored, other in zip(self.evaluation("validation"), heads_replaced, strict=True):
+            false = other.labels == 0
+            found.append(
+                EvaluationPairs(
+                    relation=stored.relation,
+                    heads=np.concatenate([stored.heads, other.heads[false]]),
+                    tails=np.concatenate([stored.tails, other.tails[false]]),
+                    labels=np.concatenate([stored.labels, other.labels[false]]),
+                )
+            )
+        return found
+
     def generator(self, purpose: str) -> torch.Generator:
         """An independent generator on the device for one purpose of this seed."""
         return torch_rng(self.seed, purpose, self.device)

@@ -111,7 +111,7 @@ class LinkPrediction(Task):
             host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
             node_ids=data.graph.ids,
             training=lambda: data.training,
-            validation=lambda: data.evaluation("validation"),
+            calibration=data.calibration,
         )
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
@@ -143,7 +143,9 @@ class LinkPrediction(Task):
         return measured
 
     def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
-        return self._assess(name, EmbeddingScorer(mean_of([self.data.encode_all(link_model(m)) for m in models])))
+        weights = self.profile.distill.network_weights if len(models) > 1 else None
+        encoded = [self.data.encode_all(link_model(model)) for model in models]
+        return self._assess(name, EmbeddingScorer(mean_of(encoded, weights)))
 
     def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
         return self._assess(name, HeuristicScorer(heuristic(name, self.data.training)))

@@ -73,7 +73,8 @@ class StraightFall:
     """The rate falls in a straight line from a first to a last one over the planned epochs, and then stays."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, first: float, last: float, epochs: int) -> None:
-        self._group = optimizer.param_groups[0]
+        # Loading an optimiser's state puts other groups in place of its own.
+        self._optimizer = optimizer
         self._first, self._last, self._epochs = first, last, epochs
 
     def watches(self, epoch: int) -> bool:
@@ -84,11 +85,12 @@ class StraightFall:
         """Set the rate of the epoch after this one, counted from 0."""
         behind = min(1.0, (epoch + 1) / max(1, self._epochs - 1))
         rate = self._first + (self._last - self._first) * behind
-        current = self._group["lr"]
+        group = self._optimizer.param_groups[0]
+        current = group["lr"]
         if isinstance(current, Tensor):
             current.fill_(rate)
         else:
-            self._group["lr"] = rate
+            group["lr"] = rate
 
     def state_dict(self) -> dict[str, Tensor]:
         """Nothing: the rate follows from the epoch, and the optimiser keeps it."""

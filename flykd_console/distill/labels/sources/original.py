@@ -20,6 +20,7 @@ class Original(PairSource):
     """`L_og`."""
 
     words = ("original", "orig")
+    soft = False
 
     def __init__(self, space: PairSpace, negatives: Negatives) -> None:
         super().__init__()

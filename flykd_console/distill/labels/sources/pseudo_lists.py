@@ -28,6 +28,7 @@ class PseudoLists(BlockSource):
     """Lists around drawn tails."""
 
     words = ("pseudo lists", "lists")
+    soft = False
 
     def __init__(self, space: PairSpace, teacher: Teacher, settings: Lists, generator: torch.Generator) -> None:
         super().__init__()

@@ -26,6 +26,7 @@ class PseudoRandom:
     """Builds the source that the profile's sampler asks for."""
 
     words = ("pseudo on random", "rand")
+    soft = True
 
     @classmethod
     def build(cls, settings: Distill, inputs: DistillInputs, teacher: Teacher) -> LabelSource:

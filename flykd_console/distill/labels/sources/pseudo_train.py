@@ -22,6 +22,7 @@ class PseudoTrain(PairSource):
     """`L_pe`; the negatives may be scored by the student, by the frozen teacher (the published code), or left out."""
 
     words = ("pseudo on train", "train")
+    soft = True
 
     def __init__(
         self, space: PairSpace, negatives: Negatives, soft: Teacher, scored_by: str, temperature: float = 1.0
