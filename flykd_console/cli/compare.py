@@ -10,7 +10,7 @@ import typer
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from flykd_console.compare.compare import Restriction
+    from flykd_console.compare.population import Restriction
     from flykd_console.compare.figures import Comparison
     from flykd_console.compare.loading import LoadedRun
 

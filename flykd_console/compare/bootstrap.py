@@ -34,11 +34,39 @@ class RelationScores:
         labels: 0 or 1, int8 [n].
         tails: Which tail each pair has, numbered alike in all relations, int64 [n].
         logits: Every model's, float32 [n].
+        pairs: Which pair each is among those of its label, int64 [n]; None: in their order.
     """
 
     labels: NDArray[np.int8]
     tails: NDArray[np.int64]
     logits: Mapping[Any, NDArray[np.float32]]
+    pairs: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Population:
+    """What all seeds of a comparison test, from which their resamples are drawn together.
+
+    A pair or a tail that several seeds test is easy or hard in all of them: drawn for each apart it would count as
+    several, and the mean over seeds would look surer than it is.
+
+    Attributes:
+        tails: Their numbers, ascending, int64 [n].
+        pairs: Per relation how many positives and negatives there are.
+    """
+
+    tails: NDArray[np.int64]
+    pairs: Mapping[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, relations: Mapping[str, RelationScores]) -> Population:
+        """That of one seed alone."""
+        tails = np.unique(np.concatenate([scores.tails for scores in relations.values()]))
+        counts = {}
+        for name, scores in relations.items():
+            positives = int((scores.labels == 1).sum())
+            counts[name] = positives, len(scores.labels) - positives
+        return cls(tails, counts)
 
 
 @dataclass(frozen=True)
@@ -60,6 +88,7 @@ def macro_resamples(
     resamples: int,
     seed: int,
     unit: Unit = "pairs",
+    population: Population | None = None,
 ) -> dict[Model, Floats]:
     """Macro AUPRC of every model in every resample, float64 [resamples]; resample i is the same for all models.
 
@@ -71,7 +100,9 @@ def macro_resamples(
         resamples: How many.
         seed: Of the resampling; equal inputs give equal figures.
         unit: What is drawn.
+        population: From what; equal draws for all seeds that give the same seed of the resampling. None: these alone.
     """
+    drawn_from = population or Population.of(relations)
     rng = np.random.default_rng(seed)
     macro: dict[Model, Floats] = {model: np.zeros(resamples) for model in models}
     positive = {name: scores.labels == 1 for name, scores in relations.items()}
@@ -79,20 +110,24 @@ def macro_resamples(
         name: {model: ScoreOrder(s.logits[model][positive[name]], s.logits[model][~positive[name]]) for model in models}
         for name, s in relations.items()
     }
-    tails = 1 + max(int(scores.tails.max()) for scores in relations.values())
-    present = np.unique(np.concatenate([scores.tails for scores in relations.values()]))
+    tails = 1 + int(drawn_from.tails.max())
+    numbers = {name: _numbers(scores) for name, scores in relations.items()}
     for start in range(0, resamples, _CHUNK):
         chunk = slice(start, min(start + _CHUNK, resamples))
         width = chunk.stop - start
         of_tail = np.zeros((width, tails), dtype=np.int32)
         if unit == "tails":
-            of_tail[:, present] = _counts(rng, len(present), width)
+            of_tail[:, drawn_from.tails] = _counts(rng, len(drawn_from.tails), width)
         for name, scores in relations.items():
             true = positive[name]
             if unit == "tails":
                 drawn = np.take(of_tail, scores.tails[true], axis=1), np.take(of_tail, scores.tails[~true], axis=1)
             else:
-                drawn = _counts(rng, int(true.sum()), width), _counts(rng, int((~true).sum()), width)
+                positives, negatives = drawn_from.pairs[name]
+                drawn = (
+                    _counts(rng, positives, width)[:, numbers[name][true]],
+                    _counts(rng, negatives, width)[:, numbers[name][~true]],
+                )
             for model, order in orders[name].items():
                 macro[model][chunk] += order.average_precision(*drawn) / len(relations)
     return macro
@@ -133,6 +168,14 @@ def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, fl
     """The central share `level` of the resampled values, NaN left out."""
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _numbers(scores: RelationScores) -> NDArray[np.int64]:
+    """Which pair each is among those of its label."""
+    if scores.pairs is not None:
+        return scores.pairs
+    positive = scores.labels == 1
+    return np.where(positive, np.cumsum(positive), np.cumsum(~positive)) - 1
 
 
 def _counts(rng: np.random.Generator, things: int, resamples: int) -> Counts:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from flykd_console.compare.average_precision import Floats, average_precision
 from flykd_console.compare.bootstrap import (
@@ -27,24 +26,17 @@ from flykd_console.compare.bootstrap import (
     percentile_interval,
 )
 from flykd_console.compare.by_tail import Question, notes_on_rankings, tail_scores
-from flykd_console.compare.comparable import blocks_of, common_seeds, restricted
+from flykd_console.compare.comparable import blocks_of, common_seeds
 from flykd_console.compare.describe import describe_runs, metrics_of, notes_of, paper_figure, ranking_of
 from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, contender_of, contenders_of, rival_of
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 from flykd_console.compare.overlap import overlap_of
+from flykd_console.compare.population import Restriction, tested_pairs
 from flykd_console.errors import UserError
 from flykd_console.runs.models import headliner
 from flykd_console.runs.results import Spread, spread
-
-
-@dataclass(frozen=True)
-class Restriction:
-    """Test pairs of these tails alone; `name` is what the tables call them."""
-
-    name: str
-    ids: frozenset[str]
 
 
 def compare(
@@ -91,12 +83,12 @@ class _Measured:
 def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedRun | None, resamples: int) -> Block:
     seeds = common_seeds(runs)
     contenders = contenders_of(runs, seeds)
-    pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in seeds}
+    population, pairs = tested_pairs(runs, contenders, seeds, only)
     overlap = overlap_of(runs, seeds)
     measured = _Measured(
         {seed: _score(pairs[seed], contenders) for seed in seeds},
-        {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "pairs") for seed in seeds},
-        {seed: macro_resamples(pairs[seed], contenders, resamples, seed, "tails") for seed in seeds},
+        {seed: macro_resamples(pairs[seed], contenders, resamples, seeds[0], "pairs", population) for seed in seeds},
+        {seed: macro_resamples(pairs[seed], contenders, resamples, seeds[0], "tails", population) for seed in seeds},
         overlap.test_to_train if overlap else 0.0,
     )
     rival = _headliner_of(against, contenders)
@@ -163,36 +155,6 @@ def _row(one: Contender, measured: _Measured, baseline: Contender | None, rival:
     )
 
 
-def pairs_of(
-    runs: Sequence[LoadedRun], contenders: Sequence[Contender], seed: int, only: Restriction | None
-) -> dict[str, RelationScores]:
-    """Per relation the labels and every contender's logits, in one order for all."""
-    columns = {one: one.runs[0].scores[seed][one.model].alias(str(i)) for i, one in enumerate(contenders)}
-    frame = runs[0].scores[seed].select("relation", "tail_id", "label").with_columns(*columns.values())
-    frame = frame.with_columns(pl.col("tail_id").rank("dense").cast(pl.Int64).alias("tail") - 1)
-    frame = restricted(frame, only.ids if only else None)
-    if only is not None and frame.is_empty():
-        raise UserError(
-            f"none of its {len(only.ids)} ids is a {runs[0].tail_type} of the {runs[0].part} pairs of seed {seed}",
-            only.name,
-            "It takes ids as the graph has them, in a column tail_id, disease_id, node_id or id.",
-        )
-    found = {}
-    for relation in sorted(runs[0].targets):
-        part = frame.filter(pl.col("relation") == relation)
-        labels = part["label"].to_numpy()
-        for kind, value in (("positive", 1), ("negative", 0)):
-            if not (labels == value).any():
-                where = f" of the ids in {only.name}" if only else ""
-                raise UserError(
-                    f"{relation} has no {kind} {runs[0].part} pair{where} in seed {seed}", runs[0].name,
-                    "Name more ids." if only else "",
-                )  # fmt: skip
-        logits = {one: part[column.name].to_numpy() for one, column in columns.items()}
-        found[relation] = RelationScores(labels, part["tail"].to_numpy(), logits)
-    return found
-
-
 def _without_rival(against: LoadedRun | None, rival: Contender | None) -> list[str]:
     """Why a block has no table against the run that was asked for."""
     if against is None or rival is not None:
@@ -247,7 +209,7 @@ def _gain(one: Contender, other: Contender, measured: _Measured, paper: tuple[fl
         )
     points = [gain.points for gain in seeds.values()]
     corrected, plain = t_interval(points, LEVEL, measured.test_to_train), t_interval(points, LEVEL)
-    # Seeds are resampled apart from one another, so the mean of the i-th resamples is one draw of the mean.
+    # Seeds are resampled together, so the mean of the i-th resamples is one draw of the mean.
     return Gain(
         over=other.label,
         seeds=seeds,

@@ -12,7 +12,6 @@ from jinja2 import Environment, StrictUndefined
 
 from flykd_console import __version__
 from flykd_console.compare.comparable import blocks_of
-from flykd_console.compare.compare import Restriction, pairs_of
 from flykd_console.compare.figures import Block, Comparison
 from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import (
@@ -27,6 +26,7 @@ from flykd_console.compare.grids import (
 )
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, contenders_of
+from flykd_console.compare.population import Restriction, tested_pairs
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.headline import headline, verdict
@@ -102,7 +102,7 @@ def page(
 def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only: Restriction | None) -> Section:
     block = comparison.blocks[index]
     contenders = contenders_of(runs, block.seeds)
-    pairs = {seed: pairs_of(runs, contenders, seed, only) for seed in block.seeds}
+    _, pairs = tested_pairs(runs, contenders, block.seeds, only)
     legend = _legend(contenders)
     drawn = figures.gains(block, contenders, f"b{index}")
     paper = any(row.gain and row.gain.paper for row in block.rows)

@@ -17,10 +17,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flykd_console.compare.compare import Restriction, compare
+from flykd_console.compare.compare import compare
 from flykd_console.compare.describe import made_with
 from flykd_console.compare.figures import Block, Comparison
 from flykd_console.compare.loading import load_runs, read_ids
+from flykd_console.compare.population import Restriction
 from flykd_console.errors import UserError
 from flykd_console.profile.rooms import structure_losses
 from flykd_console.runs.directory import RunDirectory

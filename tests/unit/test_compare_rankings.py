@@ -15,11 +15,12 @@ import polars as pl
 import pytest
 
 from flykd_console.compare.bootstrap import TailValues, macro_tail_resamples, percentile_interval
-from flykd_console.compare.compare import Restriction, compare
+from flykd_console.compare.compare import compare
 from flykd_console.compare.figures import Block, Interval, Row, TailGain
 from flykd_console.compare.grids import grids
 from flykd_console.compare.loading import load_runs
 from flykd_console.compare.over_seeds import t_interval
+from flykd_console.compare.population import Restriction
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import read_results, write_results

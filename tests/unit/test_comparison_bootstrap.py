@@ -6,6 +6,7 @@ import itertools
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from flykd_console.compare import bootstrap
 from flykd_console.compare.average_precision import ScoreOrder, average_precision
 from flykd_console.compare.bootstrap import RelationScores, macro_resamples, percentile_interval
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
+from flykd_console.compare.population import numbered
 
 # Few distinct values: ties between and within the classes.
 SCORES = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30)
@@ -133,6 +135,43 @@ def test_resampling_tails_covers_where_pairs_of_a_tail_go_together() -> None:
             low, high = percentile_interval(drawn["b"] - drawn["a"])
             found.append(high - low)
     assert np.mean(widths["tails"]) > 1.5 * np.mean(widths["pairs"])
+
+
+@pytest.mark.parametrize("unit", ["pairs", "tails"])
+def test_seeds_that_test_the_same_are_no_surer_together_than_alone(unit: bootstrap.Unit) -> None:
+    rng = np.random.default_rng(8)
+    scores = scored(rng, 60, {"a": 0.6, "b": 0.9}, tails=12)
+    frame = pl.DataFrame(
+        {
+            "relation": "r",
+            "label": scores.labels,
+            "head_id": [f"h{i}" for i in range(len(scores.labels))],
+            "tail_id": [f"t{i:02d}" for i in scores.tails],
+        }
+    )
+    population, frames = numbered({45: frame, 46: frame.reverse()})
+    drawn = {}
+    for seed, order in ((45, slice(None)), (46, slice(None, None, -1))):
+        numbers = frames[seed]
+        logits = {model: values[order] for model, values in scores.logits.items()}
+        relation = RelationScores(scores.labels[order], numbers["tail"].to_numpy(), logits, numbers["pair"].to_numpy())
+        found = macro_resamples({"r": relation}, ["a", "b"], 400, 45, unit, population)
+        drawn[seed] = found["b"] - found["a"]
+    assert np.allclose(drawn[45], drawn[46], equal_nan=True)
+    assert np.nanstd((drawn[45] + drawn[46]) / 2) == pytest.approx(np.nanstd(drawn[45]))
+    assert np.nanstd(drawn[45]) > 0
+
+
+def test_pairs_of_other_seeds_are_numbered_beside_these() -> None:
+    rows = {"relation": ["r", "r", "q"], "label": [1, 0, 1], "head_id": ["a", "b", "a"], "tail_id": ["x", "x", "y"]}
+    first = pl.DataFrame(rows)
+    second = first.with_columns(head_id=pl.Series(["b", "b", "c"]), tail_id=pl.Series(["z", "x", "y"]))
+    population, frames = numbered({45: first, 46: second})
+    assert population.tails.tolist() == [0, 1, 2]
+    assert population.pairs == {"r": (2, 1), "q": (2, 0)}
+    assert frames[45]["pair"].to_list() == [0, 0, 0]
+    assert frames[46]["pair"].to_list() == [1, 0, 1]
+    assert frames[46]["tail"].to_list() == [2, 0, 1]
 
 
 def test_the_t_interval_is_the_textbooks() -> None:
