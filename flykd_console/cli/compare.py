@@ -10,9 +10,9 @@ import typer
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from flykd_console.compare.population import Restriction
     from flykd_console.compare.figures import Comparison
     from flykd_console.compare.loading import LoadedRun
+    from flykd_console.compare.population import Restriction
 
 _WHAT, _HOW = "What is compared", "How it is shown"
 
@@ -115,6 +115,7 @@ def compared(
         UserError: A run or a file is not there, or the runs cannot be compared.
     """
     from flykd_console.compare import compare as comparing
+    from flykd_console.compare import population as tested
     from flykd_console.compare.loading import load_runs, read_ids
     from flykd_console.runs.find import find_run
 
@@ -122,7 +123,7 @@ def compared(
     rival = find_run(against) if against is not None else None
     if rival is not None and rival.path.resolve() not in {directory.path.resolve() for directory in directories}:
         directories.append(rival)
-    restriction = comparing.Restriction(only.name, read_ids(only)) if only is not None else None
+    restriction = None if only is None else tested.Restriction(only.name, read_ids(only))
     loaded = load_runs(directories, part)
     chosen = next((run for run in loaded if rival and run.directory.path.resolve() == rival.path.resolve()), None)
     comparison = comparing.compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
