@@ -141,17 +141,18 @@ def two_runs(runs: Path) -> Path:
 
 def test_runs_are_listed_with_state_progress_and_gain(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("runs") == 0
-    _, _, half, done = capsys.readouterr().out.splitlines()
+    head, _, half, done = capsys.readouterr().out.splitlines()
     assert half.split()[:2] == ["half-1", "stopped"]
-    assert done.split()[:8] == ["done-1", "finished", "flykd", "embedded", "1/1", "100", "%", "79.93"]
-    assert "+1.29" in done
+    assert half.split()[3] == "%"
+    assert done.split()[:8] == ["done-1", "finished", "flykd", "embedded", "1/1", "79.93", "+1.29", "baseline"]
+    assert "AUPRC" in head
 
 
 def test_runs_as_json_hold_fractions_and_paths(two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("runs", "--json") == 0
     half, done = json.loads(capsys.readouterr().out)
     assert (done["seeds_done"], half["seeds_done"]) == (1, 0)
-    assert done["student_auprc"] == pytest.approx(0.7993)
+    assert done["score"] == pytest.approx(0.7993)
     assert done["gain_points"] == pytest.approx(1.29)
     assert (half["state"], half["seed"], half["stage"], half["progress"] < 1) == ("stopped", 46, "student", True)
     assert done["path"] == str(two_runs / "done-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from flykd_console.dashboard.screens.results import result_rows, summary_text
 from flykd_console.dashboard.stage_words import short_words, stage_words
 from flykd_console.dashboard.table import ColumnKey, gain_sentence, gaining, mean_gains, seed_rows, sorted_rows
 from flykd_console.dashboard.widgets.seeds import columns, left_out
-from flykd_console.runs.overview import overview_of
+from flykd_console.runs.overview import Outcome, overview_of
 from flykd_console.runs.state.run import RunState
 from tests.support.event_log import FOUR_STUDENTS, LogSpec, events, write_run
 
@@ -235,5 +236,6 @@ def test_the_list_of_runs_names_the_phase_and_the_metric(tmp_path: Path) -> None
     spec = LogSpec(epochs=40, seeds=(45,), headline="macro_mrr", stop_at=(0, "pretrain-student", 10))
     line = overview_of(write_run(tmp_path, spec))
     assert progress_words(line).startswith("45 pretrain ")
-    assert line.headline == "macro_mrr"
-    assert next(column for column in run_columns(120) if column.key == "mean").head == "AUPRC"
+    outcome = Outcome("flykd", "macro_mrr", 1, mean=0.5)
+    lines = [line, replace(line, outcome=outcome)]
+    assert next(column for column in run_columns(120, lines) if column.key == "mean").head == "MRR"
