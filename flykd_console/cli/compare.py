@@ -51,7 +51,7 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="Write to a file instead.", rich_help_panel=_HOW)
     ] = None,
 ) -> None:
-    """Compare runs: AUPRC per seed, gains over the baseline, the paper's figures, and what the gains are worth.
+    """Compare runs: AUPRC per seed, gains over the baseline or another rival, and what the gains are worth.
 
     Runs must share graph and splits; seeds that not all of them have are left out. Every model is scored on the same
     resampled test pairs, so that small differences can be told.

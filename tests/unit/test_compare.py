@@ -20,6 +20,7 @@ import pytest
 from flykd_console.compare.compare import Restriction, compare
 from flykd_console.compare.describe import made_with
 from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.grids import grids
 from flykd_console.compare.loading import load_runs, read_ids
 from flykd_console.errors import UserError
 from flykd_console.profile.rooms import structure_losses
@@ -27,7 +28,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, StageStarted
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import RankingScores, read_results, write_results
-from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore
+from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore, take_rival
 from tests.unit.test_cli_app import call
 
 BASIC = 'sources = ["original", "pseudo_train"]\n[distill.curriculum]\nshape = "none"\n'
@@ -443,11 +444,32 @@ def test_the_terminal_gets_tables_without_escape_codes(
     for words in (
         "Test AUPRC, per cent",
         "baseline 8",
-        "What the gain is worth",
+        "What the gain over the same seed's baseline is worth",
         "Against basic-kd",
         "FlyKD (Table 2)",
     ):
         assert words in out
+
+
+def test_tables_of_gains_over_several_rivals_name_each(two: list[RunDirectory]) -> None:
+    take_rival(two[1], "student", "teacher")
+    of_gains = [grid for grid in grids(only_block(*two)) if "ain over" in grid.title]
+    assert [grid.title for grid in of_gains] == [
+        "Gain over the same seed's baseline or teacher 12, points",
+        "Mean gain over the same seed's baseline or teacher 12",
+        "What the gain over the same seed's baseline or teacher 12 is worth, points",
+    ]
+    for grid in of_gains:
+        named = [row[0] for row in grid.rows]
+        assert named == ["teacher 12\nover baseline 8", "flykd\nover baseline 8", "basic-kd\nover teacher 12"]
+
+
+def test_tables_of_gains_over_one_rival_name_it_in_their_titles_alone(two: list[RunDirectory]) -> None:
+    of_gains = [grid for grid in grids(only_block(*two)) if "ain over" in grid.title]
+    assert len(of_gains) == 3
+    for grid in of_gains:
+        assert "the same seed's baseline" in grid.title
+        assert [row[0] for row in grid.rows] == ["teacher 12", "flykd", "basic-kd"]
 
 
 def test_tables_fit_a_hundred_columns(two: list[RunDirectory]) -> None:
