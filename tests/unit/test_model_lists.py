@@ -14,7 +14,7 @@ from flykd_console.dashboard.palette import DARK_LOOK
 from flykd_console.dashboard.run_table import columns as run_columns
 from flykd_console.dashboard.run_table import progress_words
 from flykd_console.dashboard.screens.overlay import _heads
-from flykd_console.dashboard.screens.results import result_rows, summary_text
+from flykd_console.dashboard.screens.results import fitting_columns, result_rows, summary_text
 from flykd_console.dashboard.stage_words import short_words, stage_words
 from flykd_console.dashboard.table import ColumnKey, gain_sentence, gaining, mean_gains, seed_rows, sorted_rows
 from flykd_console.dashboard.widgets.seeds import columns, left_out
@@ -138,6 +138,28 @@ def test_results_list_every_student_with_its_own_gain() -> None:
     gains = said.partition("gain over the seed's baseline\n")[2].splitlines()
     assert [line.split()[0] for line in gains] == ["flykd", "tiny", "labels-only", "deep"]
     assert gains[0].split()[1:] == ["+1.27", "±", "0.03", "points", "+1.69", "±", "0.07", "%"]
+
+
+@pytest.mark.parametrize("width", [50, 68, 102])
+@pytest.mark.parametrize("spec", [{}, FOUR, {"heuristics": ("disease_popularity",)}, {"reuse": ("teacher",)}])
+def test_results_fit_their_window_and_keep_scores_and_gains(width: int, spec: dict[str, object]) -> None:
+    state = folded(state="finished", **spec)
+    found = fitting_columns(state, "macro", width)
+    assert sum(column.width for column in found) <= width
+    heads = [column.head for column in found]
+    assert {"seed", "model", "macro", "gain"} <= set(heads)
+    everything = ["seed", "model", "macro", "contra", "indic", "gain", "gain %", "epochs", "time"]
+    assert heads == [head for head in everything if head in heads]
+    if width == 68:
+        assert "epochs" in heads
+    if width == 102:
+        assert heads == everything
+    assert len({len(column.cells) for column in found}) == 1
+
+
+def test_results_of_a_run_without_a_tested_model_are_empty_columns() -> None:
+    found = fitting_columns(folded(state="starting"), "macro", 68)
+    assert [column.cells for column in found] == [[]] * len(found)
 
 
 # Charts and words.
