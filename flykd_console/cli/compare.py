@@ -96,14 +96,10 @@ def _form_of(out: Path) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.console import Console
+    from flykd_console.cli.comparison import print_comparison
+    from flykd_console.cli.titled import table_console
 
-    from flykd_console.cli.tables import print_comparison
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a pipe has no width; nothing is cut off for it
-    print_comparison(console, comparison)
+    print_comparison(table_console(), comparison)
 
 
 def compared(

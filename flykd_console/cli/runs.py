@@ -10,7 +10,6 @@ from flykd_console.cli.orders import COMMANDS, RunName
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from flykd_console.runs.directory import RunDirectory
@@ -37,6 +36,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from flykd_console.cli.titled import table_console
     from flykd_console.runs.find import list_runs, runs_root
 
     facts = [_facts(directory) for directory in _in_order_of_training(list_runs())]
@@ -46,7 +46,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
     if not facts:
         typer.echo(f"There is no run in {runs_root()}/ yet. Train one: flykd-console run flykd")
         return
-    console = _console()
+    console = table_console()
     console.print(_table(facts, wide=console.width >= 110))
 
 
@@ -61,9 +61,10 @@ def show(run: RunName = None, json: _Json = False) -> None:
         _print_json(facts)
         return
     from flykd_console.cli.tables import ranking_table, relations_table, results_table
+    from flykd_console.cli.titled import table_console
     from flykd_console.runs.results import read_results
 
-    console = _console()
+    console = table_console()
     console.print(_details(facts))
     if directory.results.is_file():
         results = read_results(directory.results)
@@ -114,15 +115,6 @@ def rm(
             f"cannot be removed ({error.strerror})", str(error.filename or directory.path), "Check who may write there."
         ) from None
     typer.echo(f"Removed {directory.name}.")
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a pipe has no width; nothing is cut off for it
-    return console
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def runs_grid(block: Block) -> Grid:
     if any(run.differs for run in block.runs):
         headings.append("trained with")
         rows = [[*row, _settings(run.differs)] for row, run in zip(rows, block.runs, strict=True)]
-    return Grid(title="Runs", headings=headings, rows=rows)
+    return Grid(title="Runs", headings=headings, rows=rows, words=True)
 
 
 def _methods(block: Block, run: RunFacts) -> str:

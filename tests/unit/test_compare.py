@@ -16,10 +16,13 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
+from flykd_console.cli.comparison import GridTable, print_comparison
 from flykd_console.compare.compare import Restriction, compare
 from flykd_console.compare.describe import made_with
 from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.grid import Grid, pieces
 from flykd_console.compare.grids import grids
 from flykd_console.compare.loading import load_runs, read_ids
 from flykd_console.errors import UserError
@@ -411,17 +414,12 @@ def test_a_file_without_ids_is_refused(tmp_path: Path, text: str, message: str) 
 def test_a_narrow_terminal_cuts_no_figure(
     two: list[RunDirectory], part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rich.console import Console
-
-    from flykd_console.cli.tables import grid_table
-    from flykd_console.compare.grids import grids
-
     for run in two:
         _validated(run)
     block = compare(load_runs(two, part), resamples=200, against=load_runs(two[1:], part)[0]).blocks[0]
     console = Console(width=80, color_system=None)
     for grid in grids(block):
-        console.print(grid_table(grid))
+        console.print(GridTable(grid))
         shown = capsys.readouterr().out
         assert max(map(len, shown.splitlines())) <= 80
         words = [word for row in grid.rows[:4] for cell in row[1:] for word in cell.split()]
@@ -451,6 +449,36 @@ def test_the_terminal_gets_tables_without_escape_codes(
         assert words in out
 
 
+def test_columns_without_room_go_below_and_no_interval_is_broken() -> None:
+    cells = ["+1.00", "[−12.34, +56.78]", "[−12.34, +56.78]", "10.00 ± 2.00"]
+    headings = ["model", "gain", "test pairs", "test diseases", "mean ± std"]
+    grid = Grid(title="t", headings=headings, rows=[["shared neighbours", *cells]], caption="c", emphasised=(1, 4))
+    assert pieces(grid, 100) == [grid]
+    first, second = pieces(grid, 50)
+    assert (first.headings, second.headings) == (headings[:4], ["model", "mean ± std"])
+    assert (first.caption, second.caption) == ("", "c")
+    assert (first.emphasised, second.emphasised) == ((1,), (1,))
+    assert second.title == "t (continued)"
+    assert [row[0] for row in second.rows] == ["shared neighbours"]
+    for width in (30, 50, 70, 100):
+        out = io.StringIO()
+        Console(file=out, width=width).print(GridTable(grid))
+        assert max(map(len, out.getvalue().splitlines())) <= width
+        for cell in cells:
+            assert cell in out.getvalue()
+
+
+def test_captions_are_as_wide_as_the_screen_and_not_as_their_table() -> None:
+    grid = Grid(
+        title="A title that is wider than its table", headings=["model", "x"], rows=[["a", "1"]], caption="w " * 60
+    )
+    out = io.StringIO()
+    Console(file=out, width=80).print(GridTable(grid))
+    first, *_ = lines = out.getvalue().splitlines()
+    assert first.rstrip() == grid.title
+    assert len(lines) == 6
+
+
 def test_tables_of_gains_over_several_rivals_name_each(two: list[RunDirectory]) -> None:
     take_rival(two[1], "student", "teacher")
     of_gains = [grid for grid in grids(only_block(*two)) if "ain over" in grid.title]
@@ -473,10 +501,6 @@ def test_tables_of_gains_over_one_rival_name_it_in_their_titles_alone(two: list[
 
 
 def test_tables_fit_a_hundred_columns(two: list[RunDirectory]) -> None:
-    from rich.console import Console
-
-    from flykd_console.cli.tables import print_comparison
-
     console = Console(width=100, file=io.StringIO(), color_system=None)
     print_comparison(console, compared(*two))
     assert isinstance(console.file, io.StringIO)
