@@ -140,6 +140,31 @@ def test_results_list_every_student_with_its_own_gain() -> None:
     assert gains[0].split()[1:] == ["+1.27", "±", "0.03", "points", "+1.69", "±", "0.07", "%"]
 
 
+HEURISTICS = ("disease_popularity", "neighbours", "popularity", "random", "shared_neighbours")
+
+
+def test_heuristics_have_whole_heads_and_give_way_to_what_is_trained() -> None:
+    state = folded(state="finished", heuristics=HEURISTICS)
+    heads = {column.key.name: (column.head, column.below) for column in columns(state, 200)}
+    assert heads["disease_popularity"] == ("disease", "popularity")
+    assert heads["shared_neighbours"] == ("shared", "neighbours")
+    for width in range(40, 200):
+        shown = [column for column in columns(state, width) if column.key.kind == "model"]
+        names = [column.key.name for column in shown]
+        assert {"baseline", "student"} <= set(names)
+        assert "…" not in "".join(column.head for column in shown if column.key.name in HEURISTICS)
+        if set(names) & set(HEURISTICS):
+            assert names[:3] == ["teacher", "baseline", "student"]
+    assert left_out(state, columns(state, 66)).startswith("not shown: disease popularity, neighbours, popularity, ran")
+
+
+def test_the_heuristic_that_gains_are_over_stays() -> None:
+    state = folded(state="finished", heuristics=HEURISTICS, chosen=("teacher", "student"))
+    for width in (60, 66, 80):
+        shown = {column.key.name: column.head for column in columns(state, width)}
+        assert shown["neighbours"] == "neighbours"
+
+
 @pytest.mark.parametrize("width", [50, 68, 102])
 @pytest.mark.parametrize("spec", [{}, FOUR, {"heuristics": ("disease_popularity",)}, {"reuse": ("teacher",)}])
 def test_results_fit_their_window_and_keep_scores_and_gains(width: int, spec: dict[str, object]) -> None:

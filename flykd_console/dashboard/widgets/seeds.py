@@ -55,8 +55,10 @@ def columns(state: RunState, width: int) -> list[Column]:
     def spare() -> int:
         return width - sum(c.width + 1 for c in numbers) - sum(c.width for c in (*spark, state_column))
 
-    # What a narrow table goes without, in order: the stage's name, gains in per cent, letters, the curve, columns.
-    steps: list[ColumnKey | str] = ["state", "percent", "letters", "spark", *_dispensable(state, numbers)]
+    # What a narrow table goes without, in order: the stage's name, gains in per cent, scorers that are nobody's rival,
+    # letters, the curve, letters of scorers, columns.
+    steps: list[ColumnKey | str] = ["state", "percent", *_bystanders(state), "letters", "spark", "scorers"]
+    steps += _dispensable(state, numbers)
     for step in steps:
         if spare() >= 0:
             break
@@ -65,8 +67,8 @@ def columns(state: RunState, width: int) -> list[Column]:
                 state_column = Column(_STATE, " state", "", _SHORT_STATE, words=True)
             case "percent":
                 numbers = [column for column in numbers if column.key.kind != "percent"]
-            case "letters":
-                numbers = [_shortened(state, column) for column in numbers]
+            case "letters" | "scorers":
+                numbers = [_shortened(state, column, scorers=step == "scorers") for column in numbers]
             case "spark":
                 spark = []
             case _:
@@ -79,10 +81,13 @@ def columns(state: RunState, width: int) -> list[Column]:
 
 
 def _model_columns(state: RunState) -> Iterator[Column]:
-    """A column a model, under its label and shape."""
+    """A column a model, under its label and shape; the label of one without a shape may take both lines."""
     for entry in state.trained:
-        head = clipped(entry.label, _LONG_HEAD)
-        yield Column(ColumnKey("model", entry.name), head, entry.shape, max(6, len(head), len(entry.shape)))
+        head, below = entry.label, entry.shape
+        if not below and len(head) > _LONG_HEAD:
+            head, _, below = head.partition(" ")
+        head, below = clipped(head, _LONG_HEAD), clipped(below, _LONG_HEAD) if not entry.shape else below
+        yield Column(ColumnKey("model", entry.name), head, below, max(6, len(head), len(below)))
 
 
 def _gain_columns(state: RunState) -> Iterator[Column]:
@@ -104,6 +109,13 @@ def _relation_columns(state: RunState) -> Iterator[Column]:
         yield Column(ColumnKey("relation", relation), short_relation(relation), label, max(6, len(label)))
 
 
+def _bystanders(state: RunState) -> list[ColumnKey]:
+    """Columns of scorers without training that no gain is over, the last first."""
+    rivals = {entry.over for entry in gaining(state)}
+    names = [e.name for e in state.trained if e.role is Role.HEURISTIC and e.name not in rivals]
+    return [ColumnKey("model", name) for name in reversed(names)]
+
+
 def _dispensable(state: RunState, numbers: list[Column]) -> list[ColumnKey]:
     """Columns that give way, the first one first: relations, gains of further models, models themselves.
 
@@ -118,10 +130,16 @@ def _dispensable(state: RunState, numbers: list[Column]) -> list[ColumnKey]:
     return [*relations, *gains, *models]
 
 
-def _shortened(state: RunState, column: Column) -> Column:
-    """A model's column with a head of few letters, where its label is a long one and the run is not about it."""
+def _shortened(state: RunState, column: Column, scorers: bool) -> Column:
+    """A model's column with a head of few letters, where its label is a long one and the run is not about it.
+
+    Args:
+        scorers: Of scorers without training, else of the others.
+    """
     entry = state.entry(column.key.name) if column.key.kind == "model" else None
     if entry is None or entry == state.about or len(entry.label) <= _SHORT_HEAD + 1:
+        return column
+    if scorers != (entry.role is Role.HEURISTIC):
         return column
     head = _short_label(entry)
     return replace(column, head=head, width=max(6, len(head), len(column.below)))
