@@ -15,9 +15,9 @@ from flykd_console.dashboard.run_table import columns as run_columns
 from flykd_console.dashboard.run_table import progress_words
 from flykd_console.dashboard.screens.overlay import _heads
 from flykd_console.dashboard.screens.results import fitting_columns, result_rows, summary_text
+from flykd_console.dashboard.seed_columns import columns, left_out
 from flykd_console.dashboard.stage_words import short_words, stage_words
 from flykd_console.dashboard.table import ColumnKey, gain_sentence, gaining, mean_gains, seed_rows, sorted_rows
-from flykd_console.dashboard.widgets.seeds import columns, left_out
 from flykd_console.runs.overview import Outcome, overview_of
 from flykd_console.runs.state.run import RunState
 from tests.support.event_log import FOUR_STUDENTS, LogSpec, events, write_run
