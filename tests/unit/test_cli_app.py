@@ -257,7 +257,8 @@ def test_a_copy_of_an_own_profile_extends_by_absolute_path(tmp_path: Path) -> No
     target = tmp_path / "copy.toml"
     assert call("profiles", "copy", str(tmp_path / "a" / "mine.toml"), str(target)) == 0
     assert f'"{tmp_path / "a" / "base.toml"}", "flykd"]' in target.read_text()
-    assert load_profile(target) == load_profile(tmp_path / "a" / "mine.toml")
+    assert load_profile(target).run.name == "copy"
+    assert load_profile(target, ["run.name=mine"]) == load_profile(tmp_path / "a" / "mine.toml")
 
 
 def test_check_says_sound_or_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
