@@ -51,7 +51,7 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="Write to a file instead.", rich_help_panel=_HOW)
     ] = None,
 ) -> None:
-    """Compare runs: AUPRC per seed, gains over the baseline, the paper's figures, and what the gains are worth.
+    """Compare runs: AUPRC per seed, gains over the baseline or another rival, and what the gains are worth.
 
     Runs must share graph and splits; seeds that not all of them have are left out. Every model is scored on the same
     resampled test pairs, so that small differences can be told.
@@ -96,14 +96,10 @@ def _form_of(out: Path) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.console import Console
+    from flykd_console.cli.comparison import print_comparison
+    from flykd_console.cli.titled import table_console
 
-    from flykd_console.cli.tables import print_comparison
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a pipe has no width; nothing is cut off for it
-    print_comparison(console, comparison)
+    print_comparison(table_console(), comparison)
 
 
 def compared(

@@ -173,16 +173,15 @@ def _show(console: Console, summary: GraphSummary) -> None:
 
 
 def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) -> Table:
-    """A narrow terminal cuts the second column; numbers stand whole."""
+    """On a narrow terminal the second column goes on below, between words; nothing is cut off."""
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(texts[0], no_wrap=True)
-    rest = console.width - 32 - 11 * len(numbers)
-    table.add_column(texts[1], no_wrap=True, overflow="ellipsis", max_width=min(max(rest, 8), 44))
+    table.add_column(texts[1], overflow="fold", max_width=44)
     for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True, min_width=9)
+        table.add_column(name, justify="right", no_wrap=True, min_width=9 if console.width >= 100 else 5)
     return table
 
 

@@ -12,6 +12,7 @@ from typing import Literal, TextIO
 
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import (
+    MACRO_AUPRC,
     AnyEvent,
     Control,
     Epoch,
@@ -136,6 +137,14 @@ def _control_words(event: Control) -> str:
     return _OBEYED.get(event.action, event.state)
 
 
+def _test_words(test: Evaluation) -> str:
+    """`test AUPRC 80.33 (contraindication 82.13, indication 78.53)`; relations have AUPRC whatever comes first."""
+    relations = ", ".join(f"{name} {per_cent(score.auprc)}" for name, score in test.relations.items())
+    of_relations = "" if test.headline == MACRO_AUPRC else f"{metric_words(MACRO_AUPRC)} "
+    said = f"test {metric_words(test.headline)} {per_cent(test.score)}"
+    return f"{said} ({of_relations}{relations})" if relations else said
+
+
 class _Narrator:
     """Turns events into lines: epochs at most once a second, and more seldom the longer a run takes."""
 
@@ -149,7 +158,6 @@ class _Narrator:
         self._begun = 0.0
         self._last_line = float("-inf")
         self._last_epoch: Epoch | None = None
-        self._test: Evaluation | None = None
 
     def tell(self, event: AnyEvent) -> None:
         """Say what there is to say about an event."""
@@ -161,7 +169,7 @@ class _Narrator:
                 amount = f"{grouped(graph.nodes)} nodes, {grouped(graph.edges)} edges"
                 self._line("", f"{graph.source}: {amount}; {name or event.device}; ready after {span(seconds)}")
             case StageStarted(parameters=parameters, epochs=epochs, first_epoch=first):
-                self._last_epoch = self._test = None
+                self._last_epoch = None
                 if first >= epochs > 0:  # nothing is left to train; what it was reused from comes next
                     return
                 steps = f"{grouped(epochs)} {'steps' if event.phase is Phase.PRETRAIN else 'epochs'}"
@@ -173,7 +181,7 @@ class _Narrator:
                 if event.t - self._last_line >= min(30.0, max(1.0, (event.t - self._begun) / 60)):
                     self._progress(event)
             case Evaluation(split="test"):
-                self._test = event
+                pass  # told where its stage ends
             case Evaluation():
                 self._progress(event, f"{event.split} {metric_words(event.headline)} {per_cent(event.score)}")
             case StageFinished():
@@ -222,11 +230,9 @@ class _Narrator:
 
     def _finish(self, event: StageFinished) -> None:
         done = f"reused from {event.reused_from}" if event.reused_from else f"done in {span(event.seconds)}"
-        test, self._test = self._test, None
-        if test is not None:
-            relations = ", ".join(f"{name} {per_cent(score.auprc)}" for name, score in test.relations.items())
-            done += f"  test {metric_words(test.headline)} {per_cent(test.score)}"
-            done += f" ({relations})" if relations else ""
+        stage = self._state.get(event.seed, event.stage)
+        if stage is not None and stage.test is not None:
+            done += f"  {_test_words(stage.test)}"
         self._line(self._place(event), done)
         self._last_line = event.t
 

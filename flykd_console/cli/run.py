@@ -45,7 +45,9 @@ def command(
     graph: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Knowledge graph: a kg.csv, .csv.gz, .tsv or .parquet.", rich_help_panel=_WHAT
+            metavar="GRAPH",
+            help="embedded, synthetic, primekg (fetched before), or a kg.csv, .csv.gz, .tsv or .parquet.",
+            rich_help_panel=_WHAT,
         ),
     ] = None,
     device: Annotated[
@@ -201,14 +203,14 @@ def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
 def _check_files(profile: Profile, file: str) -> None:
     """Whether the files that a profile names are there."""
     from flykd_console.profile.paths import files_of
+    from flykd_console.profile.sections import graph_hint
 
     for key, path in files_of(profile).items():
         if Path(path).is_file():
             continue
         kind = "graph file" if key == "graph.source" else "file"
         what = "is a folder; name the file inside it" if Path(path).is_dir() else f"there is no such {kind}"
-        hint = "Graphs are embedded, synthetic, primekg, or a path to a kg.csv, .csv.gz, .tsv or .parquet."
-        raise UserError(what, f"{file}, {key} = {path}", hint if key == "graph.source" else "")
+        raise UserError(what, f"{file}, {key} = {path}", graph_hint(Path(path)) if key == "graph.source" else "")
 
 
 def _is_complete(directory: RunDirectory) -> bool:

@@ -10,11 +10,9 @@ from flykd_console.cli.orders import COMMANDS, RunName
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from flykd_console.runs.directory import RunDirectory
-    from flykd_console.runs.results import ModelSummary, Results
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -38,6 +36,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from flykd_console.cli.titled import table_console
     from flykd_console.runs.find import list_runs, runs_root
 
     facts = [_facts(directory) for directory in _in_order_of_training(list_runs())]
@@ -47,7 +46,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
     if not facts:
         typer.echo(f"There is no run in {runs_root()}/ yet. Train one: flykd-console run flykd")
         return
-    console = _console()
+    console = table_console()
     console.print(_table(facts, wide=console.width >= 110))
 
 
@@ -62,9 +61,10 @@ def show(run: RunName = None, json: _Json = False) -> None:
         _print_json(facts)
         return
     from flykd_console.cli.tables import ranking_table, relations_table, results_table
+    from flykd_console.cli.titled import table_console
     from flykd_console.runs.results import read_results
 
-    console = _console()
+    console = table_console()
     console.print(_details(facts))
     if directory.results.is_file():
         results = read_results(directory.results)
@@ -117,20 +117,11 @@ def rm(
     typer.echo(f"Removed {directory.name}.")
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a pipe has no width; nothing is cut off for it
-    return console
-
-
 def _facts(directory: RunDirectory) -> dict[str, Any]:
-    """One run as plain data: what `--json` prints and the table shows. AUPRC is a fraction, gain is in points."""
+    """One run as plain data: what `--json` prints and the table shows. The score is a fraction, the gain in points."""
     from flykd_console.runs.events import NewerSchemaError
-    from flykd_console.runs.overview import seeds_done
-    from flykd_console.runs.results import ModelSummary, read_results
+    from flykd_console.runs.overview import outcome_of
+    from flykd_console.runs.results import read_results
     from flykd_console.runs.status import status_of
 
     facts: dict[str, Any] = {"name": directory.name, "path": str(directory.path), "bytes": _bytes_in(directory)}
@@ -158,22 +149,18 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
         results = read_results(directory.results) if directory.results.is_file() else None
     except UserError as error:
         return {**facts, "error": str(error)}
-    if results is not None:
-        facts["seeds_done"] = max(facts["seeds_done"], seeds_done(results))
-    summary = _summary_of_student(results) if results is not None else ModelSummary()
-    score, gain = summary.macro_auprc, summary.gain_points
-    facts["student_auprc"] = score.mean if score else None
-    facts["gain_points"] = gain.mean if gain else None
+    outcome = outcome_of(results) if results is not None else None
+    if outcome is not None:
+        facts["seeds_done"] = max(facts["seeds_done"], outcome.seeds)
+    facts |= {
+        "model": outcome.model if outcome else None,
+        "metric": outcome.metric if outcome else None,
+        "score": outcome.mean if outcome else None,
+        "gain_points": outcome.gain if outcome else None,
+        "gain_over": (outcome.over or None) if outcome else None,
+    }
     facts["exported"] = directory.export.is_dir()
     return facts
-
-
-def _summary_of_student(results: Results) -> ModelSummary:
-    """What the run's first distilled model measured; nothing in a run without one."""
-    from flykd_console.runs.results import ModelSummary
-
-    student = next((entry for entry in results.trained() if entry.distilled), None)
-    return results.summary[student.name] if student is not None else ModelSummary()
 
 
 def _table(runs: list[dict[str, Any]], wide: bool) -> Table:
@@ -182,30 +169,42 @@ def _table(runs: list[dict[str, Any]], wide: bool) -> Table:
 
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     from flykd_console.cli.text import age
-    from flykd_console.words import per_cent, signed, size
+    from flykd_console.words import metric_words, per_cent, signed, size
 
+    metrics = list(dict.fromkeys(metric_words(run["metric"]) for run in runs if run.get("metric")))
+    # Scores of several metrics are told apart by a column, those of one by its name above them.
+    told_apart = ["metric"] if len(metrics) > 1 else []
+    scored = metrics[0] if len(metrics) == 1 else "score"
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("run", style="bold", no_wrap=True)
+    table.add_column("run", style="bold", overflow="fold")
     table.add_column("state", no_wrap=True)
     if wide:
         table.add_column("method", no_wrap=True)
         table.add_column("graph", no_wrap=True)
-    for heading in ("seeds", "done", "AUPRC", "gain", "age", *(["size"] if wide else [])):
+    table.add_column("seeds", justify="right", no_wrap=True)
+    for heading in told_apart:
+        table.add_column(heading, no_wrap=True)
+    table.add_column(scored, justify="right", no_wrap=True)
+    table.add_column("gain", justify="right", no_wrap=True)
+    table.add_column("over", no_wrap=True)
+    for heading in ("age", *(["size"] if wide else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in runs:
         seeds = run.get("seeds") or []
-        state = run["state"]
-        cells = [run["name"], f"[{_COLOURS[state]}]{state}[/]" if state in _COLOURS else state]
+        cells: list[Text | str] = [Text(run["name"]), Text(_state_words(run), style=_COLOURS.get(run["state"], ""))]
         if wide:
             graph = run.get("graph") or ""
-            cells += [run.get("method") or "", PurePath(graph).name]
+            cells += [Text(run.get("method") or ""), Text(PurePath(graph).name)]
+        cells.append(f"{run.get('seeds_done', 0)}/{len(seeds)}" if seeds else "")
+        if told_apart:
+            cells.append(metric_words(run["metric"]) if run.get("metric") else "")
         cells += [
-            f"{run.get('seeds_done', 0)}/{len(seeds)}" if seeds else "",
-            _share_done(run),
-            per_cent(run.get("student_auprc")),
+            per_cent(run.get("score")),
             signed(run.get("gain_points")),
+            Text(run.get("gain_over") or ""),
             age(time.time() - run["updated"]) if run.get("updated") else "",
         ]
         table.add_row(*cells, *([size(run["bytes"])] if wide else []))
@@ -235,6 +234,12 @@ def _details(run: dict[str, Any]) -> Table:
         table.add_row("last word", f"{age(time.time() - run['updated'])} ago")
     table.add_row("folder", f"{run['path']}  ({size(run['bytes'])})")
     return table
+
+
+def _state_words(run: dict[str, Any]) -> str:
+    """`finished`, or how far a run is: `stopped 64 %`."""
+    known = run["state"] != "finished" and "progress" in run
+    return f"{run['state']} {_share_done(run)}" if known else run["state"]
 
 
 def _share_done(run: dict[str, Any]) -> str:

@@ -146,6 +146,10 @@ def _by_side(scorer: Scorer, options: dict[str, str | None]) -> dict[str, str]:
     return named
 
 
+# Stands below every printed table.
+_UNCALIBRATED = "Probabilities are sigmoids of logits and not calibrated: they order, no more."
+
+
 def _print_rankings(scorer: Scorer, side: str, node: str, relations: Sequence[str], rows: Sequence[Ranked]) -> None:
     """One table per relation; with several, each also shows the probabilities under the others."""
     from rich.console import Console
@@ -182,6 +186,7 @@ def _print_rankings(scorer: Scorer, side: str, node: str, relations: Sequence[st
         console.print(
             Text(f"{silent} {ranked.node_type} nodes that no training edge leads to are left out.", style="dim")
         )
+    console.print(Text(_UNCALIBRATED, style="dim"))
 
 
 def _print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:
@@ -194,7 +199,9 @@ def _print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:
         names = [one.head_name or one.head_id, one.tail_name or one.tail_id]
         cells = [*names, one.relation, f"{one.logit:.3f}", f"{one.probability:.4f}", one.known]
         table.add_row(*map(Text, cells))
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(table)
+    console.print(Text(_UNCALIBRATED, style="dim"))
 
 
 def _table(columns: Sequence[str], left: set[int], title: str | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""The tables of a run's results, for the terminal: test AUPRC in per cent, per seed and per relation."""
+"""The tables of a run's results and of a profile's keys, for the terminal."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from flykd_console.cli.text import spread_text
+from flykd_console.cli.titled import Titled, plain_table
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import ModelResult, Results, Scores, Spread, gain, spread
 from flykd_console.words import DASH, grouped, metric_words, per_cent
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from flykd_console.compare.figures import Comparison
-    from flykd_console.compare.grid import Grid
     from flykd_console.profile.keys import Key
 
 _RANKING = {"ap": "AP", "mrr": "MRR", "hits_at_10": "Hits@10", "recall_at_10": "R@10", "recall_at_100": "R@100"}
@@ -29,17 +25,16 @@ _FIGURE_WIDTH = 6  # of −12.34, and of the second half of a mean
 # So that five seeds, their mean and a gain fit in 80 columns.
 _TIGHT = (0, 0)
 _SCORE_WIDTH = 5  # of 66.39
+_ONE_LINE = 18  # of disease popularity
 # Seeds that have columns of their own; of more, the mean alone is shown.
 _SEED_COLUMNS = 6
 
 
-def results_table(results: Results) -> Table:
+def results_table(results: Results) -> Titled:
     """One row a model, heuristics first: its headline metric per seed, their mean, and what distilled models gain."""
     shown = _heuristics_first(results.trained() or results.models)
     gaining = [entry for entry in shown if entry.over in [other.name for other in shown]]
-    table = _table(
-        f"{results.method} on {Path(results.graph.source).name}", caption=_caption(results, gaining), padding=_TIGHT
-    )
+    table = plain_table(padding=_TIGHT)
     table.add_column("model", style="bold", overflow="fold", min_width=_LABEL_WIDTH)
     seeds = list(results.seeds) if len(results.seeds) <= _SEED_COLUMNS else []
     for seed in seeds:
@@ -57,7 +52,8 @@ def results_table(results: Results) -> Table:
         last_heuristic = entry.role is Role.HEURISTIC and shown[place + 1 : place + 2] != []
         ends = last_heuristic and shown[place + 1].role is not Role.HEURISTIC
         table.add_row(*cells, end_section=ends)
-    return table
+    title = f"{results.method} on {Path(results.graph.source).name}"
+    return Titled(table, title, _caption(results, gaining))
 
 
 def _heuristics_first(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
@@ -94,9 +90,9 @@ def _caption(results: Results, gaining: Sequence[ModelEntry]) -> str:
     return f"Test {metric} in per cent. Gain: over the same seed's {rivals}, in points."
 
 
-def relations_table(results: Results) -> Table | None:
+def relations_table(results: Results) -> Titled | None:
     """One row a model: its AUPRC in each relation, mean ± deviation over the seeds; None without any."""
-    table = _table(None, caption="AUPRC of each relation, the tail replaced in negatives; guessing scores about 50.")
+    table = plain_table()
     table.add_column("model", style="bold", overflow="fold")
     shown = _heuristics_first(results.trained())
     found = [results.summary[entry.name].relations for entry in shown]
@@ -108,20 +104,16 @@ def relations_table(results: Results) -> Table | None:
     for entry, by_relation in zip(shown, found, strict=True):
         cells = [spread_text(by_relation.get(relation, {}).get("auprc"), 100) for relation in relations]
         table.add_row(_heading(entry), *cells)
-    return table
+    return Titled(table, caption="AUPRC of each relation, the tail replaced in negatives; guessing scores about 50.")
 
 
-def ranking_table(results: Results) -> Table | None:
+def ranking_table(results: Results) -> Titled | None:
     """One row a relation and model: ranking metrics in per cent, means over the seeds; None without any."""
     found = [(entry, results.summary[entry.name].ranking) for entry in _heuristics_first(results.trained())]
     relations = dict.fromkeys(relation for _, by_relation in found for relation in by_relation)
     if not relations:
         return None
-    table = _table(
-        None,
-        caption=f"Heads ranked for each test tail, in per cent, mean over the seeds: of {_candidates(results)} with "
-        "training edges, without true pairs of training and validation.",
-    )
+    table = plain_table()
     table.add_column("model", overflow="fold", min_width=_LABEL_WIDTH)
     for heading in _RANKING.values():
         table.add_column(heading, justify="right")
@@ -130,9 +122,13 @@ def ranking_table(results: Results) -> Table | None:
         ranked = [(entry, by_relation[relation]) for entry, by_relation in found if relation in by_relation]
         for entry, spreads in ranked:
             cells = [_mean_alone(spreads.get(metric)) for metric in _RANKING]
-            table.add_row(f"  {_heading(entry)}", *cells)
+            table.add_row("\n".join(f"  {line}" for line in _heading(entry).split("\n")), *cells)
         table.add_section()
-    return table
+    return Titled(
+        table,
+        caption=f"Heads ranked for each test tail, in per cent, mean over the seeds: of {_candidates(results)} with "
+        "training edges, without true pairs of training and validation.",
+    )
 
 
 def _mean_alone(one: Spread | None) -> str:
@@ -160,63 +156,10 @@ def _part(results: Results, model: ModelResult) -> Scores:
     return model.validation if _untested(results) else model.test
 
 
-def _table(title: str | None, caption: str | None = None, padding: tuple[int, int] = (0, 1)) -> Table:
-    return Table(
-        padding=padding,
-        title=title,
-        caption=caption,
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-
-
 def _heading(entry: ModelEntry) -> str:
-    """`teacher 130`, `baseline 80`, or in two lines `flykd` and `rgat 3×80`."""
-    if not entry.shape:
-        return entry.label
-    return f"{entry.label} {entry.shape}" if entry.shape.isdigit() else f"{entry.label}\n{entry.shape}"
-
-
-def print_comparison(console: Console, comparison: Comparison) -> None:
-    """Every table of a comparison, block by block, with what a reader must know before them."""
-    from flykd_console.compare.grids import block_heading, grids
-
-    count = len(comparison.blocks)
-    for index, block in enumerate(comparison.blocks):
-        if count > 1:
-            console.rule(f"Block {index + 1} of {count}: not comparable with the others", style="yellow")
-        console.print(block_heading(comparison, index), style="bold", markup=False)
-        for note in block.notes:
-            console.print(f"· {note}", style="dim", markup=False)
-        for grid in grids(block):
-            console.print()
-            console.print(grid_table(grid))
-        if index + 1 < count:
-            console.print()
-
-
-def grid_table(grid: Grid) -> Table:
-    """A grid for the terminal: numbers to the right, the columns that carry the result in bold."""
-    table = _table(grid.title, caption=grid.caption or None)
-    text = grid.title == "Runs"
-    for index, heading in enumerate(grid.headings):
-        left = index == 0 or text
-        # On a narrow terminal figures go on in the next line, between words: none is ever cut.
-        words = [word for cell in (heading, *(row[index] for row in grid.rows)) for word in cell.split()]
-        longest = max(map(len, words), default=0)
-        table.add_column(
-            Text(heading),
-            justify="left" if left else "right",
-            style="bold" if index == 0 or index in grid.emphasised else "",
-            overflow="fold",
-            min_width=min(_LABEL_WIDTH, longest) if left else longest,
-        )
-    for row in grid.rows:
-        table.add_row(*map(Text, row))
-    return table
+    """`teacher 130`, `lists table 80`, or in two lines what is longer than the heuristics' names."""
+    one_line = f"{entry.label} {entry.shape}".rstrip()
+    return one_line if len(one_line) <= _ONE_LINE else f"{entry.label}\n{entry.shape}".rstrip()
 
 
 def keys_table(keys: list[Key]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from flykd_console.compare.figures import Block, Interval
 
@@ -63,9 +63,3 @@ def _correction(block: Block) -> str:
         "corrected for overlapping training sets after Nadeau and Bengio 2003: variance factor "
         f"1/{len(block.seeds)} + {block.overlap.test_to_train:.3f}, {words[block.overlap.taken_from]}"
     )
-
-
-def rival_words(rivals: Iterable[str]) -> str:
-    """Whom gains are over, in the words of a title: `baseline` for baselines of any name, else what they are called."""
-    named = ["baseline" if rival.startswith("baseline") else rival for rival in rivals]
-    return " or ".join(dict.fromkeys(named))

@@ -3,9 +3,10 @@
 Scores, gains and intervals are of macro AUPRC, for scores files hold logits of stored pairs; and of macro AP, where a
 run left what its rankings say of each tail (`by_tail`). Every other metric is what the results say of it.
 
-A gain is taken per seed against that seed's baseline and then averaged. Three intervals answer three
-questions: had other pairs of these tails been tested, had other tails been tested (paired bootstrap, these trained
-models given), and had other seeds been drawn (paired t, corrected for overlapping training sets).
+A gain is taken per seed against that seed's rival (a baseline, or what the model's entry names) and then averaged.
+Three intervals answer three questions: had other pairs of these tails been tested, had other tails been tested
+(paired bootstrap, these trained models given), and had other seeds been drawn (paired t, corrected for overlapping
+training sets).
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class TailScore(msgspec.Struct, frozen=True, kw_only=True):
         seeds: By seed.
         ap: Over the seeds.
         relations: Over the seeds by relation.
-        gain: Over its own baseline; None for baselines and in runs without one.
+        gain: Over its own rival; None for baselines and in runs without one.
         heuristics: Over each scorer without training of its run, in the order of the run; none for such scorers.
     """
 
@@ -152,7 +152,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         metrics: Every named metric over the seeds, as the results have them; none where only some tails are tested.
         ranking: Per-tail ranking metrics over the seeds by relation and metric, where the runs measured them.
         seconds: Mean training time a seed.
-        gain: Over its own baseline, of the same run; None for baselines and in runs without one.
+        gain: Over its own rival, of the same run; None for baselines and in runs without one.
         rival: Over the model that the caller named; None without one and for that model itself.
         by_tail: Macro AP of its rankings; None where its runs left none.
     """

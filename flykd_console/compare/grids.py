@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flykd_console.compare.captions import rival_words, worth_caption
+from flykd_console.compare.captions import worth_caption
 from flykd_console.compare.figures import MACRO_AP, Block, Comparison, Gain, Row, RunFacts
 from flykd_console.compare.grid import (
     Grid,
@@ -16,6 +16,7 @@ from flykd_console.compare.grid import (
     spread_words,
     won_words,
 )
+from flykd_console.compare.rivals import gain_labels, over_rivals
 from flykd_console.compare.tail_grids import ap_gain_grids, ap_grids
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.models import DISTILLED
@@ -100,8 +101,7 @@ def _scores(row: Row, seeds: list[int]) -> list[str]:
 def gain_grids(block: Block) -> Iterator[Grid]:
     """Gains per seed in points, each with its interval over pairs below it."""
     *earlier, last = seed_chunks(block.seeds)
-    rivals = rival_words(row.gain.over for row in block.rows if row.gain)
-    title = f"Gain over the same seed's {rivals}, points"
+    title = f"Gain {_over(_gains(block, rival=False))}, points"
     for seeds in earlier:
         yield Grid(
             title=title + name_of_seeds(seeds), headings=["model", *map(str, seeds)], rows=_gain_rows(block, seeds)
@@ -116,18 +116,19 @@ def gain_grids(block: Block) -> Iterator[Grid]:
 
 def _gain_rows(block: Block, seeds: list[int]) -> list[list[str]]:
     rows = []
-    for row, gain in _gains(block, rival=False):
+    gaining = _gains(block, rival=False)
+    for label, (_, gain) in zip(gain_labels(gaining), gaining, strict=True):
         found = [gain.seeds[seed] for seed in seeds]
-        rows.append([row.label, *(f"{signed(one.points)}\n{interval_words(one.over_pairs, 1)}" for one in found)])
+        rows.append([label, *(f"{signed(one.points)}\n{interval_words(one.over_pairs, 1)}" for one in found)])
     return rows
 
 
 def mean_gain_grid(block: Block, rival: bool = False) -> Grid:
     """Mean ± std of the gain in points and in per cent, the paper's, and in how many seeds it is above zero."""
     found = _gains(block, rival)
-    title = f"Against {found[0][1].over}, same seed: mean" if rival else "Gain, mean over the seeds"
+    title = f"Against {found[0][1].over}, same seed: mean" if rival else f"Mean gain {_over(found)}"
     columns = {
-        "model": [row.label for row, _ in found],
+        "model": gain_labels(found),
         "points": [spread_words(gain.points, sign=True) for _, gain in found],
         "per cent": [spread_words(gain.percent, sign=True) for _, gain in found],
         "paper": [_paper_gain(gain) for _, gain in found],
@@ -143,22 +144,28 @@ def worth_grid(block: Block, rival: bool = False) -> Grid:
     """The three intervals of the mean gain, and the sign-flip test."""
     found = _gains(block, rival)
     return Grid(
-        title=f"Against {found[0][1].over}: what it is worth" if rival else "What the gain is worth, points",
+        title=f"Against {found[0][1].over}: what it is worth"
+        if rival
+        else f"What the gain {_over(found)} is worth, points",
         headings=["model", "gain", f"{block.part} pairs", f"{block.part} {block.tail_type}s", "seeds", "p"],
         rows=[
             [
-                row.label,
+                label,
                 signed(gain.points.mean),
                 interval_words(gain.over_pairs),
                 interval_words(gain.over_tails),
                 interval_words(gain.over_seeds),
                 p_words(gain.sign_flip_p),
             ]
-            for row, gain in found
+            for label, (_, gain) in zip(gain_labels(found), found, strict=True)
         ],
         caption=worth_caption(block, [(row.label, gain.over_seeds) for row, gain in found]),
         emphasised=(1,),
     )
+
+
+def _over(found: list[tuple[Row, Gain]]) -> str:
+    return over_rivals(gain for _, gain in found)
 
 
 def _gains(block: Block, rival: bool) -> list[tuple[Row, Gain]]:
@@ -213,7 +220,7 @@ def runs_grid(block: Block) -> Grid:
     if any(run.differs for run in block.runs):
         headings.append("trained with")
         rows = [[*row, _settings(run.differs)] for row, run in zip(rows, block.runs, strict=True)]
-    return Grid(title="Runs", headings=headings, rows=rows)
+    return Grid(title="Runs", headings=headings, rows=rows, words=True)
 
 
 def _methods(block: Block, run: RunFacts) -> str:

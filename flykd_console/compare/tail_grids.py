@@ -1,10 +1,10 @@
-"""Macro AP of rankings as tables of text: scores, gains over the baseline, and what is won over heuristics."""
+"""Macro AP of rankings as tables of text: scores, gains over rivals, and what is won over heuristics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flykd_console.compare.captions import no_difference, rival_words, seeds_words
+from flykd_console.compare.captions import no_difference, seeds_words
 from flykd_console.compare.figures import Block, Row, TailGain, TailScore
 from flykd_console.compare.grid import (
     Grid,
@@ -15,6 +15,7 @@ from flykd_console.compare.grid import (
     spread_words,
     won_words,
 )
+from flykd_console.compare.rivals import gain_labels, over_rivals
 from flykd_console.runs.models import DISTILLED
 from flykd_console.words import per_cent, signed
 
@@ -43,29 +44,29 @@ def ap_grids(block: Block) -> Iterator[Grid]:
 
 
 def ap_gain_grids(block: Block) -> Iterator[Grid]:
-    """What the AP wins over the baseline of the same seed, and over each heuristic of the run."""
+    """What the AP wins over the rival of the same seed, and over each heuristic of the run."""
     gains = [(row, score.gain) for row, score in _ranked(block) if score.gain]
     if gains:
-        yield _over_baseline(block, gains)
+        yield _over_rivals(block, gains)
     rows = [(row, score) for row, score in _ranked(block) if score.heuristics]
     if rows:
         yield _over_heuristics(block, rows)
 
 
-def _over_baseline(block: Block, gains: list[tuple[Row, TailGain]]) -> Grid:
+def _over_rivals(block: Block, gains: list[tuple[Row, TailGain]]) -> Grid:
     return Grid(
-        title=f"Gain in AP over the same seed's {rival_words(gain.over for _, gain in gains)}, points",
+        title=f"Gain in AP {over_rivals(gain for _, gain in gains)}, points",
         headings=["model", "gain", "seeds won", f"{block.part} {block.tail_type}s", "seeds", "p"],
         rows=[
             [
-                row.label,
+                label,
                 spread_words(gain.points, sign=True),
                 won_words(list(gain.seeds.values())),
                 interval_words(gain.over_tails),
                 interval_words(gain.over_seeds),
                 p_words(gain.sign_flip_p),
             ]
-            for row, gain in gains
+            for label, (_, gain) in zip(gain_labels(gains), gains, strict=True)
         ],
         caption=" ".join(
             [

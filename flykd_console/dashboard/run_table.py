@@ -63,7 +63,8 @@ def progress_words(run: RunOverview) -> str:
 
 def mean_words(run: RunOverview) -> str:
     """Mean ± deviation of the score of the model that the run is about."""
-    return per_cent(run.mean) + (f" ± {100 * run.std:.2f}" if run.std is not None else "")
+    std = run.outcome.std if run.outcome is not None else None
+    return per_cent(_mean(run)) + (f" ± {100 * std:.2f}" if std is not None else "")
 
 
 def started_words(run: RunOverview, now: float | None = None) -> str:
@@ -74,6 +75,26 @@ def started_words(run: RunOverview, now: float | None = None) -> str:
     if then[:3] == today[:3]:
         return time.strftime("%H:%M", then)
     return time.strftime("%d %b %H:%M" if then.tm_year == today.tm_year else "%Y-%m-%d", then)
+
+
+def _best(run: RunOverview) -> float | None:
+    return run.outcome.best if run.outcome is not None else None
+
+
+def _mean(run: RunOverview) -> float | None:
+    return run.outcome.mean if run.outcome is not None else None
+
+
+def _gain(run: RunOverview) -> float | None:
+    return run.outcome.gain if run.outcome is not None else None
+
+
+def _over(run: RunOverview) -> str:
+    return run.outcome.over if run.outcome is not None else ""
+
+
+def _metric(run: RunOverview) -> str:
+    return metric_words(run.outcome.metric) if run.outcome is not None else ""
 
 
 def _seeds_words(run: RunOverview) -> str:
@@ -87,9 +108,11 @@ _COLUMNS: tuple[tuple[int, RunColumn], ...] = (
     (0, RunColumn("state", "state", 11, state_words, lambda r: r.state, words=True)),
     (4, RunColumn("progress", "now", 17, progress_words, lambda r: r.progress)),
     (1, RunColumn("seeds", "seeds", 7, _seeds_words, lambda r: float(r.seeds_done))),
-    (5, RunColumn("best", "best", 6, lambda r: per_cent(r.best), lambda r: r.best)),
-    (0, RunColumn("mean", "score", 7, lambda r: per_cent(r.mean), lambda r: r.mean)),
-    (0, RunColumn("gain", "gain", 6, lambda r: signed(r.gain), lambda r: r.gain)),
+    (5, RunColumn("best", "best", 6, lambda r: per_cent(_best(r)), _best)),
+    (0, RunColumn("metric", "metric", 10, lambda r: clipped(_metric(r), 10), lambda r: _metric(r) or None, words=True)),
+    (0, RunColumn("mean", "score", 7, lambda r: per_cent(_mean(r)), _mean)),
+    (0, RunColumn("gain", "gain", 6, lambda r: signed(_gain(r)), _gain)),
+    (0, RunColumn("over", "over", 10, lambda r: clipped(_over(r), 10), lambda r: _over(r) or None, words=True)),
     (2, RunColumn("started", "started", 12, started_words, lambda r: r.started)),
     (6, RunColumn("device", "device", 8, lambda r: clipped(r.device, 8), lambda r: r.device or None, words=True)),
 )
@@ -100,10 +123,9 @@ _LEAST_TELLING = 5
 
 def columns(width: int, runs: Sequence[RunOverview] = ()) -> list[RunColumn]:
     """The columns for a width in cells, the name first; those that `runs` do not fill leave their room to the names."""
-    metric = _metric(runs)
-    headed = [(rank, replace(c, head=metric) if c.key == "mean" else c) for rank, c in _COLUMNS]
-    kept = [(rank, _fitted(column, runs)) for rank, column in headed]
-    most_name = max([_LEAST_NAME, *(len(run.name) for run in runs)]) if runs else _MOST_NAME
+    kept = [(rank, _fitted(column, runs)) for rank, column in _headed(runs)]
+    longest = max((len(run.name) for run in runs), default=_MOST_NAME)
+    most_name, least_name = max(12, longest), min(_LEAST_NAME, longest)
 
     def spare() -> int:
         return width - _MARK - sum(column.width + 2 for _, column in kept) - 2
@@ -111,7 +133,7 @@ def columns(width: int, runs: Sequence[RunOverview] = ()) -> list[RunColumn]:
     while kept:
         worst = max(rank for rank, _ in kept)
         # What tells least goes for long names as well.
-        wanted = max(_LEAST_NAME, min(most_name, _MOST_NAME)) if runs and worst >= _LEAST_TELLING else _LEAST_NAME
+        wanted = min(most_name, _MOST_NAME) if runs and worst >= _LEAST_TELLING else least_name
         if worst == 0 or spare() >= wanted:
             break
         kept = [(rank, column) for rank, column in kept if rank != worst]
@@ -123,12 +145,21 @@ def columns(width: int, runs: Sequence[RunOverview] = ()) -> list[RunColumn]:
     return [name, *wide]
 
 
-def _metric(runs: Sequence[RunOverview]) -> str:
-    """What the scores are of; runs of several metrics have no common word for them."""
-    words = {metric_words(run.headline) for run in runs if run.mean is not None}
-    if len(words) > 1:
-        return "score"
-    return words.pop() if words else metric_words(MACRO_AUPRC)
+def _headed(runs: Sequence[RunOverview]) -> list[tuple[int, RunColumn]]:
+    """The columns, scores under their metric: its name above them, or a column of names where there are several.
+
+    Rivals have one where any run gains over one.
+    """
+    metrics = list(dict.fromkeys(_metric(run) for run in runs if run.outcome is not None))
+    left_out = []
+    if runs and not any(map(_over, runs)):
+        left_out.append("over")
+    head = "score"
+    if len(metrics) < 2:
+        left_out.append("metric")
+        head = metrics[0] if metrics else metric_words(MACRO_AUPRC)
+    named = [(rank, replace(column, head=head) if column.key == "mean" else column) for rank, column in _COLUMNS]
+    return [(rank, column) for rank, column in named if column.key not in left_out]
 
 
 def _fitted(column: RunColumn, runs: Sequence[RunOverview]) -> RunColumn:

@@ -38,7 +38,8 @@ def model_score(state: RunState, seed: int, model: str) -> ModelScore | None:
 
 def seed_words(state: RunState, seed: int) -> str:
     """What a seed is doing, in one or two words."""
-    stages = [stage for (s, _), stage in state.stages.items() if s == seed]
+    mine = [stage for (s, _), stage in state.stages.items() if s == seed]
+    stages = [stage for stage in mine if stage.status is not Status.MEASURED]
     if stages and all(stage.over for stage in stages):
         return "reused" if all(stage.status is Status.REUSED for stage in stages) else "done"
     for stage in stages:
@@ -46,4 +47,4 @@ def seed_words(state: RunState, seed: int) -> str:
             return f"{subject(state, stage)} {100 * stage.fraction:.0f} %"
     if any(stage.status is Status.INTERRUPTED for stage in stages):
         return "stopped"
-    return "begun" if any(stage.over for stage in stages) else "queued"
+    return "begun" if any(stage.over for stage in mine) else "queued"

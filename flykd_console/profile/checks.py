@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.distill import SOURCES, RandomGraph
-from flykd_console.profile.rooms import structure_losses
+from flykd_console.profile.rooms import heuristics, structure_losses
+from flykd_console.runs.directory import KEY_COLUMNS
 
 if TYPE_CHECKING:
     from flykd_console.profile.distill import Distill, Plateau
@@ -39,6 +40,10 @@ def check(
         # A model's name is part of file names; those of stages are taken.
         if name in ("baseline", "student", "student-table") or name.startswith(("pretrain", "teacher")):
             raise ValueError(f"models.{name}: the name is taken; choose another one")
+        if name in KEY_COLUMNS:
+            raise ValueError(f"models.{name}: files of scores have a column of that name; choose another one")
+        if name in heuristics():
+            raise ValueError(f"models.{name}: a heuristic is called so; choose another name")
         if model.distill.teachers != distill.teachers:
             raise ValueError(f"models.{name}.distill.teachers: all students learn from those of distill.teachers")
 
@@ -89,8 +94,8 @@ def _check_structure(
         table.check(teacher.layers, student.layers, pooling_relations)
         if structure_losses()[key].needs_layers and distill.networks == 0:
             raise ValueError(f"{prefix}.{key} compares layers, but no teacher of {prefix}.teachers is a network")
-        if structure_losses()[key].needs_layers and student.kind == "table":
-            raise ValueError(f"{prefix}.{key} compares layers, but a student of kind = 'table' has none")
+        if structure_losses()[key].asks_for_layers and student.kind == "table":
+            raise ValueError(f"{prefix}.{key} looks at layers, but a student of kind = 'table' has none")
 
 
 def _check_random_graph(prefix: str, distill: Distill) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from flykd_console.errors import UserError
 from flykd_console.profile.files import EXTENDS
-from flykd_console.profile.keys import ENTRY, sections
+from flykd_console.profile.keys import ENTRY, NAME, sections
 from flykd_console.profile.keys import keys as every_key
 from flykd_console.profile.paths import dotted as joined
 from flykd_console.words import clipped, lowered
@@ -35,6 +35,7 @@ _PLAIN_PATTERNS = {
     "run.name": "letters, digits, '.', '_' and '-', beginning with a letter or digit",
     "run.device": "'auto', 'cpu', 'cuda' or 'cuda:0'",
 }
+_OF_A_MODEL = f"models.{NAME}."
 _NOT_A_TABLE = ("model_type", "model_attributes_type", "dict_type")
 
 
@@ -115,12 +116,13 @@ def _title(problem: Mapping[str, Any]) -> str:
 
 
 def _section(keys: Iterable[str | int], data: Any) -> str:
-    """The table that keys lead to, as `keys.sections` calls it: an entry of a list by its kind."""
+    """The table that keys lead to, as `keys.sections` calls it: an entry of a list by its kind, a named one `NAME`."""
     name = ""
     for key in _untagged(keys):
         data = data[key]
         of_kind = isinstance(key, int) and isinstance(data, Mapping) and "kind" in data
-        name += f"{ENTRY}.{data['kind']}" if of_kind else joined(("", key))
+        named = isinstance(key, str) and f"{name}.{NAME}".removeprefix(".") in sections()
+        name += f"{ENTRY}.{data['kind']}" if of_kind else joined(("", NAME if named else key))
     return name.removeprefix(".")
 
 
@@ -140,7 +142,13 @@ def _suggest_key(dotted: str, section: str) -> str:
     """
     known = [key.path for key in every_key() if not key.of_entry or key.section == section]
     table, _, last = dotted.rpartition(".")
-    siblings = [key for key in [*known, *sorted(sections()), EXTENDS] if key.rpartition(".")[0] == section]
+    # A model's method has the keys of the student's.
+    section = section.removeprefix(_OF_A_MODEL) if section.startswith(f"{_OF_A_MODEL}distill") else section
+    siblings = [
+        key
+        for key in [*known, *sorted(sections()), f"{_OF_A_MODEL}distill", EXTENDS]
+        if key.rpartition(".")[0] == section
+    ]
     lasts = [key.rpartition(".")[2] for key in siblings]
     near = [f"{table}.{match}".removeprefix(".") for match in difflib.get_close_matches(last, lasts, n=1)]
     if ENTRY not in section:

@@ -5,7 +5,7 @@
 
 Files are put on top of each other: those that a file extends first, in order, then the file itself. A file that several
 of them extend counts once, where it comes first, so a file lower in the list overrides it. Paths inside a file are
-relative to that file.
+relative to that file. A file that extends another and says no `run.name` is named after itself.
 """
 
 from __future__ import annotations
@@ -50,8 +50,19 @@ def read_layers(path: str | Path) -> list[Layer]:
         UserError: A file is missing or no TOML, or files extend each other in a circle; with the chain that led there.
     """
     layers: list[Layer] = []
-    _read(find_profile(path), [str(path)], [], set(), layers)
+    file = find_profile(path)
+    _read(file, [str(path)], [], set(), layers)
+    if len(layers) > 1:
+        _name_after_file(layers[-1].data, file)
     return layers
+
+
+def _name_after_file(data: dict[str, Any], file: Path) -> None:
+    """Give a profile that builds on others its file's name, where it has none: theirs would be that of other runs."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-").rstrip("-")
+    run = data.setdefault("run", {})
+    if name and isinstance(run, dict):
+        run.setdefault("name", name)
 
 
 def _read(file: Path, chain: list[str], open_files: list[Path], done: set[Path], layers: list[Layer]) -> None:

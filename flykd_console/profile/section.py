@@ -98,6 +98,7 @@ class StructureLossFile(Protocol):
     settings: type[StructureSettings]
     position: int
     needs_layers: bool
+    asks_for_layers: bool
     words: Mapping[str, tuple[str, str]]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +15,15 @@ from flykd_console.profile.section import FilePath, IsPath, Section
 HEURISTICS = heuristics()
 # Values of `graph.source` that are no path.
 GRAPHS = ("embedded", "synthetic", "primekg")
+GRAPHS_HINT = "Graphs are embedded, synthetic, primekg, or a path to a kg.csv, .csv.gz, .tsv or .parquet."
+
+
+def graph_hint(path: Path) -> str:
+    """What to do about a graph file that is not there: take the graph whose name it nearly is, or look at the list."""
+    near = difflib.get_close_matches(path.name, GRAPHS, n=1)
+    return f"Did you mean {near[0]}?" if near else GRAPHS_HINT
+
+
 LayerKind = Literal["rgcn", "rgat"]
 # A network's kind of layers, or free embeddings without any.
 ModelKind = Literal["rgcn", "rgat", "table"]
@@ -226,7 +237,9 @@ class Evaluation(Section):
     def _known(cls, names: list[str]) -> list[str]:
         for name in names:
             if name not in HEURISTICS:
-                raise ValueError(f"there is no heuristic {name!r}, but {', '.join(HEURISTICS)}")
+                near = difflib.get_close_matches(name, HEURISTICS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(HEURISTICS)}"
+                raise ValueError(f"there is no heuristic {name!r} ({hint})")
         if len(set(names)) != len(names):
             raise ValueError("a heuristic is named twice")
         return names

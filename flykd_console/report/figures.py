@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from flykd_console.compare.bootstrap import RelationScores
 from flykd_console.compare.figures import Block, Gain
 from flykd_console.compare.models import Contender
+from flykd_console.compare.rivals import gain_labels, over_rivals
 from flykd_console.report.curves import Curves, Floats, StageCurves, thinned
 from flykd_console.report.drawing import (
     COLUMNS,
@@ -129,22 +130,22 @@ def loss_looks(contenders: Sequence[Contender], curves: Mapping[str, Curves]) ->
 def gains(block: Block, contenders: Sequence[Contender], name: str) -> str | None:
     """Each model's gain: a dot a seed, the mean with its interval over seeds, the paper's figure as a ring."""
     look = {one.label: style for one, style in looks(contenders).items()}
-    found = [(row.label, row.gain) for row in block.rows if row.gain]
+    found = [(row, row.gain) for row in block.rows if row.gain]
     if not found:
         return None
     with rc_context(STYLE):
         figure, axes = single(0.8 + 0.46 * len(found))
         axes.axvline(0.0, color=MUTED, linewidth=1.0)
-        for place, (label, gain) in enumerate(found):
-            _gain(axes, place, gain, look[label].colour)
-        axes.set_yticks(range(len(found)), [label for label, _ in found])
+        for place, (row, gain) in enumerate(found):
+            _gain(axes, place, gain, look[row.label].colour)
+        axes.set_yticks(range(len(found)), gain_labels(found))
         axes.tick_params(axis="y", labelcolor=INK, length=0)
         axes.set_ylim(len(found) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == 0 else signed(x, 1)))
-        axes.set_xlabel("gain over the same seed's rival, points of macro AUPRC")
-        return svg(figure, f"{name}-gains", "Gain of each model over the baseline of the same seed")
+        axes.set_xlabel(f"gain {over_rivals(gain for _, gain in found)}, points of macro AUPRC")
+        return svg(figure, f"{name}-gains", f"Gain of each model {over_rivals(gain for _, gain in found)}")
 
 
 def _gain(axes: Axes, place: int, gain: Gain, colour: str) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from flykd_console.compare.figures import Block, Gain, Row
+from flykd_console.compare.rivals import several_rivals
 from flykd_console.runs.models import DISTILLED
 from flykd_console.words import per_cent, signed
 
 
 def headline(block: Block) -> str:
-    """The best student by mean gain against its baseline, and what its intervals say."""
+    """The best student, its gain over its rival, and what its intervals say."""
     students = _students(block)
     if not students:
         means = (f"{row.label} {per_cent(row.auprc.mean)}" for row in block.rows)
         learnt = any(row.role in DISTILLED for row in block.rows)
         why = "No baseline was trained, so no gain is told." if learnt else "No student was trained."
         return f"{why} Test AUPRC in per cent: {', '.join(means)}."
-    row, gain = max(students, key=lambda pair: pair[1].points.mean)
+    row, gain = _best(students)
     best = f"The best of {len(students)} methods, {row.label}," if len(students) > 1 else row.label
     return f"{best} {_result(block, row, gain)}"
 
@@ -25,7 +26,7 @@ def verdict(block: Block) -> str:
     students = _students(block)
     if not students:
         return ""
-    row, gain = max(students, key=lambda pair: pair[1].points.mean)
+    row, gain = _best(students)
     sentences = [_worth(gain, len(block.seeds), f"{block.tail_type}s")]
     if len(students) > 1:
         above = [r.label for r, g in students if g.over_seeds and g.over_seeds.low > 0]
@@ -44,11 +45,18 @@ def _students(block: Block) -> list[tuple[Row, Gain]]:
     return [(row, row.gain) for row in block.rows if row.role in DISTILLED and row.gain]
 
 
+def _best(students: list[tuple[Row, Gain]]) -> tuple[Row, Gain]:
+    """The one with the largest mean gain; by AUPRC where gains over several rivals say nothing of each other."""
+    if several_rivals(gain for _, gain in students):
+        return max(students, key=lambda pair: pair[0].auprc.mean)
+    return max(students, key=lambda pair: pair[1].points.mean)
+
+
 def _result(block: Block, row: Row, gain: Gain) -> str:
     mean = gain.points.mean
-    baseline = next(other for other in block.rows if other.label == gain.over)
+    rival = next(other for other in block.rows if other.label == gain.over)
     how = f"{abs(mean):.2f} points {'above' if mean >= 0 else 'below'} {gain.over}"
-    return f"scores {per_cent(row.auprc.mean)} % test AUPRC, {how} at {per_cent(baseline.auprc.mean)} %."
+    return f"scores {per_cent(row.auprc.mean)} % test AUPRC, {how} at {per_cent(rival.auprc.mean)} %."
 
 
 def _worth(gain: Gain, seeds: int, ends: str) -> str:

@@ -27,6 +27,7 @@ from flykd_console.compare.grids import (
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.compare.population import Restriction, tested_pairs
+from flykd_console.compare.rivals import over_rivals
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.headline import headline, verdict
@@ -106,13 +107,14 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
     legend = _legend(contenders)
     drawn = figures.gains(block, contenders, f"b{index}")
     paper = any(row.gain and row.gain.paper for row in block.rows)
+    title = f"Gain {over_rivals(row.gain for row in block.rows if row.gain)}"
     gains = _GAINS.format(tails=f"{block.tail_type}s") + (" Ring: the paper's mean." if paper else "")
     return Section(
         heading=block_heading(comparison, index),
         headline=headline(block),
         verdict=verdict(block),
         notes=block.notes,
-        gains=Picture("Gain over the baseline", drawn, gains, []) if drawn else None,
+        gains=Picture(title, drawn, gains, []) if drawn else None,
         scores=[*auprc_grids(block), relations_grid(block)],
         worth=_worth(block),
         curves=_curves(block, contenders, runs, f"b{index}"),

@@ -9,6 +9,9 @@ from flykd_console.runs.files import replace_file
 
 ORDERS = ("pause", "stop", "checkpoint", "evaluate", "extend", "abort")
 
+# Columns of Parquet files beside which models have columns of their names: no model may be called so.
+KEY_COLUMNS = ("relation", "head_id", "tail_id", "label", "part", "true")
+
 
 @dataclass(frozen=True)
 class RunDirectory:

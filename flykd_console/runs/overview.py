@@ -15,7 +15,7 @@ from pathlib import Path
 from flykd_console.errors import UserError
 from flykd_console.runs.batch import read_queue
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import MACRO_AUPRC, NewerSchemaError
+from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.models import headliner
 from flykd_console.runs.results import Results, read_results
 from flykd_console.runs.stage import Phase
@@ -26,14 +26,36 @@ _MOVING = ("starting", "running", "paused", "stopping", "waiting")
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a run came to: the scores of the model that it is about, by the run's headline metric on test.
+
+    Attributes:
+        model: What tables call it; the first student, or the last trained model of a run without any.
+        metric: The headline metric.
+        seeds: How many have that model.
+        best: Its best seed, a fraction; `mean` and `std` over the seeds.
+        gain: Mean gain over the seeds, in points.
+        over: What tables call the model that the gain is over; empty without a gain.
+    """
+
+    model: str
+    metric: str
+    seeds: int
+    best: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    gain: float | None = None
+    over: str = ""
+
+
+@dataclass(frozen=True)
 class RunOverview:
     """One run in a list.
 
     Attributes:
         state: As `status_of` says, or `unreadable`, with the reason in `error`.
-        seeds: How many it has; `seeds_done` have a tested model of those that it is about (its first student).
-        best: That model's best seed by the headline metric on test, a fraction; `mean` and `std` over the seeds.
-        gain: Mean gain over the seeds' baselines, points.
+        seeds: How many it has; `seeds_done` have a tested model that it is about.
+        outcome: What it came to; None before a model was tested.
         started: Unix seconds; `updated` the last word.
         batch: Place in the batch, from 1, and how many runs it has; None for a run on its own.
     """
@@ -49,11 +71,7 @@ class RunOverview:
     stage: str | None = None
     phase: Phase | None = None
     progress: float = 0.0
-    headline: str = MACRO_AUPRC
-    best: float | None = None
-    mean: float | None = None
-    std: float | None = None
-    gain: float | None = None
+    outcome: Outcome | None = None
     started: float | None = None
     updated: float = 0.0
     error: str = ""
@@ -98,7 +116,6 @@ def overview_of(directory: RunDirectory) -> RunOverview:
         seed=status.seed,
         stage=status.stage,
         phase=status.phase,
-        headline=about.headline if about else MACRO_AUPRC,
         progress=status.progress,
         started=about.t if about else None,
         updated=status.updated,
@@ -168,31 +185,39 @@ def _planned(path: Path) -> _Planned:
         return _Planned()
 
 
-def seeds_done(results: Results) -> int:
-    """How many seeds have a tested model of those that the run is about."""
-    model = headliner(results.trained())
-    return sum(model.name in models for models in results.seeds.values()) if model is not None else 0
-
-
-def _with_results(found: RunOverview, results: Results) -> RunOverview:
+def outcome_of(results: Results) -> Outcome | None:
+    """What a run came to so far; None where no model was tested."""
     model = headliner(results.trained())
     if model is None:
-        return found
+        return None
     tests = [models[model.name].test for models in results.seeds.values() if model.name in models]
     scores = [test.value(results.headline) for test in tests]
     measured = [score for score in scores if score is not None and math.isfinite(score)]
     summary = results.summary[model.name]
     mean, gain = summary.metrics.get(results.headline), summary.gains.get(results.headline)
-    return replace(
-        found,
-        method=found.method or results.method,
-        headline=results.headline,
-        seeds=found.seeds or len(results.seeds),
-        seeds_done=max(found.seeds_done, len(scores)),
+    rival = next((entry.label for entry in results.models if entry.name == model.over), model.over)
+    return Outcome(
+        model=model.label,
+        metric=results.headline,
+        seeds=len(tests),
         best=max(measured, default=None),
         mean=mean.mean if mean is not None else None,
         std=mean.std if mean is not None else None,
         gain=gain.mean if gain is not None else None,
+        over=rival if gain is not None else "",
+    )
+
+
+def _with_results(found: RunOverview, results: Results) -> RunOverview:
+    outcome = outcome_of(results)
+    if outcome is None:
+        return found
+    return replace(
+        found,
+        method=found.method or results.method,
+        seeds=found.seeds or len(results.seeds),
+        seeds_done=max(found.seeds_done, outcome.seeds),
+        outcome=outcome,
     )
 
 

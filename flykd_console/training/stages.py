@@ -8,21 +8,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from flykd_console.distill.method import curriculum_of, loss_words_of
 from flykd_console.profile.distill import Distill
 from flykd_console.profile.models import ModelSpec, models_of, stage_epochs
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.events import Log, StageExtended, StageFinished, StageStarted
+from flykd_console.runs.events import Log
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.models import Role
 from flykd_console.runs.results import ModelResult, Scores
-from flykd_console.runs.stage import Phase, Stage
+from flykd_console.runs.stage import Stage
 from flykd_console.tasks.base import Task, Trainable
+from flykd_console.training import stage_events
 from flykd_console.training.checkpoint import Checkpointer
 from flykd_console.training.loops.train import pretrain, train
 from flykd_console.training.orders import Orders
-from flykd_console.training.resources import peak_bytes, reset_peak
+from flykd_console.training.resources import reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.selection import Selection
 from flykd_console.training.stage_loop import Cadence, StageLoop, Watched, evaluation_event
@@ -244,51 +244,15 @@ class SeedStages:
         self, stage: Stage, model: Trainable, epochs: int, first_epoch: int, distill: Distill | None = None
     ) -> None:
         reset_peak()
-        distils = stage.phase is Phase.DISTILL
-        self.events.write(
-            StageStarted(
-                seed=self.task.seed,
-                stage=stage.name,
-                phase=stage.phase,
-                models=list(stage.models),
-                epochs=epochs,
-                first_epoch=first_epoch,
-                dim=model.dim,
-                layers=model.layers,
-                layer_kind=model.kind,
-                parameters=model.parameter_count,
-                schedule=_schedule(distill, epochs) if distils else None,
-                loss_words=_loss_words(distill) if distils else {},
-            )
-        )
+        self.events.write(stage_events.started(self.task.seed, stage, model, epochs, first_epoch, distill))
         self._told.add(stage.name)
 
     def _tell_extended(self, loop: StageLoop, added: int, distill: Distill | None) -> None:
-        distils = loop.stage.phase is Phase.DISTILL
-        self.events.write(
-            StageExtended(
-                seed=loop.seed,
-                stage=loop.stage.name,
-                epochs=loop.total,
-                added=added,
-                planned=loop.planned,
-                schedule=_schedule(distill, loop.total) if distils else None,
-            )
-        )
+        self.events.write(stage_events.extended(loop, added, distill))
 
     def _tell_end(self, stage: Stage, finished: FinishedStage, reused: bool = False) -> None:
         taken_over = reused or finished.run != self.directory.name
-        self.events.write(
-            StageFinished(
-                seed=self.task.seed,
-                stage=stage.name,
-                epochs=finished.epochs,
-                seconds=finished.seconds,
-                peak_rss=peak_bytes(),
-                reused_from=finished.run if taken_over else None,
-                kept_epoch=finished.kept_epoch,
-            )
-        )
+        self.events.write(stage_events.ended(self.task.seed, stage, finished, taken_over))
 
     def _tell_unneeded(self, stage: Stage, because: FinishedStage) -> None:
         """Close a planned pretraining that nobody needs, since the model that would begin from it is loaded whole."""
@@ -314,12 +278,3 @@ def _cadence(profile: Profile, spec: ModelSpec, stage: Stage) -> Cadence:
         checkpoint_every=profile.engine.checkpoint_every,
         stop_below=0.0 if stage.pretrains or planned else plateau.stop_below,
     )
-
-
-def _schedule(distill: Distill | None, epochs: int) -> dict[str, list[tuple[float, float]]] | None:
-    """The whole course of a student's loss weights."""
-    return None if distill is None else curriculum_of(distill).schedule(until=epochs)
-
-
-def _loss_words(distill: Distill | None) -> dict[str, tuple[str, str]]:
-    return {} if distill is None else loss_words_of(distill)

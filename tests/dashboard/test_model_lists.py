@@ -87,7 +87,8 @@ async def test_a_run_without_a_baseline_is_shown_without_gains(make_app: AppMake
         await pilot.pause()
         assert "gain" not in str(app.screen.query_one("#results-summary").render())
         heads = [str(column.label) for column in app.screen.query_one(DataTable).columns.values()]
-        assert heads == ["seed", "model", "macro", "contra", "indic", "epochs", "time"]
+        times = ["time"] if size[0] > 60 else []
+        assert heads == ["seed", "model", "macro", "contra", "indic", "epochs", *times]
 
 
 async def test_a_run_without_a_teacher_is_shown(make_app: AppMaker) -> None:

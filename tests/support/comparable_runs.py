@@ -54,6 +54,13 @@ def comparable_run(
     return directory
 
 
+def take_rival(directory: RunDirectory, model: str, over: str) -> None:
+    """Let a model's gain be taken over another model of its run."""
+    results = read_results(directory.results)
+    models = [msgspec.structs.replace(e, over=over) if e.name == model else e for e in results.models]
+    write_results(directory, msgspec.structs.replace(results, models=models))
+
+
 def rescore(directory: RunDirectory, seed: int, model: str, logits: object) -> None:
     """Give a model other logits (a function of the labels) and the results that follow from them."""
     frame = pl.read_parquet(directory.test_scores(seed))

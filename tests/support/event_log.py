@@ -18,7 +18,7 @@ from typing import Any
 
 from flykd_console.profile.distill import Curriculum
 from flykd_console.profile.load import validate
-from flykd_console.profile.models import models_of, planned_stages
+from flykd_console.profile.models import entries_of, models_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
@@ -60,6 +60,7 @@ class LogSpec:
         headline: The metric that comes first.
         chosen: The profile's `run.models`; empty: all of them.
         models: Its tables `[models.NAME]`, by name.
+        heuristics: Scorers without training, measured before the stages of each seed.
         distill: Keys of its `[distill]`.
     """
 
@@ -87,6 +88,7 @@ class LogSpec:
     chosen: tuple[str, ...] = ()
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     distill: dict[str, Any] = field(default_factory=dict)
+    heuristics: tuple[str, ...] = ()
 
     @property
     def profile(self) -> Profile:
@@ -94,13 +96,16 @@ class LogSpec:
         distill: dict[str, Any] = {"method": self.method, "epochs": self.epochs}
         if self.structure:
             distill |= _STRUCTURE_WEIGHTS
+        evaluation: dict[str, Any] = {"headline": self.headline}
+        if self.heuristics:
+            evaluation["heuristics"] = list(self.heuristics)
         data = {
             "run": {"name": self.name, "seeds": list(self.seeds), "models": list(self.chosen)},
             "graph": {"targets": list(self.targets)},
             "pretrain": {"epochs": 1 if self.pretrain else 0},
             "finetune": {"epochs": self.epochs, "validate_every": self.validate_every},
             "distill": distill | self.distill,
-            "evaluation": {"headline": self.headline},
+            "evaluation": evaluation,
             "models": self.models,
         }
         return validate(data, "profile.toml")
@@ -148,10 +153,12 @@ class _Writer:
         self.random = random.Random(7)
         profile = self.profile = spec.profile
         self.models = {found.name: found.entry for found in models_of(profile)}
+        if spec.heuristics:
+            self.models = {entry.name: entry for entry in entries_of(profile)}
         first = min(1, profile.pretrain.epochs)
         self.plan = planned_stages(profile, dict.fromkeys(spec.seeds, first))
         self.prepared = planned_stages(profile, dict.fromkeys(spec.seeds, first * _PRETRAIN_STEPS))
-        last = list(self.models)[-1]
+        last = models_of(profile)[-1].name
         about = "student" if "student" in self.models else last
         default = (min(1, len(spec.seeds) - 1), about, round(0.6 * spec.epochs))
         self.stop = None if spec.state == "finished" else (spec.stop_at or default)
@@ -180,6 +187,8 @@ class _Writer:
         if spec.state == "reading":
             return
         for seed_index, seed in enumerate(spec.seeds):
+            for name in spec.heuristics:
+                yield self.evaluation(seed_index, seed, name, 0, "test")
             for plan in self.prepared:
                 if plan.seed != seed:
                     continue

@@ -20,6 +20,7 @@ from flykd_console.errors import UserError
 from flykd_console.explore.exploration import Exploration, explorable_seeds
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.overview import overview_of
 from flykd_console.runs.results import Spread, read_results, write_results
 from tests.support.comparable_runs import comparable_run, rescore
 from tests.support.finished_run import RunSpec, forget_models, make_finished_run
@@ -314,15 +315,25 @@ def test_another_model_can_be_opened(made: Path) -> None:
 # Listed
 
 
-def test_runs_are_listed_by_their_first_student_or_none(made_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_listed_by_the_model_that_they_are_about(made_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("runs", "--json") == 0
     facts = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
     summary = read_results(made_runs / "four-1" / "results.json").summary["student"]
     assert isinstance(summary.gain_points, Spread)
     assert facts["four-1"]["gain_points"] == pytest.approx(summary.gain_points.mean)
-    assert facts["bare-1"]["student_auprc"] is not None
+    assert (facts["four-1"]["metric"], facts["four-1"]["gain_over"]) == ("macro_auprc", "baseline")
+    assert facts["bare-1"]["score"] is not None
     assert facts["bare-1"]["gain_points"] is None
-    assert (facts["base-1"]["student_auprc"], facts["base-1"]["seeds_done"]) == (None, 2)
+    listed = {name: overview_of(RunDirectory(made_runs / name)).outcome for name in facts}
+    told = {name: (one.mean, one.gain, one.over) for name, one in listed.items() if one is not None}
+    assert told == {name: (one["score"], one["gain_points"], one["gain_over"] or "") for name, one in facts.items()}
+    base = facts["base-1"]
+    assert (base["model"], base["score"] is not None, base["gain_over"], base["seeds_done"]) == (
+        "baseline",
+        True,
+        None,
+        2,
+    )
     for name in facts:
         assert call("runs", "show", name) == 0
         assert "…" not in capsys.readouterr().out

@@ -41,6 +41,21 @@ def test_a_run_is_told_from_its_start_to_its_end(tmp_path: Path) -> None:
     assert lines[-1].startswith("finished after")
 
 
+def test_a_stage_is_told_with_its_own_test_score_and_no_other(tmp_path: Path) -> None:
+    reuse = ("pretrain-teacher", "pretrain-student")
+    spec = LogSpec(state="finished", seeds=(45,), epochs=20, heuristics=("neighbours", "random"), reuse=reuse)
+    lines, _ = told(tmp_path, spec)
+    reused = [line for line in lines if "reused from" in line]
+    assert len(reused) == 2
+    assert not any("test" in line for line in reused)
+    assert sum("test AUPRC" in line for line in lines) == 3
+
+
+def test_what_stands_beside_another_headline_is_named(tmp_path: Path) -> None:
+    lines, _ = told(tmp_path, LogSpec(state="finished", seeds=(45,), epochs=20, headline="macro_ap"))
+    assert any("test AP 32.13 (AUPRC contraindication 82.13, indication 78.53)" in line for line in lines)
+
+
 def test_every_evaluation_is_told_and_epochs_at_most_once_a_second(tmp_path: Path) -> None:
     spec = LogSpec(state="finished", seeds=(45,), epochs=400, validate_every=40)
     lines, _ = told(tmp_path, spec)

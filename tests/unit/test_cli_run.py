@@ -202,6 +202,7 @@ def test_a_run_in_training_is_not_resumed(runs: Path, capsys: pytest.CaptureFixt
         (["nowhere.toml"], "nowhere.toml: there is no such profile"),
         (["flykd", "--seeds", "4x"], "--seeds 4x: '4x' is not a seed. Give seeds as 45,46 or 45-49."),
         (["flykd", "--graph", "nowhere.csv"], "there is no such graph file"),
+        (["flykd", "--graph", "embeded"], "there is no such graph file. Did you mean embedded?"),
         (["flykd", "--graph", "."], "is a folder"),
         (["flykd", "--device", "gpu"], "--device gpu: must be"),
         (["flykd", "--name", "../up"], "--name ../up: must be"),

@@ -16,10 +16,14 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
+from flykd_console.cli.comparison import GridTable, print_comparison
 from flykd_console.compare.compare import compare
 from flykd_console.compare.describe import made_with
 from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.grid import Grid, pieces
+from flykd_console.compare.grids import grids
 from flykd_console.compare.loading import load_runs, read_ids
 from flykd_console.compare.population import Restriction
 from flykd_console.errors import UserError
@@ -28,7 +32,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, StageStarted
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.results import RankingScores, read_results, write_results
-from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore
+from tests.support.comparable_runs import comparable_run, edit_environment, put_scores, rescore, take_rival
 from tests.unit.test_cli_app import call
 
 BASIC = 'sources = ["original", "pseudo_train"]\n[distill.curriculum]\nshape = "none"\n'
@@ -411,17 +415,12 @@ def test_a_file_without_ids_is_refused(tmp_path: Path, text: str, message: str) 
 def test_a_narrow_terminal_cuts_no_figure(
     two: list[RunDirectory], part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rich.console import Console
-
-    from flykd_console.cli.tables import grid_table
-    from flykd_console.compare.grids import grids
-
     for run in two:
         _validated(run)
     block = compare(load_runs(two, part), resamples=200, against=load_runs(two[1:], part)[0]).blocks[0]
     console = Console(width=80, color_system=None)
     for grid in grids(block):
-        console.print(grid_table(grid))
+        console.print(GridTable(grid))
         shown = capsys.readouterr().out
         assert max(map(len, shown.splitlines())) <= 80
         words = [word for row in grid.rows[:4] for cell in row[1:] for word in cell.split()]
@@ -444,18 +443,65 @@ def test_the_terminal_gets_tables_without_escape_codes(
     for words in (
         "Test AUPRC, per cent",
         "baseline 8",
-        "What the gain is worth",
+        "What the gain over the same seed's baseline is worth",
         "Against basic-kd",
         "FlyKD (Table 2)",
     ):
         assert words in out
 
 
+def test_columns_without_room_go_below_and_no_interval_is_broken() -> None:
+    cells = ["+1.00", "[−12.34, +56.78]", "[−12.34, +56.78]", "10.00 ± 2.00"]
+    headings = ["model", "gain", "test pairs", "test diseases", "mean ± std"]
+    grid = Grid(title="t", headings=headings, rows=[["shared neighbours", *cells]], caption="c", emphasised=(1, 4))
+    assert pieces(grid, 100) == [grid]
+    first, second = pieces(grid, 50)
+    assert (first.headings, second.headings) == (headings[:4], ["model", "mean ± std"])
+    assert (first.caption, second.caption) == ("", "c")
+    assert (first.emphasised, second.emphasised) == ((1,), (1,))
+    assert second.title == "t (continued)"
+    assert [row[0] for row in second.rows] == ["shared neighbours"]
+    for width in (30, 50, 70, 100):
+        out = io.StringIO()
+        Console(file=out, width=width).print(GridTable(grid))
+        assert max(map(len, out.getvalue().splitlines())) <= width
+        for cell in cells:
+            assert cell in out.getvalue()
+
+
+def test_captions_are_as_wide_as_the_screen_and_not_as_their_table() -> None:
+    grid = Grid(
+        title="A title that is wider than its table", headings=["model", "x"], rows=[["a", "1"]], caption="w " * 60
+    )
+    out = io.StringIO()
+    Console(file=out, width=80).print(GridTable(grid))
+    first, *_ = lines = out.getvalue().splitlines()
+    assert first.rstrip() == grid.title
+    assert len(lines) == 6
+
+
+def test_tables_of_gains_over_several_rivals_name_each(two: list[RunDirectory]) -> None:
+    take_rival(two[1], "student", "teacher")
+    of_gains = [grid for grid in grids(only_block(*two)) if "ain over" in grid.title]
+    assert [grid.title for grid in of_gains] == [
+        "Gain over the same seed's baseline or teacher 12, points",
+        "Mean gain over the same seed's baseline or teacher 12",
+        "What the gain over the same seed's baseline or teacher 12 is worth, points",
+    ]
+    for grid in of_gains:
+        named = [row[0] for row in grid.rows]
+        assert named == ["teacher 12\nover baseline 8", "flykd\nover baseline 8", "basic-kd\nover teacher 12"]
+
+
+def test_tables_of_gains_over_one_rival_name_it_in_their_titles_alone(two: list[RunDirectory]) -> None:
+    of_gains = [grid for grid in grids(only_block(*two)) if "ain over" in grid.title]
+    assert len(of_gains) == 3
+    for grid in of_gains:
+        assert "the same seed's baseline" in grid.title
+        assert [row[0] for row in grid.rows] == ["teacher 12", "flykd", "basic-kd"]
+
+
 def test_tables_fit_a_hundred_columns(two: list[RunDirectory]) -> None:
-    from rich.console import Console
-
-    from flykd_console.cli.tables import print_comparison
-
     console = Console(width=100, file=io.StringIO(), color_system=None)
     print_comparison(console, compared(*two))
     assert isinstance(console.file, io.StringIO)

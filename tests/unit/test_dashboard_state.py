@@ -75,6 +75,27 @@ def test_validation_stands_in_until_the_test_and_gains_compare_like_with_like() 
     assert won.gain.points == pytest.approx(100 * (validations[0] - validations[1]))
 
 
+def test_seeds_with_heuristics_come_to_an_end_like_others() -> None:
+    heuristics = ("neighbours", "random")
+    state = folded(state="finished", epochs=40, heuristics=heuristics)
+    assert {seed_words(state, seed) for seed in state.seeds} == {"done"}
+    assert progress(state).remaining == 0.0
+    everything = ("pretrain-teacher", "pretrain-student", "teacher", "baseline", "student")
+    reused = folded(state="finished", epochs=40, heuristics=heuristics, reuse=everything)
+    assert {seed_words(reused, seed) for seed in reused.seeds} == {"reused"}
+    going = folded(state="running", epochs=40, heuristics=heuristics, stop_at=(1, "teacher", 20))
+    assert [seed_words(going, seed) for seed in going.seeds] == ["done", "teacher 50 %"]
+
+
+def test_a_seed_whose_heuristics_alone_are_measured_has_begun() -> None:
+    begun = []
+    for event in events(LogSpec(state="finished", epochs=4, heuristics=("random",))):
+        begun.append(event)
+        if isinstance(event, ev.Evaluation):
+            break
+    assert seed_words(RunState().fold(begun), 45) == "begun"
+
+
 def test_means_come_from_test_scores_alone() -> None:
     state = folded(state="finished")
     spread = summary(state)["student"].gain_points

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from flykd_console.dashboard.widgets.seeds import columns
+from flykd_console.dashboard.seed_columns import columns
 from flykd_console.graph.knowledge_graph import EdgeType
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.sections import LayerKind

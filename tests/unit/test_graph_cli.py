@@ -64,6 +64,15 @@ def test_info_never_cuts_a_number(columns: int, monkeypatch: pytest.MonkeyPatch)
     assert len(line) <= columns
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_info_cuts_no_name(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = run("info").stdout
+    assert "…" not in shown
+    words = {word for node in summarise(embedded_graph()).node_types for word in node.most_connected.split()}
+    assert [word for word in words if word not in shown] == []
+
+
 def test_info_as_json() -> None:
     found = json.loads(run("info", "--json").stdout)
     graph = embedded_graph()

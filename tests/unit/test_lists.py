@@ -20,6 +20,7 @@ from flykd_console.model.encoded import Encoded, mean_of
 from flykd_console.model.link_model import link_model
 from flykd_console.model.link_tables import LinkTables
 from flykd_console.profile.models import completed, entries_of, models_of
+from flykd_console.profile.rooms import structure_losses
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.models import Role
 from flykd_console.tasks.link_prediction.data import LinkData
@@ -354,3 +355,13 @@ def test_layers_of_a_table_cannot_be_compared(loss: str) -> None:
     table = {"weight": 1.0}
     with pytest.raises(ValueError, match="has none"):
         Profile.model_validate({"student": {"kind": "table"}, "distill": {loss: table}})
+
+
+def test_a_loss_that_looks_at_the_students_layers_alone_is_refused_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = structure_losses()
+    assert {name for name, loss in losses.items() if loss.asks_for_layers} == {"lsp", "hidden"}
+    monkeypatch.setattr(losses["lsp"], "needs_layers", False)
+    distill = {"lsp": {"weight": 1.0}}
+    Profile.model_validate({"distill": distill})
+    with pytest.raises(ValueError, match=r"distill\.lsp looks at layers, but a student of kind = 'table' has none"):
+        Profile.model_validate({"student": {"kind": "table"}, "distill": distill})

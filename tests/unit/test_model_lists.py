@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from flykd_console.dashboard.palette import DARK_LOOK
 from flykd_console.dashboard.run_table import columns as run_columns
 from flykd_console.dashboard.run_table import progress_words
 from flykd_console.dashboard.screens.overlay import _heads
-from flykd_console.dashboard.screens.results import result_rows, summary_text
+from flykd_console.dashboard.screens.results import fitting_columns, result_rows, summary_text
+from flykd_console.dashboard.seed_columns import columns, left_out
 from flykd_console.dashboard.stage_words import short_words, stage_words
 from flykd_console.dashboard.table import ColumnKey, gain_sentence, gaining, mean_gains, seed_rows, sorted_rows
-from flykd_console.dashboard.widgets.seeds import columns, left_out
-from flykd_console.runs.overview import overview_of
+from flykd_console.runs.overview import Outcome, overview_of
 from flykd_console.runs.state.run import RunState
 from tests.support.event_log import FOUR_STUDENTS, LogSpec, events, write_run
 
@@ -139,6 +140,53 @@ def test_results_list_every_student_with_its_own_gain() -> None:
     assert gains[0].split()[1:] == ["+1.27", "±", "0.03", "points", "+1.69", "±", "0.07", "%"]
 
 
+HEURISTICS = ("disease_popularity", "neighbours", "popularity", "random", "shared_neighbours")
+
+
+def test_heuristics_have_whole_heads_and_give_way_to_what_is_trained() -> None:
+    state = folded(state="finished", heuristics=HEURISTICS)
+    heads = {column.key.name: (column.head, column.below) for column in columns(state, 200)}
+    assert heads["disease_popularity"] == ("disease", "popularity")
+    assert heads["shared_neighbours"] == ("shared", "neighbours")
+    for width in range(40, 200):
+        shown = [column for column in columns(state, width) if column.key.kind == "model"]
+        names = [column.key.name for column in shown]
+        assert {"baseline", "student"} <= set(names)
+        assert "…" not in "".join(column.head for column in shown if column.key.name in HEURISTICS)
+        if set(names) & set(HEURISTICS):
+            assert names[:3] == ["teacher", "baseline", "student"]
+    assert left_out(state, columns(state, 66)).startswith("not shown: disease popularity, neighbours, popularity, ran")
+
+
+def test_the_heuristic_that_gains_are_over_stays() -> None:
+    state = folded(state="finished", heuristics=HEURISTICS, chosen=("teacher", "student"))
+    for width in (60, 66, 80):
+        shown = {column.key.name: column.head for column in columns(state, width)}
+        assert shown["neighbours"] == "neighbours"
+
+
+@pytest.mark.parametrize("width", [50, 68, 102])
+@pytest.mark.parametrize("spec", [{}, FOUR, {"heuristics": ("disease_popularity",)}, {"reuse": ("teacher",)}])
+def test_results_fit_their_window_and_keep_scores_and_gains(width: int, spec: dict[str, object]) -> None:
+    state = folded(state="finished", **spec)
+    found = fitting_columns(state, "macro", width)
+    assert sum(column.width for column in found) <= width
+    heads = [column.head for column in found]
+    assert {"seed", "model", "macro", "gain"} <= set(heads)
+    everything = ["seed", "model", "macro", "contra", "indic", "gain", "gain %", "epochs", "time"]
+    assert heads == [head for head in everything if head in heads]
+    if width == 68:
+        assert "epochs" in heads
+    if width == 102:
+        assert heads == everything
+    assert len({len(column.cells) for column in found}) == 1
+
+
+def test_results_of_a_run_without_a_tested_model_are_empty_columns() -> None:
+    found = fitting_columns(folded(state="starting"), "macro", 68)
+    assert [column.cells for column in found] == [[]] * len(found)
+
+
 # Charts and words.
 
 
@@ -235,5 +283,6 @@ def test_the_list_of_runs_names_the_phase_and_the_metric(tmp_path: Path) -> None
     spec = LogSpec(epochs=40, seeds=(45,), headline="macro_mrr", stop_at=(0, "pretrain-student", 10))
     line = overview_of(write_run(tmp_path, spec))
     assert progress_words(line).startswith("45 pretrain ")
-    assert line.headline == "macro_mrr"
-    assert next(column for column in run_columns(120) if column.key == "mean").head == "AUPRC"
+    outcome = Outcome("flykd", "macro_mrr", 1, mean=0.5)
+    lines = [line, replace(line, outcome=outcome)]
+    assert next(column for column in run_columns(120, lines) if column.key == "mean").head == "MRR"

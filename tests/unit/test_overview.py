@@ -14,7 +14,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import RunFinished, encode
 from flykd_console.runs.find import list_runs
 from flykd_console.runs.lock import held
-from flykd_console.runs.overview import RunList, RunOverview, overview_of
+from flykd_console.runs.overview import Outcome, RunList, RunOverview, overview_of
 from flykd_console.runs.results import read_results
 from tests.support.event_log import LogSpec, write_run
 from tests.support.finished_run import RunSpec, make_finished_run
@@ -26,22 +26,25 @@ def test_finished_run_tells_best_mean_and_gain(tmp_path: Path) -> None:
     results = read_results(run.results)
     scores = [models["student"].test.macro_auprc for models in results.seeds.values()]
     assert (line.state, line.method, line.graph, line.seeds, line.seeds_done) == ("finished", "flykd", "embedded", 2, 2)
-    assert line.best == max(score for score in scores if score is not None)
+    outcome = line.outcome
+    assert outcome is not None
+    assert outcome.best == max(score for score in scores if score is not None)
     summary = results.summary["student"]
     assert summary.macro_auprc is not None
     assert summary.gain_points is not None
-    assert (line.mean, line.std, line.gain) == (
+    assert (outcome.mean, outcome.std, outcome.gain) == (
         summary.macro_auprc.mean,
         summary.macro_auprc.std,
         summary.gain_points.mean,
     )
+    assert (outcome.model, outcome.metric, outcome.over) == ("flykd", "macro_auprc", "baseline")
 
 
 @pytest.mark.parametrize(("state", "said"), [("failed", "failed"), ("stopped", "stopped"), ("running", "died")])
 def test_run_without_results_tells_how_far_it_came(tmp_path: Path, state: str, said: str) -> None:
     run = write_run(tmp_path, LogSpec(state=state, epochs=40, seeds=(45, 46)))
     line = overview_of(run)
-    assert (line.state, line.seed, line.stage, line.seeds, line.mean) == (said, 46, "student", 2, None)
+    assert (line.state, line.seed, line.stage, line.seeds, line.outcome) == (said, 46, "student", 2, None)
     assert 0.5 < line.progress < 1.0
     assert ("CUDA out of memory" in line.error) == (state == "failed")
 
@@ -102,6 +105,10 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert asked[5:] == [changed.name]
 
 
+def outcome(mean: float, metric: str = "macro_auprc", over: str = "o" * 40) -> Outcome:
+    return Outcome("student", metric, 2, best=mean + 0.1, mean=mean, std=0.1, gain=-1.2, over=over)
+
+
 def line(name: str, **facts: object) -> RunOverview:
     return RunOverview(RunDirectory(Path("runs") / name), **{"state": "finished", **facts})  # type: ignore[arg-type]
 
@@ -119,7 +126,7 @@ def test_columns_fit_and_keep_name_state_score_and_gain(width: int) -> None:
     layout = columns(width)
     assert {"name", "state", "mean", "gain"} <= {column.key for column in layout}
     assert sum(column.width + 2 for column in layout) + 3 <= width
-    run = line("a" * 90, method="m" * 40, graph="g" * 40, device="d" * 40, mean=0.5, std=0.1, best=0.6, gain=-1.2)
+    run = line("a" * 90, method="m" * 40, graph="g" * 40, device="d" * 40, outcome=outcome(0.5))
     assert all(len(column.text(run)) <= column.width for column in layout)
 
 
@@ -131,8 +138,20 @@ def test_names_get_the_room_that_other_columns_do_not_fill() -> None:
     assert sum(column.width + 2 for column in layout) + 3 <= 120
 
 
+def test_scores_stand_under_their_metric_or_beside_it_and_gains_beside_their_rival() -> None:
+    alike = [line("a", outcome=outcome(0.5, "macro_ap", "neighbours")), line("b")]
+    heads = {column.key: column for column in columns(80, alike)}
+    assert heads["mean"].head == "AP"
+    assert "metric" not in heads
+    assert [heads["over"].text(run) for run in alike] == ["neighbours", ""]
+    several = [*alike, line("c", outcome=outcome(0.7, over="baseline"))]
+    heads = {column.key: column for column in columns(80, several)}
+    assert heads["mean"].head == "score"
+    assert [heads["metric"].text(run) for run in several] == ["AP", "", "AUPRC"]
+
+
 def test_rows_are_sorted_with_unknown_values_last_either_way() -> None:
-    runs = [line("a", mean=0.5), line("b"), line("c", mean=0.7)]
+    runs = [line("a", outcome=outcome(0.5)), line("b"), line("c", outcome=outcome(0.7))]
     column = next(column for column in columns(200) if column.key == "mean")
     assert [run.name for run in ordered(runs, column, turned=False)] == ["c", "a", "b"]
     assert [run.name for run in ordered(runs, column, turned=True)] == ["a", "c", "b"]
@@ -152,5 +171,6 @@ def test_results_of_another_shape_do_not_raise(tmp_path: Path) -> None:
     results["summary"].pop("student")
     run.results.write_text(json.dumps(results))
     found = overview_of(run)
-    assert (found.seeds_done, found.gain) == (2, None)
-    assert found.mean is not None
+    assert found.outcome is not None
+    assert (found.seeds_done, found.outcome.gain, found.outcome.over) == (2, None, "")
+    assert found.outcome.mean is not None

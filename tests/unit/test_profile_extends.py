@@ -69,6 +69,27 @@ def test_shipped_profiles_are_extended_by_name(tmp_path: Path) -> None:
     assert profile.run.name == "mine"
 
 
+def test_a_profile_that_extends_another_is_named_after_its_file_unless_it_says_a_name(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        base='[run]\nname = "base-of-all"\n',
+        mine='extends = "base.toml"\n[run]\nseeds = [4]\n',
+        says='extends = "mine.toml"\n[run]\nname = "said"\n',
+        further='extends = "says.toml"\n',
+    )
+    write(
+        tmp_path, **{"my own (2)": 'extends = "flykd"\n', "…": 'extends = "flykd"\n', "plain": "[teacher]\ndim = 4\n"}
+    )
+    named = {path.stem: load_profile(path).run.name for path in tmp_path.glob("*.toml")}
+    assert named == {
+        "base": "base-of-all", "mine": "mine", "says": "said", "further": "further", "my own (2)": "my-own-2",
+        "…": "flykd", "plain": "flykd",
+    }  # fmt: skip
+    assert load_profile(tmp_path / "mine.toml", ["run.name=other"]).run.name == "other"
+    write(tmp_path, odd='run = 3\nextends = "base.toml"\n')
+    assert "odd.toml" in refused(tmp_path / "odd.toml")
+
+
 def test_a_file_beside_comes_before_a_shipped_profile_of_that_name(tmp_path: Path) -> None:
     write(tmp_path, mine='extends = "flykd"\n')
     (tmp_path / "flykd").write_text("[teacher]\ndim = 17\n")

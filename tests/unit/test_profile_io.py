@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flykd_console.compare.loading import KEYS
+from flykd_console.compare.rankings import RANKING_KEYS
 from flykd_console.errors import UserError
 from flykd_console.profile.files import find_profile, shipped_profiles
 from flykd_console.profile.keys import keys
 from flykd_console.profile.load import dump_profile, load_profile, parse_set
 from flykd_console.profile.schema import Profile
+from flykd_console.runs.directory import KEY_COLUMNS
 
 
 def write(tmp_path: Path, text: str | bytes) -> Path:
@@ -322,3 +325,25 @@ def test_keys_without_a_value_are_named_as_comments_where_asked_for() -> None:
 def test_a_curriculum_settles_at_its_last_change(curriculum: dict[str, object], settled: float) -> None:
     profile = Profile.model_validate({"distill": {"curriculum": curriculum}})
     assert profile.distill.settled == settled
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("models.small.dimm=4", "--set models.small.dimm=4: unknown key. Did you mean models.small.dim?"),
+        ("models.small.distill.epoch=4", "unknown key. Did you mean models.small.distill.epochs?"),
+        ("models.small.distil.epochs=4", "unknown key. Did you mean models.small.distill?"),
+        ('evaluation.heuristics=["neighbors"]', "there is no heuristic 'neighbors' (did you mean neighbours?)"),
+        ('evaluation.heuristics=["xyz"]', "there is no heuristic 'xyz' (there are disease_popularity, neighbours"),
+        *((f"models.{name}.dim=4", f"models.{name}: files of scores have a column") for name in KEY_COLUMNS),
+        ("models.neighbours.dim=4", "models.neighbours: a heuristic is called so; choose another name"),
+    ],
+)
+def test_names_that_are_not_there_have_a_suggestion_and_taken_ones_a_reason(
+    tmp_path: Path, setting: str, line: str
+) -> None:
+    assert line in refused(tmp_path, "", setting)
+
+
+def test_every_column_that_files_of_scores_are_read_by_is_taken() -> None:
+    assert {*KEYS, *RANKING_KEYS} <= set(KEY_COLUMNS)

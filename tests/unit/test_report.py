@@ -17,7 +17,7 @@ from flykd_console.runs.events import Epoch, Evaluation, StageFinished, StageSta
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase
-from tests.support.comparable_runs import comparable_run, edit_environment
+from tests.support.comparable_runs import comparable_run, edit_environment, rescore, take_rival
 from tests.support.finished_run import forget_models
 from tests.unit.test_cli_app import call
 
@@ -150,7 +150,23 @@ def test_what_was_found_is_said_first(two: list[RunDirectory], tmp_path: Path) -
     assert "95 % intervals of the gain: " in text
     assert "flattering" not in text
     assert "picked here on the test scores themselves" in text
-    assert text.index("The best of 2") < text.index("Gain over the baseline") < text.index("Provenance", 2000)
+    assert (
+        text.index("The best of 2") < text.index("Gain over the same seed's baseline") < text.index("Provenance", 2000)
+    )
+
+
+def test_gains_over_several_rivals_are_told_apart_and_no_best_is_picked_by_them(
+    two: list[RunDirectory], tmp_path: Path
+) -> None:
+    take_rival(two[0], "student", "teacher")
+    for run in two:
+        for seed in (45, 46, 47):
+            rescore(run, seed, "teacher", lambda label: label + 0.01 * np.arange(len(label)) / len(label))
+    report("flykd-1", "plain-1", "--out", "out.html")
+    text = " ".join(parsed(tmp_path / "out.html").text)
+    assert "Gain over the same seed's baseline or teacher 12" in text
+    # Its gain over the teacher is a loss, but none of the others has met that teacher.
+    assert re.search(r"The best of 2 methods, flykd, scores [\d.]+ % test AUPRC, [\d.]+ points below teacher 12", text)
 
 
 def test_the_page_has_every_part(two: list[RunDirectory], tmp_path: Path) -> None:
@@ -158,7 +174,8 @@ def test_the_page_has_every_part(two: list[RunDirectory], tmp_path: Path) -> Non
     report("flykd-1", "--out", "out.html")
     text = " ".join(parsed(tmp_path / "out.html").text)
     for words in (
-        "Gain over the baseline", "What the gain is worth", "Test AUPRC, per cent", "Validation while training",
+        "Gain over the same seed's baseline", "What the gain over the same seed's baseline is worth",
+        "Test AUPRC, per cent", "Validation while training",
         "Weights of the losses", "Losses of the students", "Precision and recall", "Calibration",
         "It is not the chance that a drug treats a disease", "flykd-console run flykd", "torch 9.9", "9f8c" * 16,
         "split of seed 45", 'kind = "complex_disease"',
@@ -197,7 +214,7 @@ def test_students_without_a_baseline_have_scores_and_no_gain(two: list[RunDirect
     report("flykd-1", "--out", "out.html")
     text = " ".join(parsed(tmp_path / "out.html").text)
     assert "No baseline was trained, so no gain is told. Test AUPRC in per cent: teacher 12 " in text
-    assert "Gain over the baseline" not in text
+    assert "Gain over the same seed's baseline" not in text
     assert "Losses of the students" in text
 
 

@@ -366,6 +366,15 @@ def runs(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     return run
 
 
+@pytest.mark.parametrize("asked", [("--disease", "T0008"), ("--disease", "T0008", "--drug", "H0001")])
+def test_printed_probabilities_are_said_not_to_be_calibrated(
+    runs: RunDirectory, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = command("score", runs.name, *asked, capsys=capsys)
+    assert code == 0
+    assert out.count("not calibrated") == 1
+
+
 def test_score_prints_one_table_per_relation(runs: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = command("score", runs.name, "--disease", "t0008", "--top", "2", capsys=capsys)
     assert code == 2  # ids are matched exactly

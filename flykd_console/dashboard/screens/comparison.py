@@ -21,7 +21,10 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from flykd_console.compare.figures import Comparison
+    from flykd_console.compare.grid import Grid
 
 
 class ComparisonScreen(FullScreen[None]):
@@ -92,9 +95,7 @@ class ComparisonScreen(FullScreen[None]):
 
 def comparison_tables(comparison: Comparison, colours: Look, width: int) -> RenderableType:
     """Every table of every block, with what a reader must know before them."""
-    from rich import box
-    from rich.table import Table
-
+    from flykd_console.compare.grid import pieces
     from flykd_console.compare.grids import block_heading, grids
 
     parts: list[RenderableType] = []
@@ -104,23 +105,31 @@ def comparison_tables(comparison: Comparison, colours: Look, width: int) -> Rend
             parts.append(Text(words, style=f"bold {colours.curve(1)}"))
         parts.append(Text(block_heading(comparison, index), style=f"bold {colours.foreground}"))
         parts += [Text(f"· {note}", style=colours.muted) for note in block.notes]
-        for grid in grids(block):
-            table = Table(
-                box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=False, border_style=colours.faint,
-                header_style=colours.muted,
-            )  # fmt: skip
-            words_only = grid.title == "Runs"
-            for column, heading in enumerate(grid.headings):
-                left = column == 0 or words_only
-                strong = column == 0 or column in grid.emphasised
-                table.add_column(
-                    Text(heading, style=colours.muted), justify="left" if left else "right", overflow="fold",
-                    style=f"bold {colours.foreground}" if strong else colours.foreground,
-                )  # fmt: skip
-            for row in grid.rows:
-                table.add_row(*map(Text, row))
-            parts += [Text(""), Text(grid.title, style=f"bold {colours.accent}"), table]
+        for grid in (piece for whole in grids(block) for piece in pieces(whole, width)):
+            parts += [Text(""), Text(grid.title, style=f"bold {colours.accent}"), _table(grid, colours, width)]
             if grid.caption:
                 parts.append(Text(grid.caption, style=colours.muted))
         parts.append(Text(""))
     return Group(*parts)
+
+
+def _table(grid: Grid, colours: Look, width: int) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from flykd_console.compare.grid import WIDE_GAP, widths_in
+
+    widths, gap = widths_in(grid, width)
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=False, border_style=colours.faint,
+        header_style=colours.muted, padding=(0, 1) if gap == WIDE_GAP else (0, 0),
+    )  # fmt: skip
+    for column, (heading, cells) in enumerate(zip(grid.headings, widths, strict=True)):
+        strong = column == 0 or column in grid.emphasised
+        table.add_column(
+            Text(heading, style=colours.muted), justify="left" if column == 0 or grid.words else "right",
+            style=f"bold {colours.foreground}" if strong else colours.foreground, overflow="fold", width=cells,
+        )  # fmt: skip
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    return table

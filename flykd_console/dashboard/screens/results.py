@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -23,6 +25,27 @@ from flykd_console.runs.state.run import RunState
 from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
 
 _LEAST_LABEL, _LEAST_SHAPE, _SCORE = 12, 9, 16
+# As the style sheet has it: the dialog's width, its share of the screen at most; its frame, padding and scroll bar.
+_WIDTH, _SHARE, _AROUND = 110, 0.96, 8
+_REUSED = "reused"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """A column of the table, a cell for each model of each seed; `words` go left, numbers right."""
+
+    head: str
+    cells: list[str]
+    words: bool = False
+
+    @property
+    def justify(self) -> Literal["left", "right"]:
+        return "left" if self.words else "right"
+
+    @property
+    def width(self) -> int:
+        """In cells, with one to each side."""
+        return max(map(len, (self.head, *self.cells))) + 2
 
 
 class ResultsScreen(ModalScreen[None]):
@@ -36,6 +59,7 @@ class ResultsScreen(ModalScreen[None]):
 
     def __init__(self, state: RunState, phase: Phase, directory: RunDirectory) -> None:
         super().__init__()
+        self._metric = ""
         self._state, self._phase, self._directory = state, phase, directory
 
     def compose(self) -> ComposeResult:
@@ -51,16 +75,21 @@ class ResultsScreen(ModalScreen[None]):
             metric, by_relation = metric_words(self._state.headline), "; by relation AUPRC"
         box.border_title = f"RESULTS [not bold]· test {metric_words(self._state.headline)}, %{by_relation}[/]"
         box.border_subtitle = "c intervals and tests · esc closes"
-        self._fill(self.query_one(DataTable), metric)
+        self._metric = metric
 
-    def _fill(self, table: DataTable[Text], metric: str) -> None:
-        relations = self._state.relations
-        gains = ["gain", "gain %"] if gaining(self._state) else []
-        for head in ("seed", "model", metric, *map(short_relation, relations), *gains, "epochs", "time"):
-            left = head in ("seed", "model")
-            table.add_column(Text(head, justify="left" if left else "right"))
-        for cells in result_rows(self._state, relations):
-            table.add_row(*(Text(c, justify="left" if i < 2 else "right") for i, c in enumerate(cells)))
+    def on_resize(self) -> None:
+        self._fill(self.query_one(DataTable), fitting_columns(self._state, self._metric, self._room()))
+
+    def _room(self) -> int:
+        """Cells for the table: those of the dialog without its frame, its padding and a bar to scroll by."""
+        return min(_WIDTH, math.floor(_SHARE * self.app.size.width)) - _AROUND
+
+    def _fill(self, table: DataTable[Text], columns: list[ResultColumn]) -> None:
+        table.clear(columns=True)
+        for column in columns:
+            table.add_column(Text(column.head, justify=column.justify))
+        for cells in zip(*(column.cells for column in columns), strict=True):
+            table.add_row(*(Text(c, justify=column.justify) for c, column in zip(cells, columns, strict=True)))
 
     def action_compare(self) -> None:
         from flykd_console.dashboard.screens.comparison import ComparisonScreen
@@ -70,6 +99,29 @@ class ResultsScreen(ModalScreen[None]):
     def action_export(self) -> None:
         self.dismiss()
         self.app.call_later(self.app.run_action, "app.evaluate_or_export")
+
+
+def fitting_columns(state: RunState, metric: str, width: int) -> list[ResultColumn]:
+    """The columns that fit into a width, all that the least telling leave room for; the metric and gains stay."""
+    relations = list(map(short_relation, state.relations))
+    gains = ["gain", "gain %"] if gaining(state) else []
+    heads = ["seed", "model", metric, *relations, *gains, "epochs", "time"]
+    cells = zip(*result_rows(state, state.relations), strict=True)
+    listed = [list(column) for column in cells] or [[] for _ in heads]
+    columns = [ResultColumn(h, c, h in ("seed", "model")) for h, c in zip(heads, listed, strict=True)]
+
+    def fits() -> bool:
+        return sum(column.width for column in columns) <= width
+
+    if not fits():
+        columns[-1] = ResultColumn(
+            "time", [_REUSED if cell.startswith(_REUSED) else cell for cell in columns[-1].cells]
+        )
+    for head in ("gain %", "time", *reversed(relations), "epochs"):
+        if fits():
+            break
+        columns = [column for column in columns if column.head != head]
+    return columns
 
 
 def result_rows(state: RunState, relations: list[str]) -> list[list[str]]:
@@ -93,7 +145,7 @@ def _cells(state: RunState, models: dict[str, ModelResult], entry: ModelEntry, r
     if gaining(state):
         won = gain(models, entry, state.headline)
         cells += ["", ""] if won is None else [signed(won.points), signed(won.percent, 1)]
-    took = f"reused from {found.reused_from}" if found.reused_from else span(found.seconds)
+    took = f"{_REUSED} from {found.reused_from}" if found.reused_from else span(found.seconds)
     return [*cells, grouped(found.epochs), took]
 
 
@@ -118,23 +170,18 @@ def summary_text(state: RunState) -> Content:
 
 
 def _gains_text(state: RunState, left: int, room: int) -> list[tuple[str, str]]:
-    """Each model's mean gain: in one line, or below the model that several are compared with."""
+    """Each model's mean gain, below the model that it is over."""
     gains = mean_gains(state)
     told = [(entry, gains[entry.name]) for entry in gaining(state) if entry.name in gains]
     parts: list[tuple[str, str]] = []
     for name in dict.fromkeys(entry.over for entry, _ in told):
         rival = state.entry(name)
-        over = f" over the seed's {rival.label if rival is not None else name}"
-        if len(told) > 1:
-            parts.append((f"gain{over}\n", "$muted"))
+        parts.append((f"gain over the seed's {rival.label if rival is not None else name}\n", "$muted"))
         for entry, won in (pair for pair in told if pair[0].over == name):
-            words = "gain" if len(told) == 1 else f"  {entry.label}"
-            end = over if len(told) == 1 else ""
             parts += [
-                (f"{words:<{left}}", "bold $foreground"),
-                (f"{'':<{room}}", ""),
+                (f"{f'  {entry.label}':<{left + room}}", "bold $foreground"),
                 (f"{spread_words(won.points, 1.0, sign=True)} points", "bold $success"),
-                (f"   {spread_words(won.percent, 1.0, sign=True)} %{end}\n", "$muted"),
+                (f"   {spread_words(won.percent, 1.0, sign=True)} %\n", "$muted"),
             ]
     return parts
 

@@ -185,7 +185,7 @@ class RunsScreen(FullScreen[RunDirectory | None]):
                 style = tones.get(state_tone(run), colours.foreground)
             elif column.key == "name" and self._shown is not None and run.directory.path == self._shown.path:
                 style = f"bold {colours.foreground}"
-            elif column.key not in ("name", "mean", "gain"):
+            elif column.key not in ("name", "mean", "gain", "over"):
                 style = colours.muted
             justify = "left" if column.words else "right"
             cells.append(Text(column.text(run), style=style, justify=justify))  # type: ignore[arg-type]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.text import Text
 from textual.widgets import DataTable
 
 from flykd_console.dashboard.palette import Look, look
-from flykd_console.dashboard.scores import seed_words
+from flykd_console.dashboard.seed_columns import CURVE, SEED, STATE, Column, columns, left_out
 from flykd_console.dashboard.table import (
     ColumnKey,
     MeanGain,
     SeedRow,
-    gaining,
     mean_gains,
     score_words,
     seed_rows,
@@ -22,124 +20,10 @@ from flykd_console.dashboard.table import (
     summary,
 )
 from flykd_console.runs.events import MACRO_AUPRC
-from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.models import ModelEntry
 from flykd_console.runs.results import ModelSummary, Spread
 from flykd_console.runs.state.run import RunState
-from flykd_console.words import clipped, metric_words, per_cent, short_relation, signed
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Key, the two lines of its head, width in cells, and whether it holds words (left) or numbers (right)."""
-
-    key: ColumnKey
-    head: str
-    below: str
-    width: int
-    words: bool = False
-
-
-_SHORT_STATE = 8
-_SPARK = (7, 16)
-_LONG_HEAD, _SHORT_HEAD = 10, 6
-_SEED, _STATE, _CURVE = ColumnKey("seed"), ColumnKey("state"), ColumnKey("spark")
-
-
-def columns(state: RunState, width: int) -> list[Column]:
-    """The columns that fit into a width, the most telling first."""
-    numbers = [Column(_SEED, "seed", "", 4), *_model_columns(state), *_gain_columns(state), *_relation_columns(state)]
-    longest = max((len(seed_words(state, seed)) for seed in state.seeds), default=0)
-    state_column = Column(_STATE, " state", "", max(13, min(18, longest + 1)), words=True)
-    spark = [Column(_CURVE, " curve", "", _SPARK[0], words=True)]
-
-    def spare() -> int:
-        return width - sum(c.width + 1 for c in numbers) - sum(c.width for c in (*spark, state_column))
-
-    # What a narrow table goes without, in order: the stage's name, gains in per cent, letters, the curve, columns.
-    steps: list[ColumnKey | str] = ["state", "percent", "letters", "spark", *_dispensable(state, numbers)]
-    for step in steps:
-        if spare() >= 0:
-            break
-        match step:
-            case "state":
-                state_column = Column(_STATE, " state", "", _SHORT_STATE, words=True)
-            case "percent":
-                numbers = [column for column in numbers if column.key.kind != "percent"]
-            case "letters":
-                numbers = [_shortened(state, column) for column in numbers]
-            case "spark":
-                spark = []
-            case _:
-                numbers = [column for column in numbers if column.key != step]
-    left = max(0, spare())
-    spark = [replace(c, width=min(_SPARK[1], c.width + left)) for c in spark]
-    left -= sum(c.width - _SPARK[0] for c in spark)
-    share = min(3, max(0, left // len(numbers)))
-    return [*(replace(c, width=c.width + share) for c in numbers), *spark, state_column]
-
-
-def _model_columns(state: RunState) -> Iterator[Column]:
-    """A column a model, under its label and shape."""
-    for entry in state.trained:
-        head = clipped(entry.label, _LONG_HEAD)
-        yield Column(ColumnKey("model", entry.name), head, entry.shape, max(6, len(head), len(entry.shape)))
-
-
-def _gain_columns(state: RunState) -> Iterator[Column]:
-    """The gain of the run's first model in points and per cent, then those of others in points."""
-    found = gaining(state)
-    for entry in found:
-        below = "points" if len(found) == 1 else clipped(entry.label, _SHORT_HEAD)
-        yield Column(ColumnKey("points", entry.name), "gain", below, 6)
-        if entry == state.about:
-            yield Column(ColumnKey("percent", entry.name), "", "%", 5)
-
-
-def _relation_columns(state: RunState) -> Iterator[Column]:
-    """AUPRC by relation of the model that the run is about."""
-    if state.about is None:
-        return
-    label = clipped(state.about.label, _LONG_HEAD)
-    for relation in state.relations:
-        yield Column(ColumnKey("relation", relation), short_relation(relation), label, max(6, len(label)))
-
-
-def _dispensable(state: RunState, numbers: list[Column]) -> list[ColumnKey]:
-    """Columns that give way, the first one first: relations, gains of further models, models themselves.
-
-    The model that the run is about, its rival and its gain stay.
-    """
-    about = state.about
-    kept = (about.name, about.over) if about is not None else ()
-    keys = [column.key for column in reversed(numbers)]
-    relations = [key for key in keys if key.kind == "relation"]
-    gains = [key for key in keys if key.kind == "points" and key.name not in kept]
-    models = [key for key in keys if key.kind == "model" and key.name not in kept]
-    return [*relations, *gains, *models]
-
-
-def _shortened(state: RunState, column: Column) -> Column:
-    """A model's column with a head of few letters, where its label is a long one and the run is not about it."""
-    entry = state.entry(column.key.name) if column.key.kind == "model" else None
-    if entry is None or entry == state.about or len(entry.label) <= _SHORT_HEAD + 1:
-        return column
-    head = _short_label(entry)
-    return replace(column, head=head, width=max(6, len(head), len(column.below)))
-
-
-def _short_label(entry: ModelEntry) -> str:
-    plain = entry.role is Role.BASELINE and entry.label == entry.role
-    return "base" if plain else clipped(entry.label, _SHORT_HEAD)
-
-
-def left_out(state: RunState, layout: list[Column]) -> str:
-    """Which models and gains the columns have no room for, in words; empty where all are there."""
-    shown = [column.key for column in layout]
-    models = [entry for entry in state.trained if ColumnKey("model", entry.name) not in shown]
-    gains = [e for e in gaining(state) if e not in models and ColumnKey("points", e.name) not in shown]
-    parts = [", ".join(entry.label for entry in models)] if models else []
-    parts += [f"gain of {', '.join(entry.label for entry in gains)}"] if gains else []
-    return f"not shown: {'; '.join(parts)}" if parts else ""
+from flykd_console.words import clipped, metric_words, per_cent, signed
 
 
 class SeedsPanel(DataTable[Text]):
@@ -168,25 +52,25 @@ class SeedsPanel(DataTable[Text]):
 
     def sort_next(self) -> None:
         """Sort by the next column; after the last one by the order of the run again."""
-        keys = [column.key for column in self._layout if column.key != _CURVE]
+        keys = [column.key for column in self._layout if column.key != CURVE]
         at = keys.index(self.sort_key) + 1 if self.sort_key in keys else 0
         self.sort_by_column(keys[at] if at < len(keys) else None)
 
     def sort_by_column(self, key: ColumnKey | None) -> None:
         """Sort by a column, the best first; None for the order of the run."""
-        self.sort_key, self.downwards = key, key not in (None, _SEED, _STATE)
+        self.sort_key, self.downwards = key, key not in (None, SEED, STATE)
         self._again()
 
     def turn(self) -> None:
         """Sort the other way round."""
-        self.sort_key, self.downwards = self.sort_key or _SEED, not self.downwards
+        self.sort_key, self.downwards = self.sort_key or SEED, not self.downwards
         self._again()
 
     def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
         key = self._layout[event.column_index].key
         if key == self.sort_key:
             self.turn()
-        elif key != _CURVE:
+        elif key != CURVE:
             self.sort_by_column(key)
 
     def _again(self) -> None:
@@ -199,7 +83,7 @@ class SeedsPanel(DataTable[Text]):
         width = self.content_size.width or 60
         colours = look(self.app.current_theme.dark)
         layout = self._layout = columns(state, width)
-        spark = next((column.width - 2 for column in layout if column.key == _CURVE), 0)
+        spark = next((column.width - 2 for column in layout if column.key == CURVE), 0)
         rows = seed_rows(state, spark)
         if self.sort_key is not None:
             rows = sorted_rows(rows, self.sort_key, self.downwards)
@@ -341,7 +225,7 @@ class Means:
 
 def _mean_cell(means: Means, column: Column, colours: Look, deviation: bool) -> Text:
     style = colours.muted if deviation else f"bold {colours.foreground}"
-    if column.key == _SEED:
+    if column.key == SEED:
         return _text("std" if deviation else "mean", column, style)
     spread = means.spread(column.key)
     # A mean of one seed beside a mean of two would invite a comparison that means nothing.

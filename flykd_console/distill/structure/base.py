@@ -32,6 +32,7 @@ class StructureLoss(ABC):
         words: What each of its losses is called, whole and in five letters, by the name that events give it.
         needs_layers: It compares the student's layers with the teacher's, so a teacher must be a network. One that
             looks at the student's layers alone asks for their rows and leaves it False.
+        asks_for_layers: It asks for rows of layers, so the student must have some; true where it has an `ask`.
         weights: Of the losses that it returns, by name.
         parameters: What it trains besides the student.
         generators: What it draws from, by purpose.
@@ -41,6 +42,11 @@ class StructureLoss(ABC):
     position: ClassVar[int] = 100
     words: ClassVar[Mapping[str, tuple[str, str]]] = {}
     needs_layers: ClassVar[bool] = False
+    asks_for_layers: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.asks_for_layers = cls.ask is not StructureLoss.ask
 
     def __init__(self, settings: StructureSettings, inputs: DistillInputs) -> None:
         self.weights: dict[str, float] = {}

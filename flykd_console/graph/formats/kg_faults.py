@@ -12,6 +12,7 @@ from typing import IO
 import polars as pl
 
 from flykd_console.errors import CHECK_PATH, UserError
+from flykd_console.profile.sections import graph_hint
 
 COPY_AGAIN = "Download or copy it again."
 
@@ -27,9 +28,7 @@ def check_file(path: Path, formats: Mapping[str, str]) -> str:
             "is a directory, not a graph file", str(path), f"Name the file in it, such as {path / 'kg.csv'}."
         )
     if not path.exists():
-        raise UserError(
-            "there is no such graph file", str(path), "Check the path, or take 'embedded', 'synthetic' or 'primekg'."
-        )
+        raise UserError("there is no such graph file", str(path), graph_hint(path))
     ending = next((e for e in sorted(formats, key=len, reverse=True) if path.name.lower().endswith(e)), None)
     if ending is None:
         raise UserError("is not a known kind of graph file", str(path), f"Its name should end in {', '.join(formats)}.")

@@ -125,7 +125,7 @@ class RunState:
 
     @property
     def trained(self) -> list[ModelEntry]:
-        """The models that a stage of the run trains, in the order of tables; a mean of teachers is none of them."""
+        """The models that a stage trains, or that were measured, in the order of tables; no mean of teachers."""
         stages = {stage for _, stage in self.stages}
         return [entry for entry in self.models if entry.name in stages]
 
@@ -323,7 +323,11 @@ class RunState:
         cost.seconds += spent
 
     def _evaluation(self, event: ev.Evaluation) -> None:
+        unknown = (event.seed, event.stage) not in self.stages
         stage = self._key(event.seed, event.stage)
+        if unknown:
+            # Neither planned nor begun: nothing of it is trained, and nothing more will come.
+            stage.status = Status.MEASURED
         stage.evaluations[event.split] = event
         if event.split == "validation":
             if len(stage.validation) and stage.validation.x[-1] >= event.epoch:

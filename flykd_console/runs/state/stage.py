@@ -18,6 +18,8 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
     DONE = "done"
     REUSED = "reused"
+    MEASURED = "measured"
+    """Nothing is trained: a heuristic, of which a score is all that there is."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class StageState:
 
     @property
     def over(self) -> bool:
-        return self.status in (Status.DONE, Status.REUSED)
+        return self.status in (Status.DONE, Status.REUSED, Status.MEASURED)
 
     @property
     def fraction(self) -> float:
