@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from flykd_console.tasks.link_prediction.measure import Measured, measure
 from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
+from flykd_console.tasks.link_prediction.ranking import rank_heads
 from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer, HeuristicScorer, Scorer
 
 if TYPE_CHECKING:
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
     from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
     from flykd_console.runs.results import MatrixScores, Scores
+
+
+# Validations of a stage at which heads are ranked though the headline does not ask for it.
+_RANKINGS = 10
 
 
 class LinkPrediction(Task):
@@ -136,13 +143,29 @@ class LinkPrediction(Task):
     def evaluator(self, model: Trainable) -> Callable[[], Scores]:
         links, metric = link_model(model), self.headline
         if names.of_pairs(metric):
-            by_pairs = Evaluator(self.data, links, "validation")
-            return lambda: score(by_pairs.logits(links))
+            return self._by_pairs(links)
         tails = names.ranks_tails(metric)
 
         def measured() -> Scores:
             scorer = EmbeddingScorer(self.data.encode_all(links))
             return measure(self.data, scorer, "validation", tails=tails).scores
+
+        return measured
+
+    def _by_pairs(self, model: LinkModel) -> Callable[[], Scores]:
+        """Scores by stored pairs; some ten times in a stage by rankings, too, which take longer."""
+        data, finetune = self.data, self.profile.finetune
+        by_pairs = Evaluator(data, model, "validation")
+        validations = math.ceil(finetune.epochs / finetune.validate_every)
+        # Counted so that the last of a stage as long as finetuning is one of them.
+        calls = itertools.count(1 - validations)
+
+        def measured() -> Scores:
+            ranked = {}
+            if next(calls) % math.ceil(validations / _RANKINGS) == 0:
+                found = rank_heads(data.split, "validation", EmbeddingScorer(data.encode_all(model)), data.seed)
+                ranked = {relation: one.scores for relation, one in found.items()}
+            return score(by_pairs.logits(model), ranked)
 
         return measured
 
