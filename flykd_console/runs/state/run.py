@@ -345,8 +345,10 @@ class RunState:
         stage = self._key(event.seed, event.stage)
         stage.evaluations[event.split] = event
         entry = self.entry(event.stage)
-        # A scorer without training has a level, and no course.
-        if event.split == "validation" and (entry is None or entry.role is not Role.HEURISTIC):
+        if entry is not None and entry.role is Role.HEURISTIC:
+            # A scorer without training has a level, and no course.
+            stage.status = Status.DONE
+        elif event.split == "validation":
             stage.validate(event)
         if self.current == (event.seed, event.stage) and stage.status is Status.RUNNING:
             self._spend(stage, event.t)
