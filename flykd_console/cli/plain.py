@@ -182,6 +182,8 @@ class _Narrator:
                     self._progress(event)
             case Evaluation(split="test"):
                 pass  # told where its stage ends
+            case Evaluation(epoch=0):
+                pass  # of a scorer without training: the table at the end has it
             case Evaluation():
                 self._progress(event, f"{event.split} {metric_words(event.headline)} {per_cent(event.score)}")
             case StageFinished():

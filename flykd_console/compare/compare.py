@@ -28,7 +28,14 @@ from flykd_console.compare.bootstrap import (
 )
 from flykd_console.compare.by_tail import Question, notes_on_rankings, tail_scores
 from flykd_console.compare.comparable import blocks_of, common_seeds
-from flykd_console.compare.describe import describe_runs, metrics_of, notes_of, paper_figure, ranking_of
+from flykd_console.compare.describe import (
+    describe_runs,
+    matrix_of,
+    metrics_of,
+    notes_of,
+    paper_figure,
+    ranking_of,
+)
 from flykd_console.compare.figures import Block, Comparison, Gain, Interval, Row, SeedGain, SeedScore
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, contender_of, contenders_of, rival_of
@@ -101,6 +108,7 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
         split=first.profile.split.kind,
         targets=sorted(pairs[seeds[0]]),
         tail_type=first.tail_type,
+        head_type=first.head_type,
         part=first.part,
         headline=first.results.headline,
         overlap=overlap,
@@ -149,6 +157,7 @@ def _row(one: Contender, measured: _Measured, baseline: Contender | None, rival:
         relations={r: _spread([score.relations[r] for score in scores.values()]) for r in targets},
         metrics=metrics_of(one, list(scores)) if whole else {},
         ranking=ranking_of(one, list(scores)) if whole else {},
+        matrix=matrix_of(one, list(scores)) if whole else {},
         seconds=statistics.fmean(one.result(seed).seconds for seed in scores),
         paper=paper_figure(one) if tested else None,
         gain=_gain(one, baseline, measured, paper.gain if paper else None) if baseline else None,

@@ -13,7 +13,7 @@ from flykd_console.compare.paper import model_row, paper
 from flykd_console.profile.distill import TABLES_OF_SOURCES
 from flykd_console.profile.rooms import structure_losses
 from flykd_console.runs.events import NewerSchemaError
-from flykd_console.runs.results import RANKING_METRICS, Spread, spread
+from flykd_console.runs.results import RANKING_METRICS, Spread, matrix_spread, spread
 from flykd_console.runs.status import status_of
 
 # How a run is called and carried out, and what the method itself is, is not a difference of training.
@@ -59,6 +59,15 @@ def ranking_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[str, Spre
         relation: {metric: known for metric, values in metrics.items() if (known := spread(values)) is not None}
         for relation, metrics in found.items()
     }
+
+
+def matrix_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[int, dict[str, Spread]]]:
+    """Per relation, n and figure the spread of the whole matrix, of the first run that has it in all of the seeds."""
+    for run in one.runs:
+        found = [matrix for seed in seeds if (matrix := run.measured(seed, one.model).matrix)]
+        if len(found) == len(seeds):
+            return matrix_spread(found, seeds)
+    return {}
 
 
 def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], seeds: Sequence[int]) -> list[RunFacts]:

@@ -151,6 +151,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         relations: AUPRC over the seeds by relation.
         metrics: Every named metric over the seeds, as the results have them; none where only some tails are tested.
         ranking: Per-tail ranking metrics over the seeds by relation and metric, where the runs measured them.
+        matrix: All pairs ranked together: by relation, n and figure (those of `runs.results.MatrixCut`) over the seeds,
+            commonality over the pairs of seeds; none where no run measured it in all of them.
         seconds: Mean training time a seed.
         gain: Over its own rival, of the same run; None for baselines and in runs without one.
         rival: Over the model that the caller named; None without one and for that model itself.
@@ -168,6 +170,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     relations: dict[str, Spread]
     metrics: dict[str, Spread] = {}
     ranking: dict[str, dict[str, Spread]] = {}
+    matrix: dict[str, dict[int, dict[str, Spread]]] = {}
     seconds: float
     paper: PaperFigure | None = None
     gain: Gain | None = None
@@ -199,7 +202,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that are compared pair by pair.
 
-    `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease;
+    `pairs`: (positives, negatives) by seed and relation; `tail_type`: the graph's word for tails, such as disease, and
+    `head_type` for heads;
     `part`: whose pairs, `test` or `validation`; `headline`: the metric that the runs put first; `overlap`: what
     intervals over seeds are corrected by, None: they are not.
     """
@@ -214,6 +218,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Row]
     notes: list[str]
     tail_type: str = "tail"
+    head_type: str = "head"
     part: str = "test"
     headline: str = MACRO_AUPRC
     overlap: Overlap | None = None

@@ -16,6 +16,7 @@ from flykd_console.compare.grid import (
     spread_words,
     won_words,
 )
+from flykd_console.compare.matrix_grids import matrix_grids
 from flykd_console.compare.rivals import gain_labels, over_rivals
 from flykd_console.compare.tail_grids import ap_gain_grids, ap_grids
 from flykd_console.runs.events import MACRO_AUPRC
@@ -55,6 +56,7 @@ def grids(block: Block) -> Iterator[Grid]:
         yield worth_grid(block, rival=True)
     yield relations_grid(block)
     yield from ranking_grids(block)
+    yield from matrix_grids(block)
     yield runs_grid(block)
 
 

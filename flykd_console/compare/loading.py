@@ -64,15 +64,24 @@ class LoadedRun:
     @property
     def tail_type(self) -> str:
         """The graph's word for tails; `tail` where no embeddings say it."""
+        return self._word("tail")
+
+    @property
+    def head_type(self) -> str:
+        """The graph's word for heads; `head` where no embeddings say it."""
+        return self._word("head")
+
+    def _word(self, side: str) -> str:
+        """What the embeddings call heads or tails."""
         from safetensors import SafetensorError, safe_open
 
         for entry in self.models:
             try:
                 with safe_open(self.directory.embeddings(self.seeds[0], entry.name), "numpy") as file:
-                    return str((file.metadata() or {}).get("tail_type", "tail"))
+                    return str((file.metadata() or {}).get(f"{side}_type", side))
             except (OSError, SafetensorError):
                 continue
-        return "tail"
+        return side
 
     @property
     def distills(self) -> bool:

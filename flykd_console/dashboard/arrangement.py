@@ -12,10 +12,14 @@ _EXTRA_FROM_HEIGHT = 44
 
 # The tab of the validation chart, which the screen calls by the run's metric.
 VALIDATION = "Validation"
-PANELS = ("weights", "losses", "rate", "speed", "resources", "validation", "seeds", "log")
-_PAIRS = (("Losses", ("weights", "losses")), ("Seeds", ("validation", "seeds")), ("Log", ("resources", "log")))
+PANELS = ("weights", "losses", "rate", "speed", "resources", "validation", "ranking", "seeds", "log")
+# Two charts beside each other, wherever one of them is.
+_METRICS = ("validation", "ranking")
+_PAIRS = (
+    ("Losses", ("weights", "losses")), ("Seeds", (*_METRICS, "seeds")), ("Log", ("resources", "log")),
+)  # fmt: skip
 _SINGLES = (
-    ("Losses", ("losses",)), ("Weights", ("weights",)), (VALIDATION, ("validation",)), ("Seeds", ("seeds",)),
+    ("Losses", ("losses",)), ("Weights", ("weights",)), (VALIDATION, _METRICS), ("Seeds", ("seeds",)),
     ("Load", ("resources",)), ("Log", ("log",)),
 )  # fmt: skip
 _RATES = {
@@ -87,4 +91,7 @@ def first_of_tab(width: int, height: int, tab: int, rates: bool = False) -> str 
     """The panel to focus for a tab chosen by its number."""
     base = arrange(width, height, PANELS[0], False)
     groups = _groups(width, height, rates)
-    return groups[tab][1][-1] if base.tabs and 0 <= tab < len(groups) else None
+    if not base.tabs or not 0 <= tab < len(groups):
+        return None
+    panels = groups[tab][1]
+    return panels[0] if panels == _METRICS else panels[-1]

@@ -65,6 +65,7 @@ class ChartSpec:
         now: Where training is: a marked vertical line.
         cursor: Where the reader reads values: another vertical line, and the legend says the values there.
         band: x, lower and upper [n] of a tinted band.
+        levels: Names and values of quiet horizontal lines, which the y axis holds as well.
         empty: What to say where there is nothing to draw.
         note: A quiet remark in the top right corner.
         clip: Cut outliers off, and mark where.
@@ -84,6 +85,7 @@ class ChartSpec:
     now: float | None = None
     cursor: float | None = None
     band: tuple[Floats, Floats, Floats] | None = None
+    levels: tuple[tuple[str, float], ...] = ()
     empty: str = ""
     note: str = ""
     clip: bool = False

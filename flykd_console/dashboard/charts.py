@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,10 +11,13 @@ import numpy as np
 from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
+from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.models import Role
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.run import RunState, StageState, Status
 from flykd_console.runs.state.series import Series, Smoothed
-from flykd_console.words import loss_words, per_cent, short_loss
+from flykd_console.runs.state.stage import MACRO_AP
+from flykd_console.words import loss_words, metric_words, per_cent, short_loss
 
 # The paper's sources have the same colours in every run; other losses those that follow, as they come up in it.
 CURVE_ORDER = ("original", "pseudo_train", "pseudo_random")
@@ -154,7 +158,7 @@ def losses(state: RunState, view: View, look: Look, stage: StageState | None = N
 
 def shown_model(state: RunState, view: View) -> str:
     """Whose validation the chart shows: the reader's choice, else the model in training, else the last with values."""
-    names = [entry.name for entry in state.trained]
+    names = [entry.name for entry in state.trained if entry.role is not Role.HEURISTIC]
     if view.model in names:
         return str(view.model)
     if state.finished and state.about is not None:
@@ -169,43 +173,57 @@ def shown_model(state: RunState, view: View) -> str:
 
 
 def validation(state: RunState, view: View, look: Look) -> ChartSpec:
-    """Validation of one model by the run's headline metric in per cent, one curve a seed."""
+    """Validation of one model by the run's headline metric (AUPRC where that is AP), in per cent, one curve a seed."""
+    if state.headline == MACRO_AP:
+        return _by_seed(state, view, look, MACRO_AUPRC, lambda stage: stage.metrics.get(MACRO_AUPRC, Series()))
+    return _by_seed(state, view, look, state.headline, lambda stage: stage.validation)
+
+
+def ranking(state: RunState, view: View, look: Look) -> ChartSpec:
+    """The same by average precision of each tail's ranking."""
+    return _by_seed(state, view, look, MACRO_AP, lambda stage: stage.metrics.get(MACRO_AP, Series()))
+
+
+def _by_seed(state: RunState, view: View, look: Look, metric: str, of: Callable[[StageState], Series]) -> ChartSpec:
+    """A metric of one model, one curve a seed; scorers without training as levels."""
     model = shown_model(state, view)
     stages = [(i, seed, state.get(seed, model)) for i, seed in enumerate(state.seeds)]
-    known = [(i, seed, stage) for i, seed, stage in stages if stage is not None and len(stage.validation)]
+    known = [(i, seed, stage) for i, seed, stage in stages if stage is not None and len(of(stage))]
     if not known:
         if any(stage is not None and stage.status is Status.REUSED for _, _, stage in stages):
             return ChartSpec(empty=f"The {model} was reused: its curves are in the run that trained it")
+        if any(stage is not None and len(stage.validation) for _, _, stage in stages):
+            return ChartSpec(empty=f"{metric_words(metric)} of the {model} was not measured while it trained")
         return ChartSpec(empty=f"No evaluation of the {model} yet")
     curves = []
     for i, seed, stage in known:
-        y = 100.0 * as_array(stage.validation.y)
+        series = of(stage)
         faded = view.band or (view.seed is not None and seed != view.seed)
         curves.append(
-            Curve(str(seed), str(seed), as_array(stage.validation.x), y, look.curve(i), faded=faded,
-                  value=per_cent(stage.validation.last))
+            Curve(str(seed), str(seed), as_array(series.x), 100.0 * as_array(series.y), look.curve(i), faded=faded,
+                  value=per_cent(series.last))
         )  # fmt: skip
-    band = _band([stage for _, _, stage in known]) if view.band else None
+    band = _band([of(stage) for _, _, stage in known]) if view.band else None
     if band is not None:
         x, mean, std = band
         last = f"{mean[-1]:.2f} ± {std[-1]:.2f}"
         curves.append(Curve("mean", "mean", x, mean, look.foreground, value=last))
-    furthest = max(stage.validation.x[-1] for _, _, stage in known)
+    furthest = max(of(stage).x[-1] for _, _, stage in known)
     epochs = max(stage.epochs for _, _, stage in known)
     low, high = view.zoom or full_range(furthest, epochs)
     note = "needs two seeds" if view.band and band is None else ""
     return ChartSpec(
         curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=True, note=note,
-        read="measured",
+        read="measured", levels=tuple((name, 100.0 * value) for name, value in state.levels(metric, view.seed).items()),
         band=(band[0], band[1] - band[2], band[1] + band[2]) if band is not None else None,
     )  # fmt: skip
 
 
-def _band(stages: list[StageState]) -> tuple[Floats, Floats, Floats] | None:
+def _band(found: list[Series]) -> tuple[Floats, Floats, Floats] | None:
     """Epochs that at least two seeds share, mean and sample standard deviation there, in per cent."""
     by_epoch: dict[float, list[float]] = {}
-    for stage in stages:
-        for x, y in zip(stage.validation.x, stage.validation.y, strict=True):
+    for series in found:
+        for x, y in zip(series.x, series.y, strict=True):
             if y == y:
                 by_epoch.setdefault(x, []).append(100.0 * y)
     rows = [(x, np.mean(ys), np.std(ys, ddof=1)) for x, ys in sorted(by_epoch.items()) if len(ys) >= 2]

@@ -65,6 +65,8 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
     }
     for row in tick_rows:
         page.grid(row, Ink(look.faint))
+    for row, words in _level_words(spec, y_axis, plot_h, plot_w):
+        page.level(row, words, Ink(look.muted))
     if spec.now is not None:
         page.vertical(column_of(x_axis, spec.now, plot_w), "│", "now", Ink(look.accent, bold=True))
     if spec.cursor is not None and spec.x_low <= spec.cursor <= spec.x_high:
@@ -82,6 +84,24 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
         rows.append([(scale, Ink(look.muted)), *page.row(row, look)])
     rows.extend(_x_axis_rows(x_axis, plot_w, margin, axis_rows, look))
     return rows
+
+
+def _level_words(spec: ChartSpec, y_axis: Axis, height: int, width: int) -> list[tuple[int, str]]:
+    """The rows of levels, and what is said there: names and values, names alone, or one of them where it is narrow."""
+    rows: dict[int, list[tuple[str, float]]] = {}
+    for name, value in sorted(spec.levels, key=lambda level: -level[1]):
+        if 0.0 <= float(y_axis.position(np.array([value]))[0]) <= 1.0:
+            rows.setdefault(row_of(y_axis, value, height), []).append((name, value))
+    found = []
+    for row, levels in rows.items():
+        forms = [
+            ", ".join(f"{name} {value:.1f}" for name, value in levels),
+            ", ".join(name for name, _ in levels),
+            f"{levels[0][0]} +{len(levels) - 1}" if len(levels) > 1 else levels[0][0],
+        ]
+        words = next((form for form in forms if len(form) <= 0.7 * width), clipped(forms[-1], max(1, width - 2)))
+        found.append((row, words))
+    return found
 
 
 def _marks(pieces: list[Piece], cut: float | None, x_axis: Axis, width: int) -> tuple[list[tuple[bool, int, str]], str]:

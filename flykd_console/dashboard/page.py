@@ -21,11 +21,21 @@ class Page:
         self.style[:, : canvas.width] = canvas.owner
         self.taken = np.zeros((canvas.height, width), dtype=np.bool_)
 
-    def grid(self, row: int, ink: Ink) -> None:
+    def grid(self, row: int, ink: Ink, mark: str = "┈") -> None:
         self.inks.append(ink)
-        free = self.codes[row, : self.canvas.width] == 0x20
-        self.codes[row, : self.canvas.width][free] = ord("┈")
+        free = np.isin(self.codes[row, : self.canvas.width], (0x20, ord("┈")))
+        self.codes[row, : self.canvas.width][free] = ord(mark)
         self.style[row, : self.canvas.width][free] = len(self.inks) - 1
+
+    def level(self, row: int, word: str, ink: Ink) -> None:
+        """A quiet line across, named where the most of its row is free, the rightmost such place."""
+        self.grid(row, ink, "╌")
+        width, length = self.canvas.width, len(word)
+        if length > width:
+            return
+        blank = np.isin(self.codes[row, :width], (ord("╌"), ord("┈"), 0x20)) & ~self.taken[row, :width]
+        free = np.convolve(blank, np.ones(length), "valid").round()
+        self.write(row, int(len(free) - 1 - np.argmax(free[::-1])), word, ink)
 
     def vertical(self, column: int, mark: str, word: str, ink: Ink) -> None:
         self.inks.append(ink)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flykd_console.dashboard.palette import look
-from flykd_console.dashboard.widgets.chart import ChartPanel
+from flykd_console.dashboard.widgets.chart import METRICS, ChartPanel
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 
@@ -74,6 +74,8 @@ def plot_request(chart: ChartPanel, spec: ChartSpec, path: Path, run: str, dark:
                 curve.name, x.tolist(), _numbers(y), curve.colour, curve.faded, raw_x.tolist(), _numbers(raw)
             )
         )  # fmt: skip
+    ends = [spec.x_low, spec.x_high]
+    curves += [PlotCurve(name, ends, [value, value], colours.muted, True, [], []) for name, value in spec.levels]
     ticks = axis.ticks(8)
     band = None
     if spec.band is not None:
@@ -89,7 +91,7 @@ def plot_request(chart: ChartPanel, spec: ChartSpec, path: Path, run: str, dark:
 
 
 def _y_label(chart: ChartPanel) -> str:
-    return f"validation {chart.metric}, %" if chart.recipe == "validation" else _Y_LABELS[chart.recipe]
+    return f"validation {chart.metric}, %" if chart.recipe in METRICS else _Y_LABELS[chart.recipe]
 
 
 def _numbers(values: Floats) -> Numbers:
@@ -108,4 +110,7 @@ def values_csv(spec: ChartSpec) -> str:
                 writer.writerow(
                     (curve.name, f"{x:g}", "" if y != y else repr(y), "" if before != before else repr(before))
                 )
+    for name, value in spec.levels:
+        for end in (spec.x_low, spec.x_high):
+            writer.writerow((name, f"{end:g}", repr(value), repr(value)))
     return out.getvalue()

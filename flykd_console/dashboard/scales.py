@@ -49,7 +49,8 @@ def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]
     if spec.band is not None:
         x, lower, upper = spec.band
         values += [_inside(x, lower, spec), _inside(x, upper, spec)]
-    everything = np.concatenate([*values, *raw]) if values or raw else np.empty(0)
+    values.append(np.array([value for _, value in spec.levels], dtype=np.float64))
+    everything = np.concatenate([*values, *raw])
     everything = everything[np.isfinite(everything)]
     log = spec.log_y and bool((everything >= _LEAST_ON_LOG).any())
     if log:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Nodes = NDArray[np.int64]
     Scores = NDArray[np.float64]
 
+# Tails whose pairs are scored at a time; bounds the memory.
+_TAILS = 1024
+
 
 @dataclass(frozen=True)
 class TrainingEdges:
@@ -76,7 +79,7 @@ class TrainingEdges:
 
 
 class Heuristic(ABC):
-    """Scores of pairs.
+    """Scores of pairs. What does not depend on the pairs that are asked for is computed once, when first needed.
 
     Attributes:
         words: What it does, in a few words for tables and cards.
@@ -88,13 +91,23 @@ class Heuristic(ABC):
         self.training = training
 
     @abstractmethod
-    def block(self, target: EdgeType, tails: Nodes) -> Scores:
-        """Scores of every head with each of some tails, float64 [tails, N_head]; tails int64 [n]."""
+    def block(self, target: EdgeType, tails: Nodes, heads: Nodes | None = None) -> Scores:
+        """Scores of heads with each of some tails, float64 [tails, heads], the caller's to change.
+
+        Args:
+            tails: int64 [n].
+            heads: int64 [m]; None: every head.
+        """
 
     def pairs(self, target: EdgeType, heads: Nodes, tails: Nodes) -> Scores:
         """Scores of listed pairs, float64 [n]; heads and tails int64 [n]."""
+        scores = np.empty(len(heads))
         distinct, row = np.unique(tails, return_inverse=True)
-        scores: Scores = self.block(target, distinct)[row, heads]
+        columns, column = np.unique(heads, return_inverse=True)
+        for start in range(0, len(distinct), _TAILS):
+            some = np.flatnonzero((row >= start) & (row < start + _TAILS))
+            table = self.block(target, distinct[start : start + _TAILS], columns)
+            scores[some] = table[row[some] - start, column[some]]
         return scores
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +19,23 @@ class DiseasePopularity(Heuristic):
 
     words = "the tail's training edges of all relations"
 
-    def block(self, target: EdgeType, tails: Nodes) -> Scores:
+    def block(self, target: EdgeType, tails: Nodes, heads: Nodes | None = None) -> Scores:
+        count = self.training.heads if heads is None else len(heads)
+        return np.repeat(self._degree[tails, None], count, axis=1)
+
+    def pairs(self, target: EdgeType, heads: Nodes, tails: Nodes) -> Scores:
+        return self._degree[tails]
+
+    @cached_property
+    def _degree(self) -> Scores:
+        """Training edges of every tail, float64 [N_tail]."""
         training = self.training
         degree = np.zeros(training.tails)
         for edge_type, ends in training.edges.items():
             for node_type, nodes in zip((edge_type.head, edge_type.tail), ends, strict=True):
                 if node_type == training.targets.tail:
                     degree += np.bincount(nodes, minlength=training.tails)
-        return np.repeat(degree[tails, None], training.heads, axis=1)
+        return degree
 
 
 HEURISTIC = DiseasePopularity

@@ -14,6 +14,7 @@ how many it has, |heads of j|^p, so that one tail with hundreds does not decide 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from flykd_console.heuristics.base import Heuristic, TrainingEdges
 from flykd_console.heuristics.walks import walks
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from flykd_console.graph.knowledge_graph import EdgeType
     from flykd_console.heuristics.base import Nodes, Scores
 
@@ -55,6 +58,8 @@ class Neighbours(Heuristic):
         super().__init__(training)
         self._k, self._power = k, power
         self._walk, self._share = walk, share
+        self._found: dict[EdgeType, _Found] = {}
+        self._theirs: dict[EdgeType, sp.csr_array] = {}
 
     @cached_property
     def profiles(self) -> sp.csr_array:
@@ -70,17 +75,39 @@ class Neighbours(Heuristic):
             return sp.csr_array((training.tails, 0))
         return sp.csr_array(sp.hstack(blocks))
 
-    def block(self, target: EdgeType, tails: Nodes) -> Scores:
-        labels = self.training.labels(target)
-        labelled = np.flatnonzero(np.diff(labels.indptr))
-        theirs, mine = self._shares(labels[labelled]), self.profiles[labelled].T.tocsr()
-        parts = [np.empty((0, self.training.heads))]
-        for start in range(0, len(tails), _ROWS):
-            some = tails[start : start + _ROWS]
-            nearest = most_similar(self.profiles[some] @ mine, some, labelled, self._k)
-            nearest.data **= self._power
-            parts.append(np.asarray((nearest @ theirs).todense()))
-        return np.concatenate(parts)
+    def block(self, target: EdgeType, tails: Nodes, heads: Nodes | None = None) -> Scores:
+        theirs = self._labels(target)
+        if heads is not None:
+            theirs = theirs[:, heads]
+        scores: Scores = (self._nearest(target, tails) @ theirs).toarray()
+        return scores
+
+    def _nearest(self, target: EdgeType, tails: Nodes) -> sp.csr_array:
+        """similarity^power of the k nearest labelled tails of each of some, float64 [tails, labelled]."""
+        if target not in self._found:
+            self._found[target] = _Found.none(self.training.tails, self._k)
+        found, labelled = self._found[target], self._labelled(target)
+        if len(labelled) == 0:
+            return sp.csr_array((len(tails), 0))
+        missing = np.unique(tails[~found.known[tails]])
+        mine = self.profiles[labelled].T.tocsr() if len(missing) else None
+        for start in range(0, len(missing), _ROWS):
+            some = missing[start : start + _ROWS]
+            found.add(some, most_similar(self.profiles[some] @ mine, some, labelled, self._k))
+        weights = found.similarity[tails] ** self._power
+        ends = np.arange(len(tails) + 1) * self._k
+        shape = len(tails), len(labelled)
+        return sp.csr_array((weights.reshape(-1), found.nearest[tails].reshape(-1), ends), shape=shape)
+
+    def _labelled(self, target: EdgeType) -> Nodes:
+        """Tails with a training edge of a target, int64 [n], ascending."""
+        return np.unique(self.training.edges[target][1])
+
+    def _labels(self, target: EdgeType) -> sp.csr_array:
+        """The training edges of the labelled tails, by what each counts, float64 [labelled, N_head]."""
+        if target not in self._theirs:
+            self._theirs[target] = self._shares(sp.csr_array(self.training.labels(target)[self._labelled(target)]))
+        return self._theirs[target]
 
     def _shares(self, labels: sp.csr_array) -> sp.csr_array:
         """Labels of neighbours, float64 [n, N_head], by what each counts."""
@@ -88,6 +115,35 @@ class Neighbours(Heuristic):
             return labels
         count = np.maximum(labels.sum(axis=1), 1.0)
         return sp.csr_array(sp.diags_array(count**-self._share) @ labels)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The nearest labelled tails of those tails that were asked for so far; places without one weigh 0.
+
+    Attributes:
+        known: Which were, bool [N_tail].
+        nearest: Positions among the labelled tails, the most similar first, int64 [N_tail, k].
+        similarity: float64 [N_tail, k].
+    """
+
+    known: NDArray[np.bool_]
+    nearest: Nodes
+    similarity: Scores
+
+    @classmethod
+    def none(cls, tails: int, k: int) -> _Found:
+        """Before anything was asked for."""
+        return cls(np.zeros(tails, np.bool_), np.zeros((tails, k), np.int64), np.zeros((tails, k)))
+
+    def add(self, tails: Nodes, nearest: sp.csr_array) -> None:
+        """Keep what was found for some tails, in place; nearest [tails, labelled], at most k entries a row."""
+        count = np.diff(nearest.indptr)
+        row = np.repeat(tails, count)
+        place = np.arange(len(row)) - np.repeat(nearest.indptr[:-1], count)
+        self.nearest[row, place] = nearest.indices
+        self.similarity[row, place] = nearest.data
+        self.known[tails] = True
 
 
 def most_similar(similar: sp.csr_array, rows: Nodes, columns: Nodes, k: int) -> sp.csr_array:

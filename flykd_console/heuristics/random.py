@@ -19,12 +19,15 @@ class Random(Heuristic):
 
     words = "drawn at random"
 
-    def block(self, target: EdgeType, tails: Nodes) -> Scores:
-        rows = [
-            numpy_rng(self.training.seed, f"heuristic/random/{target.relation}/{tail}").random(self.training.heads)
-            for tail in tails
-        ]
-        return np.stack(rows) if rows else np.empty((0, self.training.heads))
+    def block(self, target: EdgeType, tails: Nodes, heads: Nodes | None = None) -> Scores:
+        columns = np.arange(self.training.heads) if heads is None else heads
+        # A tail's draws are in the order of the heads, so those before the last one asked for are drawn, too.
+        row = np.empty(columns.max(initial=-1) + 1)
+        scores = np.empty((len(tails), len(columns)))
+        for number, tail in enumerate(tails):
+            numpy_rng(self.training.seed, f"heuristic/random/{target.relation}/{tail}").random(out=row)
+            scores[number] = row[columns]
+        return scores
 
 
 HEURISTIC = Random

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 import scipy.sparse as sp
 
 from flykd_console.heuristics.base import Heuristic
@@ -42,9 +41,16 @@ class SharedNeighbours(Heuristic):
             side.data[:] = 1.0
         return sides[0], sides[1]
 
-    def block(self, target: EdgeType, tails: Nodes) -> Scores:
+    @cached_property
+    def _columns(self) -> sp.csr_array:
+        """Neighbours of the heads, one column a head, as products want them: [N, N_head]."""
+        return sp.csr_array(self._both[1].T)
+
+    def block(self, target: EdgeType, tails: Nodes, heads: Nodes | None = None) -> Scores:
         of_tails, of_heads = self._both
-        return np.asarray((of_tails[tails] @ of_heads.T).todense(), dtype=np.float64)
+        columns = self._columns if heads is None else sp.csr_array(of_heads[heads].T)
+        scores: Scores = (of_tails[tails] @ columns).toarray()
+        return scores
 
 
 HEURISTIC = SharedNeighbours

@@ -231,6 +231,10 @@ class Evaluation(Section):
         description="scorers without training that every model is shown beside; []: none",
         json_schema_extra={"items": {"type": "string", "enum": list(HEURISTICS)}},
     )
+    matrix: bool = Field(
+        False,
+        description="whether all pairs of a relation are ranked together as well: recall, entropy and commonality at n",
+    )
 
     @field_validator("heuristics")
     @classmethod

@@ -25,6 +25,7 @@ from flykd_console.compare.grids import (
     worth_grid,
 )
 from flykd_console.compare.loading import LoadedRun
+from flykd_console.compare.matrix_grids import matrix_grids
 from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.compare.population import Restriction, tested_pairs
 from flykd_console.compare.rivals import over_rivals
@@ -141,7 +142,7 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
             ],
             caption="Mean distance from the diagonal, weighted by the bins' pairs.",
         ),
-        ranking=list(ranking_grids(block)),
+        ranking=[*ranking_grids(block), *matrix_grids(block)],
         runs=runs_grid(block),
         provenance=[_provenance(run) for run in runs],
     )

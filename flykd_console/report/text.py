@@ -62,6 +62,10 @@ def _unit(figure: str) -> str:
     """The unit of a figure's value, deviation and interval; the paper does not tell that of its gains."""
     if figure in ("auprc", "paper auprc", "ap by tail", *RANKING_METRICS):
         return "fraction"
+    if figure.startswith(("matrix heads", "matrix tails")):
+        return "nodes"
+    if figure.startswith("matrix "):
+        return "fraction"
     if figure.startswith("paper "):
         return "points or per cent"
     if figure.endswith("sign-flip p"):
@@ -103,6 +107,10 @@ def _long(block: Block) -> Iterator[list[object]]:
         for relation, metrics in row.ranking.items():
             for metric, spread in metrics.items():
                 yield [*model, metric, relation, None, spread.mean, spread.std, None, None]
+        for relation, cuts in row.matrix.items():
+            for n, figures in cuts.items():
+                for name, spread in figures.items():
+                    yield [*model, f"matrix {name} at {n}", relation, None, spread.mean, spread.std, None, None]
         if row.by_tail:
             yield from ([*model, *rest] for rest in _long_tail_score(row.by_tail, block.part))
         for name, gain in (("gain", row.gain), ("difference", row.rival)):

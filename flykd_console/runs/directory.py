@@ -88,6 +88,13 @@ class RunDirectory:
         """Parquet of a part, `validation` or `test`: `relation, tail_id, true` (heads), each model's AP (float32)."""
         return self.seed(seed) / f"{part}-ranking.parquet"
 
+    def top_pairs(self, seed: int, model: str) -> Path:
+        """Parquet: `relation, head, tail, within`: new pairs that a model ranks first among all, and within which n.
+
+        `head` and `tail` are indices as in `nodes`; sorted by relation, tail and head.
+        """
+        return self.seed(seed) / f"{model}.top-pairs.parquet"
+
     def evaluation_pairs(self, seed: int) -> Path:
         """Parquet: `part, relation, head_id, tail_id, label`: validation and test pairs with their stored negatives."""
         return self.seed(seed) / "evaluation-pairs.parquet"

@@ -56,11 +56,43 @@ RANKING_METRICS = (
 )  # fmt: skip
 
 
+class MatrixCut(msgspec.Struct, frozen=True, kw_only=True):
+    """The first n pairs of all that a relation could have: `tasks/link_prediction/matrix.py` has the formulas.
+
+    `recall`: share of the part's true pairs among them; `ideal_recall`: what the best order would reach. `heads`,
+    `tails`: how many different ones they name; `head_entropy`, `tail_entropy`: how evenly, 0 to 1. `commonality`: by
+    each seed of the run that was trained before, the share of the first n new pairs that both seeds have.
+    """
+
+    recall: float
+    ideal_recall: float
+    heads: int
+    tails: int
+    head_entropy: float
+    tail_entropy: float
+    commonality: dict[int, float] = {}
+
+
+class MatrixScores(msgspec.Struct, frozen=True, kw_only=True):
+    """All `pairs` of `heads` with `tails` (candidates: those with a training edge) ranked together, true pairs of the
+    relation in an earlier part left out; `true`: the part's true pairs; `at`: by n, for every n below `pairs`.
+    """
+
+    pairs: int
+    true: int
+    heads: int
+    tails: int
+    at: dict[int, MatrixCut]
+
+
+MATRIX_FIGURES = ("recall", "ideal_recall", "heads", "tails", "head_entropy", "tail_entropy", "commonality")
+
+
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured.
 
     `metrics`: every metric by name, those before among them. `ranking`: per relation, over the part's tails, heads
-    ranked for each; `ranking_tails`: over the part's heads, tails ranked for each.
+    ranked for each; `ranking_tails`: over the part's heads, tails ranked for each; `matrix`: all pairs ranked together.
     """
 
     macro_auprc: float | None = None
@@ -70,6 +102,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     relations: dict[str, RelationScore] = {}
     ranking: dict[str, RankingScores] | None = None
     ranking_tails: dict[str, RankingScores] | None = None
+    matrix: dict[str, MatrixScores] | None = None
     metrics: dict[str, float] = {}
 
     def value(self, metric: str) -> float | None:
@@ -123,7 +156,8 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`.
 
-    `ranking`, `ranking_tails`: per relation the fractions of `RankingScores`. `metrics`: every metric by name.
+    `ranking`, `ranking_tails`: per relation the fractions of `RankingScores`. `matrix`: per relation and n those of
+    `MatrixCut`, commonality over the pairs of seeds. `metrics`: every metric by name.
     `gains`: by metric, in points, over the model that its entry names; `gain_points` and `gain_percent` are those of
     macro AUPRC.
     """
@@ -133,6 +167,7 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     relations: dict[str, dict[str, Spread]] = {}
     ranking: dict[str, dict[str, Spread]] = {}
     ranking_tails: dict[str, dict[str, Spread]] = {}
+    matrix: dict[str, dict[int, dict[str, Spread]]] = {}
     gain_points: Spread | None = None
     gain_percent: Spread | None = None
     metrics: dict[str, Spread] = {}
@@ -209,6 +244,7 @@ def _summary_of(entry: ModelEntry, tests: list[Scores], seeds: Mapping[str, Mapp
         relations={r: _relation_spread([t.relations[r] for t in tests if r in t.relations]) for r in relations},
         ranking=_ranking_spread([test.ranking for test in tests if test.ranking]),
         ranking_tails=_ranking_spread([test.ranking_tails for test in tests if test.ranking_tails]),
+        matrix=matrix_spread([test.matrix for test in tests if test.matrix]),
         gain_points=points.get(MACRO_AUPRC),
         gain_percent=percent,
         metrics={metric: value for metric, value in spreads.items() if value is not None},
@@ -297,6 +333,34 @@ def _ranking_spread(found: list[dict[str, RankingScores]]) -> dict[str, dict[str
     }
 
 
+def matrix_spread(
+    found: Sequence[Mapping[str, MatrixScores]], seeds: Sequence[int] | None = None
+) -> dict[str, dict[int, dict[str, Spread]]]:
+    """Per relation, n and figure of `MATRIX_FIGURES` the spread over seeds, of commonality over their pairs.
+
+    Args:
+        found: One entry a seed.
+        seeds: Those that commonality may be with; None: any.
+    """
+    spreads: dict[str, dict[int, dict[str, Spread]]] = {}
+    for relation in dict.fromkeys(relation for one in found for relation in one):
+        matrices = [one[relation] for one in found if relation in one]
+        # An n that only some seeds reach would compare others than the figures beside it.
+        shared = [n for n in matrices[0].at if all(n in one.at for one in matrices)]
+        spreads[relation] = {n: _cut_spread([one.at[n] for one in matrices], seeds) for n in shared}
+    return spreads
+
+
+def _cut_spread(cuts: Sequence[MatrixCut], seeds: Sequence[int] | None) -> dict[str, Spread]:
+    values: dict[str, list[float]] = {
+        name: [getattr(cut, name) for cut in cuts] for name in MATRIX_FIGURES if name != "commonality"
+    }
+    values["commonality"] = [
+        value for cut in cuts for seed, value in cut.commonality.items() if seeds is None or seed in seeds
+    ]
+    return {name: known for name, of in values.items() if (known := spread(of)) is not None}
+
+
 def _clean(model: ModelResult) -> ModelResult:
     """JSON has no NaN: macro and micro scores become null, a relation without a score is left out."""
 
@@ -309,6 +373,7 @@ def _clean(model: ModelResult) -> ModelResult:
             relations={r: s for r, s in part.relations.items() if _finite(s.auprc) and _finite(s.auroc)},
             ranking=part.ranking,
             ranking_tails=part.ranking_tails,
+            matrix=part.matrix,
             metrics={metric: value for metric, value in part.metrics.items() if _finite(value)},
         )
 

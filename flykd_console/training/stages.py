@@ -196,6 +196,9 @@ class SeedStages:
 
     def _untrained(self, name: str, begun: float, test: Scores, validation: Scores) -> None:
         seconds = round(time.perf_counter() - begun, 3)
+        if validation.metrics:
+            headline = self.task.headline
+            self.events.write(evaluation_event(self.task.seed, name, name, 0, "validation", validation, headline))
         self._tell_test(name, name, 0, test)
         self._results[name] = ModelResult(
             dim=None, parameters=0, epochs=0, seconds=seconds, test=test, validation=validation

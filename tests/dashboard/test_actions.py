@@ -322,7 +322,8 @@ async def test_model_goes_round_and_band_is_mean_and_deviation(make_app: AppMake
         await pilot.pause()
         assert auprc.spec is not None
         assert auprc.spec.band is not None
-        assert "mean ± std" in str(auprc.border_title)
+        assert "± std" in str(auprc.border_title)
+        assert (chart(app, "ranking").band, chart(app, "ranking").model) == (True, None)
 
 
 async def test_tab_goes_through_all_panels_and_back(make_app: AppMaker) -> None:
@@ -330,10 +331,10 @@ async def test_tab_goes_through_all_panels_and_back(make_app: AppMaker) -> None:
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         seen = []
-        for _ in range(6):
+        for _ in range(7):
             await pilot.press("tab")
             seen.append(app.main.focused_panel)
-        assert seen == ["resources", "validation", "seeds", "log", "weights", "losses"]
+        assert seen == ["resources", "validation", "ranking", "seeds", "log", "weights", "losses"]
         await pilot.press("shift+tab")
         assert app.main.focused_panel == "weights"
 
@@ -376,10 +377,10 @@ async def test_full_screen_goes_through_every_panel(make_app: AppMaker) -> None:
         await settle(pilot)
         await pilot.press("enter")
         seen = set()
-        for _ in range(8):
+        for _ in range(9):
             await pilot.press("tab")
             seen |= {p.id for p in app.main.query(".panel") if p.display}
-        assert seen == {"weights", "losses", "rate", "speed", "resources", "validation", "seeds", "log"}
+        assert seen == {"weights", "losses", "rate", "speed", "resources", "validation", "ranking", "seeds", "log"}
 
 
 async def test_filter_narrows_the_log_and_escape_clears_it(make_app: AppMaker) -> None:
@@ -618,13 +619,13 @@ async def test_resizing_goes_through_every_arrangement(make_app: AppMaker) -> No
 
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
-        assert len(await shown(pilot, 200, 60)) == 8
-        assert len(await shown(pilot, 120, 36)) == 6
+        assert len(await shown(pilot, 200, 60)) == 9
+        assert len(await shown(pilot, 120, 36)) == 7
         assert await shown(pilot, 80, 24) == {"weights", "losses"}
         assert await shown(pilot, 60, 18) == {"losses"}
         assert await shown(pilot, 50, 10) == set()
         assert app.main.query_one("#tiny").display
-        assert len(await shown(pilot, 120, 36)) == 6
+        assert len(await shown(pilot, 120, 36)) == 7
 
 
 def test_picture_program_writes_an_svg(make_app: AppMaker, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ async def test_another_metric_has_its_name_everywhere(make_app: AppMaker) -> Non
     app = make_app("finished", headline="macro_mrr")
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        assert str(validation(app).border_title).startswith("VALIDATION MRR BY SEED")
+        assert str(validation(app).border_title).startswith("MRR BY SEED")
         assert validation(app).plain_title.startswith("Validation MRR by seed")
         title = str(app.main.query_one(SeedsPanel).border_title)
         assert "test MRR, %, by relation AUPRC" in title

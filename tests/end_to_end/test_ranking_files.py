@@ -97,3 +97,62 @@ def test_a_heuristic_has_a_column_like_any_model(tmp_path: Path) -> None:
     assert ranking is not None
     for (relation,), rows in table.group_by("relation"):
         assert ranking[str(relation)].ap == pytest.approx(np.mean(rows["popularity"].to_numpy()), abs=1e-6)
+
+
+def test_the_whole_matrix_is_ranked_where_it_is_asked_for(tmp_path: Path) -> None:
+    directory = trained(
+        tmp_path / "runs", run={"seeds": [45, 46]}, evaluation={"heuristics": ["popularity"], "matrix": True}
+    )
+    results = read_results(directory.results)
+    for seed in ("45", "46"):
+        for model in (*MODELS, "popularity"):
+            found = results.seeds[seed][model].test.matrix
+            assert set(found or {}) == {"contraindication", "indication"}
+            assert results.seeds[seed][model].validation.matrix is None
+            pairs = pl.read_parquet(directory.top_pairs(int(seed), model))
+            labels = pl.read_parquet(directory.labels(int(seed))).select("relation", "head_id", "tail_id")
+            nodes = pl.read_parquet(directory.nodes)
+            heads, tails = (nodes.filter(pl.col("type") == kind)["id"] for kind in ("drug", "disease"))
+            named = pairs.with_columns(head_id=heads.gather(pairs["head"]), tail_id=tails.gather(pairs["tail"]))
+            assert named.join(labels, on=["relation", "head_id", "tail_id"]).height == 0
+            assert pairs.group_by("relation").len()["len"].to_list() == [1000, 1000]
+    earlier, later = (results.seeds[seed]["student"].test.matrix or {} for seed in ("45", "46"))
+    assert earlier["indication"].at[1000].commonality == {}
+    (value,) = later["indication"].at[1000].commonality.values()
+    lists = [
+        set(pl.read_parquet(directory.top_pairs(seed, "student")).filter(pl.col("relation") == "indication").rows())
+        for seed in (45, 46)
+    ]
+    assert value == len(lists[0] & lists[1]) / 1000
+    assert results.summary["student"].matrix["indication"][1000]["commonality"].mean == value
+
+
+def test_the_whole_matrix_is_left_out_unless_it_is_asked_for(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs")
+    assert read_results(directory.results).seeds["45"]["student"].test.matrix is None
+    assert not directory.top_pairs(45, "student").exists()
+
+
+def test_without_a_test_part_the_matrix_is_of_validation(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", split={"kind": "full_graph"}, evaluation={"matrix": True})
+    student = read_results(directory.results).seeds["45"]["student"]
+    assert student.test.matrix is None
+    assert set(student.validation.matrix or {}) == {"contraindication", "indication"}
+
+
+def test_ap_is_measured_some_ten_times_a_stage_whatever_the_headline(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", finetune={"epochs": 30, "validate_every": 1}, run={"models": ["baseline"]})
+    found = [e for e in events_of(directory) if isinstance(e, ev.Evaluation) and e.split == "validation"]
+    assert len(found) == 30
+    ranked = [event.epoch for event in found if "macro_ap" in event.metrics]
+    assert ranked == list(range(3, 31, 3))
+    scores = read_results(directory.results).seeds["45"]["baseline"].validation
+    assert found[-1].metrics["macro_ap"] == pytest.approx(scores.metrics["macro_ap"], abs=1e-9)
+
+
+def test_the_log_tells_what_heuristics_reach_on_validation(tmp_path: Path) -> None:
+    directory = trained(tmp_path / "runs", evaluation={"heuristics": ["popularity"]})
+    found = [e for e in events_of(directory) if isinstance(e, ev.Evaluation) and e.model == "popularity"]
+    assert [event.split for event in found] == ["validation", "test"]
+    measured = read_results(directory.results).seeds["45"]["popularity"]
+    assert [event.metrics for event in found] == [measured.validation.metrics, measured.test.metrics]

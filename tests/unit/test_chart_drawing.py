@@ -131,3 +131,30 @@ def test_small_values_are_not_said_to_be_nothing() -> None:
     ]  # fmt: skip
     assert loss(0.002, 2) == "2.0e-3"
     assert loss(0.03, 2) == "0.03"
+
+
+def levelled(*levels: tuple[str, float], width: int = 60, y: float = 10.0) -> str:
+    curve = Curve("45", "45", np.array([0.0, 50.0]), np.array([y, y + 1.0]), "#00ff00")
+    spec = ChartSpec(curves=(curve,), x_high=100.0, levels=levels)
+    return "\n".join("".join(words for words, _ in row) for row in draw(spec, width, 16, look(True)))
+
+
+def test_a_level_is_a_named_line_that_the_axis_holds() -> None:
+    shown = levelled(("neighbours", 48.0), ("popularity", 30.0)).splitlines()
+    (line,) = [row for row in shown if "neighbours 48.0" in row]
+    assert line.count("╌") > 10
+    assert shown.index(line) < next(i for i, row in enumerate(shown) if "popularity 30.0" in row)
+
+
+def test_levels_of_one_row_share_its_words() -> None:
+    assert "popularity 50.1, random 50.0" in levelled(("random", 50.0), ("popularity", 50.1))
+    assert "popularity +2" in levelled(("random", 50.0), ("popularity", 50.1), ("disease popularity", 50.0), width=36)
+
+
+def test_a_level_is_named_where_no_curve_runs() -> None:
+    x = np.arange(100.0)
+    curve = Curve("45", "45", x, np.where(x < 70, 20.0, 5.0), "#00ff00")
+    spec = ChartSpec(curves=(curve,), x_high=100.0, levels=(("random", 20.0),))
+    rows = ["".join(words for words, _ in row) for row in draw(spec, 90, 16, look(True))]
+    (row,) = [row for row in rows if "random 20.0" in row]
+    assert row.index("random 20.0") > 55

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from flykd_console.compare.loading import load_runs
 from flykd_console.compare.over_seeds import t_interval
 from flykd_console.compare.population import Restriction
 from flykd_console.errors import UserError
+from flykd_console.report.text import to_csv
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.results import read_results, write_results
+from flykd_console.runs.results import MatrixCut, MatrixScores, read_results, write_results
 from tests.support.comparable_runs import add_heuristic, comparable_run, put_rankings
 from tests.unit.test_cli_app import call
 
@@ -275,3 +276,56 @@ def test_the_headline_has_one_table_where_it_is_ap(ranked: RunDirectory) -> None
     assert "Test AP, per cent" not in titles
     ranked.ranking(45, "test").unlink()
     assert next(iter(grids(block_of(ranked)))).title == "Test AP, per cent"
+
+
+# The whole matrix
+
+
+def put_matrix(directory: RunDirectory, model: str, commonality: Mapping[int, Mapping[int, float]]) -> None:
+    """Give a model a matrix in every seed: recall 0.1, 0.2, ... in their order."""
+    results = read_results(directory.results)
+    seeds = dict(results.seeds)
+    for place, seed in enumerate(map(int, results.seeds), start=1):
+        cut = MatrixCut(
+            recall=0.1 * place, ideal_recall=0.9, heads=3, tails=1234, head_entropy=0.25, tail_entropy=0.75,
+            commonality=dict(commonality.get(seed, {})),
+        )  # fmt: skip
+        matrix = {r: MatrixScores(pairs=9999, true=40, heads=40, tails=60, at={1000: cut}) for r in ("indication",)}
+        models = dict(seeds[str(seed)])
+        models[model] = msgspec.structs.replace(
+            models[model], test=msgspec.structs.replace(models[model].test, matrix=matrix)
+        )
+        seeds[str(seed)] = models
+    write_results(directory, msgspec.structs.replace(results, seeds=seeds))
+
+
+def test_the_whole_matrix_has_two_tables_a_relation(ranked: RunDirectory) -> None:
+    put_matrix(ranked, "student", {46: {45: 0.5}, 47: {45: 0.3, 46: 0.1}})
+    block = block_of(ranked)
+    worth, variety = (grid for grid in grids(block) if "whole matrix" in grid.title)
+    assert worth.headings == ["model", "n = 1\u202f000"]
+    assert worth.rows == [["flykd", "20.00 ± 10.00\ncommon 30.0"], ["the best order", "90.00"]]
+    assert variety.rows == [["flykd", "3 (0.25)\n1\u202f234 (0.75)"]]
+    assert "drug" in variety.caption
+    assert "disease" in variety.caption
+    cut = row_of(block, "student").matrix["indication"][1000]
+    assert (cut["recall"].mean, cut["commonality"].n) == (pytest.approx(0.2), 3)
+
+
+def test_commonality_is_with_seeds_that_are_compared(ranked: RunDirectory, runs: Path) -> None:
+    put_matrix(ranked, "student", {46: {45: 0.5}, 47: {45: 0.3, 46: 0.1}})
+    block = block_of(ranked, comparable_run(runs, "other-1", "lsp", seeds=(45, 46)))
+    cut = row_of(block, "student").matrix["indication"][1000]
+    assert (cut["commonality"].mean, cut["commonality"].n, cut["recall"].n) == (0.5, 1, 2)
+
+
+def test_a_matrix_is_for_other_programs_too_and_absent_where_tails_are_restricted(ranked: RunDirectory) -> None:
+    assert not [grid for grid in grids(block_of(ranked)) if "whole matrix" in grid.title]
+    put_matrix(ranked, "student", {46: {45: 0.5}})
+    rows = list(csv.DictReader(io.StringIO(to_csv(compare(load_runs([ranked]), resamples=100)))))
+    found = {row["figure"]: row for row in rows if row["figure"].startswith("matrix")}
+    assert float(found["matrix recall at 1000"]["value"]) == pytest.approx(0.2)
+    assert found["matrix recall at 1000"]["unit"] == "fraction"
+    assert found["matrix heads at 1000"]["unit"] == "nodes"
+    only = Restriction("ids.csv", frozenset(pl.read_parquet(ranked.labels(45))["tail_id"]))
+    assert row_of(block_of(ranked, only=only), "student").matrix == {}

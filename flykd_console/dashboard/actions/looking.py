@@ -6,6 +6,7 @@ from textual import work
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import near
+from flykd_console.runs.models import Role
 
 
 class ChartActions(FollowingApp):
@@ -69,21 +70,19 @@ class ChartActions(FollowingApp):
         self._chart_action("right")
 
     def action_model(self) -> None:
-        from flykd_console.dashboard.widgets.chart import ChartPanel
-
-        chart = self.main.query_one("#validation", ChartPanel)
-        order = [None, *(entry.name for entry in self.state.trained)]
+        order = [None, *(entry.name for entry in self.state.trained if entry.role is not Role.HEURISTIC)]
+        shown = self.main.metrics[0].model
         # The model of a run that was shown before may be none of this one's.
-        at = order.index(chart.model) if chart.model in order else 0
-        chart.model = order[(at + 1) % len(order)]
-        chart.redraw()
+        at = order.index(shown) if shown in order else 0
+        for chart in self.main.metrics:
+            chart.model = order[(at + 1) % len(order)]
+            chart.redraw()
 
     def action_band(self) -> None:
-        from flykd_console.dashboard.widgets.chart import ChartPanel
-
-        chart = self.main.query_one("#validation", ChartPanel)
-        chart.band = not chart.band
-        chart.redraw()
+        band = not self.main.metrics[0].band
+        for chart in self.main.metrics:
+            chart.band = band
+            chart.redraw()
 
     @work(exclusive=True, group="save-chart")
     async def action_save_chart(self) -> None:

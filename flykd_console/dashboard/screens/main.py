@@ -52,7 +52,9 @@ class MainScreen(Screen[None]):
                     yield ChartPanel("speed", "speed", "SPEED", smoothing=0.9)
                 yield ResourcesPanel()
             with Vertical(id="right", classes="column"):
-                yield ChartPanel("validation", "validation", "VALIDATION METRIC BY SEED")
+                with Horizontal(id="metrics"):
+                    yield ChartPanel("validation", "validation", "VALIDATION METRIC BY SEED")
+                    yield ChartPanel("ranking", "ranking", "VALIDATION METRIC BY SEED")
                 yield SeedsPanel()
                 yield LogPanel()
         yield Static(id="tiny")
@@ -78,6 +80,7 @@ class MainScreen(Screen[None]):
         for name in PANELS:
             self.query_one(f"#{name}").display = name in plan.visible
         self.query_one("#pair").display = any(name in plan.visible for name in ("rate", "speed"))
+        self.query_one("#metrics").display = any(name in plan.visible for name in ("validation", "ranking"))
         for column, names in (("left", PANELS[:5]), ("right", PANELS[5:])):
             self.query_one(f"#{column}").display = any(name in plan.visible for name in names)
         tiny = plan.mode == "tiny"
@@ -150,6 +153,11 @@ class MainScreen(Screen[None]):
         return widget if isinstance(widget, ChartPanel) else None
 
     @property
+    def metrics(self) -> list[ChartPanel]:
+        """The two charts of validation."""
+        return [self.query_one(f"#{name}", ChartPanel) for name in ("validation", "ranking")]
+
+    @property
     def seeds(self) -> SeedsPanel:
         return self.query_one(SeedsPanel)
 
@@ -200,11 +208,11 @@ class MainScreen(Screen[None]):
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         seeds = self.query_one(SeedsPanel)
-        chart = self.query_one("#validation", ChartPanel)
         wanted = seeds.seed if seeds.has_focus else None
-        if chart.seed != wanted:
-            chart.seed = wanted
-            chart.redraw()
+        for chart in self.metrics:
+            if chart.seed != wanted:
+                chart.seed = wanted
+                chart.redraw()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         self.toggle_full()

@@ -18,6 +18,7 @@ from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.stage_words import one_word, subject
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.stage import Phase
+from flykd_console.runs.state.stage import MACRO_AP
 from flykd_console.words import metric_words
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Recipe = Callable[[RunState, View, Look], ChartSpec]
     Title = Callable[[RunState, View], str]
 
+# Recipes of the two charts of validation.
+METRICS = ("validation", "ranking")
 _ZOOM = 0.5
 _PAN = 0.25
 _SMOOTHINGS = (0.0, 0.9, 0.98)
@@ -124,8 +127,12 @@ class ChartPanel(Widget, can_focus=True):
 
     @property
     def metric(self) -> str:
-        """What validation is measured by, in words."""
-        return metric_words(self._state.headline if self._state is not None else MACRO_AUPRC)
+        """What validation is measured by in this chart, in words."""
+        if self.recipe == "ranking":
+            return metric_words(MACRO_AP)
+        headline = self._state.headline if self._state is not None else MACRO_AUPRC
+        # Where AP is the headline, it has the other chart.
+        return metric_words(MACRO_AUPRC if headline == MACRO_AP and self.recipe == "validation" else headline)
 
     @property
     def title(self) -> str:
@@ -160,7 +167,7 @@ class ChartPanel(Widget, can_focus=True):
     def _remarks(self) -> list[str]:
         remarks = []
         state = self._state
-        if state is not None and self.recipe == "validation":
+        if state is not None and self.recipe in METRICS:
             from flykd_console.dashboard.charts import shown_model
 
             remarks.append(shown_model(state, self.view))
@@ -303,7 +310,7 @@ class ChartPanel(Widget, can_focus=True):
         """What the chart is about, and how its view differs from the usual one: words for a file's name."""
         words = [self.id or "chart"]
         state = self._state
-        if state is not None and self.recipe == "validation":
+        if state is not None and self.recipe in METRICS:
             from flykd_console.dashboard.charts import shown_model
 
             words.append(shown_model(state, self.view))

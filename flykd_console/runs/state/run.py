@@ -15,7 +15,7 @@ import msgspec
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
-from flykd_console.runs.models import ModelEntry, headliner
+from flykd_console.runs.models import ModelEntry, Role, headliner
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, LogLine, StageState, Status
 from flykd_console.words import grouped, metric_words, per_cent, span
@@ -197,6 +197,25 @@ class RunState:
         begun = (stage for stage in reversed(self.stages.values()) if stage.status is not Status.PENDING)
         return next((stage for stage in begun if stage.schedule), None)
 
+    def levels(self, metric: str, seed: int | None = None) -> dict[str, float]:
+        """What each scorer without training reaches on validation, by its label: a fraction, the mean over seeds.
+
+        Args:
+            metric: By name.
+            seed: One seed's alone, where it is known of that one.
+        """
+        found = {}
+        for entry in self.models:
+            if entry.role is not Role.HEURISTIC:
+                continue
+            stages = [stage for (_, name), stage in self.stages.items() if name == entry.name]
+            events = [stage.evaluations["validation"] for stage in stages if "validation" in stage.evaluations]
+            values = {e.seed: value for e in events if (value := e.metrics.get(metric)) is not None}
+            if values:
+                mean = sum(values.values()) / len(values)
+                found[entry.label] = mean if seed is None else values.get(seed, mean)
+        return found
+
     # How each kind is taken.
 
     def _run_started(self, event: ev.RunStarted) -> None:
@@ -329,10 +348,9 @@ class RunState:
             # Neither planned nor begun: nothing of it is trained, and nothing more will come.
             stage.status = Status.MEASURED
         stage.evaluations[event.split] = event
-        if event.split == "validation":
-            if len(stage.validation) and stage.validation.x[-1] >= event.epoch:
-                stage.validation.cut_after(event.epoch - 1)
-            stage.validation.append(float(event.epoch), event.score)
+        if event.split == "validation" and stage.status is not Status.MEASURED:
+            # What is only measured has a level, and no course.
+            stage.validate(event)
         if self.current == (event.seed, event.stage) and stage.status is Status.RUNNING:
             self._spend(stage, event.t)
 

@@ -9,6 +9,10 @@ from flykd_console.runs import events as ev
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.series import Series
 
+# Metrics that have a chart of their own, whatever a run's headline is.
+MACRO_AP = "macro_ap"
+DRAWN_METRICS = (ev.MACRO_AUPRC, MACRO_AP)
+
 
 class Status(StrEnum):
     """Where a stage stands."""
@@ -56,6 +60,8 @@ class StageState:
     lr: Series = field(default_factory=Series)
     rate: Series = field(default_factory=Series)
     validation: Series = field(default_factory=Series)
+    metrics: dict[str, Series] = field(default_factory=dict)
+    """Validation by `DRAWN_METRICS`, where one was measured."""
     evaluations: dict[str, ev.Evaluation] = field(default_factory=dict)
     schedule: dict[str, list[tuple[float, float]]] | None = None
     reused_from: str | None = None
@@ -81,6 +87,17 @@ class StageState:
             return 1.0
         return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
 
+    def validate(self, event: ev.Evaluation) -> None:
+        """Take the scores of an epoch, in place of those that it or a later one had before."""
+        self.validation.cut_after(event.epoch - 1)
+        self.validation.append(float(event.epoch), event.score)
+        for metric in DRAWN_METRICS:
+            value = event.metrics.get(metric)
+            if value is not None:
+                series = self.metrics.setdefault(metric, Series())
+                series.cut_after(event.epoch - 1)
+                series.append(float(event.epoch), value)
+
     @property
     def test(self) -> ev.Evaluation | None:
         return self.evaluations.get("test")
@@ -88,7 +105,8 @@ class StageState:
     def rewind(self, epoch: int) -> None:
         """Forget everything beyond `epoch`."""
         self.epoch = min(self.epoch, epoch)
-        for series in (*self.losses.values(), *self.weights.values(), self.lr, self.rate, self.validation):
+        named = (*self.losses.values(), *self.weights.values(), *self.metrics.values())
+        for series in (*named, self.lr, self.rate, self.validation):
             series.cut_after(epoch)
         if self.validation.last != self.validation.last:
             self.evaluations.pop("validation", None)

@@ -69,6 +69,7 @@ def score(
         relations=by_relation,
         ranking=ranking or None,
         ranking_tails=ranking_tails or None,
+        matrix=None,
         metrics=named | others | _macro(ranking or {}, RANKING_NAMES) | _macro(ranking_tails or {}, TAIL_RANKING_NAMES),
     )
 

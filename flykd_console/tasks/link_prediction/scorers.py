@@ -58,17 +58,13 @@ class EmbeddingScorer(Scorer):
 
 
 class HeuristicScorer(Scorer):
-    """A heuristic, which knows whole rows only: those of a few tails at a time."""
+    """A heuristic, asked for the pairs that are wanted alone."""
 
     def __init__(self, heuristic: Heuristic) -> None:
         self._heuristic = heuristic
 
     def block(self, target: EdgeType, tails: Nodes, heads: Nodes) -> Floats:
-        scores = np.empty((len(tails), len(heads)))
-        for start in range(0, len(tails), _TAILS):
-            some = slice(start, start + _TAILS)
-            scores[some] = self._heuristic.block(target, tails[some])[:, heads]
-        return scores
+        return self._heuristic.block(target, tails, heads)
 
     def pairs(self, target: EdgeType, heads: Nodes, tails: Nodes) -> NDArray[np.float32]:
         return self._heuristic.pairs(target, heads, tails).astype(np.float32)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 
 from flykd_console.distill.inputs import DistillInputs
@@ -16,13 +19,15 @@ from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.seeding import torch_rng
 from flykd_console.tasks.base import Log, Objective, Task, Trainable
-from flykd_console.tasks.link_prediction import files, names, words
+from flykd_console.tasks.link_prediction import files, names, top_pairs, words
 from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.evaluator import Evaluator
+from flykd_console.tasks.link_prediction.matrix import last_part, rank_matrix, with_commonality
 from flykd_console.tasks.link_prediction.measure import Measured, measure
 from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
+from flykd_console.tasks.link_prediction.ranking import rank_heads
 from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer, HeuristicScorer, ListScorer, Scorer
 
 if TYPE_CHECKING:
@@ -31,7 +36,11 @@ if TYPE_CHECKING:
     from flykd_console.profile.models import ModelSpec
     from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
-    from flykd_console.runs.results import Scores
+    from flykd_console.runs.results import MatrixScores, Scores
+
+
+# Validations of a stage at which heads are ranked though the headline does not ask for it.
+_RANKINGS = 10
 
 
 class LinkPrediction(Task):
@@ -48,6 +57,8 @@ class LinkPrediction(Task):
         self.data = LinkData(profile, graph, targets, seed, device)
         # By part and model.
         self._measured: dict[str, dict[str, Measured]] = {part: {} for part in names.SCORED}
+        # Where lists of first pairs are kept, once there is a directory.
+        self._directory: RunDirectory | None = None
 
     # What stages depend on.
 
@@ -132,13 +143,29 @@ class LinkPrediction(Task):
     def evaluator(self, model: Trainable) -> Callable[[], Scores]:
         links, metric = link_model(model), self.headline
         if names.of_pairs(metric):
-            by_pairs = Evaluator(self.data, links, "validation")
-            return lambda: score(by_pairs.logits(links))
+            return self._by_pairs(links)
         tails = names.ranks_tails(metric)
 
         def measured() -> Scores:
             scorer = EmbeddingScorer(self.data.encode_all(links))
             return measure(self.data, scorer, "validation", tails=tails).scores
+
+        return measured
+
+    def _by_pairs(self, model: LinkModel) -> Callable[[], Scores]:
+        """Scores by stored pairs; some ten times in a stage by rankings, too, which take longer."""
+        data, finetune = self.data, self.profile.finetune
+        by_pairs = Evaluator(data, model, "validation")
+        validations = math.ceil(finetune.epochs / finetune.validate_every)
+        # Counted so that the last of a stage as long as finetuning is one of them.
+        calls = itertools.count(1 - validations)
+
+        def measured() -> Scores:
+            ranked = {}
+            if next(calls) % math.ceil(validations / _RANKINGS) == 0:
+                found = rank_heads(data.split, "validation", EmbeddingScorer(data.encode_all(model)), data.seed)
+                ranked = {relation: one.scores for relation, one in found.items()}
+            return score(by_pairs.logits(model), ranked)
 
         return measured
 
@@ -159,12 +186,33 @@ class LinkPrediction(Task):
     def _assess(self, name: str, scorer: Scorer) -> tuple[Scores, Scores]:
         for part, measured in self._measured.items():
             measured[name] = measure(self.data, scorer, part)
-        return self._measured["test"][name].scores, self._measured["validation"][name].scores
+        scores = {part: measured[name].scores for part, measured in self._measured.items()}
+        last = last_part(self.data.split)
+        if self.profile.evaluation.matrix and last is not None:
+            matrix = self._matrix(name, scorer, last)
+            scores[last] = msgspec.structs.replace(scores[last], matrix=matrix)
+        return scores["test"], scores["validation"]
+
+    def _matrix(self, name: str, scorer: Scorer, part: str) -> dict[str, MatrixScores]:
+        """All pairs ranked together; leaves the first new ones, and compares them with those of the seeds before."""
+        data = self.data
+        ranked = rank_matrix(data.graph, data.split, part, scorer, self.seed)
+        found = {relation: matrix.scores for relation, matrix in ranked.items()}
+        if self._directory is None:
+            return found
+        table = top_pairs.table_of({relation: matrix.new for relation, matrix in ranked.items()})
+        top_pairs.save(table, self._directory.top_pairs(self.seed, name))
+        for seed in self.profile.run.seeds[: self.profile.run.seeds.index(self.seed)]:
+            other = top_pairs.read(self._directory.top_pairs(seed, name))
+            if other is not None:
+                found = with_commonality(found, seed, top_pairs.shared(table, other))
+        return found
 
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
         files.save_embeddings(self.data, directory, name, self.data.encode_all(link_model(model)))
 
     def open(self, directory: RunDirectory, log: Log) -> None:
+        self._directory = directory
         for message, level in words.opening(self.data):
             log(message, level)
         files.save_labels(self.data, directory)
