@@ -71,13 +71,13 @@ class LinkData:
     @cached_property
     def space(self) -> PairSpace:
         """The training support: per relation the heads and tails with an edge."""
-        return PairSpace(self.targets, self.split.train, self.device)
+        return PairSpace(self.targets, self.split.train, self.device, candidates=self._candidates)
 
     @cached_property
     def _whole_space(self) -> PairSpace:
         """The training support, and every linked tail."""
         linked = linked_nodes(self.messages).get(self.targets.tail)
-        return PairSpace(self.targets, self.split.train, self.device, also=linked)
+        return PairSpace(self.targets, self.split.train, self.device, also=linked, candidates=self._candidates)
 
     @cached_property
     def _list_space(self) -> PairSpace:
@@ -89,7 +89,15 @@ class LinkData:
             self.device,
             also=linked.get(self.targets.tail),
             also_heads=linked.get(self.targets.head),
+            candidates=self._candidates,
         )
+
+    @cached_property
+    def _candidates(self) -> NDArray[np.int64] | None:
+        """Heads that may replace one in a negative, whatever the relation; None: those of the relation's edges."""
+        if self.profile.negatives.candidates == "relation":
+            return None
+        return linked_nodes(self.messages).get(self.targets.head)
 
     def distilling_space(self, distill: Distill) -> PairSpace:
         """Where a student's labels live: the training support, with every linked node that its sources name besides."""

@@ -61,6 +61,7 @@ class LinkPrediction(Task):
             "targets": profile.graph.targets,
             "pooling": profile.graph.pooling.model_dump(),
             "filter_negatives": profile.split.filter_negatives,
+            "negatives": profile.negatives.model_dump(),
         }
 
     # Models and what they minimise.
@@ -105,6 +106,7 @@ class LinkPrediction(Task):
             messages=data.messages,
             pooling_relations=self.profile.graph.pooling.relations,
             filter_negatives=self.profile.split.filter_negatives,
+            negatives=self.profile.negatives,
             device=self.device,
             encoder=encoder,
             generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
