@@ -3,10 +3,10 @@
 With the logit s of an edge and s_1 ... s_k of its k negatives of one end, per edge and replaced end
 
     bce               -log σ(s) - Σ_j log σ(-s_j)                            over edges and negatives; the edge once
-    softmax           -log (e^{s/T} / (e^{s/T} + Σ_j e^{s_j/T}))             InfoNCE, van den Oord et al. 2018, equation 4
-    self_adversarial  -log σ(γ + s) - Σ_j p_j log σ(-s_j - γ)                RotatE, Sun et al. 2019, equation 5
+    softmax           -log (e^{s/T} / (e^{s/T} + Σ_j e^{s_j/T}))             InfoNCE, van den Oord et al. 2018, eq. 4
+    self_adversarial  -log σ(γ + s) - Σ_j p_j log σ(-s_j - γ)                RotatE, Sun et al. 2019, eq. 5
                       p = softmax(α s_1 ... s_k), α = 1 / T, held constant
-    margin            Σ_j max(0, γ - s + s_j) / k                            TransE, Bordes et al. 2013, equation 1
+    margin            Σ_j max(0, γ - s + s_j) / k                            TransE, Bordes et al. 2013, eq. 1
 
 with T the temperature and γ the margin. RotatE's distance is -s here, as for the bilinear models of its own code.
 `bce` is the mean over all pairs, the others are means over edges and replaced ends. Negatives replaced at the head make

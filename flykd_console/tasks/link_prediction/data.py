@@ -14,6 +14,8 @@ from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.graph.split.replaced_heads import replaced_heads
 from flykd_console.heuristics.base import TrainingEdges
+from flykd_console.model.biases import LinkBiases
+from flykd_console.model.degree_inputs import put_degrees
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.encoded import Encoded, Encoder
 from flykd_console.model.link_encoder import LinkEncoder, Pooling
@@ -61,6 +63,11 @@ class LinkData:
     @cached_property
     def messages(self) -> MessageGraph:
         return MessageGraph.of(self.split.train, self.node_counts)
+
+    @cached_property
+    def looped_messages(self) -> MessageGraph:
+        """The same, and from every node to itself."""
+        return self.messages.with_self_loops()
 
     @cached_property
     def pooling(self) -> Pooling | None:
@@ -141,8 +148,21 @@ class LinkData:
         if shape.kind == "table":
             tails = self.node_counts[self.targets.tail]
             return LinkTables(self.targets, self.head_degrees, tails, shape.dim, rng).to(self.device)
-        types = self.messages.edge_types
-        return HeteroRGCN(self.node_counts, types, shape.dim, rng, shape.layers, shape.kind).to_device(self.device)
+        types = (self.looped_messages if shape.self_loop else self.messages).edge_types
+        learns_inputs = shape.inputs == "learnt"
+        model = HeteroRGCN(
+            self.node_counts, types, shape.dim, rng, shape.layers, shape.kind, shape.aggregation, learns_inputs
+        )
+        if shape.degrees:
+            put_degrees(model.inputs, self.messages)
+        if shape.biases != "none":
+            degrees, tails = list(self.head_degrees.values()), self.node_counts[self.targets.tail]
+            model.biases = LinkBiases(shape.biases, degrees, tails, shape.popularity)
+        return model.to_device(self.device)
+
+    def messages_of(self, model: HeteroRGCN) -> MessageGraph:
+        """The edges that carry a network's messages."""
+        return self.looped_messages if len(model.edge_types) > len(self.messages.edge_types) else self.messages
 
     def encoder(
         self,
@@ -155,7 +175,7 @@ class LinkData:
         if isinstance(model, LinkTables):
             return TableEncoder(model, self.targets, heads, tails)
         kind = self.profile.engine.propagation
-        return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails, hidden)
+        return LinkEncoder(kind, self.messages_of(model), model, self.pooling, self.targets, heads, tails, hidden)
 
     def space_encoder(self, model: LinkModel, space: PairSpace, hidden: Hidden | None = None) -> Encoder:
         """The encoder of a space's pairs."""

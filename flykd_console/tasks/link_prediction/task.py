@@ -10,6 +10,7 @@ import torch
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_files, check_structure, check_teacher
 from flykd_console.heuristics.find import heuristic
+from flykd_console.model.degree_inputs import check_degrees
 from flykd_console.model.encoded import Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model, network
 from flykd_console.model.message_graph import Hidden
@@ -118,6 +119,8 @@ class LinkPrediction(Task):
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
         for spec in specs:
+            if spec.shape.degrees:
+                check_degrees(self.data.messages.edge_types, spec.shape.dim, spec.table)
             if spec.distill is not None:
                 inputs = self.distill_inputs(spec.distill, spec.name)
                 check_structure(spec.distill, inputs)
