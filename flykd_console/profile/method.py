@@ -38,7 +38,7 @@ class Method:
     Attributes:
         teacher: The teacher's shape; `student` that of the model.
         weights: By label source its share of the loss at every hundredth of the epochs.
-        settings: What else of `distill` acts, by key or table.
+        settings: What else of `distill` acts, by key or table, and what true labels are told from.
     """
 
     teacher: dict[str, Any]
@@ -75,6 +75,7 @@ def method_of(profile: Profile, model: str = STUDENT) -> Method:
     for key, table in distill.structure.items():
         if not table.takes_part:
             del settings[key]
+    settings["negatives"] = profile.negatives.model_dump()
     shares = [distill.curriculum.weights(distill.sources, fraction) for fraction in _FRACTIONS]
     weights: dict[str, list[float]] = {source: [share[source] for share in shares] for source in distill.sources}
     return Method(_size(profile.teacher), _size(shape), weights, settings)
