@@ -66,7 +66,7 @@ def test_shipped_profiles_are_found_by_name_and_by_file() -> None:
         ("[finetune]\nepohcs = 3", "finetune.epohcs: unknown key. Did you mean finetune.epochs?"),
         ("[finetun]\nepochs = 3", "finetun: unknown key. Did you mean finetune?"),
         ("dim = 3", "dim: unknown key. Did you mean teacher.dim or student.dim?"),
-        ("[teacher]\nwidth = 3", "teacher.width: unknown key. Known here: dim, layers, kind."),
+        ("[teacher]\nwidth = 3", "teacher.width: unknown key. Known here: dim, layers, kind, biases"),
         ("[finetune.plateau]\npatiense = 3", "patiense: unknown key. Did you mean finetune.plateau.patience?"),
         ("[finetune]\nepochs = 3.5", "finetune.epochs: must be a whole number, but is 3.5"),
         ("[finetune]\nepochs = 3.0", "finetune.epochs: must be a whole number, but is 3.0"),
