@@ -30,6 +30,8 @@ from flykd_console.runs.results import Results, read_results
 BOTH = ["negatives.replace=both"]
 LINKED = [*BOTH, "negatives.candidates=linked"]
 SIXTEEN = [*LINKED, "negatives.ratio=16"]
+SOFTMAX = ["negatives.loss=softmax"]
+LEARNT = ["student.inputs=learnt"]
 BIASES = ["student.biases=both"]
 POPULAR = [*BIASES, "student.popularity=0.5"]
 POOLING = ["graph.pooling.all_relations=true", "graph.pooling.weights=rarity", "graph.pooling.neighbours=20"]
@@ -46,7 +48,7 @@ ROWS: dict[str, list[str]] = {
     "both-ratio-4": [*BOTH, "negatives.ratio=4"],
     "both-linked-16": SIXTEEN,
     # Losses, on the same sixteen negatives an end.
-    "softmax": [*SIXTEEN, "negatives.loss=softmax"],
+    "softmax": [*SIXTEEN, *SOFTMAX],
     "self-adversarial": [*SIXTEEN, "negatives.loss=self_adversarial"],
     "margin": [*SIXTEEN, "negatives.loss=margin"],
     # Capacity for counts, with negatives that ask which drug.
@@ -59,14 +61,20 @@ ROWS: dict[str, list[str]] = {
     "both-degrees-self-loop": [*LINKED, "student.degrees=true", "student.self_loop=true"],
     "both-sum": [*LINKED, "student.aggregation=sum"],
     "both-log": [*LINKED, "student.aggregation=log"],
-    "both-learnt-inputs": [*LINKED, "student.inputs=learnt"],
+    "both-learnt-inputs": [*LINKED, *LEARNT],
     # Pooling, a key more in each.
     "pooling-20": ["graph.pooling.neighbours=20"],
     "pooling-rarity": ["graph.pooling.weights=rarity"],
     "pooling-all": ["graph.pooling.all_relations=true"],
     "pooling-20-rarity-all": POOLING,
-    # Together.
-    "everything": [*SIXTEEN, "negatives.loss=softmax", *POPULAR, *COUNTS, "student.inputs=learnt", *POOLING],
+    # Together, and all but one.
+    "everything": [*SIXTEEN, *SOFTMAX, *POPULAR, *COUNTS, *LEARNT, *POOLING],
+    "no-pooling": [*SIXTEEN, *SOFTMAX, *POPULAR, *COUNTS, *LEARNT],
+    "no-learnt-inputs": [*SIXTEEN, *SOFTMAX, *POPULAR, *COUNTS, *POOLING],
+    "no-counts": [*SIXTEEN, *SOFTMAX, *POPULAR, *LEARNT, *POOLING],
+    "no-biases": [*SIXTEEN, *SOFTMAX, *COUNTS, *LEARNT, *POOLING],
+    "no-softmax": [*SIXTEEN, *POPULAR, *COUNTS, *LEARNT, *POOLING],
+    "no-head-negatives": [*POPULAR, *COUNTS, *LEARNT, *POOLING],
 }
 METRICS = {
     "AP": "macro_ap",
