@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flykd_console.model.encoded import Encoder
     from flykd_console.model.link_model import LinkModel
     from flykd_console.model.message_graph import Hidden, MessageGraph
+    from flykd_console.profile.negatives import Negatives
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class DistillInputs:
         messages: The edges that carry messages.
         pooling_relations: Names of the relations that say how similar two tails are.
         filter_negatives: Never draw a true pair as a negative.
+        negatives: What true labels are told from.
         encoder: Prepares a pass over the space's heads and tails for a model, with the hidden rows that are asked for.
         generator: An independent generator on the device for a purpose of this student.
         host_generator: The same on the CPU.
@@ -46,6 +48,7 @@ class DistillInputs:
     messages: MessageGraph
     pooling_relations: Sequence[str]
     filter_negatives: bool
+    negatives: Negatives
     device: torch.device
     encoder: Callable[[LinkModel, Hidden | None], Encoder]
     generator: Callable[[str], torch.Generator]

@@ -19,7 +19,7 @@ from flykd_console.graph.connections import Connections, Node, Path, PathGroup, 
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.graph.similarity import most_similar, tail_profiles
+from flykd_console.graph.similarity import most_similar, profile_relations, tail_profiles
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import split_graph
 from flykd_console.profile.schema import Profile
@@ -200,8 +200,9 @@ class SeenGraph:
     def _profiles(self) -> sp.csr_array | None:
         if not self._pooling.enabled:
             return None
-        count = self.graph.count(self.tail_type)
-        return tail_profiles(self.split.train, self.tail_type, count, self._pooling.relations, self._pooling.direction)
+        train, pooling, count = self.split.train, self._pooling, self.graph.count(self.tail_type)
+        relations = profile_relations(train, self.split.targets, pooling)
+        return tail_profiles(train, self.tail_type, count, relations, pooling.direction, pooling.weights)
 
     def _degree(self, node_type: str) -> Rows:
         """`KnowledgeGraph.degrees`, counted once a type."""

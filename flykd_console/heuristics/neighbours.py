@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
+from flykd_console.graph.similarity import by_rarity
 from flykd_console.heuristics.base import Heuristic, TrainingEdges
 from flykd_console.heuristics.walks import walks
 
@@ -66,7 +67,7 @@ class Neighbours(Heuristic):
         """f, one row a tail, float64 [N_tail, features]."""
         training = self.training
         known = training.incidence(training.targets.tail, tuple(training.targets))
-        blocks = [_scaled(matrix) for matrix in known.values()]
+        blocks = [by_rarity(matrix) for matrix in known.values()]
         walked = walks(training, training.targets.tail) if self._walk else None
         if walked is not None:
             # Both sides of a similarity carry the root of its weight.
@@ -163,14 +164,6 @@ def most_similar(similar: sp.csr_array, rows: Nodes, columns: Nodes, k: int) -> 
         (np.concatenate([np.empty(0), *data]), np.concatenate([np.empty(0, np.int64), *indices]), np.array(indptr)),
         shape=matrix.shape,
     )
-
-
-def _scaled(matrix: sp.csr_array) -> sp.csr_array:
-    """Binary neighbours weighed by rarity, every row of length 1 where it is not empty."""
-    count = np.maximum(matrix.sum(axis=0), 1.0)
-    weighed = sp.csr_array(matrix @ sp.diags_array(np.log1p(matrix.shape[0] / count)))
-    length = np.sqrt(np.asarray(weighed.power(2).sum(axis=1)).reshape(-1))
-    return sp.csr_array(sp.diags_array(1.0 / np.where(length > 0.0, length, 1.0)) @ weighed)
 
 
 HEURISTIC = Neighbours

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from flykd_console.graph.similarity import most_similar, tail_profiles
+from flykd_console.graph.similarity import most_similar, profile_relations, tail_profiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,8 @@ def pooling_maps(
     """
     if not settings.enabled:
         return None
-    similar = tail_profiles(train, targets.tail, tail_count, settings.relations, settings.direction)
+    relations = profile_relations(train, targets, settings)
+    similar = tail_profiles(train, targets.tail, tail_count, relations, settings.direction, settings.weights)
     if similar is None:
         return None
     return {target.relation: _pooling_map(similar, train[target][1], settings) for target in targets}

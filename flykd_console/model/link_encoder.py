@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from flykd_console.graph.knowledge_graph import Targets
+from flykd_console.model.bias_columns import with_biases
 from flykd_console.model.encoded import Encoded
 from flykd_console.model.message_graph import Hidden, MessageGraph
 from flykd_console.model.propagation import propagation
@@ -59,6 +61,7 @@ class LinkEncoder:
         self._maps = {
             relation: FixedSparse(sp.csr_array(matrix[:, needed]), device) for relation, matrix in maps.items()
         }
+        self._nodes = torch.from_numpy(heads).to(device), {r: torch.from_numpy(t).to(device) for r, t in tails.items()}
         self._propagate = propagation(kind, graph, model, {self._head_type: heads, self._tail_type: needed}, hidden)
 
     def __call__(self, model: HeteroRGCN) -> Encoded:
@@ -75,9 +78,10 @@ class LinkEncoder:
         return self._encoded(model, output), layers
 
     def _encoded(self, model: HeteroRGCN, output: Mapping[str, Tensor]) -> Encoded:
-        return Encoded(
+        encoded = Encoded(
             head=output[self._head_type],
             tails={relation: matrix @ output[self._tail_type] for relation, matrix in self._maps.items()},
             relation={relation: model.relation[number] for relation, number in self._numbers.items()},
             tail=output[self._tail_type],
         )
+        return encoded if model.biases is None else with_biases(encoded, model.biases, *self._nodes)

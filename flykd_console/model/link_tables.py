@@ -3,9 +3,9 @@
     s(h, r, t) = sum_i h_i w_{r,i} t_{r,i} + b_{r,h}
 
 A head has one row for all relations, a tail one for each. The bias can count what a network of means cannot: how
-popular a head is. It takes one column per relation, [w_r | e_r] against [h | b_h] and [t_r | 1], so that what is
-encoded is DistMult of width d + R, as everything downstream expects. Nothing is carried along edges: a node that no
-loss names stays as it was drawn.
+popular a head is. It takes one column per relation (`bias_columns.py`), so that what is encoded is DistMult of width
+d + R, as everything downstream expects. Nothing is carried along edges: a node that no loss names stays
+as it was drawn.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from flykd_console.model.bias_columns import with_head_biases
 from flykd_console.model.encoded import Encoded
 
 if TYPE_CHECKING:
@@ -114,23 +115,15 @@ class TableEncoder:
 
     def __call__(self, model: LinkTables) -> Encoded:
         """Embeddings with the columns of the biases, width d + R; differentiable."""
-        flags = torch.eye(len(self._relations), device=model.head.device)
-        biases = model.bias[:, self._heads].T
-        tails = {}
-        for number, name in enumerate(self._relations):
-            rows = model.tails[number].index_select(0, self._tails[name])
-            tails[name] = torch.cat([rows, rows.new_ones(len(rows), len(flags))], dim=1)
-        return Encoded(
-            head=torch.cat([model.head.index_select(0, self._heads), biases], dim=1),
-            tails=tails,
-            relation={name: torch.cat([model.relation[i], flags[i]]) for i, name in enumerate(self._relations)},
-            tail=self._whole(model),
+        numbers = {name: number for number, name in enumerate(self._relations)}
+        encoded = Encoded(
+            head=model.head.index_select(0, self._heads),
+            tails={name: model.tails[i].index_select(0, self._tails[name]) for name, i in numbers.items()},
+            relation={name: model.relation[i] for name, i in numbers.items()},
+            # Which no score asks for.
+            tail=model.tails.detach().mean(dim=0),
         )
-
-    def _whole(self, model: LinkTables) -> Tensor:
-        """The mean of a tail's rows, which no score asks for; float32 [N_tail, d + R]."""
-        rows = model.tails.detach().mean(dim=0)
-        return torch.cat([rows, rows.new_ones(len(rows), len(self._relations))], dim=1)
+        return with_head_biases(encoded, model.bias[:, self._heads].T)
 
     def with_layers(self, model: LinkTables) -> tuple[Encoded, Layers]:
         """Tables have no layers.

@@ -13,6 +13,8 @@ from flykd_console.graph.knowledge_graph import EdgeType, Pairs, with_reverses
 Wanted = Mapping[str, NDArray[np.int64]]
 # Nodes whose layer outputs are asked for: the same in every layer, or one choice for each of the layers 1..L.
 Hidden = Wanted | Sequence[Wanted]
+# The relation of a node to itself: no relation of a file is called so.
+SELF_LOOP = "<self>"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,22 @@ class MessageGraph:
         """The message graph of a split's training edges (one direction each)."""
         both = with_reverses(train)
         return cls(edges=both, node_counts=dict(node_counts), edge_types=sorted(both))
+
+    def with_self_loops(self) -> MessageGraph:
+        """The same, and an edge from every node that has any to itself, of an edge type for each node type."""
+        linked: dict[str, list[NDArray[np.int64]]] = {}
+        for edge_type, (sources, targets) in self.edges.items():
+            linked.setdefault(edge_type.head, []).append(sources)
+            linked.setdefault(edge_type.tail, []).append(targets)
+        loops: dict[EdgeType, Pairs] = {}
+        for node_type in self.node_counts:
+            own = np.unique(np.concatenate([np.empty(0, np.int64), *linked.get(node_type, [])]))
+            loops[EdgeType(node_type, SELF_LOOP, node_type)] = (own, own)
+        return MessageGraph(
+            edges=dict(sorted({**self.edges, **loops}.items())),
+            node_counts=self.node_counts,
+            edge_types=sorted([*self.edge_types, *loops]),
+        )
 
 
 def per_layer(hidden: Hidden | None, depth: int) -> list[Wanted] | None:

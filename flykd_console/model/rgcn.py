@@ -5,12 +5,16 @@
     rgat    z_v = k_v sum_r a_{v,r} m_{v,r}             a_v = softmax_r(q_r . tanh(m_{v,r})), k_v relations reach v
     s(h, r, t) = sum_i h_i w_{r,i} t_i
 
-Leaky ReLU (0.01) after every layer but the last; no self loop, no normalisation beyond the mean; a node without
-r-neighbours gets nothing from r. `rgcn` is Schlichtkrull et al. 2018 as TxGNN and FlyKD use it, with two layers. `rgat`
+Leaky ReLU (0.01) after every layer but the last; no normalisation beyond the mean; a node without r-neighbours gets
+nothing from r. `rgcn` is Schlichtkrull et al. 2018 as TxGNN and FlyKD use it, with two layers. `rgat`
 is HAN's semantic attention (Wang et al. 2019, equations 7 to 9) over relations instead of meta-paths, with two changes:
 each node weighs its relations itself, where HAN averages the scores over all nodes, and the vector q is the relation's
 own, since W_r already maps each relation's messages. The factor k_v makes even attention the plain sum (q = 0 is rgcn),
 so both kinds have outputs of one magnitude and share learning rates.
+
+Beyond the paper, an rgcn may multiply the mean of n messages by n (`sum`) or by log2(1 + n) (`log`, the amplification
+of Corso et al. 2020, equation 5, with delta = log 2), so that it can count; a node may hear itself (Schlichtkrull et
+al., equation 2), which is an edge type of the message graph; inputs may be trained; links may have biases.
 
 How messages are carried is `model.propagation`'s matter; this module only owns the parameters, stacked over the edge
 types, and the fixed random inputs.
@@ -19,7 +23,7 @@ types, and the fixed random inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,7 +31,8 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import EdgeType
-    from flykd_console.profile.sections import LayerKind
+    from flykd_console.model.biases import LinkBiases
+    from flykd_console.profile.sections import Aggregation, LayerKind
 
 NEGATIVE_SLOPE = 0.01
 
@@ -62,7 +67,10 @@ class HeteroRGCN(nn.Module):
         layers: Number of layers L.
         layer1 ... layerL: `RelationalLinear` or `RelationalAttention`; as a list: `stack`.
         relation: DistMult vectors, float32 [R, d].
-        inputs: Per node type a fixed random table, float32 [N_type, d], Xavier-uniform, never trained.
+        inputs: Per node type a random table, float32 [N_type, d], Xavier-uniform; fixed unless `learns_inputs`.
+        learns_inputs: Whether the inputs are parameters.
+        aggregation: What an rgcn multiplies a mean by: see above.
+        biases: Of the links; None: there are none. Set by whoever knows the links.
     """
 
     layer1: RelationalLinear
@@ -76,8 +84,12 @@ class HeteroRGCN(nn.Module):
         generator: torch.Generator,
         layers: int = 2,
         kind: LayerKind = "rgcn",
+        aggregation: Aggregation = "mean",
+        learns_inputs: bool = False,
     ) -> None:
         super().__init__()
+        self.aggregation, self.learns_inputs = aggregation, learns_inputs
+        self.biases: LinkBiases | None = None
         self.edge_types = sorted(edge_types)
         self.dim = dim
         self.kind = kind
@@ -92,6 +104,10 @@ class HeteroRGCN(nn.Module):
             count = node_counts[node_type]
             bound = math.sqrt(6.0 / (count + dim))
             self.inputs[node_type] = torch.empty(count, dim).uniform_(-bound, bound, generator=generator)
+        self.learnt_inputs = nn.ParameterList()
+        if learns_inputs:
+            self.inputs = {node_type: nn.Parameter(table) for node_type, table in self.inputs.items()}
+            self.learnt_inputs.extend(self.inputs.values())
 
     @torch.no_grad()
     def reset_decoder(self, generator: torch.Generator, gain: float = 1.0) -> None:
@@ -108,7 +124,7 @@ class HeteroRGCN(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """L R (d² + d) + R d; with attention L R d more."""
+        """L R (d² + d) + R d; with attention L R d more; biases and learnt inputs besides."""
         return sum(p.numel() for p in self.parameters())
 
     def index(self, edge_type: EdgeType) -> int:
@@ -117,9 +133,13 @@ class HeteroRGCN(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything a checkpoint needs to reproduce the model: parameters and inputs, on the CPU."""
-        tensors = {name: p.detach().cpu().contiguous() for name, p in self.named_parameters()}
-        tensors |= {f"inputs/{node_type}": x.cpu().contiguous() for node_type, x in self.inputs.items()}
+        tensors = {name: p.detach().cpu().contiguous() for name, p in self._others()}
+        tensors |= {f"inputs/{node_type}": x.detach().cpu().contiguous() for node_type, x in self.inputs.items()}
         return tensors
+
+    def _others(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every parameter but the inputs, which are kept by their node types whether they are learnt or not."""
+        return ((name, p) for name, p in self.named_parameters() if not name.startswith("learnt_inputs."))
 
     @torch.no_grad()
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -132,17 +152,18 @@ class HeteroRGCN(nn.Module):
         foreign = sorted(name for name in tensors if name.startswith("layer") and name not in mine)
         if foreign:
             raise ValueError(f"{foreign[0]}: not a tensor of {self.layers} {self.kind} layers")
-        for name, parameter in self.named_parameters():
+        for name, parameter in self._others():
             _same_shape(name, parameter, tensors)
             parameter.copy_(tensors[name])
         for node_type, table in self.inputs.items():
             _same_shape(f"inputs/{node_type}", table, tensors)
-            self.inputs[node_type] = tensors[f"inputs/{node_type}"].to(table.device)
+            table.copy_(tensors[f"inputs/{node_type}"])
 
     def to_device(self, device: torch.device) -> HeteroRGCN:
         """Move parameters and inputs."""
         self.to(device)
-        self.inputs = {node_type: x.to(device) for node_type, x in self.inputs.items()}
+        if not self.learns_inputs:
+            self.inputs = {node_type: x.to(device) for node_type, x in self.inputs.items()}
         return self
 
 

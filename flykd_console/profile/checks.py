@@ -27,6 +27,10 @@ def check(
     Raises:
         ValueError: The first contradiction, beginning with the key.
     """
+    _check_shape("teacher", teacher)
+    _check_shape("student", student)
+    for name, model in models.items():
+        _check_shape(f"models.{name}", model)
     for prefix, method, shape in _methods(student, distill, models):
         _check_weights(prefix, method)
         _check_composition(prefix, method)
@@ -54,6 +58,16 @@ def _methods(student: Shape, distill: Distill, models: Mapping[str, Model]) -> I
     for name, model in models.items():
         if model.role != "baseline":
             yield f"models.{name}.distill", model.distill, model
+
+
+def _check_shape(key: str, shape: Shape) -> None:
+    if shape.kind == "table":
+        for name in shape.network_keys:
+            raise ValueError(f"{key}.{name} is a network's, but {key}.kind = 'table' is none: leave it out")
+    if shape.kind == "rgat" and shape.aggregation != "mean":
+        raise ValueError(f"{key}.aggregation = {shape.aggregation!r} needs kind = 'rgcn': attention weighs means")
+    if shape.popularity != 0.0 and shape.biases not in ("head", "both"):
+        raise ValueError(f"{key}.popularity is a head's bias, but {key}.biases = {shape.biases!r}: set it to 'head'")
 
 
 def _check_weights(prefix: str, distill: Distill) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from flykd_console.profile.distill import TABLES_OF_SOURCES
 from flykd_console.profile.models import STUDENT
 from flykd_console.profile.schema import Profile
-from flykd_console.profile.sections import ModelKind, Shape
+from flykd_console.profile.sections import Shape
 
 # The curricula of two methods are the same where they agree at every hundredth of the epochs.
 _FRACTIONS = [i / 100 for i in range(101)]
@@ -36,13 +36,13 @@ class Method:
     """How one model of a profile is distilled.
 
     Attributes:
-        teacher: Width, depth and kind of the teacher's layers; `student` those of the model.
+        teacher: The teacher's shape; `student` that of the model.
         weights: By label source its share of the loss at every hundredth of the epochs.
-        settings: What else of `distill` acts, by key or table.
+        settings: What else of `distill` acts, by key or table, and what true labels are told from.
     """
 
-    teacher: tuple[int, int, ModelKind]
-    student: tuple[int, int, ModelKind]
+    teacher: dict[str, Any]
+    student: dict[str, Any]
     weights: dict[str, list[float]]
     settings: dict[str, Any]
 
@@ -75,10 +75,11 @@ def method_of(profile: Profile, model: str = STUDENT) -> Method:
     for key, table in distill.structure.items():
         if not table.takes_part:
             del settings[key]
+    settings["negatives"] = profile.negatives.model_dump()
     shares = [distill.curriculum.weights(distill.sources, fraction) for fraction in _FRACTIONS]
     weights: dict[str, list[float]] = {source: [share[source] for share in shares] for source in distill.sources}
     return Method(_size(profile.teacher), _size(shape), weights, settings)
 
 
-def _size(shape: Shape) -> tuple[int, int, ModelKind]:
-    return shape.dim, shape.layers, shape.kind
+def _size(shape: Shape) -> dict[str, Any]:
+    return {key: getattr(shape, key) for key in Shape.model_fields}

@@ -29,7 +29,7 @@ NEIGHBOURS = "neighbours"
 TEACHER_MEAN = "teacher-mean"
 # What a student of lists learns from, measured as it stands.
 TEACHER_LISTS = "teacher-lists"
-_SHAPE_KEYS = ("dim", "layers", "kind")
+_SHAPE_KEYS = tuple(Shape.model_fields)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,13 @@ class ModelSpec:
     def has_layers(self) -> bool:
         """Whether it is a network, which pretraining has something to teach."""
         return self.shape.kind != "table"
+
+    @property
+    def table(self) -> str:
+        """The table of the profile that its shape stands in, dotted."""
+        if self.entry.role in (Role.TEACHER, Role.ENSEMBLE):
+            return TEACHER
+        return STUDENT if self.name in (BASELINE, STUDENT) else f"models.{self.name}"
 
     @property
     def pretraining(self) -> Stage:
@@ -247,7 +254,7 @@ def _entry(name: str, role: Role, shape: Shape, label: str = "", over: str = "")
 
 
 def _same_shape(a: Shape, b: Shape) -> bool:
-    return (a.dim, a.layers, a.kind) == (b.dim, b.layers, b.kind)
+    return all(getattr(a, key) == getattr(b, key) for key in _SHAPE_KEYS)
 
 
 def _stands_with(spec: ModelSpec, chosen: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from flykd_console.profile import checks
 from flykd_console.profile.distill import Distill
+from flykd_console.profile.negatives import Negatives
 from flykd_console.profile.section import Section
 from flykd_console.profile.sections import (
     MODEL_NAME,
@@ -36,6 +37,7 @@ class Profile(Section):
     teacher: Teacher = Teacher()
     student: Student = Student()
     pretrain: Pretrain = Pretrain()
+    negatives: Negatives = Negatives()
     finetune: Finetune = Finetune()
     distill: Distill = Distill()
     evaluation: Evaluation = Evaluation()

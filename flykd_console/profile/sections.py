@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -27,6 +27,10 @@ def graph_hint(path: Path) -> str:
 LayerKind = Literal["rgcn", "rgat"]
 # A network's kind of layers, or free embeddings without any.
 ModelKind = Literal["rgcn", "rgat", "table"]
+# What has a bias under each relation.
+Biases = Literal["head", "tail", "both"]
+# What a relation's mean message is multiplied by at a node of so many neighbours.
+Aggregation = Literal["mean", "sum", "log"]
 # AUPRC and AUROC against stored negatives; AUPRC where the head was replaced, uniformly or by its training degree; all
 # drugs of each disease ranked; all diseases of each drug ranked. Means over the relations.
 Metric = Literal[
@@ -80,6 +84,14 @@ class Pooling(Section):
     enabled: bool = Field(True, description="whether tails borrow from similar ones that have drugs")
     relations: list[str] = Field(
         ["disease_disease", "disease_protein"], description="whose neighbours say how similar two tails are"
+    )
+    all_relations: bool = Field(
+        False, description="besides these, every training relation that touches tails and is no target"
+    )
+    weights: Literal["none", "rarity"] = Field(
+        "none",
+        description="none: every neighbour counts alike; rarity: by log(1 + tails / those that share it), each "
+        "relation of one length, as the heuristic neighbours does",
     )
     direction: Literal["either", "published"] = Field(
         "either",
@@ -169,8 +181,12 @@ class Split(Section):
         return self
 
 
+# What a network can have, and a table has not or has of itself.
+NETWORK_KEYS = ("biases", "popularity", "aggregation", "self_loop", "inputs", "degrees")
+
+
 class Shape(Section):
-    """Width, depth and kind of a model."""
+    """Width, depth and kind of a model, and what else it can represent."""
 
     dim: int = Field(80, ge=2, le=4096, description="width of inputs, layers and embeddings")
     layers: int = Field(2, ge=1, le=4, description="how many layers")
@@ -179,6 +195,30 @@ class Shape(Section):
         description="rgcn adds up relations, rgat weighs them by attention; table: no network, a free embedding a node "
         "and a bias a head",
     )
+    biases: Literal["none", "head", "tail", "both"] = Field(
+        "none", description="which ends have a bias under each relation: one more column each (matrix factorisation)"
+    )
+    popularity: float = Field(
+        0.0, description="a fresh head's bias is so many times log(1 + its training edges of the relation)"
+    )
+    aggregation: Aggregation = Field(
+        "mean",
+        description="of a relation's messages at a node of n neighbours: their mean, their sum, or (PNA) log2(1 + n) "
+        "times their mean",
+    )
+    self_loop: bool = Field(False, description="whether a node hears itself, with weights for its type (R-GCN)")
+    inputs: Literal["fixed", "learnt"] = Field(
+        "fixed", description="random inputs of the first layer: as they were drawn, or trained with the model"
+    )
+    degrees: bool = Field(
+        False, description="whether the first columns of the inputs are log(1 + degree) under each edge type"
+    )
+
+    @property
+    def network_keys(self) -> dict[str, Any]:
+        """The keys of networks that are not the paper's, with their values."""
+        usual = {key: type(self).model_fields[key].default for key in NETWORK_KEYS}
+        return {key: getattr(self, key) for key in NETWORK_KEYS if getattr(self, key) != usual[key]}
 
 
 class Teacher(Shape):

@@ -46,7 +46,7 @@ def stage_key(task: Task, spec: ModelSpec, stage: Stage) -> str:
         "seed": task.seed,
         "stage": stage.name,
         "begins": spec.begins,
-        "shape": [spec.shape.dim, spec.shape.layers, spec.shape.kind],
+        "shape": [spec.shape.dim, spec.shape.layers, spec.shape.kind, spec.shape.network_keys],
         "precision": profile.engine.precision,
         "pretrain": profile.pretrain.model_dump(),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from hypothesis import HealthCheck, assume, given, settings
@@ -51,6 +53,32 @@ def _compare(graph: MessageGraph, model: HeteroRGCN, choose: np.random.Generator
         _close(found[:, : model.dim].detach(), expected.detach())
         for mine, theirs in zip(_gradients(model), expected_gradients, strict=True):
             _close(mine, theirs)
+
+
+@given(
+    graphs(),
+    st.sampled_from(["mean", "sum", "log"]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_batch_of_what_counts_hears_itself_or_learns_its_inputs_equals_the_oracle(
+    drawn: tuple[MessageGraph, dict[str, np.ndarray]], aggregation: Any, loops: bool, learns_inputs: bool, seed: int
+) -> None:
+    graph, _ = drawn
+    assume(any(len(heads) for heads, _ in graph.edges.values()))
+    if loops:
+        graph = graph.with_self_loops()
+    model = HeteroRGCN(
+        graph.node_counts,
+        graph.edge_types,
+        5,
+        torch.Generator().manual_seed(3),
+        aggregation=aggregation,
+        learns_inputs=learns_inputs,
+    )
+    _compare(graph, model, np.random.default_rng(seed))
 
 
 @given(graphs(), st.integers(2, 9), st.integers(0, 99))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flykd_console.graph.knowledge_graph import EdgeType
-from flykd_console.model.message_graph import Hidden, MessageGraph, Wanted
+from flykd_console.model.message_graph import SELF_LOOP, Hidden, MessageGraph, Wanted
 from flykd_console.model.propagation import layout, propagation
 from flykd_console.model.propagation.segments import SegmentPropagation
 from flykd_console.model.rgcn import HeteroRGCN
@@ -31,9 +31,9 @@ ARRANGEMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _model(graph: MessageGraph, dim: int, layers: int, kind: LayerKind, scale: float = 1.0) -> HeteroRGCN:
+def _model(graph: MessageGraph, dim: int, layers: int, kind: LayerKind, scale: float = 1.0, **more: Any) -> HeteroRGCN:
     generator = torch.Generator().manual_seed(3)
-    model = HeteroRGCN(graph.node_counts, graph.edge_types, dim, generator, layers, kind)
+    model = HeteroRGCN(graph.node_counts, graph.edge_types, dim, generator, layers, kind, **more)
     with torch.no_grad():
         for layer in model.stack:
             if layer.query is not None:
@@ -118,6 +118,73 @@ def test_every_layers_outputs_equal_the_oracles(
     skip = data.draw(st.sampled_from([None, *range(layers + 1)]))
     with mock.patch.multiple(layout, **ARRANGEMENTS[arrangement]):
         _same(graph, wanted, hidden, _model(graph, 4, *shape), skip)
+
+
+# What a network may do beyond the paper's.
+CAPACITY: list[dict[str, Any]] = [
+    {"aggregation": "sum"},
+    {"aggregation": "log"},
+    {"learns_inputs": True},
+    {"aggregation": "log", "learns_inputs": True},
+]
+
+
+@given(
+    graphs(),
+    st.integers(1, 3),
+    st.sampled_from(CAPACITY),
+    st.booleans(),
+    st.sampled_from(sorted(ARRANGEMENTS)),
+    st.data(),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_counts_hears_itself_or_learns_its_inputs_equals_the_oracle(
+    drawn: tuple[MessageGraph, dict[str, np.ndarray]],
+    layers: int,
+    capacity: dict[str, Any],
+    loops: bool,
+    arrangement: str,
+    data: st.DataObject,
+) -> None:
+    graph, wanted = drawn
+    if loops:
+        graph = graph.with_self_loops()
+    hidden = data.draw(st.none() | hidden_nodes(dict(graph.node_counts)))
+    with mock.patch.multiple(layout, **ARRANGEMENTS[arrangement]):
+        _same(graph, wanted, hidden, _model(graph, 5, layers, "rgcn", **capacity))
+
+
+@given(graphs(), st.integers(1, 3), st.booleans())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_attention_to_oneself_and_over_learnt_inputs_equals_the_oracle(
+    drawn: tuple[MessageGraph, dict[str, np.ndarray]], layers: int, learns_inputs: bool
+) -> None:
+    graph, wanted = drawn
+    graph = graph.with_self_loops()
+    _same(graph, wanted, wanted, _model(graph, 5, layers, "rgat", learns_inputs=learns_inputs))
+
+
+@pytest.mark.parametrize("engine", ["auto", "dgl"])
+@pytest.mark.parametrize(("aggregation", "factor"), [("mean", 1.0), ("sum", 3.0), ("log", 2.0)])
+def test_a_mean_of_three_messages_is_multiplied_as_the_aggregation_says(
+    engine: str, aggregation: Any, factor: float
+) -> None:
+    edges = {EdgeType("a", "r", "b"): (np.array([0, 1, 2]), np.array([1, 1, 1]))}
+    graph = MessageGraph(edges=edges, node_counts={"a": 3, "b": 2}, edge_types=sorted(edges))
+    model = _model(graph, 4, 1, "rgcn", aggregation=aggregation)
+    output = propagation(engine, graph, model, {"b": np.array([0, 1])})(model)["b"]
+    mean = model.inputs["a"].mean(dim=0) @ model.layer1.weight[0] + model.layer1.bias[0]
+    _close(output[1], factor * mean)
+    assert not output[0].any()
+
+
+def test_self_loops_are_those_of_nodes_with_an_edge() -> None:
+    edges = {EdgeType("a", "r", "b"): (np.array([0, 2]), np.array([1, 1]))}
+    looped = MessageGraph.of(edges, {"a": 4, "b": 2, "c": 1}).with_self_loops()
+    found = {edge_type.head: pairs for edge_type, pairs in looped.edges.items() if edge_type.relation == SELF_LOOP}
+    assert {node_type: heads.tolist() for node_type, (heads, _) in found.items()} == {"a": [0, 2], "b": [1], "c": []}
+    assert all(np.array_equal(heads, tails) for heads, tails in found.values())
+    assert list(looped.edges) == looped.edge_types
 
 
 @pytest.mark.parametrize("arrangement", sorted(ARRANGEMENTS))

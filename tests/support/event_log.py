@@ -18,11 +18,11 @@ from typing import Any
 
 from flykd_console.profile.distill import Curriculum
 from flykd_console.profile.load import validate
-from flykd_console.profile.models import models_of, planned_stages
+from flykd_console.profile.models import entries_of, models_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.models import Role
 from flykd_console.runs.stage import Phase
 
 START = 1_790_000_000.0
@@ -157,9 +157,8 @@ class _Writer:
         self.random = random.Random(7)
         profile = self.profile = spec.profile
         self.models = {found.name: found.entry for found in models_of(profile)}
-        self.listed = [
-            *(ModelEntry(name=name, role=Role.HEURISTIC, label=name.replace("_", " ")) for name in spec.heuristics), *self.models.values()
-        ]  # fmt: skip
+        heuristics = [entry for entry in entries_of(profile) if entry.role is Role.HEURISTIC]
+        self.listed = [*(heuristics if spec.heuristics else []), *self.models.values()]
         first = min(1, profile.pretrain.epochs)
         self.plan = planned_stages(profile, dict.fromkeys(spec.seeds, first))
         self.prepared = planned_stages(profile, dict.fromkeys(spec.seeds, first * _PRETRAIN_STEPS))

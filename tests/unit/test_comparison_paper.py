@@ -58,6 +58,10 @@ def row_of(profile: Profile) -> str | None:
         (LSP + "[distill.random_graph]\nrefresh_every = 7", "LSP, 1 layer (RBF)"),
         ("[distill.random_graph]\nrefresh_every = 0", "FlyKD, fixed random graph"),
         ("[distill.random_graph]\nrefresh_every = 5", "FlyKD, occasional random graph (5)"),
+        # The paper's networks do not count, and its negatives never ask which drug.
+        ('[negatives]\nreplace = "both"', None),
+        ('[student]\nbiases = "head"', None),
+        ("[teacher]\nself_loop = true", None),
         ("[distill.random_graph]\nmin_logit = 2.0", "FlyKD, strong scores (2)"),
         ("[distill.random_graph]\ndegree_power = 1.5", "FlyKD, mod probability"),
         ('[distill.curriculum]\nshape = "stepwise"', "FlyKD, stepwise"),

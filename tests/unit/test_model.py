@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from flykd_console.graph.knowledge_graph import EdgeType, Targets
-from flykd_console.graph.similarity import tail_profiles
+from flykd_console.graph.similarity import profile_relations, tail_profiles
+from flykd_console.heuristics.base import TrainingEdges
+from flykd_console.heuristics.neighbours import Neighbours
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.rgcn import HeteroRGCN
@@ -126,3 +128,33 @@ def test_the_published_code_gives_a_tail_another_nodes_profile_where_the_relatio
     # Genes 1 and 2 belong to disease 0; gene 5 has no disease of its number, and disease 0 no gene.
     assert dense({leaving: (diseases, genes)}, "published") == [[0], [1], [1]]
     assert dense({leaving: (diseases[2:], genes[2:])}, "published") == []
+
+
+def test_profiles_of_all_relations_weighed_by_rarity_are_those_of_the_heuristic_neighbours() -> None:
+    graph = small_graph()
+    targets, count = Targets([CONTRAINDICATION, INDICATION]), graph.count("disease")
+    settings = sections.Pooling(all_relations=True, weights="rarity", neighbours=20)
+    relations = profile_relations(graph.edges, targets, settings)
+    touching = {e.relation for e in graph.edges if "disease" in (e.head, e.tail)}
+    assert set(relations) == (touching | set(settings.relations)) - {"contraindication", "indication"}
+    found = tail_profiles(graph.edges, "disease", count, relations, weights="rarity")
+    assert found is not None
+    counts = {node_type: graph.count(node_type) for node_type in graph.nodes}
+    expected = Neighbours(TrainingEdges(graph.edges, targets, counts, 45)).profiles
+    np.testing.assert_allclose((found @ found.T).toarray(), (expected @ expected.T).toarray(), atol=1e-6)
+
+    maps = pooling_maps(graph.edges, targets, count, settings)
+    plain = pooling_maps(graph.edges, targets, count, sections.Pooling())
+    assert maps is not None
+    assert plain is not None
+    similar = (found @ found.T).toarray()
+    np.fill_diagonal(similar, -1.0)
+    degree = np.bincount(graph.edges[INDICATION][1], minlength=count)
+    similar[:, degree == 0] = -1.0
+    borrowed = maps["indication"].toarray()
+    np.fill_diagonal(borrowed, 0.0)
+    for row in range(count):
+        best = np.sort(similar[row])[::-1][:20]
+        assert np.count_nonzero(borrowed[row]) == np.count_nonzero(best > 0.0)
+        assert set(np.flatnonzero(borrowed[row])) <= set(np.flatnonzero(similar[row] >= best[-1] - 1e-6))
+    assert np.diff(maps["indication"].indptr).max() > np.diff(plain["indication"].indptr).max()

@@ -118,6 +118,30 @@ def test_unseen_tails_are_drawn_alike_and_never_as_negatives() -> None:
         assert int((drawn % pairs.tail_count).max()) < pairs.known_count
 
 
+@pytest.mark.parametrize("power", [0.0, 1.0, 1.5])
+def test_heads_that_are_there_for_negatives_alone_are_in_no_random_graph(power: float) -> None:
+    graph = small_graph()
+    train = dict(split_graph(graph, TARGETS, sections.Split(), 45).train)
+    for target in TARGETS:
+        heads, tails = train[target]
+        train[target] = heads[heads % 3 > 0], tails[heads % 3 > 0]
+    space, known = (
+        PairSpace(TARGETS, train, torch.device("cpu"), candidates=candidates)
+        for candidates in (np.arange(graph.count("drug")), None)
+    )
+    soft = SoftLabels(space, _encoded(space, 1, 6))
+    settings = RandomGraph(labels_per_relation=5000, degree_power=power, min_logit=-100.0)
+    for number, pairs in enumerate(space.relations):
+        assert len(pairs.heads) > pairs.known_heads == len(known.relations[number].heads)
+        p, _ = degree_weights(pairs, power)
+        assert torch.equal(p[: pairs.known_heads], degree_weights(known.relations[number], power)[0])
+        assert not p[pairs.known_heads :].any()
+        drawn = RandomGraphs(space, settings, torch_rng(0, "g")).current(0)[number]
+        assert int((drawn // pairs.tail_count).max()) < pairs.known_heads
+        strong = strong_pairs(space, soft, settings)[number]
+        assert strong.count == known.relations[number].area
+
+
 def test_a_block_is_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     space = _space()
     student, soft = _encoded(space, 2, 4), SoftLabels(space, _encoded(space, 1, 6))

@@ -37,6 +37,7 @@ def _key(name: str, settings: dict[str, Any]) -> str:
         ({"graph": {"pooling": {"direction": "published"}}}, {"teacher", "baseline", "student"}),
         ({"distill": {"random_graph": {"unseen": 0.5}}}, {"student"}),
         ({"distill": {"curriculum": {"shape": "stepwise"}}}, {"student"}),
+        ({"negatives": {"replace": "both"}}, {"teacher", "baseline", "student"}),
         ({"pretrain": {"lr": 2e-3}}, STAGES),
         ({"student": {"dim": 64}}, {"baseline", "student"}),
         ({"teacher": {"kind": "rgat"}}, {"pretrain-teacher", "teacher", "student"}),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from flykd_console.distill.pairs.pair_space import PairSpace, RelationPairs
@@ -112,10 +113,12 @@ def degree_weights(pairs: RelationPairs, power: float, unseen: float = 0.0) -> t
 
     `unseen`: The share that tails without an edge have together, each alike.
     """
-    heads = torch.bincount(pairs.edge_heads, minlength=len(pairs.heads)).double().pow(power)
+    heads = torch.bincount(pairs.edge_heads, minlength=pairs.known_heads).double().pow(power)
+    heads = heads / heads.sum()
     known = torch.bincount(pairs.edge_tails, minlength=pairs.known_count).double().pow(power)
     known = known / known.sum()
     if pairs.unseen_count:
         alike = known.new_full((pairs.unseen_count,), unseen / pairs.unseen_count)
         known = torch.cat([(1.0 - unseen) * known, alike])
-    return heads / heads.sum(), known
+    # Heads without an edge of the relation are there for negatives, and no label is about them.
+    return functional.pad(heads, (0, len(pairs.heads) - pairs.known_heads)), known

@@ -75,7 +75,7 @@ def _strong(
     listed: bool,
 ) -> StrongPairs:
     head_weights, tail_weights = degree_weights(pairs, settings.degree_power, settings.unseen)
-    drawn = tail_weights > 0.0
+    drawn_heads, drawn_tails = head_weights > 0.0, tail_weights > 0.0
     device, heads = head_weights.device, len(pairs.heads)
     rows = max(1, CHUNK_PAIRS // max(1, pairs.tail_count))
     mass = head_weights.new_zeros(())
@@ -83,7 +83,7 @@ def _strong(
     counted = torch.zeros((), dtype=torch.int64, device=device)
     for start in range(0, heads, rows):
         logits = teacher(slice(start, start + rows))
-        strong = (logits > min_logit) & drawn
+        strong = (logits > min_logit) & drawn_tails & drawn_heads[start : start + rows, None]
         mass += head_weights[start : start + rows] @ (strong.double() @ tail_weights)
         counted += strong.sum()
         highest = torch.maximum(highest, logits.max())
@@ -107,7 +107,8 @@ def _strong(
     at = 0
     for start in range(0, heads, rows):
         logits = teacher(slice(start, start + rows))
-        row, column = torch.nonzero((logits > min_logit) & drawn, as_tuple=True)
+        strong = (logits > min_logit) & drawn_tails & drawn_heads[start : start + rows, None]
+        row, column = torch.nonzero(strong, as_tuple=True)
         flat[at : at + len(row)] = pairs.flat(row + start, column)
         weights[at : at + len(row)] = head_weights[row + start] * tail_weights[column]
         at += len(row)

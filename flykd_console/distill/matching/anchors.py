@@ -130,7 +130,7 @@ class AnchorContexts:
     ) -> None:
         self._space, self._teacher = space, teacher
         # More anchors than heads would only repeat them.
-        counts = [min(anchors, len(pairs.heads)) for pairs in space.relations]
+        counts = [min(anchors, pairs.known_heads) for pairs in space.relations]
         self._draws = [
             AnchorDraws(pairs, count, contexts, generator) for pairs, count in zip(space.relations, counts, strict=True)
         ]

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
-from flykd_console.model.distmult import all_logits, pair_logits
 from flykd_console.model.encoded import Encoded
 
 if TYPE_CHECKING:
@@ -34,14 +33,16 @@ class RelationPairs:
     """The training pairs of one relation.
 
     Attributes:
-        heads: Rows of the encoder's heads that have an edge, int64 [m].
+        heads: Rows of the encoder's heads that have an edge, and then of any others in the space, int64 [m].
+        known_heads: How many have an edge.
         tail_count: n; the encoder's tails of this relation are those with an edge, and then any others in the space.
-        known_count: How many have an edge.
+        known_count: How many of them have an edge.
         edge_heads, edge_tails: Per training edge the position in `heads` and in the tails, int64 [E] on the device.
     """
 
     relation: str
     heads: Tensor
+    known_heads: int
     tail_count: int
     known_count: int
     edge_heads: Tensor
@@ -76,6 +77,7 @@ class PairSpace:
     Args:
         also: Tails that are in every relation's space, whether they have an edge of it or not, ascending, int64.
         also_heads: Heads that are encoded, whether they have an edge of a target or not, ascending, int64.
+        candidates: Heads that are in every relation's space, whether they have an edge of it or not, ascending, int64.
 
     Attributes:
         heads: Node indices of every head with a training edge in any target, and of the others that are encoded,
@@ -92,21 +94,23 @@ class PairSpace:
         dense_limit: int = DENSE_LIMIT,
         also: NDArray[np.int64] | None = None,
         also_heads: NDArray[np.int64] | None = None,
+        candidates: NDArray[np.int64] | None = None,
     ) -> None:
         self.dense_limit = dense_limit
-        others = also_heads if also_heads is not None else np.empty(0, np.int64)
-        self.heads: NDArray[np.int64] = np.unique(np.concatenate([*(train[target][0] for target in targets), others]))
+        others = [nodes for nodes in (also_heads, candidates) if nodes is not None]
+        self.heads: NDArray[np.int64] = np.unique(np.concatenate([*(train[target][0] for target in targets), *others]))
         self.tails: dict[str, NDArray[np.int64]] = {}
         self.relations: list[RelationPairs] = []
         for target in targets:
             heads, edge_heads = np.unique(train[target][0], return_inverse=True)
             tails, edge_tails = np.unique(train[target][1], return_inverse=True)
-            unseen = np.setdiff1d(also, tails) if also is not None else np.empty(0, np.int64)
+            unseen, further = _without(also, tails), _without(candidates, heads)
             self.tails[target.relation] = np.concatenate([tails, unseen])
             self.relations.append(
                 RelationPairs(
                     relation=target.relation,
-                    heads=torch.from_numpy(np.searchsorted(self.heads, heads)).to(device),
+                    heads=torch.from_numpy(np.searchsorted(self.heads, np.concatenate([heads, further]))).to(device),
+                    known_heads=len(heads),
                     tail_count=len(tails) + len(unseen),
                     known_count=len(tails),
                     edge_heads=torch.from_numpy(edge_heads).to(device),
@@ -118,20 +122,32 @@ class PairSpace:
         """Logits of pairs: per relation (in order) flat indices [n_r] -> float32 [n_r], differentiable."""
         results = []
         for pairs, index in zip(self.relations, indices, strict=True):
-            head = encoded.head.index_select(0, pairs.heads)
-            tail, relation = encoded.tails[pairs.relation], encoded.relation[pairs.relation]
-            if self._samples(pairs, index):
-                sampled = SampledPairs.of(index, len(pairs.heads), pairs.tail_count)
-                results.append(sampled.logits(head * relation, tail))
-            elif pairs.area <= self.dense_limit:
-                results.append(all_logits(head, relation, tail).view(-1).index_select(0, index))
-            else:
-                rows = head.index_select(0, index // pairs.tail_count)
-                results.append(pair_logits(rows, relation, tail.index_select(0, index % pairs.tail_count)))
+            results.append(self.scores(pairs, *self.ends(pairs, encoded), index))
         return results
+
+    def ends(self, pairs: RelationPairs, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The two sides of a relation's logits: heads times the relation's vector, [m, d], and tails, [n, d]."""
+        heads = encoded.head.index_select(0, pairs.heads) * encoded.relation[pairs.relation]
+        return heads, encoded.tails[pairs.relation]
+
+    def scores(self, pairs: RelationPairs, heads: Tensor, tails: Tensor, index: Tensor) -> Tensor:
+        """Inner products of the two sides at flat indices, int64 [n] -> float32 [n], differentiable."""
+        if self._samples(pairs, index):
+            return SampledPairs.of(index, len(pairs.heads), pairs.tail_count).logits(heads, tails)
+        if pairs.area <= self.dense_limit:
+            return (heads @ tails.T).view(-1).index_select(0, index)
+        rows, columns = index // pairs.tail_count, index % pairs.tail_count
+        return (heads.index_select(0, rows) * tails.index_select(0, columns)).sum(dim=-1)
 
     def _samples(self, pairs: RelationPairs, index: Tensor) -> bool:
         """Whether the listed pairs cost less than the whole matrix."""
         if index.device.type != "cpu" or self.dense_limit == 0 or pairs.area >= 2**31 or len(index) > pairs.area:
             return False
         return pairs.area > self.dense_limit or PAIR_COST * len(index) < pairs.area
+
+
+def _without(nodes: NDArray[np.int64] | None, others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the nodes that are not among the others, ascending; none where there are no nodes."""
+    if nodes is None:
+        return np.empty(0, np.int64)
+    return np.setdiff1d(nodes, others)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from flykd_console.model.message_graph import MessageGraph
 from flykd_console.model.propagation.layout import Segment, lay_out
-from flykd_console.model.propagation.segments import Layer, products
+from flykd_console.model.propagation.segments import FACTORS, Layer, products
 from flykd_console.model.receptive_field import linked_nodes, mean_matrices
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN
 from flykd_console.model.sparse import FixedSparse
@@ -37,7 +37,8 @@ class BatchPropagation:
         self._layer1 = Layer(self.nodes, matrices, None, model)
         # Apart: a batch takes some of a segment's rows, whichever its nodes are.
         numbers = {edge_type: model.index(edge_type) for edge_type in matrices}
-        layout = lay_out(self.nodes, matrices, self.nodes, numbers, apart=True, fixed=False)
+        factor = FACTORS[model.aggregation]
+        layout = lay_out(self.nodes, matrices, self.nodes, numbers, apart=True, fixed=False, factor=factor)
         self._relations = [segment.relations for segment in layout.segments]
         self._begins = torch.tensor([segment.products.start for segment in layout.segments] + [layout.gather.shape[0]])
         self._gather = _Csr(layout.gather)
@@ -45,7 +46,8 @@ class BatchPropagation:
 
     def __call__(self, model: HeteroRGCN, rows: Tensor) -> Tensor:
         """Output embeddings of the nodes in `rows`, distinct, int64 [n]: float32 [n, d]; differentiable."""
-        hidden = functional.leaky_relu(self._layer1(model.layer1, None), NEGATIVE_SLOPE, inplace=True)
+        hidden = self._layer1(model.layer1, self._layer1.inputs_of(model))
+        hidden = functional.leaky_relu(hidden, NEGATIVE_SLOPE, inplace=True)
         segments, gather, collect = self._batch(rows)
         return collect @ products(gather @ hidden, model.layer2, segments)
 
@@ -55,7 +57,7 @@ class BatchPropagation:
         messages, order = self._collect.columns.index_select(0, entries).sort()
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
-        collect = _matrix(torch.ones(len(place)), place, each, len(place))
+        collect = _matrix(self._collect.values.index_select(0, entries), place, each, len(place))
 
         entries, offsets = self._gather.entries(messages)
         columns, values = (table.index_select(0, entries) for table in (self._gather.columns, self._gather.values))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +104,7 @@ class DglPropagation:
         return outputs
 
     def _layer(self, model: HeteroRGCN, layer: RelationalLinear, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """z_v = sum_r mean_{u in N_r(v)} (W_r x_u + b_r) for every node of every type."""
+        """z_v = sum_r mean_{u in N_r(v)} (W_r x_u + b_r) for every node of every type, or their sum or more."""
         weight, bias = layer.weight, layer.bias
         if self._graph is None:
             return {node_type: weight.new_zeros(count, model.dim) for node_type, count in self._counts.items()}
@@ -113,7 +115,7 @@ class DglPropagation:
                 number = model.index(edge_type)
                 field = "/".join(edge_type)
                 self._graph.nodes[edge_type.head].data[field] = features[edge_type.head] @ weight[number] + bias[number]
-                messages[canonical] = (self._functions.copy_u(field, "m"), self._functions.mean("m", "z"))
+                messages[canonical] = (self._functions.copy_u(field, "m"), self._reduced(model))
             self._graph.multi_update_all(messages, "sum")
             return {
                 node_type: self._graph.nodes[node_type].data["z"]
@@ -121,6 +123,19 @@ class DglPropagation:
                 else weight.new_zeros(count, model.dim)
                 for node_type, count in self._counts.items()
             }
+
+    def _reduced(self, model: HeteroRGCN) -> Any:
+        """How the messages of a relation become one: a function of DGL's, or one of a node's mailbox."""
+        if model.aggregation == "mean":
+            return self._functions.mean("m", "z")
+        if model.aggregation == "sum":
+            return self._functions.sum("m", "z")
+
+        def amplified(nodes: Any) -> dict[str, Tensor]:
+            received = nodes.mailbox["m"]
+            return {"z": received.mean(dim=1) * math.log2(1 + received.shape[1])}
+
+        return amplified
 
 
 def _rows(nodes: Wanted, device: torch.device) -> dict[str, Tensor]:

@@ -8,11 +8,14 @@ A relation's mean can stand on either side of its weights, and stands where it m
 up, a row for each target, or G copies and C averages, a row for each source. Where many nodes are reached by the same
 relations, they share a segment: their means lie side by side and meet the stacked weights, so that C reads a row for
 each node instead of one for each message.
+
+Where a mean is multiplied by a factor of the number of messages, C holds the factor, so that a product's bias is
+multiplied with it; relations then share no segment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
     from flykd_console.graph.knowledge_graph import EdgeType
     from flykd_console.model.message_graph import Wanted
+
+    # From numbers of messages, int64 [n], to what their mean is multiplied by, float32 [n].
+    Factor = Callable[[NDArray[np.integer]], NDArray[np.float32]]
 
 # What an edge costs in C, forward and backward, in rows of a dense product.
 EDGE_COST = 0.08
@@ -69,6 +75,7 @@ def lay_out(
     *,
     apart: bool,
     fixed: bool,
+    factor: Factor | None = None,
 ) -> Layout:
     """Arrange a layer.
 
@@ -79,6 +86,7 @@ def lay_out(
         numbers: Per edge type its relation index.
         apart: Every message is a product of its own, and C only adds up.
         fixed: The layer before never changes, and X is computed once.
+        factor: What a mean is multiplied by; None: nothing.
     """
     building = _Building(sum(map(len, before.values())))
     for node_type, start in first_rows(nodes).items():
@@ -90,10 +98,18 @@ def lay_out(
             if apart or not _multiply_first(matrix, fixed):
                 into[numbers[edge_type]] = matrix
             else:
-                building.add_sources(numbers[edge_type], matrix, start)
-        for relations, reached in _groups(into, apart):
-            building.add_targets(relations, [into[number] for number in relations], reached, start)
+                building.add_sources(numbers[edge_type], matrix, start, _factors(matrix, factor))
+        for relations, reached in _groups(into, apart or factor is not None):
+            means = [into[number] for number in relations]
+            building.add_targets(relations, means, reached, start, _factors(means[0], factor)[reached])
     return building.layout(sum(map(len, nodes.values())))
+
+
+def _factors(matrix: sp.csr_array, factor: Factor | None) -> NDArray[np.float32]:
+    """What the mean of each row is multiplied by, float32 [rows]."""
+    if factor is None:
+        return np.ones(matrix.shape[0], np.float32)
+    return factor(np.diff(matrix.indptr))
 
 
 def first_rows(nodes: Wanted) -> dict[str, int]:
@@ -155,21 +171,26 @@ class _Building:
         ]
 
     def add_targets(
-        self, relations: list[int], means: Sequence[sp.csr_array], reached: NDArray[np.int64], start: int
+        self,
+        relations: list[int],
+        means: Sequence[sp.csr_array],
+        reached: NDArray[np.int64],
+        start: int,
+        factors: NDArray[np.float32],
     ) -> None:
-        """A product for each of the nodes `reached`, of its means by the relations side by side."""
+        """A product for each of the nodes `reached`, of its means by the relations side by side; their factors."""
         rows = sp.csr_array(sp.vstack([sp.csr_array(matrix[reached]) for matrix in means]))
         if len(relations) > 1:
             rows = sp.csr_array(rows[np.arange(rows.shape[0]).reshape(len(relations), -1).T.ravel()])
         products = self._add(relations, rows, len(reached))
-        self._collect.append((start + reached, products, np.ones(len(reached), np.float32)))
+        self._collect.append((start + reached, products, factors))
 
-    def add_sources(self, relation: int, means: sp.csr_array, start: int) -> None:
-        """A product for each source of a relation, of which C takes the means."""
+    def add_sources(self, relation: int, means: sp.csr_array, start: int, factors: NDArray[np.float32]) -> None:
+        """A product for each source of a relation, of which C takes the means, times each target's factor."""
         sources, source_of_edge = np.unique(means.indices, return_inverse=True)
         products = self._add([relation], selection(sources, means.shape[1]), len(sources))
         targets = np.repeat(np.arange(means.shape[0]), np.diff(means.indptr))
-        self._collect.append((start + targets, products[source_of_edge.reshape(-1)], means.data))
+        self._collect.append((start + targets, products[source_of_edge.reshape(-1)], means.data * factors[targets]))
 
     def _add(self, relations: list[int], gathered: sp.csr_array, count: int) -> NDArray[np.int64]:
         """Add a segment with `count` products; their rows."""

@@ -4,7 +4,7 @@ A layer is one sparse product, one dense product for each segment of its rows, a
 
     X = G h                  gathered inputs; in layer 1 h is fixed, and X is computed once
     Y_s = X_s W_s + b_s      for every segment s of the rows
-    rgcn  z = C Y            what each node collects
+    rgcn  z = C Y            what each node collects; C holds what means are multiplied by, where they are
     rgat  z = C (k a Y)      Y are the messages; a = softmax of q_r . tanh(Y) over the k that reach a node
 
 Property tests hold it against the oracle.
@@ -13,7 +13,7 @@ Property tests hold it against the oracle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -29,6 +29,17 @@ from flykd_console.model.propagation.layout import Segment, first_rows, lay_out,
 from flykd_console.model.receptive_field import joined, mean_matrices, source_nodes
 from flykd_console.model.rgcn import NEGATIVE_SLOPE, HeteroRGCN, RelationalLinear
 from flykd_console.model.sparse import FixedSparse
+
+if TYPE_CHECKING:
+    from flykd_console.model.propagation.layout import Factor
+    from flykd_console.profile.sections import Aggregation
+
+# What an rgcn multiplies the mean of n messages by.
+FACTORS: dict[Aggregation, Factor | None] = {
+    "mean": None,
+    "sum": lambda counts: counts.astype(np.float32),
+    "log": lambda counts: np.log2(1.0 + counts).astype(np.float32),
+}
 
 
 class SegmentPropagation:
@@ -70,7 +81,8 @@ class SegmentPropagation:
         """Stacked rows of every layer; all but the last after their activation."""
         outputs: list[Tensor] = []
         for layer, parameters in zip(self._layers, model.stack, strict=True):
-            rows = layer(parameters, outputs[-1] if outputs else None)
+            before = outputs[-1] if outputs else layer.inputs_of(model)
+            rows = layer(parameters, before)
             last = layer is self._layers[-1]
             outputs.append(rows if last else functional.leaky_relu(rows, NEGATIVE_SLOPE, inplace=True))
         return outputs
@@ -112,15 +124,17 @@ class Layer:
         self, nodes: Wanted, matrices: Mapping[EdgeType, sp.csr_array], before: Wanted | None, model: HeteroRGCN
     ) -> None:
         device = model.relation.device
-        sending = sorted({edge_type.head for edge_type in matrices})
+        first = before is None
+        self._sending = sorted({edge_type.head for edge_type in matrices}) if first else []
         layout = lay_out(
             nodes,
             matrices,
-            {t: np.arange(len(model.inputs[t])) for t in sending} if before is None else before,
+            {t: np.arange(len(model.inputs[t])) for t in self._sending} if before is None else before,
             {edge_type: model.index(edge_type) for edge_type in matrices},
             # Attention weighs every message, and a GPU waits for calls, not for rows.
             apart=model.kind == "rgat" or device.type != "cpu",
-            fixed=before is None,
+            fixed=first and not model.learns_inputs,
+            factor=FACTORS[model.aggregation],
         )
         self.segments = layout.segments
         self.collect = FixedSparse(layout.collect, device)
@@ -130,14 +144,26 @@ class Layer:
             self.reaching = torch.from_numpy(np.bincount(target)[target].astype(np.float32)).to(device)
         self._gather: FixedSparse | None = None
         self._constant: Tensor | None = None
-        if before is None:
-            tables = [torch.empty(0, model.dim, device=device), *(model.inputs[t] for t in sending)]
-            self._constant = FixedSparse(layout.gather, device).product(torch.cat(tables))
+        if first and not model.learns_inputs:
+            self._constant = FixedSparse(layout.gather, device).product(self._tables(model))
         else:
             self._gather = FixedSparse(layout.gather, device)
 
+    def inputs_of(self, model: HeteroRGCN) -> Tensor | None:
+        """What the first layer reads anew in each pass, float32 [rows, d]; None where the inputs are fixed."""
+        return self._tables(model) if model.learns_inputs else None
+
+    def _tables(self, model: HeteroRGCN) -> Tensor:
+        """The inputs of the types that send messages, one below the other."""
+        nothing = torch.empty(0, model.dim, device=model.relation.device)
+        return torch.cat([nothing, *(model.inputs[t] for t in self._sending)])
+
     def __call__(self, parameters: RelationalLinear, before: Tensor | None) -> Tensor:
-        """Stacked outputs before any activation, float32 [N, d]; `before`: those of the previous layer."""
+        """Stacked outputs before any activation, float32 [N, d].
+
+        Args:
+            before: The outputs of the previous layer; of the first layer `inputs_of`.
+        """
         inputs = self._constant
         if inputs is None:
             assert self._gather is not None

@@ -14,6 +14,8 @@ from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
 from flykd_console.graph.split.replaced_heads import replaced_heads
 from flykd_console.heuristics.base import TrainingEdges
+from flykd_console.model.biases import LinkBiases
+from flykd_console.model.degree_inputs import put_degrees
 from flykd_console.model.disease_pooling import pooling_maps
 from flykd_console.model.encoded import Encoded, Encoder
 from flykd_console.model.link_encoder import LinkEncoder, Pooling
@@ -63,6 +65,11 @@ class LinkData:
         return MessageGraph.of(self.split.train, self.node_counts)
 
     @cached_property
+    def looped_messages(self) -> MessageGraph:
+        """The same, and from every node to itself."""
+        return self.messages.with_self_loops()
+
+    @cached_property
     def pooling(self) -> Pooling | None:
         """Per relation the pooling map; None where it is off or the graph has no profile relation."""
         count = self.node_counts[self.targets.tail]
@@ -71,13 +78,13 @@ class LinkData:
     @cached_property
     def space(self) -> PairSpace:
         """The training support: per relation the heads and tails with an edge."""
-        return PairSpace(self.targets, self.split.train, self.device)
+        return PairSpace(self.targets, self.split.train, self.device, candidates=self._candidates)
 
     @cached_property
     def _whole_space(self) -> PairSpace:
         """The training support, and every linked tail."""
         linked = linked_nodes(self.messages).get(self.targets.tail)
-        return PairSpace(self.targets, self.split.train, self.device, also=linked)
+        return PairSpace(self.targets, self.split.train, self.device, also=linked, candidates=self._candidates)
 
     @cached_property
     def _list_space(self) -> PairSpace:
@@ -89,7 +96,15 @@ class LinkData:
             self.device,
             also=linked.get(self.targets.tail),
             also_heads=linked.get(self.targets.head),
+            candidates=self._candidates,
         )
+
+    @cached_property
+    def _candidates(self) -> NDArray[np.int64] | None:
+        """Heads that may replace one in a negative, whatever the relation; None: those of the relation's edges."""
+        if self.profile.negatives.candidates == "relation":
+            return None
+        return linked_nodes(self.messages).get(self.targets.head)
 
     def distilling_space(self, distill: Distill) -> PairSpace:
         """Where a student's labels live: the training support, with every linked node that its sources name besides."""
@@ -152,8 +167,21 @@ class LinkData:
         if shape.kind == "table":
             tails = self.node_counts[self.targets.tail]
             return LinkTables(self.targets, self.head_degrees, tails, shape.dim, rng).to(self.device)
-        types = self.messages.edge_types
-        return HeteroRGCN(self.node_counts, types, shape.dim, rng, shape.layers, shape.kind).to_device(self.device)
+        types = (self.looped_messages if shape.self_loop else self.messages).edge_types
+        learns_inputs = shape.inputs == "learnt"
+        model = HeteroRGCN(
+            self.node_counts, types, shape.dim, rng, shape.layers, shape.kind, shape.aggregation, learns_inputs
+        )
+        if shape.degrees:
+            put_degrees(model.inputs, self.messages)
+        if shape.biases != "none":
+            degrees, tails = list(self.head_degrees.values()), self.node_counts[self.targets.tail]
+            model.biases = LinkBiases(shape.biases, degrees, tails, shape.popularity)
+        return model.to_device(self.device)
+
+    def messages_of(self, model: HeteroRGCN) -> MessageGraph:
+        """The edges that carry a network's messages."""
+        return self.looped_messages if len(model.edge_types) > len(self.messages.edge_types) else self.messages
 
     def encoder(
         self,
@@ -166,7 +194,7 @@ class LinkData:
         if isinstance(model, LinkTables):
             return TableEncoder(model, self.targets, heads, tails)
         kind = self.profile.engine.propagation
-        return LinkEncoder(kind, self.messages, model, self.pooling, self.targets, heads, tails, hidden)
+        return LinkEncoder(kind, self.messages_of(model), model, self.pooling, self.targets, heads, tails, hidden)
 
     def space_encoder(self, model: LinkModel, space: PairSpace, hidden: Hidden | None = None) -> Encoder:
         """The encoder of a space's pairs."""

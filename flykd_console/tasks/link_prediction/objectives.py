@@ -6,8 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from flykd_console.distill.labels.losses import losses
-from flykd_console.distill.labels.negatives import Negatives
-from flykd_console.distill.labels.sources.original import Original
+from flykd_console.distill.labels.sources.original import true_labels
 from flykd_console.tasks.base import Objective, Weights
 
 if TYPE_CHECKING:
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Supervised(Objective):
-    """`L_og`: training edges labelled 1, one fresh negative each labelled 0."""
+    """`L_og`: training edges against fresh negatives, as `[negatives]` says."""
 
     def __init__(self, data: LinkData, model: LinkModel, stage: str) -> None:
         super().__init__()
         draw = data.generator(f"{stage}/negatives")
         self._model, self._space, self._encode = model, data.space, data.space_encoder(model, data.space)
         filtered = data.profile.split.filter_negatives
-        self._sources = {"original": Original(data.space, Negatives(data.space, draw, filtered))}
+        self._sources = {"original": true_labels(data.space, draw, filtered, data.profile.negatives)}
         self.generators = {"negatives": draw}
 
     def __call__(self, epoch: int, weights: Weights) -> dict[str, Tensor]:

@@ -70,8 +70,8 @@ def node_encoder(data: LinkData, model: HeteroRGCN, edges: AllEdges) -> Encode:
     if kind == "auto" and data.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
         from flykd_console.model.propagation.batched import BatchPropagation
 
-        return BatchPropagation(data.messages, model)
-    whole = propagation(kind, data.messages, model, edges.nodes)
+        return BatchPropagation(data.messages_of(model), model)
+    whole = propagation(kind, data.messages_of(model), model, edges.nodes)
 
     def encode(model: HeteroRGCN, rows: Tensor) -> Tensor:
         output = whole(model)

@@ -13,6 +13,7 @@ import torch
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_files, check_structure, check_teacher, teacher_of
 from flykd_console.heuristics.find import heuristic
+from flykd_console.model.degree_inputs import check_degrees
 from flykd_console.model.encoded import Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model, network
 from flykd_console.model.message_graph import Hidden
@@ -72,6 +73,7 @@ class LinkPrediction(Task):
             "targets": profile.graph.targets,
             "pooling": profile.graph.pooling.model_dump(),
             "filter_negatives": profile.split.filter_negatives,
+            "negatives": profile.negatives.model_dump(),
         }
 
     # Models and what they minimise.
@@ -116,6 +118,7 @@ class LinkPrediction(Task):
             messages=data.messages,
             pooling_relations=self.profile.graph.pooling.relations,
             filter_negatives=self.profile.split.filter_negatives,
+            negatives=self.profile.negatives,
             device=self.device,
             encoder=encoder,
             generator=lambda purpose: self.generator(f"{stage}/{purpose}"),
@@ -127,6 +130,8 @@ class LinkPrediction(Task):
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
         for spec in specs:
+            if spec.shape.degrees:
+                check_degrees(self.data.messages.edge_types, spec.shape.dim, spec.table)
             if spec.distill is not None:
                 inputs = self.distill_inputs(spec.distill, spec.name)
                 check_structure(spec.distill, inputs)

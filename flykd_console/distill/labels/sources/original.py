@@ -1,4 +1,8 @@
-"""`L_og`: training edges labelled 1, one fresh negative each labelled 0. Teacher and baseline train on it alone."""
+"""`L_og`: training edges against fresh negatives. Teacher and baseline train on it alone.
+
+The paper's: edges labelled 1 and one negative each labelled 0, by binary cross-entropy (`Original`). Other losses and
+more negatives an edge: `labels/contrast.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from flykd_console.distill.labels.base import LabelBatch, PairSource
+from flykd_console.distill.labels.base import LabelBatch, LabelSource, PairSource
+from flykd_console.distill.labels.contrast import Contrast
 from flykd_console.distill.labels.negatives import Negatives
 
 if TYPE_CHECKING:
@@ -14,10 +19,11 @@ if TYPE_CHECKING:
     from flykd_console.distill.pairs.pair_space import PairSpace
     from flykd_console.distill.teacher import Teacher
     from flykd_console.profile.distill import Distill
+    from flykd_console.profile.negatives import Negatives as Settings
 
 
 class Original(PairSource):
-    """`L_og`."""
+    """`L_og` with a negative for each replaced end, scored together with the pairs of other sources."""
 
     words = ("original", "orig")
     soft = False
@@ -26,7 +32,7 @@ class Original(PairSource):
         super().__init__()
         self._positives = [pairs.positives() for pairs in space.relations]
         self._labels = [
-            torch.cat([torch.ones(len(p), device=p.device), torch.zeros(len(p), device=p.device)])
+            torch.cat([torch.ones(len(p), device=p.device), torch.zeros(negatives.ends * len(p), device=p.device)])
             for p in self._positives
         ]
         self._negatives = negatives
@@ -36,11 +42,19 @@ class Original(PairSource):
         return LabelBatch(pairs=pairs, labels=self._labels)
 
     @classmethod
-    def build(cls, settings: Distill, inputs: DistillInputs, teacher: Teacher) -> Original:
+    def build(cls, settings: Distill, inputs: DistillInputs, teacher: Teacher) -> LabelSource:
         draw = inputs.generator("negatives")
-        source = cls(inputs.space, Negatives(inputs.space, draw, inputs.filter_negatives))
-        source.generators = {"negatives": draw}
-        return source
+        return true_labels(inputs.space, draw, inputs.filter_negatives, inputs.negatives)
+
+
+def true_labels(space: PairSpace, draw: torch.Generator, filter_true: bool, settings: Settings) -> LabelSource:
+    """`L_og` as a profile's `[negatives]` ask for it."""
+    negatives = Negatives(space, draw, filter_true, settings)
+    source: LabelSource = Original(space, negatives)
+    if settings.loss != "bce" or settings.ratio > 1:
+        source = Contrast(space, negatives, settings)
+    source.generators = {"negatives": draw}
+    return source
 
 
 SOURCE = Original

@@ -1,4 +1,7 @@
-"""`L_pe`: training edges with the teacher's soft labels, one fresh negative each labelled 0 (FlyKD section 3)."""
+"""`L_pe`: training edges with the teacher's soft labels, fresh negatives labelled 0 (FlyKD section 3).
+
+There is one negative for each replaced end of an edge (`[negatives]`), whatever number true labels have.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class PseudoTrain(PairSource):
     @classmethod
     def build(cls, settings: Distill, inputs: DistillInputs, teacher: Teacher) -> PseudoTrain:
         draw = inputs.generator("pseudo_negatives")
-        negatives = Negatives(inputs.space, draw, inputs.filter_negatives)
+        negatives = Negatives(inputs.space, draw, inputs.filter_negatives, inputs.negatives)
         source = cls(inputs.space, negatives, teacher, settings.pseudo_negatives, settings.temperature)
         source.generators = {"pseudo_negatives": draw}
         return source
