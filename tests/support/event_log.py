@@ -45,7 +45,13 @@ _PRETRAIN_STEPS = 24
 _MRR_OF_AUPRC = 0.4
 _AP_OF_AUPRC = 0.3
 # AUPRC and AP, test and validation alike.
-_HEURISTICS = {"neighbours": (0.78, 0.45), "popularity": (0.5, 0.15), "random": (0.5, 0.03)}
+_HEURISTICS = {
+    "neighbours": (0.78, 0.45),
+    "popularity": (0.5, 0.15),
+    "random": (0.5, 0.03),
+    "disease_popularity": (0.55, 0.006),
+    "shared_neighbours": (0.51, 0.012),
+}
 _STRUCTURE_WEIGHTS = {
     "lsp": {"weight": 500.0}, "hidden": {"weight": 0.5}, "anchor": {"rank_weight": 0.3, "distribution_weight": 0.2},
 }  # fmt: skip
@@ -158,7 +164,7 @@ class _Writer:
         profile = self.profile = spec.profile
         self.models = {found.name: found.entry for found in models_of(profile)}
         heuristics = [entry for entry in entries_of(profile) if entry.role is Role.HEURISTIC]
-        self.listed = [*(heuristics if spec.heuristics else []), *self.models.values()]
+        self.listed = [*self.models.values(), *(heuristics if spec.heuristics else [])]
         first = min(1, profile.pretrain.epochs)
         self.plan = planned_stages(profile, dict.fromkeys(spec.seeds, first))
         self.prepared = planned_stages(profile, dict.fromkeys(spec.seeds, first * _PRETRAIN_STEPS))
