@@ -5,13 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
 from flykd_console.model.tensor_files import load_metadata
 from flykd_console.runs import events as ev
@@ -21,38 +20,12 @@ from flykd_console.runs.results import read_results
 from flykd_console.runs.spawn import spawn_worker
 from flykd_console.runs.status import status_of
 from flykd_console.training import worker
-from flykd_console.training.stage_loop import StageLoop
-from tests.support.loops import run_of
+from tests.support.loops import Give, at, stop
 from tests.support.tiny_run import events_of, make_run, small_kg, tiny_profile
-
-Give = Callable[[RunDirectory], None]
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def new_run(root: Path, **sections: dict[str, Any]) -> RunDirectory:
     return make_run(root, tiny_profile(small_kg(root.parent), **sections))
-
-
-def at(patched: pytest.MonkeyPatch, stage: str, epoch: int, give: Give) -> None:
-    """Give an order so that it is found at an epoch of a stage, counted from 1, once."""
-    record = StageLoop.end_epoch
-    given: list[int] = []
-
-    def ordered(self: StageLoop, index: int, *arguments: Any, **keywords: Any) -> None:
-        if (self.stage.name, index + 1) == (stage, epoch) and not given:
-            given.append(epoch)
-            patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
-            give(run_of(self))
-        record(self, index, *arguments, **keywords)
-
-    patched.setattr(StageLoop, "end_epoch", ordered)
 
 
 def more(epochs: int, seed: int | None = 45, stage: str | None = "student") -> Give:
@@ -95,7 +68,7 @@ def test_an_extended_stage_is_its_own_runs_alone(tmp_path: Path, monkeypatch: py
     run = new_run(tmp_path / "runs")
     with monkeypatch.context() as patched:
         at(patched, "teacher", 4, more(5, stage="teacher"))
-        at(patched, "student", 5, lambda run: run.order("stop"))
+        at(patched, "student", 5, stop)
         assert worker.main([str(run.path)]) == 0
     assert status_of(run).state == "stopped"
     other = new_run(tmp_path / "runs", run={"name": "other", "seeds": [45]})
@@ -120,7 +93,7 @@ def test_a_resume_keeps_the_added_epochs(tmp_path: Path, monkeypatch: pytest.Mon
     run = new_run(tmp_path / "runs")
     with monkeypatch.context() as patched:
         at(patched, "student", 3, more(6))
-        at(patched, "student", 12, lambda run: run.order("stop"))
+        at(patched, "student", 12, stop)
         assert worker.main([str(run.path)]) == 0
     metadata = load_metadata(run.state(45, "student"))
     assert metadata is not None
@@ -253,7 +226,7 @@ def test_an_end_at_once_is_told_leaves_the_last_checkpoint_and_can_be_resumed(by
     assert metadata["epoch"] >= saved
     with pytest.MonkeyPatch.context() as patched:
         run.withdraw("pause")
-        at(patched, "teacher", metadata["epoch"] + 1, lambda run: run.order("stop"))
+        at(patched, "teacher", metadata["epoch"] + 1, stop)
         assert worker.main([str(run.path)]) == 0
     resumed = [e for e in events_of(run) if isinstance(e, ev.StageStarted)][-1]
     assert (resumed.stage, resumed.first_epoch) == ("teacher", metadata["epoch"])

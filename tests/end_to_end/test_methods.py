@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,8 @@ from flykd_console.runs.results import read_results
 from flykd_console.runs.status import status_of
 from flykd_console.training import run, worker
 from flykd_console.training.stage_loop import StageLoop
-from tests.support.loops import model_of, run_of
+from tests.support.loops import at, model_of, run_of, stop
 from tests.support.tiny_run import MODELS, events_of, make_run, small_kg, tiny_profile
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def _run(root: Path, **sections: dict[str, Any]) -> RunDirectory:
@@ -64,19 +55,6 @@ def _finished(directory: RunDirectory) -> dict[str, ev.StageFinished]:
 
 def _logged(directory: RunDirectory) -> list[str]:
     return [e.message for e in events_of(directory) if isinstance(e, ev.Log)]
-
-
-def _stop_at(patched: pytest.MonkeyPatch, stage: str, epoch: int) -> None:
-    """Have a stop found at an epoch of a stage, counted from 1."""
-    record = StageLoop.end_epoch
-
-    def ordered(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
-        if (self.stage.name, at + 1) == (stage, epoch):
-            run_of(self).order("stop")
-            patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
-        record(self, at, *arguments, **keywords)
-
-    patched.setattr(StageLoop, "end_epoch", ordered)
 
 
 # Teachers and students
@@ -136,7 +114,7 @@ def test_a_run_with_several_teachers_resumes_bit_for_bit(tmp_path: Path, monkeyp
     whole = _trained(tmp_path / "whole", distill=_distill(teachers=2))
     directory = _run(tmp_path / "runs", distill=_distill(teachers=2))
     with monkeypatch.context() as patched:
-        _stop_at(patched, "teacher-2", 6)
+        at(patched, "teacher-2", 6, stop)
         assert worker.main([str(directory.path)]) == 0
     assert worker.main([str(directory.path)]) == 0
     assert all(_same(whole, directory, stage) for stage in ("teacher", "teacher-2", "student"))
@@ -212,7 +190,7 @@ def test_the_best_epoch_survives_a_stop_bit_for_bit(
     whole = _trained(tmp_path / "whole", **sections)
     directory = _run(tmp_path / "runs", **sections)
     with monkeypatch.context() as patched:
-        _stop_at(patched, "teacher", after)
+        at(patched, "teacher", after, stop)
         assert worker.main([str(directory.path)]) == 0
     assert directory.state(45, "teacher").is_file()
     assert worker.main([str(directory.path)]) == 0

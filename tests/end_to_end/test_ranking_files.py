@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-import torch
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
@@ -22,14 +20,6 @@ SCHEMA = {"relation": pl.String, "tail_id": pl.String, "true": pl.Int64}
 OTHERS = {"macro_auprc", "macro_auroc", "micro_auprc", "micro_auroc", "macro_auprc_head", "macro_auprc_head_degree"}
 HEADS = {f"macro_{metric}" for metric in RANKING_METRICS} - {"macro_auroc"} | {"macro_ranking_auroc"}
 TAILS = {f"macro_tail_{metric}" for metric in RANKING_METRICS}
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def trained(root: Path, **sections: dict[str, Any]) -> RunDirectory:

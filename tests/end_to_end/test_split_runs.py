@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-import torch
 from rich.console import Console
 
 from exporters.bundle import export_run
@@ -28,14 +26,6 @@ SHORT: dict[str, dict[str, Any]] = {
     "finetune": {"epochs": 2, "validate_every": 1},
     "distill": {"epochs": 2, "random_graph": {"labels_per_relation": 50}},
 }
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def trained(root: Path, **split: Any) -> RunDirectory:

@@ -29,11 +29,6 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
-
-
 def _run(root: Path, **sections: dict[str, Any]) -> RunDirectory:
     settings = {"distill": EVERYTHING} | sections
     return make_run(root, tiny_profile(small_kg(root.parent), **settings))

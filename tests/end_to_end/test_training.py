@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,6 @@ from flykd_console.training.stage_loop import StageLoop
 from tests.support.loops import run_of
 from tests.support.small_graph import CONTRAINDICATION, INDICATION, small_graph, write_kg_csv
 from tests.support.tiny_run import MODELS, STAGES, events_of, make_run, small_kg, tiny_profile
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def _trained(root: Path, fresh: bool = False, **sections: dict[str, Any]) -> RunDirectory:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from exporters.scorer import Scorer
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import read_results
 from flykd_console.training import worker
-from flykd_console.training.stage_loop import StageLoop
-from tests.support.loops import run_of
+from tests.support.loops import at, stop
 from tests.support.tiny_run import MODELS, make_run, small_kg, tiny_profile
 
 EVERYTHING = {
@@ -43,14 +41,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FLYKD_CACHE", str(tmp_path / "cache"))
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def _run(root: Path, **sections: dict[str, Any]) -> RunDirectory:
     settings = SETTINGS | sections
     graph = {"source": str(small_kg(root.parent))} | settings["graph"]
@@ -69,16 +59,8 @@ def test_a_stopped_run_resumes_bit_for_bit(
 ) -> None:
     whole = _trained(tmp_path / "whole")
     directory = _run(tmp_path / "runs")
-    record = StageLoop.end_epoch
-
-    def stopping(self: StageLoop, at: int, *arguments: Any, **keywords: Any) -> None:
-        if (self.stage.name, at + 1) == (stage, after):
-            run_of(self).order("stop")
-            patched.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
-        record(self, at, *arguments, **keywords)
-
     with monkeypatch.context() as patched:
-        patched.setattr(StageLoop, "end_epoch", stopping)
+        at(patched, stage, after, stop)
         assert worker.main([str(directory.path)]) == 0
     assert directory.state(45, stage).is_file()
     assert worker.main([str(directory.path)]) == 0
