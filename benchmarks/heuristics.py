@@ -9,7 +9,6 @@ replaced, heads ranked for each tail and tails for each head. What all models sh
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -19,10 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
+from benchmarks.links import graph_options, links_of
 from benchmarks.measure import console, machine, peak_gib, restart_as_trainer, show
-from flykd_console.graph.load import load_graph
 from flykd_console.heuristics.find import heuristic
-from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import HEURISTICS
 from flykd_console.tasks.link_prediction import names
 from flykd_console.tasks.link_prediction.data import LinkData
@@ -30,7 +28,6 @@ from flykd_console.tasks.link_prediction.measure import measure
 from flykd_console.tasks.link_prediction.ranking import rank_heads, rank_tails
 from flykd_console.tasks.link_prediction.scorers import HeuristicScorer
 
-SEED = 45
 AIM_SECONDS, AIM_GIB = 20.0, 2.0
 
 
@@ -54,15 +51,10 @@ def seconds_of(data: LinkData, name: str) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--graph", default="synthetic")
-    parser.add_argument("--scale", type=float, default=1.0, help="size of the synthetic graph")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = graph_options(__doc__, repeats=3)
     options = parser.parse_args()
     restart_as_trainer()
-    profile = Profile.model_validate({"graph": {"source": options.graph, "scale": options.scale}})
-    graph = load_graph(profile.graph)
-    data = LinkData(profile, graph, graph.targets(profile.graph.targets), SEED, torch.device("cpu"))
+    data = links_of(options)
     data.replaced_heads  # noqa: B018
     before = peak_gib()
 
@@ -75,7 +67,7 @@ def main() -> None:
     rows.append(["together", f"{total:.2f} s", "", ""])
 
     console.print(f"{machine()}, {torch.get_num_threads()} threads")
-    console.print(f"{options.graph}: {graph.node_count:,} nodes, {len(data.targets)} relations")
+    console.print(f"{options.graph}: {data.graph.node_count:,} nodes, {len(data.targets)} relations")
     show("Validation and test", ["scorer", "all that is measured", "heads ranked", "tails ranked"], rows)
     reached = total < AIM_SECONDS and peak_gib() < AIM_GIB
     console.print(f"peak {before:.2f} -> {peak_gib():.2f} GiB")

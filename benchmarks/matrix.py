@@ -8,7 +8,6 @@ Embeddings are drawn at random. The peak is that of everything so far, so it can
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -18,18 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
+from benchmarks.links import drawn, graph_options, links_of
 from benchmarks.measure import console, machine, peak_gib, restart_as_trainer, show
-from benchmarks.ranking import drawn
-from flykd_console.graph.load import load_graph
 from flykd_console.heuristics.find import heuristic
-from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import HEURISTICS
 from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.matrix import rank_matrix
 from flykd_console.tasks.link_prediction.measure import measure
 from flykd_console.tasks.link_prediction.scorers import HeuristicScorer, Scorer
-
-SEED = 45
 
 
 def seconds_of(data: LinkData, scorer: Scorer, repeats: int) -> tuple[float, float, float]:
@@ -49,16 +44,11 @@ def seconds_of(data: LinkData, scorer: Scorer, repeats: int) -> tuple[float, flo
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--graph", default="synthetic")
-    parser.add_argument("--scale", type=float, default=1.0, help="size of the synthetic graph")
+    parser = graph_options(__doc__, repeats=3)
     parser.add_argument("--dim", type=int, default=80)
-    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     restart_as_trainer()
-    profile = Profile.model_validate({"graph": {"source": options.graph, "scale": options.scale}})
-    graph = load_graph(profile.graph)
-    data = LinkData(profile, graph, graph.targets(profile.graph.targets), SEED, torch.device("cpu"))
+    data = links_of(options)
     data.replaced_heads  # noqa: B018
     before = peak_gib()
     rows, together = [], 0.0

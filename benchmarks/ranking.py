@@ -9,7 +9,6 @@ the model (the split, pairs whose head was replaced) is prepared before.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -21,33 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
+from benchmarks.links import SEED, drawn, graph_options, links_of
 from benchmarks.measure import console, machine, peak_gib, restart_as_trainer, show
-from flykd_console.graph.load import load_graph
-from flykd_console.model.encoded import Encoded
-from flykd_console.profile.schema import Profile
-from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.measure import measure
 from flykd_console.tasks.link_prediction.ranking import rank_heads, rank_tails
-from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
 from flykd_console.words import grouped
 
-SEED = 45
 AIM = 2.0
-
-
-def drawn(data: LinkData, dim: int) -> EmbeddingScorer:
-    """A model of random embeddings."""
-    rng = torch.Generator().manual_seed(0)
-    heads, tails = data.node_counts[data.targets.head], data.node_counts[data.targets.tail]
-    names = [target.relation for target in data.targets]
-    return EmbeddingScorer(
-        Encoded(
-            head=torch.randn(heads, dim, generator=rng),
-            tails={name: torch.randn(tails, dim, generator=rng) for name in names},
-            relation={name: torch.randn(dim, generator=rng) for name in names},
-            tail=torch.randn(tails, dim, generator=rng),
-        )
-    )
 
 
 def in_turns(ways: Sequence[Callable[[], object]], repeats: int) -> list[float]:
@@ -64,16 +43,11 @@ def in_turns(ways: Sequence[Callable[[], object]], repeats: int) -> list[float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--graph", default="synthetic")
-    parser.add_argument("--scale", type=float, default=1.0, help="size of the synthetic graph")
+    parser = graph_options(__doc__, repeats=9)
     parser.add_argument("--dim", type=int, default=80)
-    parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args()
     restart_as_trainer()
-    profile = Profile.model_validate({"graph": {"source": options.graph, "scale": options.scale}})
-    graph = load_graph(profile.graph)
-    data = LinkData(profile, graph, graph.targets(profile.graph.targets), SEED, torch.device("cpu"))
+    data = links_of(options)
     split, scorer = data.split, drawn(data, options.dim)
     start = time.perf_counter()
     data.replaced_heads  # noqa: B018
@@ -96,7 +70,9 @@ def main() -> None:
     rows.append(["all that is measured of a part", "", "", "", f"{seconds[2]:.2f} s"])
 
     console.print(f"{machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    console.print(f"{options.graph}: {graph.node_count:,} nodes, {len(split.targets)} relations, d = {options.dim}")
+    console.print(
+        f"{options.graph}: {data.graph.node_count:,} nodes, {len(split.targets)} relations, d = {options.dim}"
+    )
     show("Ranking the test part", ["ranked", "rankings", "candidates", "true pairs", "a model"], rows)
     console.print(f"aim {AIM:.0f} s for both directions: {'reached' if total < AIM else 'missed'}")
     console.print(f"pairs with another head, once a seed: {prepared:.2f} s; peak {before:.2f} -> {peak_gib():.2f} GiB")
