@@ -77,6 +77,22 @@ class TrainingEdges:
                 found[edge_type] = binary(heads, tails, (count, self.counts[edge_type.tail]))
         return found
 
+    def adjacency(self, node_type: str) -> sp.csr_array | None:
+        """Edges between nodes of a type, all relations together and in both directions, binary, float64 [N, N].
+
+        None: no relation is between such nodes.
+        """
+        ends: list[Pairs] = []
+        for edge_type, (heads, tails) in sorted(self.edges.items()):
+            within = edge_type.head == edge_type.tail == node_type
+            if within and len(heads):
+                ends += [(heads, tails), (tails, heads)]
+        if not ends:
+            return None
+        rows, columns = (np.concatenate(side) for side in zip(*ends, strict=True))
+        count = self.counts[node_type]
+        return binary(rows, columns, (count, count))
+
 
 class Heuristic(ABC):
     """Scores of pairs. What does not depend on the pairs that are asked for is computed once, when first needed.

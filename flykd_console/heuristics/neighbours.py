@@ -8,8 +8,8 @@ For every training relation B that touches tails and is not scored (binary B[i, 
     score(i, head) = Σ_j sim(i, j)^power [head in j's training edges]    over the k most similar j ≠ i with an edge
 
 It sees training edges only, and asks nothing of a tail that has no label. Two things that the plain heuristic leaves
-out may be added: a block of random walks between tails (`walks.py`), and labels of a neighbour j divided by a power of
-how many it has, |heads of j|^p, so that one tail with hundreds does not decide every list near it.
+out may be added: a block of random walks between tails (`graph/walks.py`), and labels of a neighbour j divided by a
+power of how many it has, |heads of j|^p, so that one tail with hundreds does not decide every list near it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from flykd_console.graph.similarity import by_rarity
+from flykd_console.graph.walks import walks
 from flykd_console.heuristics.base import Heuristic, TrainingEdges
-from flykd_console.heuristics.walks import walks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,10 +68,10 @@ class Neighbours(Heuristic):
         training = self.training
         known = training.incidence(training.targets.tail, tuple(training.targets))
         blocks = [by_rarity(matrix) for matrix in known.values()]
-        walked = walks(training, training.targets.tail) if self._walk else None
-        if walked is not None:
+        adjacency = training.adjacency(training.targets.tail) if self._walk else None
+        if adjacency is not None:
             # Both sides of a similarity carry the root of its weight.
-            blocks.append(walked * np.sqrt(self._walk))
+            blocks.append(walks(adjacency) * np.sqrt(self._walk))
         if not blocks:
             return sp.csr_array((training.tails, 0))
         return sp.csr_array(sp.hstack(blocks))

@@ -45,7 +45,7 @@ def teacher_kinds() -> dict[str, TeacherFile]:
 @cache
 def heuristics() -> tuple[str, ...]:
     """Names of the scorers without training, ascending."""
-    return tuple(name for name in _modules("heuristics") if name not in ("base", "find", "walks"))
+    return tuple(name for name in _modules("heuristics") if name not in ("base", "find"))
 
 
 def _files(room: str) -> list[str]:

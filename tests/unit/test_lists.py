@@ -12,10 +12,10 @@ from flykd_console.distill.labels.sources.pseudo_lists import PseudoLists
 from flykd_console.distill.method import teacher_of
 from flykd_console.errors import UserError
 from flykd_console.graph.knowledge_graph import EdgeType, Targets
+from flykd_console.graph.walks import walks
 from flykd_console.heuristics.base import TrainingEdges
 from flykd_console.heuristics.neighbours import Neighbours
 from flykd_console.heuristics.popularity import Popularity
-from flykd_console.heuristics.walks import walks
 from flykd_console.model.encoded import Encoded, mean_of
 from flykd_console.model.link_model import link_model
 from flykd_console.model.link_tables import LinkTables
@@ -119,8 +119,9 @@ def test_walks_are_the_sum_over_steps_and_add_their_weight_to_the_similarity() -
     target = EdgeType("drug", "indication", "disease")
     edges = {edge_type: (heads, tails), target: (np.array([0]), np.array([4]))}
     training = TrainingEdges(edges, Targets([target]), {"drug": 2, "disease": 5}, 45)
-    found = walks(training, "disease")
-    assert found is not None
+    edges_both_ways = training.adjacency("disease")
+    assert edges_both_ways is not None
+    found = walks(edges_both_ways)
     adjacency = np.zeros((5, 5))
     adjacency[heads, tails] = adjacency[tails, heads] = 1.0
     step = adjacency / np.maximum(adjacency.sum(axis=1, keepdims=True), 1.0)
@@ -134,7 +135,7 @@ def test_walks_are_the_sum_over_steps_and_add_their_weight_to_the_similarity() -
 
 def test_walks_need_a_relation_between_nodes_of_the_type(inputs: DistillInputs) -> None:
     training = inputs.training()
-    assert walks(training, "drug") is None
+    assert training.adjacency("drug") is None
     assert np.array_equal(
         Neighbours(training, walk=1.0).block(inputs.targets[0], np.arange(9)),
         Neighbours(training).block(inputs.targets[0], np.arange(9)),
