@@ -20,6 +20,7 @@ from torch import Tensor
 
 from flykd_console.distill.teacher import Teacher
 from flykd_console.errors import UserError
+from flykd_console.heuristics.base import listed
 
 if TYPE_CHECKING:
     from flykd_console.distill.inputs import DistillInputs
@@ -68,13 +69,11 @@ class HeuristicTeacher(Teacher):
 
     def _listed(self, relation: int, heads: Nodes, columns: Nodes) -> Floats:
         """Scores of listed pairs, from positions among the space's heads and the relation's tails; float32 [n]."""
-        scores = np.empty(len(heads), np.float32)
-        distinct, of = np.unique(columns, return_inverse=True)
-        for start in range(0, len(distinct), _ROWS):
-            some = np.flatnonzero((of >= start) & (of < start + _ROWS))
-            lists = self.lists(relation, torch.from_numpy(distinct[start : start + _ROWS])).numpy()
-            scores[some] = lists[of[some] - start, heads[some]]
-        return scores
+
+        def block(some: Nodes, rows: Nodes) -> Floats:
+            return self.lists(relation, torch.from_numpy(some)).numpy()[:, rows]
+
+        return listed(block, heads, columns).astype(np.float32)
 
     def block(
         self, relation: int, rows: Tensor | None = None, columns: Tensor | None = None
@@ -110,8 +109,7 @@ class HeuristicTeacher(Teacher):
                 "distill.teachers",
                 "Take label sources without soft labels, such as pseudo_lists, or validate on more pairs.",
             )
-        tails, column = np.unique(known.tails, return_inverse=True)
-        scores = self.scores(target, tails)[column, known.heads].astype(np.float64)
+        scores = listed(lambda tails, heads: self.scores(target, tails)[:, heads], known.heads, known.tails)
         weights = np.where(known.labels == 1, 1.0, positives / negatives)
         fitted = LogisticRegression(C=1e6).fit(scores[:, None], known.labels.astype(np.int64), weights)
         slope = float(fitted.coef_[0, 0])

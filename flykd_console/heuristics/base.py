@@ -7,7 +7,7 @@ of them score any pair of a head and a tail under any target relation; a score i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -117,14 +117,25 @@ class Heuristic(ABC):
 
     def pairs(self, target: EdgeType, heads: Nodes, tails: Nodes) -> Scores:
         """Scores of listed pairs, float64 [n]; heads and tails int64 [n]."""
-        scores = np.empty(len(heads))
-        distinct, row = np.unique(tails, return_inverse=True)
-        columns, column = np.unique(heads, return_inverse=True)
-        for start in range(0, len(distinct), _TAILS):
-            some = np.flatnonzero((row >= start) & (row < start + _TAILS))
-            table = self.block(target, distinct[start : start + _TAILS], columns)
-            scores[some] = table[row[some] - start, column[some]]
-        return scores
+        return listed(lambda rows, columns: self.block(target, rows, columns), heads, tails)
+
+
+def listed(block: Callable[[Nodes, Nodes], NDArray[np.floating]], heads: Nodes, tails: Nodes) -> Scores:
+    """Scores of listed pairs from blocks of some tails with all heads that are listed, float64 [n].
+
+    Args:
+        block: From tails and heads, int64, each ascending and each once, to [tails, heads].
+        heads: int64 [n].
+        tails: int64 [n].
+    """
+    scores = np.empty(len(heads))
+    distinct, row = np.unique(tails, return_inverse=True)
+    columns, column = np.unique(heads, return_inverse=True)
+    for start in range(0, len(distinct), _TAILS):
+        some = np.flatnonzero((row >= start) & (row < start + _TAILS))
+        table = block(distinct[start : start + _TAILS], columns)
+        scores[some] = table[row[some] - start, column[some]]
+    return scores
 
 
 def binary(rows: Nodes, columns: Nodes, shape: tuple[int, int]) -> sp.csr_array:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from flykd_console.heuristics.base import listed
 from flykd_console.model.distmult import pair_logits
 
 if TYPE_CHECKING:
@@ -90,10 +91,7 @@ class ListScorer(Scorer):
         return scores
 
     def pairs(self, target: EdgeType, heads: Nodes, tails: Nodes) -> NDArray[np.float32]:
-        distinct_tails, row = np.unique(tails, return_inverse=True)
-        distinct_heads, column = np.unique(heads, return_inverse=True)
-        scores: NDArray[np.float32] = self.block(target, distinct_tails, distinct_heads)[row, column]
-        return scores
+        return listed(lambda rows, columns: self.block(target, rows, columns), heads, tails).astype(np.float32)
 
 
 def _positions(nodes: Nodes, asked: Nodes) -> tuple[Nodes, NDArray[np.bool_]]:
