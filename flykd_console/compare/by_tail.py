@@ -18,13 +18,14 @@ import polars as pl
 from flykd_console.compare.average_precision import Floats
 from flykd_console.compare.bootstrap import LEVEL, TailValues, macro_tail_resamples, percentile_interval
 from flykd_console.compare.comparable import restricted
-from flykd_console.compare.figures import MACRO_AP, Interval, TailGain, TailScore
+from flykd_console.compare.figures import Interval, TailGain, TailScore
 from flykd_console.compare.grid import joined_seeds
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender, rival_of
 from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 from flykd_console.compare.rankings import RANKING_KEYS, read_ranking, seeds_without
 from flykd_console.errors import UserError
+from flykd_console.runs.events import MACRO_AP
 from flykd_console.runs.models import Role
 from flykd_console.runs.results import Spread, spread
 

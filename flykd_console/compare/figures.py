@@ -15,7 +15,6 @@ from flykd_console.runs.models import Role
 from flykd_console.runs.results import Spread
 
 SCHEMA = 1
-MACRO_AP = "macro_ap"
 
 
 class Interval(msgspec.Struct, frozen=True):

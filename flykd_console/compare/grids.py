@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flykd_console.compare.captions import worth_caption
-from flykd_console.compare.figures import MACRO_AP, Block, Comparison, Gain, Row, RunFacts
+from flykd_console.compare.figures import Block, Comparison, Gain, Row, RunFacts
 from flykd_console.compare.grid import (
     Grid,
     interval_words,
@@ -19,7 +19,7 @@ from flykd_console.compare.grid import (
 from flykd_console.compare.matrix_grids import matrix_grids
 from flykd_console.compare.rivals import gain_labels, over_rivals
 from flykd_console.compare.tail_grids import ap_gain_grids, ap_grids
-from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.events import MACRO_AP, MACRO_AUPRC
 from flykd_console.runs.models import DISTILLED
 from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
 

@@ -11,12 +11,11 @@ import numpy as np
 from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
-from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.events import MACRO_AP, MACRO_AUPRC
 from flykd_console.runs.models import Role
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.run import RunState, StageState, Status
 from flykd_console.runs.state.series import Series, Smoothed
-from flykd_console.runs.state.stage import MACRO_AP
 from flykd_console.words import loss_words, metric_words, per_cent, short_loss
 
 # The paper's sources have the same colours in every run; other losses those that follow, as they come up in it.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Nodes = NDArray[np.int64]
     Scores = NDArray[np.float64]
 
+Kind = TypeVar("Kind", bound="Heuristic")
 # Tails whose pairs are scored at a time; bounds the memory.
 _TAILS = 1024
 
@@ -41,6 +42,14 @@ class TrainingEdges:
     targets: Targets
     counts: Mapping[str, int]
     seed: int
+    _made: dict[tuple[type[Heuristic], str], Heuristic] = field(default_factory=dict, init=False, repr=False)
+
+    def heuristic(self, kind: type[Kind], **settings: float) -> Kind:
+        """A heuristic over these edges, made once for equal settings, so that whoever asks shares what it has found."""
+        key = kind, repr(sorted(settings.items()))
+        if key not in self._made:
+            self._made[key] = kind(self, **settings)
+        return cast("Kind", self._made[key])
 
     @property
     def heads(self) -> int:

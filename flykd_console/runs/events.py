@@ -18,8 +18,9 @@ from flykd_console.runs.stage import Phase
 
 SCHEMA = 1
 
-# What AUPRC goes by among the named metrics.
+# What AUPRC and AP go by among the named metrics.
 MACRO_AUPRC = "macro_auprc"
+MACRO_AP = "macro_ap"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=False):

@@ -265,7 +265,7 @@ def test_labels_of_a_heuristic_grow_with_its_scores(teacher: str) -> None:
 
 
 def test_half_of_the_calibrations_negatives_replace_the_head(task: LinkPrediction) -> None:
-    for stored, found in zip(task.data.evaluation("validation"), task.data.calibration(), strict=True):
+    for stored, found in zip(task.data.evaluation("validation"), task.data.calibration, strict=True):
         count = len(stored.labels)
         further = slice(count, None)
         positive = stored.labels == 1
@@ -275,18 +275,26 @@ def test_half_of_the_calibrations_negatives_replace_the_head(task: LinkPredictio
         assert len(found.labels) > count
 
 
+def test_equal_heuristics_over_the_same_edges_are_one(inputs: DistillInputs) -> None:
+    training = inputs.training()
+    assert training.heuristic(Neighbours, k=3) is training.heuristic(Neighbours, k=3)
+    assert training.heuristic(Neighbours, k=3) is not training.heuristic(Neighbours, k=4)
+    first, second = (teacher_of(task_of().profile.distill, inputs, []) for _ in range(2))
+    assert torch.equal(first.lists(0, torch.arange(3)), second.lists(0, torch.arange(3)))
+
+
 def test_scores_that_tell_nothing_make_no_labels_and_say_so_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     task = soft_labels_of("neighbours")
-    calibration = task.data.calibration()
+    calibration = task.data.calibration
     for pairs in calibration:
         pairs.labels[:] = 1 - pairs.labels
-    monkeypatch.setattr(LinkData, "calibration", lambda data: calibration)
+    monkeypatch.setattr(LinkData, "calibration", calibration)
     with pytest.raises(UserError, match=f"{calibration[0].relation} are no higher for true validation pairs"):
         task.check(models_of(task.profile))
 
 
 def test_lists_ask_for_no_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LinkData, "calibration", lambda data: pytest.fail("nobody asked for a label"))
+    monkeypatch.setattr(LinkData, "calibration", property(lambda data: pytest.fail("nobody asked for a label")))
     task = task_of()
     task.check(models_of(task.profile))
 

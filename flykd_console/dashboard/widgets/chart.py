@@ -16,9 +16,8 @@ from textual.widget import Widget
 
 from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.stage_words import one_word, subject
-from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.events import MACRO_AP, MACRO_AUPRC
 from flykd_console.runs.stage import Phase
-from flykd_console.runs.state.stage import MACRO_AP
 from flykd_console.words import metric_words
 
 if TYPE_CHECKING:

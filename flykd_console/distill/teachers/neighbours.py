@@ -37,8 +37,8 @@ class NeighbourKind(TeacherKind):
         from flykd_console.heuristics.neighbours import Neighbours
 
         assert isinstance(settings, NeighbourSettings)
-        heuristic = Neighbours(inputs.training(), settings.k, settings.power, settings.walk, settings.share)
-        return NeighbourTeacher(inputs, heuristic)
+        own = settings.model_dump(include={"k", "power", "walk", "share"})
+        return NeighbourTeacher(inputs, inputs.training().heuristic(Neighbours, **own))
 
 
 KIND = NeighbourKind

@@ -30,7 +30,7 @@ class PopularityKind(TeacherKind):
         from flykd_console.distill.heuristic_teacher import PopularityTeacher
         from flykd_console.heuristics.popularity import Popularity
 
-        return PopularityTeacher(inputs, Popularity(inputs.training()))
+        return PopularityTeacher(inputs, inputs.training().heuristic(Popularity))
 
 
 KIND = PopularityKind

@@ -10,8 +10,7 @@ from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.series import Series
 
 # Metrics that have a chart of their own, whatever a run's headline is.
-MACRO_AP = "macro_ap"
-DRAWN_METRICS = (ev.MACRO_AUPRC, MACRO_AP)
+DRAWN_METRICS = (ev.MACRO_AUPRC, ev.MACRO_AP)
 
 
 class Status(StrEnum):

@@ -127,13 +127,14 @@ class LinkData:
             for part in names.SCORED
         }
 
+    @cached_property
     def calibration(self) -> list[EvaluationPairs]:
         """Validation pairs by which scores become probabilities: positives, and negatives that replace either end.
 
         Stored negatives keep the head, so that by them alone a score of the head says nothing.
         """
         found = []
-        heads_replaced = replaced_heads(self.split, "validation", self.seed, by_degree=False)
+        heads_replaced = self.replaced_heads["validation"]["macro_auprc_head"]
         for stored, other in zip(self.evaluation("validation"), heads_replaced, strict=True):
             false = other.labels == 0
             found.append(

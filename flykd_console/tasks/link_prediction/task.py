@@ -125,21 +125,21 @@ class LinkPrediction(Task):
             host_generator=lambda purpose: torch_rng(self.seed, f"{stage}/{purpose}"),
             node_ids=data.graph.ids,
             training=lambda: data.training,
-            calibration=data.calibration,
+            calibration=lambda: data.calibration,
         )
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
         for spec in specs:
             if spec.shape.degrees:
                 check_degrees(self.data.messages.edge_types, spec.shape.dim, spec.table)
-            if spec.distill is not None:
+            if spec.trained and spec.distill is not None:
                 inputs = self.distill_inputs(spec.distill, spec.name)
                 check_structure(spec.distill, inputs)
                 check_files(spec.distill, inputs)
 
     def check_teachers(self, specs: Sequence[ModelSpec], teachers: Sequence[Trainable]) -> None:
         for spec in specs:
-            if spec.distill is not None:
+            if spec.trained and spec.distill is not None:
                 inputs = self.distill_inputs(spec.distill, spec.name)
                 check_teacher(spec.distill, inputs, [network(teacher) for teacher in teachers])
 
