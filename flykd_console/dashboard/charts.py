@@ -11,6 +11,7 @@ import numpy as np
 from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
+from flykd_console.dashboard.scores import levels
 from flykd_console.runs.events import MACRO_AP, MACRO_AUPRC
 from flykd_console.runs.models import Role
 from flykd_console.runs.stage import Phase
@@ -211,9 +212,10 @@ def _by_seed(state: RunState, view: View, look: Look, metric: str, of: Callable[
     epochs = max(stage.epochs for _, _, stage in known)
     low, high = view.zoom or full_range(furthest, epochs)
     note = "needs two seeds" if view.band and band is None else ""
+    told = tuple((label, 100.0 * value) for label, value in levels(state, metric, view.seed).items())
     return ChartSpec(
         curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=True, note=note,
-        read="measured", levels=tuple((name, 100.0 * value) for name, value in state.levels(metric, view.seed).items()),
+        read="measured", levels=told,
         band=(band[0], band[1] - band[2], band[1] + band[2]) if band is not None else None,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A model's score as tables show it, and what a seed is doing, in words."""
+"""Scores as tables and charts show them, and what a seed is doing, in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from flykd_console.dashboard.stage_words import subject
+from flykd_console.runs.models import Role
 from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.stage import Status
 
@@ -34,6 +35,26 @@ def model_score(state: RunState, seed: int, model: str) -> ModelScore | None:
         return None
     relations = {name: score.auprc for name, score in evaluation.relations.items()}
     return ModelScore(evaluation.score, relations, evaluation.split == "test")
+
+
+def levels(state: RunState, metric: str, seed: int | None = None) -> dict[str, float]:
+    """What each scorer without training reaches on validation, by its label: a fraction, the mean over seeds.
+
+    Args:
+        metric: By name.
+        seed: One seed's alone, where it is known of that one.
+    """
+    found = {}
+    for entry in state.models:
+        if entry.role is not Role.HEURISTIC:
+            continue
+        stages = [stage for (_, name), stage in state.stages.items() if name == entry.name]
+        events = [stage.evaluations["validation"] for stage in stages if "validation" in stage.evaluations]
+        values = {e.seed: value for e in events if (value := e.metrics.get(metric)) is not None}
+        if values:
+            mean = sum(values.values()) / len(values)
+            found[entry.label] = mean if seed is None else values.get(seed, mean)
+    return found
 
 
 def seed_words(state: RunState, seed: int) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
-from flykd_console.runs.models import ModelEntry, Role, headliner
+from flykd_console.runs.models import ModelEntry, headliner
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, LogLine, StageState, Status
 from flykd_console.words import grouped, metric_words, per_cent, span
@@ -196,25 +196,6 @@ class RunState:
         """The newest stage whose curriculum is known."""
         begun = (stage for stage in reversed(self.stages.values()) if stage.status is not Status.PENDING)
         return next((stage for stage in begun if stage.schedule), None)
-
-    def levels(self, metric: str, seed: int | None = None) -> dict[str, float]:
-        """What each scorer without training reaches on validation, by its label: a fraction, the mean over seeds.
-
-        Args:
-            metric: By name.
-            seed: One seed's alone, where it is known of that one.
-        """
-        found = {}
-        for entry in self.models:
-            if entry.role is not Role.HEURISTIC:
-                continue
-            stages = [stage for (_, name), stage in self.stages.items() if name == entry.name]
-            events = [stage.evaluations["validation"] for stage in stages if "validation" in stage.evaluations]
-            values = {e.seed: value for e in events if (value := e.metrics.get(metric)) is not None}
-            if values:
-                mean = sum(values.values()) / len(values)
-                found[entry.label] = mean if seed is None else values.get(seed, mean)
-        return found
 
     # How each kind is taken.
 
