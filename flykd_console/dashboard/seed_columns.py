@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flykd_console.dashboard.scores import seed_words
+from flykd_console.dashboard.scores import levels, seed_words
 from flykd_console.dashboard.table import ColumnKey, gaining
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.state.run import RunState
@@ -94,10 +94,12 @@ def _relation_columns(state: RunState) -> Iterator[Column]:
 
 
 def _bystanders(state: RunState) -> list[ColumnKey]:
-    """Columns of scorers without training that no gain is over, the last first."""
+    """Columns of scorers without training that no gain is over, the weakest first: what is hardest to beat stays."""
     rivals = {entry.over for entry in gaining(state)}
-    names = [e.name for e in state.trained if e.role is Role.HEURISTIC and e.name not in rivals]
-    return [ColumnKey("model", name) for name in reversed(names)]
+    reached = levels(state, state.headline)
+    found = [e for e in state.trained if e.role is Role.HEURISTIC and e.name not in rivals]
+    found.sort(key=lambda entry: reached.get(entry.label, 0.0))
+    return [ColumnKey("model", entry.name) for entry in found]
 
 
 def _dispensable(state: RunState, numbers: list[Column]) -> list[ColumnKey]:

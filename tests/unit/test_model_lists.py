@@ -13,6 +13,7 @@ from flykd_console.dashboard.overlay import OverlaidRun, Overlay, rows
 from flykd_console.dashboard.palette import DARK_LOOK
 from flykd_console.dashboard.run_table import columns as run_columns
 from flykd_console.dashboard.run_table import progress_words
+from flykd_console.dashboard.scores import levels
 from flykd_console.dashboard.screens.overlay import _heads
 from flykd_console.dashboard.screens.results import fitting_columns, result_rows, summary_text
 from flykd_console.dashboard.seed_columns import columns, left_out
@@ -156,6 +157,20 @@ def test_heuristics_have_whole_heads_and_give_way_to_what_is_trained() -> None:
         if set(names) & set(HEURISTICS):
             assert names[:3] == ["teacher", "baseline", "student"]
     assert left_out(state, columns(state, 66)).startswith("not shown: disease popularity, neighbours, popularity, ran")
+
+
+def test_the_strongest_heuristic_gives_way_last() -> None:
+    state = folded(state="finished", heuristics=HEURISTICS)
+    reached = {label.replace(" ", "_"): value for label, value in levels(state, state.headline).items()}
+    assert max(reached, key=lambda name: reached[name]) == "neighbours"
+    counts = set()
+    for width in range(66, 200):
+        shown = {column.key.name for column in columns(state, width)} & set(HEURISTICS)
+        gone = set(HEURISTICS) - shown
+        counts.add(len(shown))
+        if shown and gone:
+            assert min(reached[name] for name in shown) >= max(reached[name] for name in gone)
+    assert counts >= {0, 1, 2, len(HEURISTICS)}
 
 
 def test_the_heuristic_that_gains_are_over_stays() -> None:
