@@ -63,7 +63,10 @@ def linear_ticks(low: float, high: float, count: int, whole: bool = False) -> li
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return [low]
     rough = (high - low) / max(1, count)
-    power = 10.0 ** math.floor(math.log10(rough))
+    exponent = math.floor(math.log10(rough))
+    power = 10.0**exponent
+    # What a sum of steps leaves behind its last digit is dropped: twelve places, and more where steps are small.
+    places = 12 + max(0, -exponent)
     ticks: list[float] = []
     # One value alone says nothing about the scale: then the next finer steps.
     for step in sorted((s * power for s in (0.5, 1.0, 2.0, 2.5, 5.0, 10.0) if s * power <= rough * 10), reverse=True):
@@ -71,7 +74,7 @@ def linear_ticks(low: float, high: float, count: int, whole: bool = False) -> li
             continue
         if step > rough * 0.999 or len(ticks) < 2:
             first = math.ceil(low / step - 1e-9)
-            ticks = [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+            ticks = [round(i * step, places) for i in range(first, math.floor(high / step + 1e-9) + 1)]
     return ticks or [float(math.ceil(low))] if whole else ticks
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flykd_console.dashboard import charts
@@ -326,6 +327,14 @@ def test_linear_ticks_are_few_and_inside(low: float, width: float, count: int) -
     assert len(set(tick_words(ticks))) == len(ticks)
 
 
+@pytest.mark.parametrize("ticks", [linear_ticks, log_ticks])
+@pytest.mark.parametrize("size", [1e-26, 1e-12, 1e-3, 1.0, 1e9])
+def test_ticks_of_any_magnitude_are_apart_and_inside(ticks: Callable[..., list[float]], size: float) -> None:
+    found = ticks(2.07 * size, 2.15 * size, 3)
+    assert len(set(found)) == len(found) >= 2
+    assert all(2.07 * size <= tick <= 2.15 * size for tick in found)
+
+
 def test_log_ticks_are_round_above_and_below_one() -> None:
     assert log_ticks(1e-3, 10.0, 6) == pytest.approx([1e-3, 1e-2, 1e-1, 1.0, 10.0])
     assert tick_words(log_ticks(0.25, 0.72, 5)) == ["0.3", "0.4", "0.5", "0.6", "0.7"]
@@ -363,6 +372,7 @@ def drawn(spec: ChartSpec, width: int = 60, height: int = 14) -> list[str]:
     st.integers(0, 70), st.integers(0, 30),
     st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=40), st.booleans(),
 )  # fmt: skip
+@example(20, 3, [2.106445509181905e-26], True)
 def test_any_values_at_any_size_fill_exactly_the_size(width: int, height: int, values: list[float], log: bool) -> None:
     y = np.array(values, dtype=np.float64)
     y[~np.isfinite(y)] = np.nan
