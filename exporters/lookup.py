@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import islice
 
 from flykd_console.errors import UserError
+from flykd_console.node_ids import IdLookup
 
 _SHORTEST_WORD = 4
 _WORDS_ALIKE = 0.55
@@ -35,8 +36,8 @@ class NodeIndex:
         return len(self.ids)
 
     @cached_property
-    def _by_id(self) -> dict[str, int]:
-        return {node_id: row for row, node_id in enumerate(self.ids)}
+    def _by_id(self) -> IdLookup:
+        return IdLookup(self.ids)
 
     @cached_property
     def _by_name(self) -> dict[str, list[int]]:
@@ -50,7 +51,8 @@ class NodeIndex:
         return sorted(self._by_name)
 
     def find(self, text: str) -> int:
-        """Row of the node meant by `text`: its exact id, else its exact name, else the only name that begins so.
+        """Row of the node meant by `text`: its exact id, else its exact name, else another spelling of the id
+        (`flykd_console.node_ids`), else the only name that begins so.
 
         Names are compared without regard to case.
 
@@ -58,7 +60,7 @@ class NodeIndex:
             UserError: No node or several are meant; the hint names near ones.
         """
         stripped = text.strip()
-        row = self._by_id.get(stripped)
+        row = self._by_id.exact(stripped)
         if row is not None:
             return row
         key = normal_form(stripped)
@@ -70,6 +72,11 @@ class NodeIndex:
             raise UserError(
                 f"{len(rows)} nodes of type {self.node_type} are called {stripped!r}", hint=f"Give the id: {ids}."
             )
+        if not rows:
+            rows = self._by_id.rows(stripped)
+            if len(rows) > 1:
+                ids = "; ".join(self.ids[row] for row in rows[:5])
+                raise UserError(f"{stripped!r} could be several ids of type {self.node_type}", hint=f"Give one: {ids}.")
         if not rows:
             rows = self._starting_with(key)
         if len(rows) > 1:

@@ -121,6 +121,8 @@ def compared(
         directories.append(rival)
     restriction = None if only is None else tested.Restriction(only.name, read_ids(only))
     loaded = load_runs(directories, part)
+    if restriction is not None:
+        restriction = tested.spelt_as(loaded, restriction)
     chosen = next((run for run in loaded if rival and run.directory.path.resolve() == rival.path.resolve()), None)
     comparison = comparing.compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
     return comparison, loaded, restriction

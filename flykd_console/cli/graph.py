@@ -170,6 +170,16 @@ def _show(console: Console, summary: GraphSummary) -> None:
             f"{grouped(label.largest)} nodes."
         )
         console.print(Text(line))
+    for twins in summary.twins:
+        shown = "; ".join(" and ".join(map(repr, ids)) for ids in twins.examples)
+        more = "; and more" if twins.groups > len(twins.examples) else ""
+        console.print(
+            Text(
+                f"Suspicious: {grouped(twins.groups)} times several {twins.type} nodes look like one under different "
+                f"spellings of its id: {shown}{more}. What one of them is joined to, the other does not know."
+            ),
+            style="yellow",
+        )
 
 
 def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) -> Table:

@@ -163,8 +163,9 @@ def _numbered(
     """The rows with the numbers of a column's nodes, int64, as column `name`."""
     import polars as pl
 
-    nodes = pl.DataFrame({column: node_ids(node_type)}, {column: pl.String}).with_row_index(name)
-    found = rows.join(nodes.with_columns(pl.col(name).cast(pl.Int64)), on=column, how="left", maintain_order="left")
+    from flykd_console.graph.node_lookup import rows_of
+
+    found = rows.with_columns(rows_of(rows[column], node_ids(node_type)).alias(name))
     unknown = found.filter(pl.col(name).is_null())
     if unknown.height:
         raise _fault(

@@ -19,6 +19,7 @@ import polars as pl
 from flykd_console.errors import UserError
 from flykd_console.graph.formats import kg, kg_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
+from flykd_console.graph.node_lookup import rows_of
 from flykd_console.graph.split.random import joins
 from flykd_console.words import grouped
 
@@ -143,14 +144,13 @@ def _edges(
 ) -> dict[EdgeType, Pairs]:
     """Rows as edges in the graph's directions; `distinct`: a target's pair counts once."""
     found: dict[EdgeType, dict[bool, NDArray[np.int64]]] = {}
-    lookups: dict[str, pl.DataFrame] = {}
     for (relation, x_type, y_type), group in rows.partition_by(
         ["relation", "x_type", "y_type"], maintain_order=True, as_dict=True
     ).items():
         edge_type, flipped = _edge_type(graph, str(relation), x_type, y_type, path, group)
         ends = ("y_id", "x_id") if flipped else ("x_id", "y_id")
-        heads = _indices(graph, edge_type.head, group, ends[0], path, lookups)
-        tails = _indices(graph, edge_type.tail, group, ends[1], path, lookups)
+        heads = _indices(graph, edge_type.head, group, ends[0], path)
+        tails = _indices(graph, edge_type.tail, group, ends[1], path)
         if edge_type.head == edge_type.tail:
             heads, tails = np.minimum(heads, tails), np.maximum(heads, tails)
         found.setdefault(edge_type, {})[flipped] = np.sort(heads * graph.count(edge_type.tail) + tails)
@@ -192,13 +192,9 @@ def _edge_type(
     )
 
 
-def _indices(
-    graph: KnowledgeGraph, node_type: str, rows: pl.DataFrame, column: str, path: Path, lookups: dict[str, pl.DataFrame]
-) -> NDArray[np.int64]:
+def _indices(graph: KnowledgeGraph, node_type: str, rows: pl.DataFrame, column: str, path: Path) -> NDArray[np.int64]:
     """Node indices of a column of ids, int64 [n]."""
-    if node_type not in lookups:
-        lookups[node_type] = graph.nodes[node_type].with_row_index("index").select("id", pl.col("index").cast(pl.Int64))
-    found = rows.select("row", id=column).join(lookups[node_type], on="id", how="left", maintain_order="left")
+    found = rows.select("row", id=column, index=rows_of(rows[column], graph.ids(node_type)))
     unknown = found.filter(pl.col("index").is_null())
     if unknown.height:
         raise _fault(
