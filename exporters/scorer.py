@@ -39,6 +39,7 @@ from exporters.manifest import (
     verify_files,
 )
 from flykd_console.errors import UserError
+from flykd_console.relation_names import is_meant
 
 Floats = NDArray[np.float32]
 
@@ -148,6 +149,9 @@ class Scorer:
         """
         if name is None and len(self.relations) == 1:
             return self.relations[0]
+        if name is not None and name not in self.relations:
+            ends = self.manifest.head_type, self.manifest.tail_type
+            name = next((one for one in self.relations if is_meant(name, ends[0], one, ends[1])), name)
         if name not in self.relations:
             title = "there are several relations" if name is None else f"there is no relation {name!r}"
             raise UserError(title, str(self.path), f"Choose one: {', '.join(self.relations)}.")

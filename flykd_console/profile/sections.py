@@ -83,7 +83,8 @@ class Pooling(Section):
 
     enabled: bool = Field(True, description="whether tails borrow from similar ones that have drugs")
     relations: list[str] = Field(
-        ["disease_disease", "disease_protein"], description="whose neighbours say how similar two tails are"
+        ["disease_disease", "disease_protein"],
+        description="whose neighbours say how similar two tails are; as in targets",
     )
     all_relations: bool = Field(
         False, description="besides these, every training relation that touches tails and is no target"
@@ -114,7 +115,9 @@ class Graph(Section):
         "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
     )
     targets: list[str] = Field(
-        ["contraindication", "indication"], min_length=1, description="relations that are learnt and scored"
+        ["contraindication", "indication"],
+        min_length=1,
+        description="relations that are learnt and scored; with its types (README.md) one whose name stands between several",
     )
     scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
     pooling: Pooling = Pooling()

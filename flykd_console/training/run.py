@@ -48,7 +48,7 @@ def train_run(
         try:
             graph, targets = _read_graph(profile, events, device)
             tasks = _tasks(profile, graph, targets, device)
-            _tell_prepared(directory, profile, graph, tasks, events, begun_here)
+            _tell_prepared(directory, profile, graph, targets, tasks, events, begun_here)
             _train_seeds(directory, profile, graph, tasks, events, orders, fresh)
             orders.close()
             events.write(RunFinished(outcome="finished", seconds=time.time() - began))
@@ -76,6 +76,7 @@ def _tell_prepared(
     directory: RunDirectory,
     profile: Profile,
     graph: KnowledgeGraph,
+    targets: Targets,
     tasks: dict[int, Task],
     events: EventWriter,
     begun_here: float,
@@ -83,7 +84,7 @@ def _tell_prepared(
     device = next(iter(tasks.values())).device
     facts = environment.describe(graph, str(device), device_name(device), torch.get_num_threads())
     environment.write(directory, facts)
-    save_nodes(graph, graph.targets(profile.graph.targets), directory)
+    save_nodes(graph, targets, directory)
     # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
     facts["splits"] = {str(seed): task.fingerprints["split"] for seed, task in tasks.items()}
     environment.write(directory, facts)
@@ -94,7 +95,7 @@ def _tell_prepared(
                 fingerprint=graph.fingerprint,
                 nodes=graph.node_count,
                 edges=graph.edge_count,
-                targets=profile.graph.targets,
+                targets=[target.relation for target in targets],
             ),
             stages=planned_stages(profile, {seed: task.pretraining_steps() for seed, task in tasks.items()}),
             device=str(device),

@@ -175,6 +175,14 @@ def test_a_name_finds_its_node_unless_another_bears_it(names: list[str]) -> None
         assert index.find(index.ids[row]) == row
 
 
+def test_a_relation_may_be_named_with_its_types(scorer: Scorer) -> None:
+    types = scorer.manifest.head_type, scorer.manifest.tail_type
+    assert scorer.relation(f"{types[0]}|indication|{types[1]}") == "indication"
+    assert scorer.relation(f"{types[1]}|indication|{types[0]}") == "indication"
+    with pytest.raises(UserError, match="there is no relation"):
+        scorer.relation(f"{types[0]}|indication|gene")
+
+
 def test_a_relation_must_be_named_where_there_are_several(scorer: Scorer) -> None:
     with pytest.raises(UserError, match=r"several relations\. Choose one: contraindication, indication"):
         scorer.rank_drugs("asthma")

@@ -18,6 +18,7 @@ from pydantic import Field
 from flykd_console.distill.teachers.base import TeacherKind
 from flykd_console.errors import UserError
 from flykd_console.profile.section import FilePath, TeacherSettings
+from flykd_console.relation_names import is_meant
 from flykd_console.words import counted
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def read_scores(path: Path, targets: Targets, node_ids: Callable[[str], Sequence
     """
     rows = _load(path)
     _check_scores(rows, path)
+    rows = _named(rows, targets)
     _check_relations(rows, targets, path)
     rows = _numbered(rows, "x_id", "head", targets.head, node_ids, path)
     rows = _numbered(rows, "y_id", "tail", targets.tail, node_ids, path)
@@ -129,6 +131,15 @@ def _check_scores(rows: pl.DataFrame, path: Path) -> None:
         raise _fault(
             f"the score {wrong['said'][0]!r} is not a finite number", path, wrong, "Give a logit, or take the row out."
         )
+
+
+def _named(rows: pl.DataFrame, targets: Targets) -> pl.DataFrame:
+    """Targets that are written with their types by their names."""
+    import polars as pl
+
+    written = rows["relation"].unique().to_list()
+    names = {one: target.relation for one in written for target in targets if is_meant(one, *target)}
+    return rows.with_columns(pl.col("relation").replace(names))
 
 
 def _check_relations(rows: pl.DataFrame, targets: Targets, path: Path) -> None:

@@ -21,6 +21,7 @@ from flykd_console.graph.formats import kg, kg_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
 from flykd_console.graph.node_lookup import rows_of
 from flykd_console.graph.split.random import joins
+from flykd_console.relation_names import is_meant, spelling
 from flykd_console.words import grouped
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _edges(
     for (relation, x_type, y_type), group in rows.partition_by(
         ["relation", "x_type", "y_type"], maintain_order=True, as_dict=True
     ).items():
-        edge_type, flipped = _edge_type(graph, str(relation), x_type, y_type, path, group)
+        edge_type, flipped = _edge_type(graph, targets, str(relation), x_type, y_type, path, group)
         ends = ("y_id", "x_id") if flipped else ("x_id", "y_id")
         heads = _indices(graph, edge_type.head, group, ends[0], path)
         tails = _indices(graph, edge_type.tail, group, ends[1], path)
@@ -168,10 +169,21 @@ def _edges(
 
 
 def _edge_type(
-    graph: KnowledgeGraph, relation: str, x_type: object, y_type: object, path: Path, group: pl.DataFrame
+    graph: KnowledgeGraph,
+    targets: Targets,
+    relation: str,
+    x_type: object,
+    y_type: object,
+    path: Path,
+    group: pl.DataFrame,
 ) -> tuple[EdgeType, bool]:
-    """The graph's edge type of a group of rows, and whether the rows are written the other way round."""
-    named = [edge_type for edge_type in graph.edges if edge_type.relation == relation]
+    """The graph's edge type of a group of rows, and whether the rows are written the other way round.
+
+    Without types a name that stands between several pairs of them means the target among these.
+    """
+    named = [edge_type for edge_type in graph.edges if is_meant(relation, *edge_type)]
+    if x_type is None and y_type is None and len(named) > 1:
+        named = [edge_type for edge_type in named if edge_type in targets] or named
     if x_type is None and y_type is None and len(named) == 1:
         return named[0], False
     straight, opposite = EdgeType(str(x_type), relation, str(y_type)), EdgeType(str(y_type), relation, str(x_type))
@@ -180,7 +192,12 @@ def _edge_type(
     if opposite in graph.edges:
         return opposite, True
     if named and x_type is None:
-        raise _fault(f"the relation {relation!r} stands between several pairs of node types", path, group)
+        raise _fault(
+            f"the relation {relation!r} stands between several pairs of node types",
+            path,
+            group,
+            f"Name it with its types, such as {spelling(*named[0])!r}.",
+        )
     if named:
         known = " or ".join(f"{e.head} to {e.tail}" for e in named)
         raise _fault(
