@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flykd_console.compare.figures import Comparison
     from flykd_console.compare.loading import LoadedRun
     from flykd_console.compare.population import Restriction
+    from flykd_console.runs.directory import RunDirectory
 
 _WHAT, _HOW = "What is compared", "How it is shown"
 
@@ -112,6 +113,7 @@ def compared(
     """
     from flykd_console.compare import compare as comparing
     from flykd_console.compare import population as tested
+    from flykd_console.compare.joined import joined
     from flykd_console.compare.loading import load_runs, read_ids
     from flykd_console.runs.find import find_run
 
@@ -120,12 +122,16 @@ def compared(
     if rival is not None and rival.path.resolve() not in {directory.path.resolve() for directory in directories}:
         directories.append(rival)
     restriction = None if only is None else tested.Restriction(only.name, read_ids(only))
-    loaded = load_runs(directories, part)
+    loaded = joined(load_runs(directories, part))
     if restriction is not None:
         restriction = tested.spelt_as(loaded, restriction)
-    chosen = next((run for run in loaded if rival and run.directory.path.resolve() == rival.path.resolve()), None)
+    chosen = next((run for run in loaded if rival and _lies_in(run, rival)), None)
     comparison = comparing.compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
     return comparison, loaded, restriction
+
+
+def _lies_in(run: LoadedRun, directory: RunDirectory) -> bool:
+    return directory.path.resolve() in [one.path.resolve() for one in run.directories]
 
 
 def check_writable(out: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from flykd_console.compare.joined import differing
 from flykd_console.compare.loading import KEYS, LoadedRun
 from flykd_console.errors import UserError
 
@@ -18,7 +19,7 @@ def difference(a: LoadedRun, b: LoadedRun) -> str | None:
         return f"different scored relations ({_names(a.targets)} and {_names(b.targets)})"
     shared = sorted(set(a.seeds) & set(b.seeds))
     if not shared:
-        return f"no seed in common ({_names(a.seeds)} and {_names(b.seeds)})"
+        return f"no seed in common ({_names(a.seeds)} and {_names(b.seeds)}){_why_not_one(a, b)}"
     for seed in shared:
         first, second = a.splits.get(str(seed)), b.splits.get(str(seed))
         if first and second and first != second:
@@ -33,6 +34,16 @@ def difference(a: LoadedRun, b: LoadedRun) -> str | None:
                 "the split is the same, the stored negatives are not)"
             )
     return None
+
+
+def _why_not_one(a: LoadedRun, b: LoadedRun) -> str:
+    """In which settings runs differ that would else be jobs of one training."""
+    found = differing(a, b)
+    if not found:
+        return ""
+    first = f"{found[0].key}: {found[0].values[0]} and {found[0].values[1]}"
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f", and the settings differ ({first}{more})"
 
 
 def blocks_of(runs: Sequence[LoadedRun], anyway: bool) -> list[list[LoadedRun]]:

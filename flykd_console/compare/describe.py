@@ -86,7 +86,7 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
         facts.append(
             RunFacts(
                 name=run.name,
-                path=str(run.directory.path),
+                path=", ".join(str(directory.path) for directory in run.directories),
                 label=student,
                 method=run.results.method,
                 paper_row=", ".join(rows) or None,
@@ -181,6 +181,9 @@ def notes_of(
             "Validation pairs: the figures to choose by. They flatter what is chosen; what it is worth, the test says."
         )
     for run in runs:
+        if run.jobs:
+            told = "; ".join(f"{job.name} ({_seeds(job.seeds)})" for job in run.jobs)
+            notes.append(f"{run.name} are jobs of one training, whose settings are equal: {told}.")
         left = sorted(set(run.seeds) - set(seeds))
         if left:
             notes.append(f"{run.name} has also {_seeds(left)}, which another run lacks: left out.")
@@ -215,6 +218,8 @@ def notes_of(
 
 def _unfinished(run: LoadedRun) -> list[str]:
     """Which of the seeds that the profile asks for are missing, and where a run that is not in training ended."""
+    if run.jobs:
+        return [note for job in run.jobs for note in _unfinished(job)]
     asked = run.profile.run.seeds
     missing = [seed for seed in asked if seed not in run.seeds]
     if not missing:

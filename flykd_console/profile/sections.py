@@ -117,7 +117,7 @@ class Graph(Section):
     targets: list[str] = Field(
         ["contraindication", "indication"],
         min_length=1,
-        description="relations that are learnt and scored; a name that stands between several types with these: README.md",
+        description="relations that are learnt and scored; one that stands between several types: README.md",
     )
     scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
     pooling: Pooling = Pooling()

@@ -30,7 +30,7 @@ from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.compare.population import Restriction, tested_pairs
 from flykd_console.compare.rivals import over_rivals
 from flykd_console.report import figures
-from flykd_console.report.curves import read_curves
+from flykd_console.report.curves import Curves, read_curves
 from flykd_console.report.headline import headline, verdict
 from flykd_console.words import grouped
 
@@ -144,7 +144,7 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
         ),
         ranking=[*ranking_grids(block), *matrix_grids(block)],
         runs=runs_grid(block),
-        provenance=[_provenance(run) for run in runs],
+        provenance=[_provenance(job) for run in runs for job in run.jobs or (run,)],
     )
 
 
@@ -158,7 +158,7 @@ def _worth(block: Block) -> list[Grid]:
 
 
 def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[LoadedRun], name: str) -> list[Picture]:
-    curves = {run.name: read_curves(run.directory) for run in runs}
+    curves = {run.name: _curves_of(run) for run in runs}
     looks = list(figures.loss_looks(contenders, curves).values())
     validation = "Thin: a seed. Bold: the mean over the seeds, with one standard deviation to each side."
     losses = "Mean over the seeds, with the range between them; the total is weighted. Logarithmic axis."
@@ -185,6 +185,14 @@ def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[Loaded
         ),
     ]
     return [Picture(title, svg, caption, legend) for title, svg, caption, legend in found if svg]
+
+
+def _curves_of(run: LoadedRun) -> Curves:
+    """The curves of a run, each seed's from the folder that holds it."""
+    found: Curves = {}
+    for directory in run.directories:
+        found |= read_curves(directory)
+    return found
 
 
 def _legend(contenders: Sequence[Contender]) -> list[tuple[str, str, bool]]:

@@ -346,9 +346,14 @@ def test_they_can_be_seen_in_separate_blocks(two: list[RunDirectory], change: An
     assert [[run.name for run in block.runs] for block in blocks] == [["flykd-1"], ["basic-1"]]
 
 
-def test_runs_without_a_common_seed_are_refused(runs: Path) -> None:
-    with pytest.raises(UserError, match="no seed in common"):
-        compared(comparable_run(runs, "a-1", seeds=(45,)), comparable_run(runs, "b-1", seeds=(46,)))
+def test_runs_without_a_common_seed_are_refused_where_their_settings_differ(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    comparable_run(runs, "a-1", seeds=(45,))
+    comparable_run(runs, "b-1", seeds=(46,), distill=BASIC)
+    assert call("compare", "a-1", "b-1") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no seed in common (45 and 46), and the settings differ (distill.sources: [" in said
 
 
 def test_the_order_of_the_stored_pairs_does_not_matter(two: list[RunDirectory]) -> None:
