@@ -40,7 +40,11 @@ def command(
     ] = None,
     pairs: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Score a CSV: head,tail[,relation] or drug,disease.", rich_help_panel=_WHAT),
+        typer.Option(
+            metavar="FILE",
+            help="Score a CSV or TSV: drug,disease[,relation], drug_id,disease_id, head,tail; -: standard input.",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     relation: Annotated[
         str | None, typer.Option(metavar="RELATION", help="Default: every relation.", rich_help_panel=_WHAT)
