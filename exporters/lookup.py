@@ -91,6 +91,19 @@ class NodeIndex:
         hint = f"Near: {'; '.join(near)}." if near else "Give its full name or its id."
         raise UserError(f"there is no {self.node_type} {stripped!r}", hint=hint)
 
+    def known(self, text: str) -> int | None:
+        """Row of the node of this id in any spelling, or of the only one of this name; None where there is none such.
+
+        What people type may be the beginning of a name; what stands in a list is not.
+        """
+        exact = self._by_id.exact(text)
+        if exact is not None:
+            return exact
+        rows = self._by_name.get(normal_form(text), [])
+        if rows:
+            return rows[0] if len(rows) == 1 else None
+        return self._by_id.row(text)
+
     def near(self, text: str, limit: int = 5) -> list[str]:
         """Names like `text`, best first: those that begin with it, hold it, are spelt alike, or hold a word that is."""
         key = normal_form(text)

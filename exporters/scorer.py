@@ -289,6 +289,12 @@ class Scorer:
             for rank, n in enumerate(kept, start=1)
         ]
 
+    def training_pairs(self, relation: str | None = None) -> NDArray[np.int64]:
+        """Rows (head, tail) of the pairs that a relation was trained on, int64 [n, 2]."""
+        name = hdf5_name(self.relation(relation))
+        found: NDArray[np.int64] = self._get(f"relations/{name}/pairs/train")[:].astype(np.int64).reshape(-1, 2)
+        return found
+
     def unembedded(self, side: str, relation: str | None = None) -> frozenset[int]:
         """Rows of the `head` or `tail` nodes that no training edge led to: all zeros, and left out of rankings."""
         place = self._places[side, self.relation(relation)]

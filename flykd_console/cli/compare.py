@@ -34,6 +34,18 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="CSV of disease (tail) ids: pairs of these alone.", rich_help_panel=_WHAT),
     ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Instead: AUROC and enrichment of a list with outcomes (approved, failed, in trial, or 1 and 0).",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    relation: Annotated[
+        str | None,
+        typer.Option(metavar="RELATION", help="With --pairs; default: every relation.", rich_help_panel=_WHAT),
+    ] = None,
     validation: Annotated[
         bool,
         typer.Option("--validation", help="On validation pairs: to choose by, unseen test.", rich_help_panel=_WHAT),
@@ -64,6 +76,16 @@ def command(
         check_writable(out)
         forms = forms or [_form_of(out)]
     part = "validation" if validation else "test"
+    if pairs is not None:
+        if only is not None or against is not None or set(forms) - {".json"}:
+            raise UserError(
+                "--pairs takes no --only and no --against, and prints tables or JSON", "flykd-console compare",
+                "Leave the others out.",
+            )  # fmt: skip
+        _listed(runs, pairs, relation, resamples, part, bool(forms), out)
+        return
+    if relation is not None:
+        raise UserError("--relation belongs to --pairs", "flykd-console compare", "Give --pairs FILE, or leave it out.")
     comparison, _, _ = compared(runs, against, only, anyway, resamples, part)
     if not forms:
         _print(comparison)
@@ -73,6 +95,31 @@ def command(
 
     writers = {".md": to_markdown, ".csv": to_csv, ".json": to_json}
     text = writers[forms[0]](comparison)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    write_whole(out, text)
+    typer.echo(f"Wrote {out}.")
+
+
+def _listed(
+    names: list[str], pairs: Path, relation: str | None, resamples: int, part: str, json: bool, out: Path | None
+) -> None:
+    """What the runs' models are worth on a list of pairs with outcomes."""
+    from flykd_console.cli.listed import as_json, of_runs
+    from flykd_console.cli.listed_tables import print_tables
+    from flykd_console.cli.titled import table_console
+    from flykd_console.compare.joined import joined
+    from flykd_console.compare.loading import load_runs
+    from flykd_console.runs.find import find_run
+
+    tables = of_runs(joined(load_runs([find_run(name) for name in names], part)), pairs, relation, resamples)
+    if not json:
+        print_tables(table_console(), tables)
+        return
+    import json as form
+
+    text = form.dumps(as_json(tables), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         typer.echo(text, nl=False)
         return

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from exporters.scorer import Ranked, ScoredPair, Scorer
 
 _WHAT, _HOW = "What is scored", "How it is shown"
+# Of the bootstrap, as `compare` takes them.
+_RESAMPLES = 2000
 
 
 def command(
@@ -46,6 +48,14 @@ def command(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    evaluate: Annotated[
+        bool,
+        typer.Option(
+            "--evaluate",
+            help="Of --pairs with a column outcome (approved, failed, in trial, or 1 and 0): AUROC and enrichment.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     relation: Annotated[
         str | None, typer.Option(metavar="RELATION", help="Default: every relation.", rich_help_panel=_WHAT)
     ] = None,
@@ -63,6 +73,7 @@ def command(
 
     - flykd-console score runs/flykd-20260101-120000 --disease asthma --relation indication
     - flykd-console score bundle --pairs pairs.csv --csv > scores.csv
+    - flykd-console score bundle --pairs trials.tsv --evaluate
     """
     if json and csv:
         raise UserError("both --json and --csv are given", "flykd-console score", "Choose one.")
@@ -71,9 +82,19 @@ def command(
             "--pairs scores a file and takes no --disease or --drug", "flykd-console score", "Leave one out."
         )
 
+    if evaluate and (pairs is None or csv):
+        raise UserError(
+            "--evaluate asks for a list of pairs, and prints tables or JSON",
+            "flykd-console score",
+            "Give --pairs FILE.",
+        )
+
     from exporters.scorer import Scorer
 
     with Scorer(find_bundle(bundle)) as scorer:
+        if evaluate and pairs is not None:
+            _evaluate(scorer, pairs, relation, json)
+            return
         named = _by_side(scorer, {"tail": tail, "head": head, "disease": disease, "drug": drug})
         if pairs is None and not named:
             raise UserError(
@@ -95,6 +116,21 @@ def command(
             _write_csv(rows)
         else:
             show()
+
+
+def _evaluate(scorer: Scorer, pairs: Path, relation: str | None, json: bool) -> None:
+    """What the bundle's model is worth on a list with outcomes."""
+    from flykd_console.cli.listed import as_json, of_bundle
+    from flykd_console.cli.listed_tables import print_tables
+    from flykd_console.cli.titled import table_console
+
+    tables = of_bundle(scorer, pairs, relation, _RESAMPLES)
+    if json:
+        import json as form
+
+        print(form.dumps(as_json(tables), indent=2, ensure_ascii=False))
+    else:
+        print_tables(table_console(), tables)
 
 
 def _score_pairs(
