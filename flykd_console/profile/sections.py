@@ -160,7 +160,14 @@ class Split(Section):
     diseases: list[str] = Field([], description="disease: ids or names whose drug edges are the test")
     train: FilePath | None = Field(None, description="files: kg-form CSV of the training edges")
     validation: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
-    test: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
+    test: FilePath | None = Field(
+        None,
+        description="files: kg-form CSV, may hold stored negatives; without the other two a list of pairs, maybe with "
+        "outcomes",
+    )
+    later: FilePath | None = Field(
+        None, description="files: instead of these, a later release of the graph, whose new target pairs are the test"
+    )
 
     @field_validator("fractions")
     @classmethod
@@ -169,9 +176,17 @@ class Split(Section):
             raise ValueError("train, validation and test must each be above 0 and sum to 1")
         return fractions
 
+    def _needed_files(self) -> tuple[str, ...]:
+        """All three parts, or a list or a later release to test alone."""
+        if self.later is not None:
+            if self.train or self.validation or self.test:
+                raise ValueError("split.later takes no split.train, split.validation and split.test: leave them out")
+            return ("later",)
+        return ("train", "validation", "test") if self.train or self.validation or not self.test else ("test",)
+
     @model_validator(mode="after")
     def _what_the_kind_needs(self) -> Split:
-        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": ("train", "validation", "test")}
+        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": self._needed_files()}
         for kind, keys in needed.items():
             for key in keys:
                 given = bool(getattr(self, key))

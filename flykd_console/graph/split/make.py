@@ -2,7 +2,7 @@
 
 `complex_disease` cuts the targets by tail node: a test disease has no edge to any drug in training (zero-shot),
 whatever the relation. Everything else is cut at random, relation by relation, with the same fractions. The other kinds
-live beside this module: `random`, `diseases` and `files`.
+live beside this module: `random`, `diseases`, `files` and `lists`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from flykd_console.errors import UserError
 from flykd_console.graph.split.diseases import cut_area, cut_diseases
 from flykd_console.graph.split.edge_split import PARTS, Edges, EdgeSplit
 from flykd_console.graph.split.files import read_split
+from flykd_console.graph.split.lists import split_by_list
 from flykd_console.graph.split.negatives import has_negatives
 from flykd_console.graph.split.random import Membership, cut_at_random, cut_by_tail
 from flykd_console.words import counted
@@ -35,7 +36,7 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
     Raises:
         UserError: A target is left without an edge in a part that needs one; a list or file of the split is at fault.
     """
-    if settings.kind == "files":
+    if settings.kind == "files" and settings.train is not None:
         given = read_split(graph, targets, settings)
         train, validation, test = (given.parts[name] for name in PARTS)
         split = EdgeSplit(targets, train, validation, test, "files", given.negatives, notes=given.notes)
@@ -43,6 +44,10 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
         return split
     # A pair that stands twice must not be learnt in one part and asked in another.
     edges = {e: _distinct(*pairs) if e in targets else pairs for e, pairs in sorted(graph.edges.items())}
+    if settings.kind == "files":
+        split = split_by_list(graph, edges, targets, settings, seed)
+        _check_parts(graph, split, seed)
+        return split
     note = ""
     membership: Membership
     match settings.kind:
