@@ -227,6 +227,7 @@ class _Narrator:
         remaining = progress(self._state).remaining
         if remaining is not None:
             parts.append(f"ETA {span(remaining):<10}")
+        parts += [busy] if (busy := self._state.busy_words) else []
         self._line(self._place(event), "  ".join([*parts, score]).rstrip())
         self._last_line = event.t
 

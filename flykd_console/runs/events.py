@@ -170,9 +170,13 @@ class Evaluation(Event, frozen=True, kw_only=True, tag="evaluation"):
 
 
 class Resources(Event, frozen=True, kw_only=True, tag="resources"):
-    """At most once a second. CPU in per cent of one core, memory in bytes, power in watts; None where absent."""
+    """At most once a second. CPU in per cent of one core, memory in bytes, power in watts; None where absent.
+
+    `others`: CPU that other processes of the machine use.
+    """
 
     cpu: float
+    others: float | None = None
     rss: int
     memory_total: int | None = None
     gpu_utilisation: float | None = None

@@ -87,6 +87,8 @@ def _facts(state: RunState, phase: Phase, replay: str = "") -> list[tuple[int, s
         facts.append((4, f"epoch {grouped(stage.epoch)}/{grouped(stage.epochs)}", "$foreground"))
         if phase in (Phase.RUNNING, Phase.STARTING, Phase.REPLAY, Phase.PAUSING, Phase.STOPPING):
             facts.append((2, rate(state.its_per_second), "$foreground"))
+            if state.busy_words:
+                facts.append((3, state.busy_words, "$warning"))
     elif phase in (Phase.STARTING, Phase.RUNNING):
         facts.append((1, "preparing" if state.started is not None else "starting", "$primary"))
     if state.started is not None:
