@@ -17,6 +17,7 @@ from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.pace import PresentPace
 from flykd_console.runs.state.progress import progress
 from flykd_console.runs.state.run import RunState
+from flykd_console.words import to_go
 
 EPOCH, EVALUATION, EVERY = 0.05, 0.4, 20
 STAGES = [("teacher", 400, 1.5), ("baseline", 400, 0.6), ("student", 600, 1.0)]
@@ -172,6 +173,10 @@ def test_plain_lines_say_it_with_the_eta(tmp_path: Path) -> None:
     lines = [line for line in stream.getvalue().splitlines() if "ETA" in line]
     assert any("machine busy, 10" in line for line in lines)
     assert "busy" not in lines[2]
+
+
+def test_what_is_left_is_never_nothing() -> None:
+    assert (to_go(0.3), to_go(0.0), to_go(None), to_go(61.0)) == ("1 s", "0 s", "–", "1 m 01 s")
 
 
 def test_an_epoch_that_does_not_end_counts_as_long_as_it_has_taken() -> None:
