@@ -35,7 +35,7 @@ def without_prefix(plain: str) -> Iterator[str]:
     """What is left of a plain id when its prefixes are taken off one by one; nothing where it has none."""
     prefixed = _PREFIXED.match(plain)
     while prefixed:
-        plain = _without_zeros(prefixed[2])
+        plain = plain_id(prefixed[2])
         yield plain
         prefixed = _PREFIXED.match(plain)
 

@@ -32,7 +32,8 @@ def print_tables(console: Console, tables: Sequence[ListTable]) -> None:
     for place, table in enumerate(tables):
         if place:
             console.print()
-        seeds = f", seeds {', '.join(map(str, table.seeds))}" if table.seeds else ""
+        many = "s" if len(table.seeds) > 1 else ""
+        seeds = f", seed{many} {', '.join(map(str, table.seeds))}" if table.seeds else ""
         console.print(f"{table.of}{seeds}: {table.relation}, {_counts(table)}", style="bold", markup=False)
         for note in table.notes:
             console.print(f"· {note}", style="dim", markup=False)

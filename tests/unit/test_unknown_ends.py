@@ -51,7 +51,7 @@ def test_ids_under_two_spellings_are_warned_of_with_counts_and_twins() -> None:
     twins = [line for line, level in opening(data) if level == "warning" and "spellings" in line]
     assert twins == [
         "60 times several disease nodes look like one under different spellings of its id, such as '1000' and "
-        "'1000.0': flykd-console graph info"
+        "'1000.0': flykd-console graph info small"
     ]
 
 

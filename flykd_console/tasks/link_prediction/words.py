@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ def _unknown_ends(data: LinkData) -> Iterator[tuple[str, str]]:
             shown = " and ".join(map(repr, twins.examples[0]))
             yield (
                 f"{grouped(twins.groups)} times several {node_type} nodes look like one under different spellings of "
-                f"its id, such as {shown}: flykd-console graph info",
+                f"its id, such as {shown}: flykd-console graph info {shlex.quote(data.graph.source)}",
                 "warning",
             )
 
