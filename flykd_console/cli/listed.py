@@ -5,6 +5,7 @@ Where a bundle or a run stores its scores is looked up here; what they are worth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from flykd_console.compare.listed import HeadScores, Known, Listed, ModelFigures, Outcome, ask, figures
 from flykd_console.errors import UserError
 from flykd_console.pair_lists import name_of, read_list
+from flykd_console.relation_names import is_meant
 from flykd_console.words import counted
 
 if TYPE_CHECKING:
@@ -61,12 +63,14 @@ def of_bundle(scorer: Scorer, path: Path, relation: str | None, resamples: int) 
     Raises:
         UserError: The list cannot be read, has no outcomes, or names no pair of the bundle.
     """
-    rows = _read(path, scorer.manifest.head_type, scorer.manifest.tail_type)
+    ends = scorer.manifest.head_type, scorer.manifest.tail_type
+    rows = _read(path, *ends)
     relations = scorer.relations if relation is None else (scorer.relation(relation),)
+    others = _of_others(rows, scorer.relations, ends)
     tables = []
     every = np.arange(len(scorer.heads))
     for name in relations:
-        mine = _resolved([row for row in rows if _is_of(row, name, scorer)], scorer.heads, scorer.tails, path)
+        mine = _resolved([row for row in rows if _meant(row.relation, name, ends)], scorer.heads, scorer.tails, path)
         if mine is None:
             continue
         train = scorer.training_pairs(name)
@@ -82,7 +86,7 @@ def of_bundle(scorer: Scorer, path: Path, relation: str | None, resamples: int) 
         known = Known(train, _but(len(scorer.heads), scorer.unembedded("head", name)),
                       _but(len(scorer.tails), scorer.unembedded("tail", name)))  # fmt: skip
         asked = ask(mine.pairs, mine.outcomes, scorer.tails.ids, known, models)
-        tables.append(_table(scorer.path.name, name, [], [asked], mine, resamples))
+        tables.append(_table(scorer.path.name, name, [], [asked], mine, resamples, others))
     return _any(tables, path)
 
 
@@ -108,7 +112,6 @@ def _of_run(
     import polars as pl
 
     from exporters.lookup import NodeIndex
-    from flykd_console.relation_names import is_meant
 
     nodes = pl.read_parquet(run.directory.nodes, glob=False).sort("index")
     heads, tails = (
@@ -117,23 +120,21 @@ def _of_run(
         for mine in [nodes.filter(pl.col("type") == kind)]
     )
 
-    def meant(written: str | None, name: str) -> bool:
-        return written is None or is_meant(written, run.head_type, name, run.tail_type)
-
-    wanted = [name for name in sorted(run.targets) if meant(relation, name)]
+    ends = run.head_type, run.tail_type
+    wanted = [name for name in sorted(run.targets) if _meant(relation, name, ends)]
     if not wanted:
         raise UserError(
             f"there is no relation {relation!r}", run.name, f"Choose one: {', '.join(sorted(run.targets))}."
         )
     tables = []
-    heuristics, note = _heuristics(run)
+    heuristics, notes = _heuristics(run)
+    notes += _of_others(rows, sorted(run.targets), ends)
     for name in wanted:
-        mine = _resolved([row for row in rows if meant(row.relation, name)], heads, tails, path)
+        mine = _resolved([row for row in rows if _meant(row.relation, name, ends)], heads, tails, path)
         if mine is None:
             continue
         asked = [_of_seed(run, seed, name, mine, heads, tails, heuristics) for seed in run.seeds]
-        table = _table(run.name, name, list(run.seeds), asked, mine, resamples)
-        tables.append(ListTable(**{**vars(table), "notes": [*table.notes, *note]}))
+        tables.append(_table(run.name, name, list(run.seeds), asked, mine, resamples, notes))
     return tables
 
 
@@ -156,7 +157,8 @@ def _of_seed(
     for entry in run.models:
         place = directory.embeddings(seed, entry.name)
         if place.is_file():
-            found[entry.label if entry.distilled else entry.name] = read_tables(place)
+            name = entry.label if entry.distilled else entry.name
+            found[f"{name} ({entry.name})" if name in found else name] = read_tables(place)
     if not found:
         raise UserError(f"no model of seed {seed} left embeddings", run.name, "Train the seed again.")
     labels = pl.read_parquet(directory.labels(seed), glob=False).filter(
@@ -220,8 +222,15 @@ def _read(path: Path, head_type: str, tail_type: str) -> list[ListedPair]:
     return rows
 
 
-def _is_of(row: ListedPair, relation: str, scorer: Scorer) -> bool:
-    return row.relation is None or scorer.relation(row.relation) == relation
+def _meant(written: str | None, relation: str, ends: tuple[str, str]) -> bool:
+    """Whether a row or an option that may name a relation means this one; without a name every one is meant."""
+    return written is None or is_meant(written, ends[0], relation, ends[1])
+
+
+def _of_others(rows: Sequence[ListedPair], relations: Sequence[str], ends: tuple[str, str]) -> list[str]:
+    """How many rows name a relation that is not scored."""
+    others = [row.relation for row in rows if not any(_meant(row.relation, one, ends) for one in relations)]
+    return [f"{counted(len(others), 'row')} left out of another relation, first {others[0]!r}."] if others else []
 
 
 def _resolved(rows: Sequence[ListedPair], heads: NodeIndex, tails: NodeIndex, path: Path) -> _Resolved | None:
@@ -270,10 +279,14 @@ def _but(count: int, without: frozenset[int]) -> np.ndarray[Any, np.dtype[np.boo
 
 
 def _table(
-    of: str, relation: str, seeds: list[int], asked: Sequence[Listed], mine: _Resolved, resamples: int
+    of: str,
+    relation: str,
+    seeds: list[int],
+    asked: Sequence[Listed],
+    mine: _Resolved,
+    resamples: int,
+    further: Sequence[str],
 ) -> ListTable:
-    from collections import Counter
-
     counts: Counter[Outcome] = Counter()
     for one in asked:
         counts.update(one.outcomes)
@@ -290,7 +303,7 @@ def _table(
         seeds=seeds,
         counts={outcome: count / len(asked) for outcome, count in counts.items()},
         models=figures(asked, resamples) if counts else [],
-        notes=notes,
+        notes=[*notes, *further],
     )
 
 

@@ -116,6 +116,22 @@ def test_runs_are_held_against_a_list_with_their_heuristics_and_seeds(
     assert "one and 1 more, seeds 45, 46, 47: indication" in capsys.readouterr().out
 
 
+def test_rows_of_other_relations_are_counted_and_left_out(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"DR{n:04d},DI{n:04d},1,indication" for n in range(30)] + ["DR0001,DI0002,1,cures"]
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["drug,disease,outcome,relation", *rows]) + "\n")
+    for arguments in (
+        ("score", str(made / "one" / "export"), "--pairs", str(path), "--evaluate"),
+        ("compare", str(made / "one"), "--pairs", str(path), "--resamples", "100"),
+    ):
+        assert call(*arguments, "--json") == 0
+        (table,) = json.loads(capsys.readouterr().out)
+        assert table["relation"] == "indication"
+        assert "1 row left out of another relation, first 'cures'." in table["notes"]
+
+
 def test_where_the_graph_is_gone_popularity_stays(
     made: Path, listed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

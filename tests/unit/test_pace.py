@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from flykd_console.cli.plain import follow_plain
+from flykd_console.dashboard.health import Phase as RunPhase
+from flykd_console.dashboard.widgets.bars import header
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.stage import Phase
@@ -173,6 +175,16 @@ def test_plain_lines_say_it_with_the_eta(tmp_path: Path) -> None:
     lines = [line for line in stream.getvalue().splitlines() if "ETA" in line]
     assert any("machine busy, 10" in line for line in lines)
     assert "busy" not in lines[2]
+
+
+def test_the_dashboards_header_says_it_where_there_is_room() -> None:
+    state = RunState()
+    for event, _, _ in recorded((45,), [Change(0.3, 10.0)]):
+        state.apply(event)
+        if state.busy_words and isinstance(event, ev.Epoch) and event.epoch > 350:
+            break
+    assert "machine busy, 1" in str(header(state, RunPhase.RUNNING, "r", 120))
+    assert "busy" not in str(header(state, RunPhase.RUNNING, "r", 40))
 
 
 def test_what_is_left_is_never_nothing() -> None:
