@@ -81,6 +81,23 @@ def columns_of(header: Sequence[str], head_type: str, tail_type: str, where: str
     return Columns(head, tail, _first(names, _RELATION), _first(names, _OUTCOME))
 
 
+def renamed(header: Sequence[str], head_type: str, tail_type: str, head: str, tail: str) -> dict[str, str]:
+    """The columns of a table that name its ends by id, and the relation, under the names that are asked for.
+
+    Nothing where one of the three is not there, or where two say the same.
+
+    Args:
+        head: What the column of heads is to be called; `tail` that of tails.
+    """
+    try:
+        columns = columns_of(header, head_type, tail_type, "")
+    except UserError:
+        return {}
+    if columns.relation is None:
+        return {}
+    return {header[columns.head[0]]: head, header[columns.tail[0]]: tail, header[columns.relation]: "relation"}
+
+
 def _places(
     names: Sequence[str], side: str, node_type: str, kind: str, other: tuple[str, str], where: str
 ) -> tuple[int, ...]:

@@ -195,12 +195,15 @@ def test_an_epoch_that_does_not_end_counts_as_long_as_it_has_taken() -> None:
     pace = PresentPace()
     for number in range(1, 101):
         pace.add(number * 0.1, 0.1, 1)
-    assert pace.seconds_an_epoch(10.05) == pytest.approx(0.1)
-    assert pace.seconds_an_epoch(14.0) == pytest.approx(4.0)
-    pace.evaluated(14.0)
-    assert pace.seconds_an_epoch(17.9) == pytest.approx(0.1)
+    assert pace.seconds_an_epoch(14.0) == pytest.approx(0.1)  # what lasts is the first evaluation
+    pace.evaluated(12.0)
+    assert pace.seconds_an_epoch(15.9) == pytest.approx(0.1)
+    assert pace.seconds_an_epoch(22.0) == pytest.approx(6.0)
     pace.paused(500.0)
-    assert pace.seconds_an_epoch(501.0) == pytest.approx(0.1)
+    assert pace.seconds_an_epoch(503.0) == pytest.approx(0.1)
+    pace.clear()
+    pace.add(600.0, 0.1, 1)
+    assert pace.seconds_an_epoch(603.9) == pytest.approx(0.1)
 
 
 def test_the_present_pace_is_that_of_three_seconds() -> None:

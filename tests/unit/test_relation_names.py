@@ -114,6 +114,12 @@ def test_pairs_of_a_split_and_scores_may_spell_a_target_with_its_types(tmp_path:
     )
     read = read_scores(scores, targets, graph.ids)
     assert read["relation"].to_list() == ["treats", "contraindication"]
+    scores.write_text(scores.read_text().replace("relation,x_id,y_id", "predicate,Drug ID,disease"))
+    assert read_scores(scores, targets, graph.ids).equals(read)
+    for path in paths.values():
+        Path(path).write_text(Path(path).read_text().replace("relation,head_id,tail_id", "predicate,drug,disease_id"))
+    renamed = split_graph(graph, targets, Split(kind="files", **paths), 45)
+    assert renamed.fingerprint == again.fingerprint
 
 
 def test_a_run_learns_a_target_that_is_spelt_with_its_types(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
     distill.teachers = [{ kind = "scores", file = "my_scores.csv" }]
 
-The table has the columns `relation, x_id, y_id, score`, others are ignored: CSV or TSV, plain or gzip, or Parquet. The
-relation is a target of the profile, `x_id` and `y_id` are the graph's ids of its head and its tail, and the score is a
-logit. Every row is checked; those of pairs that a student is never asked about are then left aside.
+The table has the columns `relation, x_id, y_id, score` (or `drug_id, disease_id` and the like), others are ignored: CSV
+or TSV, plain or gzip, or Parquet. The relation is a target of the profile, `x_id` and `y_id` are the graph's ids of its
+head and its tail, and the score is a logit. Every row is checked; those of pairs that a student is never asked about
+are then left aside.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import Field
 
 from flykd_console.distill.teachers.base import TeacherKind
 from flykd_console.errors import UserError
+from flykd_console.pair_lists import renamed
 from flykd_console.profile.section import FilePath, TeacherSettings
 from flykd_console.relation_names import is_meant
 from flykd_console.words import counted
@@ -80,7 +82,7 @@ def read_scores(path: Path, targets: Targets, node_ids: Callable[[str], Sequence
         UserError: As `Scores.build`; names the file and, where one is at fault, the row, counted from 1 below the
             header.
     """
-    rows = _load(path)
+    rows = _load(path, targets)
     _check_scores(rows, path)
     rows = _named(rows, targets)
     _check_relations(rows, targets, path)
@@ -90,7 +92,7 @@ def read_scores(path: Path, targets: Targets, node_ids: Callable[[str], Sequence
     return rows.select("relation", "head", "tail", "score")
 
 
-def _load(path: Path) -> pl.DataFrame:
+def _load(path: Path, targets: Targets) -> pl.DataFrame:
     """The needed columns as text and `row`; `score` as float32, null where it is no number; rows of nothing left out.
 
     Polars overlooks a row of too many fields unless every column is read, so all are.
@@ -106,6 +108,8 @@ def _load(path: Path) -> pl.DataFrame:
     separator = kg_faults.check_file(path, kg.FORMATS)
     try:
         table = kg.scan(path, separator).collect()
+        if not set(COLUMNS) <= set(table.columns):
+            table = table.rename(renamed(table.columns, targets.head, targets.tail, "x_id", "y_id"))
         missing = [column for column in COLUMNS if column not in table.columns]
         if missing:
             raise UserError(

@@ -1,9 +1,9 @@
 """Splits read from files, so that another program's split can be run and compared pair by pair.
 
 Three tables (CSV or TSV, plain or gzip, or Parquet), in one of two forms: rows of a graph (`x_type, x_id, relation,
-y_type, y_id`), or pairs (`relation, head_id, tail_id`) in the graph's own direction. Further columns may say more:
-`part` (`train`, `valid` or `validation`, `test`) lets one file serve several parts; `label` (1 or 0) marks stored
-negatives, which are then used as they stand.
+y_type, y_id`), or pairs (`relation, head_id, tail_id`, or under other usual headings) in the graph's own direction.
+Further columns may say more: `part` (`train`, `valid` or `validation`, `test`) lets one file serve several parts;
+`label` (1 or 0) marks stored negatives, which are then used as they stand.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from flykd_console.graph.formats import kg, kg_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
 from flykd_console.graph.node_lookup import rows_of
 from flykd_console.graph.split.random import joins
+from flykd_console.pair_lists import renamed
 from flykd_console.relation_names import is_meant, spelling
 from flykd_console.words import grouped
 
@@ -82,7 +83,7 @@ def _read_part(
     graph: KnowledgeGraph, targets: Targets, path: Path, part: str
 ) -> tuple[dict[EdgeType, Pairs], dict[EdgeType, Pairs]]:
     """True edges of every relation, and stored negatives of the targets."""
-    rows = _rows_of_part(_load(path, part), path, part)
+    rows = _rows_of_part(_load(path, part, targets), path, part)
     label = pl.col("label").str.strip_chars().str.to_lowercase()
     wrong = rows.filter(~label.is_in(_TRUE + _FALSE).fill_null(False))
     if wrong.height:
@@ -97,13 +98,15 @@ def _read_part(
     return true, {edge_type: pairs for edge_type, pairs in stored.items() if edge_type in targets}
 
 
-def _load(path: Path, part: str) -> pl.DataFrame:
+def _load(path: Path, part: str, targets: Targets) -> pl.DataFrame:
     """The table as text, with `row` counted from 1, and `label`, `part` null-free or filled in."""
     if not path.exists():
         raise UserError("there is no such file", f"split.{part} = {path}", "Check the path.")
     separator = kg_faults.check_file(path, kg.FORMATS)
     try:
         frame = kg.scan(path, separator).collect()
+        if not set(ROWS) <= set(frame.columns) and not set(PAIRS) <= set(frame.columns):
+            frame = frame.rename(renamed(frame.columns, targets.head, targets.tail, "head_id", "tail_id"))
         form = next((form for form in (ROWS, PAIRS) if set(form) <= set(frame.columns)), None)
         if form is None:
             raise UserError(

@@ -94,18 +94,20 @@ class PresentPace:
         self._epochs = 0
         self._last_t: float | None = None
         self._longest_gap = 0.0
+        self._evaluated = False
 
     def clear(self) -> None:
         """A stage begins, or training was interrupted."""
         self._newest.clear()
         self._seconds, self._epochs = 0.0, 0
-        self._last_t, self._longest_gap = None, 0.0
+        self._last_t = None
 
     def evaluated(self, t: float) -> None:
         """An evaluation ended: what passed since the last epoch was no training."""
         if self._last_t is not None:
             self._longest_gap = max(self._longest_gap, t - self._last_t)
             self._last_t = t
+            self._evaluated = True
 
     def paused(self, t: float) -> None:
         """A pause began or ended: what passed says nothing."""
@@ -143,11 +145,12 @@ class PresentPace:
     def seconds_an_epoch(self, now: float | None) -> float | None:
         """Seconds an epoch takes at present; None before the first.
 
-        An epoch that is not over and has taken longer than that, with the longest evaluation so far, counts as it is.
+        An epoch that is not over and has taken longer than that, and than twice the longest evaluation so far, counts
+        as it is. Before the first evaluation it may as well be that.
         """
         if not self._epochs:
             return None
         told = self._seconds / self._epochs
-        if now is None or self._last_t is None:
+        if now is None or self._last_t is None or not self._evaluated:
             return told
-        return max(told, now - self._last_t - self._longest_gap)
+        return max(told, now - self._last_t - 2.0 * self._longest_gap)
