@@ -36,7 +36,11 @@ class NodeIndex:
         return len(self.ids)
 
     @cached_property
-    def _by_id(self) -> IdLookup:
+    def _by_id(self) -> dict[str, int]:
+        return {node_id: row for row, node_id in enumerate(self.ids)}
+
+    @cached_property
+    def _spelt(self) -> IdLookup:
         return IdLookup(self.ids)
 
     @cached_property
@@ -60,7 +64,7 @@ class NodeIndex:
             UserError: No node or several are meant; the hint names near ones.
         """
         stripped = text.strip()
-        row = self._by_id.exact(stripped)
+        row = self._by_id.get(stripped)
         if row is not None:
             return row
         key = normal_form(stripped)
@@ -73,7 +77,7 @@ class NodeIndex:
                 f"{len(rows)} nodes of type {self.node_type} are called {stripped!r}", hint=f"Give the id: {ids}."
             )
         if not rows:
-            rows = self._by_id.rows(stripped)
+            rows = self._spelt.rows(stripped)
             if len(rows) > 1:
                 ids = "; ".join(self.ids[row] for row in rows[:5])
                 raise UserError(f"{stripped!r} could be several ids of type {self.node_type}", hint=f"Give one: {ids}.")
@@ -96,13 +100,13 @@ class NodeIndex:
 
         What people type may be the beginning of a name; what stands in a list is not.
         """
-        exact = self._by_id.exact(text)
+        exact = self._by_id.get(text.strip())
         if exact is not None:
             return exact
         rows = self._by_name.get(normal_form(text), [])
         if rows:
             return rows[0] if len(rows) == 1 else None
-        return self._by_id.row(text)
+        return self._spelt.row(text)
 
     def near(self, text: str, limit: int = 5) -> list[str]:
         """Names like `text`, best first: those that begin with it, hold it, are spelt alike, or hold a word that is."""
