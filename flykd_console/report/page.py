@@ -32,7 +32,7 @@ from flykd_console.compare.rivals import over_rivals
 from flykd_console.report import figures
 from flykd_console.report.curves import read_curves
 from flykd_console.report.headline import headline, verdict
-from flykd_console.words import grouped
+from flykd_console.words import counted, grouped
 
 _GAINS = (
     "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t, corrected as the table "
@@ -213,5 +213,15 @@ def _provenance(run: LoadedRun) -> dict[str, Any]:
         "graph fingerprint": run.fingerprint,
     }
     facts |= {f"split of seed {seed}": run.splits.get(str(seed), "") for seed in run.seeds}
+    facts |= {f"labels left out, seed {seed}": _left_out(run, seed) for seed in run.seeds}
     profile = run.directory.profile.read_text(encoding="utf-8")
     return {"name": run.name, "facts": {key: value for key, value in facts.items() if value}, "profile": profile}
+
+
+def _left_out(run: LoadedRun, seed: int) -> str:
+    """How many labels near the test are in no part of a seed's split; nothing where there are none such."""
+    left = run.results.left_out.get(str(seed))
+    if left is None:
+        return ""
+    labels = counted(sum(left.labels.values()), "label")
+    return f"{labels} of {counted(left.tails, 'node')} within {left.hops} of a tested one over {', '.join(left.over)}"

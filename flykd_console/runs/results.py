@@ -145,6 +145,18 @@ class GraphSource(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
 
+class LeftOutLabels(msgspec.Struct, frozen=True, kw_only=True):
+    """Labels that left training and validation, since their tail is within `hops` steps of a tested one.
+
+    `over`: the relations that the steps go over; `tails`: how many tails lost a label; `labels`: how many, by relation.
+    """
+
+    hops: int
+    over: list[str]
+    tails: int
+    labels: dict[str, int]
+
+
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """Mean and sample deviation over `n` seeds; `std` is None for a single one."""
 
@@ -178,6 +190,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file. Keys of `seeds` are the seeds as text; a seed in work lacks the models that are not done.
 
     `models` lists every model of the run in the order of tables; `headline` names the metric that comes first.
+    `left_out`: by seed the labels that are in no part of its split (`split.hops`).
     """
 
     schema: int = SCHEMA
@@ -188,6 +201,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     models: list[ModelEntry] = []
     seeds: dict[str, dict[str, ModelResult]] = {}
     summary: dict[str, ModelSummary] = {}
+    left_out: dict[str, LeftOutLabels] = {}
 
     def trained(self) -> list[ModelEntry]:
         """The models that any seed has, in the order of the list."""
@@ -259,8 +273,10 @@ def build_results(
     seeds: Mapping[int, Mapping[str, ModelResult]],
     models: Sequence[ModelEntry],
     headline: str = MACRO_AUPRC,
+    left_out: Mapping[int, LeftOutLabels] | None = None,
 ) -> Results:
     """The results of the seeds so far, in ascending order of the seed, with their summary."""
+    left = left_out or {}
     ordered = {str(seed): dict(seeds[seed]) for seed in sorted(seeds)}
     return Results(
         run=run,
@@ -270,6 +286,7 @@ def build_results(
         models=list(models),
         seeds=ordered,
         summary=summarise(ordered, models),
+        left_out={str(seed): left[seed] for seed in sorted(left)},
     )
 
 
