@@ -29,6 +29,7 @@ from flykd_console.compare.bootstrap import (
 from flykd_console.compare.by_tail import Question, notes_on_rankings, tail_scores
 from flykd_console.compare.comparable import blocks_of, common_seeds
 from flykd_console.compare.describe import (
+    by_distance_of,
     describe_runs,
     matrix_of,
     metrics_of,
@@ -158,6 +159,7 @@ def _row(one: Contender, measured: _Measured, baseline: Contender | None, rival:
         metrics=metrics_of(one, list(scores)) if whole else {},
         ranking=ranking_of(one, list(scores)) if whole else {},
         matrix=matrix_of(one, list(scores)) if whole else {},
+        by_distance=by_distance_of(one, list(scores)) if whole else {},
         seconds=statistics.fmean(one.result(seed).seconds for seed in scores),
         paper=paper_figure(one) if tested else None,
         gain=_gain(one, baseline, measured, paper.gain if paper else None) if baseline else None,

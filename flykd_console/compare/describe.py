@@ -12,6 +12,7 @@ from flykd_console.compare.models import Contender
 from flykd_console.compare.paper import model_row, paper
 from flykd_console.profile.distill import TABLES_OF_SOURCES
 from flykd_console.profile.rooms import structure_losses
+from flykd_console.runs.distances import ByDistance, pooled_by_distance
 from flykd_console.runs.events import NewerSchemaError
 from flykd_console.runs.results import RANKING_METRICS, Spread, matrix_spread, spread
 from flykd_console.runs.status import status_of
@@ -67,6 +68,15 @@ def matrix_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[int, dict[
         found = [matrix for seed in seeds if (matrix := run.measured(seed, one.model).matrix)]
         if len(found) == len(seeds):
             return matrix_spread(found, seeds)
+    return {}
+
+
+def by_distance_of(one: Contender, seeds: Sequence[int]) -> ByDistance:
+    """Average precision by relation and distance, of the first run that has it in all of the seeds."""
+    for run in one.runs:
+        found = [measured for seed in seeds if (measured := run.measured(seed, one.model).by_distance)]
+        if len(found) == len(seeds):
+            return pooled_by_distance(found)
     return {}
 
 

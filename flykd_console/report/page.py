@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from flykd_console import __version__
 from flykd_console.compare.comparable import blocks_of
+from flykd_console.compare.distance_grids import distance_grids
 from flykd_console.compare.figures import Block, Comparison
 from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import (
@@ -142,7 +143,7 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
             ],
             caption="Mean distance from the diagonal, weighted by the bins' pairs.",
         ),
-        ranking=[*ranking_grids(block), *matrix_grids(block)],
+        ranking=[*ranking_grids(block), *distance_grids(block), *matrix_grids(block)],
         runs=runs_grid(block),
         provenance=[_provenance(run) for run in runs],
     )

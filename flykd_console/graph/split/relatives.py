@@ -50,7 +50,7 @@ def leave_out_relatives(
     tested = np.zeros(graph.count(targets.tail), dtype=np.bool_)
     for target in targets:
         tested[edges[target][1][membership[target] == 2]] = True
-    near = within(graph, targets.tail, tested, hops)
+    near = steps_from(graph, targets.tail, tested, most=hops) >= 0
     kept: Membership = dict(membership)
     labels, lost = {}, np.zeros_like(near)
     for target in targets:
@@ -72,19 +72,26 @@ def kin_relations(graph: KnowledgeGraph, node_type: str) -> list[EdgeType]:
     ]
 
 
-def within(graph: KnowledgeGraph, node_type: str, start: NDArray[np.bool_], hops: int) -> NDArray[np.bool_]:
-    """Which nodes of a type are at most `hops` steps from one of `start`, themselves among them; bool [N] both."""
+def steps_from(
+    graph: KnowledgeGraph, node_type: str, start: NDArray[np.bool_], most: int | None = None
+) -> NDArray[np.int64]:
+    """Fewest steps from one of `start` (bool [N]) to every node of a type, int64 [N]; -1 where no way leads there.
+
+    Args:
+        most: Farther nodes are not looked for.
+    """
     ends = [graph.edges[edge_type] for edge_type in kin_relations(graph, node_type)]
-    near = start.copy()
-    for _ in range(hops):
-        reached = near.copy()
+    steps = np.where(start, 0, -1).astype(np.int64)
+    last, far = start, 0
+    while last.any() and (most is None or far < most):
+        far += 1
+        reached = np.zeros_like(last)
         for heads, tails in ends:
-            reached[tails[near[heads]]] = True
-            reached[heads[near[tails]]] = True
-        if np.array_equal(reached, near):
-            break
-        near = reached
-    return near
+            reached[tails[last[heads]]] = True
+            reached[heads[last[tails]]] = True
+        last = reached & (steps < 0)
+        steps[last] = far
+    return steps
 
 
 def in_words(left_out: LeftOut, node_type: str) -> str:
