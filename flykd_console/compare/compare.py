@@ -44,7 +44,7 @@ from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 from flykd_console.compare.overlap import overlap_of
 from flykd_console.compare.population import Restriction, tested_pairs
 from flykd_console.errors import UserError
-from flykd_console.runs.models import headliner
+from flykd_console.runs.models import ModelEntry, headliner, trains_nothing
 from flykd_console.runs.results import Spread, spread
 
 
@@ -68,7 +68,7 @@ def compare(
     Raises:
         UserError: The runs are not comparable; a relation has no test pairs left; `against` trained no model.
     """
-    if against is not None and headliner(against.models) is None:
+    if against is not None and _about(against) is None:
         raise UserError(
             "this run has no trained model to compare with", against.name, "Name another run: flykd-console runs"
         )
@@ -134,10 +134,15 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
 
 def _headliner_of(run: LoadedRun | None, contenders: Sequence[Contender]) -> Contender | None:
     """The model that a run is about, where the run is of the block."""
-    entry = headliner(run.models) if run is not None else None
+    entry = _about(run) if run is not None else None
     if run is None or entry is None:
         return None
     return contender_of(run, entry.name, contenders)
+
+
+def _about(run: LoadedRun) -> ModelEntry | None:
+    """The model that a run is about; of one that trains nothing, its strongest scorer without training."""
+    return headliner(run.models, untrained=trains_nothing(run.results.models))
 
 
 def _row(one: Contender, measured: _Measured, baseline: Contender | None, rival: Contender | None, whole: bool) -> Row:

@@ -14,6 +14,7 @@ from flykd_console.profile.distill import TABLES_OF_SOURCES
 from flykd_console.profile.rooms import structure_losses
 from flykd_console.runs.distances import ByDistance, pooled_by_distance
 from flykd_console.runs.events import NewerSchemaError
+from flykd_console.runs.models import trains_nothing
 from flykd_console.runs.results import RANKING_METRICS, Spread, matrix_spread, spread
 from flykd_console.runs.status import status_of
 
@@ -91,7 +92,8 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
     composition = made_with(runs)
     facts = []
     for run, known in zip(runs, values, strict=True):
-        student = next((c.label for c in contenders if c.entry.distilled and c.runs[0] is run), "no student")
+        absent = "nothing is trained" if trains_nothing(run.results.models) else "no student"
+        student = next((c.label for c in contenders if c.entry.distilled and c.runs[0] is run), absent)
         rows = [f"{row.name} (Table {row.table})" for row in run.paper_rows.values()]
         facts.append(
             RunFacts(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from flykd_console.dashboard.stage_words import subject
-from flykd_console.runs.models import Role
+from flykd_console.runs.models import Role, trains_nothing
 from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.stage import Status
 
@@ -68,4 +68,7 @@ def seed_words(state: RunState, seed: int) -> str:
             return f"{subject(state, stage)} {100 * stage.fraction:.0f} %"
     if any(stage.status is Status.INTERRUPTED for stage in stages):
         return "stopped"
+    if mine and not stages and trains_nothing(state.models):
+        measured = {stage.stage for stage in mine}
+        return "done" if measured >= {entry.name for entry in state.models} else "begun"
     return "begun" if any(stage.over for stage in mine) else "queued"

@@ -67,7 +67,9 @@ class Run(Section):
         description="auto, cpu, cuda or cuda:N; auto: a GPU where there is one",
     )
     models: list[str] = Field(
-        [], description="which are trained: teacher, baseline, student, or the NAME of a table [models.NAME]; []: all"
+        [],
+        description="which are trained: teacher, baseline, student, or the NAME of a table [models.NAME]; []: all; "
+        '["none"]: none, so that the run is of heuristics alone',
     )
 
     @field_validator("seeds")

@@ -10,7 +10,7 @@ import torch
 from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.profile.models import entries_of, planned_stages
+from flykd_console.profile.models import entries_of, method_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFinished, RunPrepared
@@ -126,7 +126,7 @@ def _train_seeds(
         results[seed] = stages.run()
         # After each seed, so that a run that ends early leaves what it has measured.
         found = build_results(
-            directory.name, profile.distill.method, source, results, models, profile.evaluation.headline, left_out
+            directory.name, method_of(profile), source, results, models, profile.evaluation.headline, left_out
         )
         write_results(directory, found)
 
