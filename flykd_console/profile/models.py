@@ -30,7 +30,7 @@ TEACHER_LISTS = "teacher-lists"
 # In `run.models`, alone: nothing is trained, and the run is of scorers without training.
 NO_MODEL = "none"
 # What tables call the method of such a run.
-UNTRAINED = "heuristics"
+NO_METHOD = "heuristics"
 _SHAPE_KEYS = tuple(Shape.model_fields)
 
 
@@ -142,7 +142,7 @@ def trains_nothing(profile: Profile) -> bool:
 
 def method_of(profile: Profile) -> str:
     """What tables call the method of a run: that of its student, unless nothing is trained."""
-    return UNTRAINED if trains_nothing(profile) else profile.distill.method
+    return NO_METHOD if trains_nothing(profile) else profile.distill.method
 
 
 def entries_of(profile: Profile) -> list[ModelEntry]:

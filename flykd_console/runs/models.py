@@ -32,6 +32,9 @@ NEIGHBOURS = "neighbours"
 # Roles of models that learn from other models; what they win over a baseline is what a run is for.
 DISTILLED = (Role.STUDENT, Role.CANDIDATE, Role.MEMBER)
 
+# Roles of what no stage trains: it is measured as it stands.
+UNTRAINED = (Role.HEURISTIC, Role.ENSEMBLE)
+
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One model of a run.
