@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets, with_reverses
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets, with_reverses
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split.edge_split import PARTS
 from flykd_console.graph.split.make import split_graph
@@ -150,10 +150,10 @@ def test_filtered_negatives_of_validation_tell_nothing_of_the_test(kind: str) ->
     graph = small_graph()
     split = split_graph(graph, TARGETS, sections.Split(kind=kind), 45)
     nothing = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    untold = {
-        t: tuple(np.concatenate(ends) for ends in zip(split.train[t], split.validation[t], strict=True))
-        for t in TARGETS
-    }
+    untold: dict[EdgeType, Pairs] = {}
+    for target in TARGETS:
+        (heads, tails), (more_heads, more_tails) = split.train[target], split.validation[target]
+        untold[target] = np.concatenate([heads, more_heads]), np.concatenate([tails, more_tails])
     blind = KnowledgeGraph(graph.nodes, {**graph.edges, **untold}, "blind")
     without = replace(split, test={**split.test, **dict.fromkeys(TARGETS, nothing)})
     for ours, theirs in zip(
