@@ -75,12 +75,12 @@ class LoadedRun:
 
     @property
     def tail_type(self) -> str:
-        """The graph's word for tails; `tail` where no embeddings say it."""
+        """The graph's word for tails; `tail` where neither embeddings nor the node table say it."""
         return self._word("tail")
 
     @property
     def head_type(self) -> str:
-        """The graph's word for heads; `head` where no embeddings say it."""
+        """The graph's word for heads; `head` where neither embeddings nor the node table say it."""
         return self._word("head")
 
     def _word(self, side: str) -> str:
@@ -94,7 +94,15 @@ class LoadedRun:
                     return str((file.metadata() or {}).get(f"{side}_type", side))
             except (OSError, SafetensorError):
                 continue
-        return side
+        return self._words_of_nodes().get(side, side)
+
+    def _words_of_nodes(self) -> dict[str, str]:
+        """What the node table calls heads and tails, which stand in it in this order; nothing where there is none."""
+        try:
+            types = pl.read_parquet(self.directory.nodes, columns=["type"])["type"].unique(maintain_order=True)
+        except (OSError, pl.exceptions.PolarsError):
+            return {}
+        return dict(zip(("head", "tail"), map(str, types), strict=False))
 
     @property
     def distills(self) -> bool:

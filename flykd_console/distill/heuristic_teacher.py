@@ -1,9 +1,9 @@
 """A heuristic as a teacher: its scores as lists, and as logits once they are calibrated.
 
-A heuristic's score is an order, not a probability. Around a tail it stands as it is, divided by the largest of the
-list. Where a label is wanted, Platt's logistic regression (1999) on validation pairs makes it a logit: a t + b, a > 0.
-Half of the negatives replace the tail and half the head; together they weigh as much as the positives, so that the
-probability is one of evens.
+A heuristic's score is an order, not a probability. Around a tail or a head it stands as it is, divided by the largest
+of the list. Where a label is wanted, Platt's logistic regression (1999) on validation pairs makes it a logit: a t + b,
+a > 0. Half of the negatives replace the tail and half the head; together they weigh as much as the positives, so that
+the probability is one of evens.
 """
 
 from __future__ import annotations
@@ -130,7 +130,10 @@ class NeighbourTeacher(HeuristicTeacher):
         super().__init__(inputs)
         self._heuristic = heuristic
         self._kept: dict[EdgeType, sp.csr_array] = {}
+        # Per target the largest score of every tail's list, float64 [N_tail], by which it was divided.
+        self._most: dict[EdgeType, NDArray[np.float64]] = {}
         self._in_space: dict[int, sp.csr_array] = {}
+        self._around_heads: dict[int, sp.csr_array] = {}
 
     def scores(self, target: EdgeType, tails: Nodes) -> Floats:
         dense: Floats = self._all(target)[tails].toarray()
@@ -143,20 +146,35 @@ class NeighbourTeacher(HeuristicTeacher):
             self._in_space[relation] = sp.csr_array(own[:, self._space.heads])
         return torch.from_numpy(self._in_space[relation][columns.cpu().numpy()].toarray()).to(columns.device)
 
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        if relation not in self._around_heads:
+            target = self._inputs.targets[relation]
+            tails = self._space.tails[target.relation]
+            scaled = self._all(target)[tails]
+            # Between tails the scores themselves are compared: a list's own scale would make all first heads alike.
+            own = sp.diags_array(self._most[target][tails]) @ scaled
+            around = sp.csr_array(sp.csr_array(own)[:, self._space.heads].T)
+            most = np.asarray(around.max(axis=1).todense()).reshape(-1)
+            lists = sp.diags_array(1.0 / np.where(most > 0.0, most, 1.0)) @ around
+            self._around_heads[relation] = sp.csr_array(lists.astype(np.float32))
+        return torch.from_numpy(self._around_heads[relation][rows.cpu().numpy()].toarray()).to(rows.device)
+
     def _all(self, target: EdgeType) -> sp.csr_array:
         """Scaled lists of every tail, float32 [N_tail, N_head]."""
         if target not in self._kept:
             tails = np.arange(self._heuristic.training.tails)
-            blocks = []
+            blocks, most = [], []
             for start in range(0, len(tails), _ROWS):
                 dense = self._heuristic.block(target, tails[start : start + _ROWS])
                 blocks.append(sp.csr_array(_scaled(dense).astype(np.float32)))
+                most.append(dense.max(axis=1, initial=0.0))
             self._kept[target] = sp.csr_array(sp.vstack(blocks, format="csr"))
+            self._most[target] = np.concatenate(most)
         return self._kept[target]
 
 
 class PopularityTeacher(HeuristicTeacher):
-    """One list for every tail: log(1 + training degree)."""
+    """One list for every tail: log(1 + training degree). Around a head all tails are alike."""
 
     def __init__(self, inputs: DistillInputs, heuristic: Heuristic) -> None:
         super().__init__(inputs)
@@ -169,6 +187,9 @@ class PopularityTeacher(HeuristicTeacher):
     def lists(self, relation: int, columns: Tensor) -> Tensor:
         row = torch.from_numpy(self._row(self._inputs.targets[relation])[self._space.heads])
         return row.to(columns.device).expand(len(columns), -1).clone()
+
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        return torch.zeros(len(rows), self._space.relations[relation].tail_count, device=rows.device)
 
     def _row(self, target: EdgeType) -> Floats:
         """The list, float32 [N_head]."""

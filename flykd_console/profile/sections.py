@@ -67,7 +67,9 @@ class Run(Section):
         description="auto, cpu, cuda or cuda:N; auto: a GPU where there is one",
     )
     models: list[str] = Field(
-        [], description="which are trained: teacher, baseline, student, or the NAME of a table [models.NAME]; []: all"
+        [],
+        description="which are trained: teacher, baseline, student, or the NAME of a table [models.NAME]; []: all; "
+        '["none"]: none, so that the run is of heuristics alone',
     )
 
     @field_validator("seeds")
@@ -158,6 +160,12 @@ class Split(Section):
         None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases"
     )
     diseases: list[str] = Field([], description="disease: ids or names whose drug edges are the test")
+    hops: int = Field(
+        0,
+        ge=0,
+        description="labels of other tails within so many steps of a tested one, over every relation between tails, "
+        "leave training and validation; 0: they stay",
+    )
     train: FilePath | None = Field(None, description="files: kg-form CSV of the training edges")
     validation: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
     test: FilePath | None = Field(
@@ -194,10 +202,16 @@ class Split(Section):
                     raise ValueError(f"kind = {kind!r} needs split.{key}")
                 if self.kind != kind and given:
                     raise ValueError(f"split.{key} belongs to kind = {kind!r}, but the kind is {self.kind!r}")
+        if self.hops and self.kind not in TAIL_SPLITS:
+            kinds = ", ".join(TAIL_SPLITS)
+            raise ValueError(f"split.hops is for splits that keep tails for the test ({kinds}), not for {self.kind!r}")
         if self.kind in FIXED_SPLITS and self.fractions != type(self).model_fields["fractions"].default:
             raise ValueError(f"split.fractions does not apply: kind = {self.kind!r} {FIXED_SPLITS[self.kind]}")
         return self
 
+
+# Kinds of split whose test tails have no label in training.
+TAIL_SPLITS = ("complex_disease", "disease_area", "disease")
 
 # What a network can have, and a table has not or has of itself.
 NETWORK_KEYS = ("biases", "popularity", "aggregation", "self_loop", "inputs", "degrees")

@@ -122,7 +122,8 @@ def status_of(directory: RunDirectory) -> RunStatus:
         saved=saved,
     )
     if position is None:
-        return status
+        # A run of scorers without training alone has no stages.
+        return replace(status, progress=1.0) if state == "finished" else status
     epoch = _epoch_of(position)
     progress = progress_of(stages, position.seed, position.stage, epoch / max(1, position.epochs))
     return replace(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import torch
 
 from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.profile.models import entries_of, planned_stages
+from flykd_console.profile.models import entries_of, method_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFinished, RunPrepared
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import GraphSource, ModelResult, build_results, write_results
+from flykd_console.runs.results import GraphSource, LeftOutLabels, ModelResult, build_results, write_results
 from flykd_console.tasks.base import Task
 from flykd_console.tasks.link_prediction.files import save_nodes
 from flykd_console.tasks.link_prediction.task import LinkPrediction
@@ -87,6 +88,9 @@ def _tell_prepared(
     save_nodes(graph, targets, directory)
     # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
     facts["splits"] = {str(seed): task.fingerprints["split"] for seed, task in tasks.items()}
+    left_out = {str(seed): left for seed, left in _left_out(tasks).items()}
+    if left_out:
+        facts["left_out"] = msgspec.to_builtins(left_out)
     environment.write(directory, facts)
     events.write(
         RunPrepared(
@@ -117,11 +121,17 @@ def _train_seeds(
     results: dict[int, dict[str, ModelResult]] = {}
     source = GraphSource(source=graph.source, fingerprint=graph.fingerprint)
     models = entries_of(profile)
+    left_out = _left_out(tasks)
     for seed in profile.run.seeds:
         stages = SeedStages(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh))
         results[seed] = stages.run()
         # After each seed, so that a run that ends early leaves what it has measured.
         found = build_results(
-            directory.name, profile.distill.method, source, results, models, profile.evaluation.headline
+            directory.name, method_of(profile), source, results, models, profile.evaluation.headline, left_out
         )
         write_results(directory, found)
+
+
+def _left_out(tasks: dict[int, Task]) -> dict[int, LeftOutLabels]:
+    """Of the seeds whose split keeps labels out of every part, which."""
+    return {seed: left for seed, task in tasks.items() if (left := task.left_out) is not None}

@@ -15,7 +15,7 @@ import msgspec
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
-from flykd_console.runs.models import ModelEntry, headliner
+from flykd_console.runs.models import ModelEntry, headliner, trains_nothing
 from flykd_console.runs.state.pace import Machine, PresentPace
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import Cost, LogLine, StageState, Status
@@ -134,7 +134,7 @@ class RunState:
     @property
     def about(self) -> ModelEntry | None:
         """The model that the run is about; None before anything is known."""
-        return headliner(self.trained)
+        return headliner(self.trained, untrained=trains_nothing(self.models))
 
     @property
     def headline(self) -> str:
