@@ -40,7 +40,12 @@ def command(
         ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="SEEDS", help="Seeds to train, such as 45,46 or 45-49.", rich_help_panel=_WHAT)
+        str | None,
+        typer.Option(
+            metavar="SEEDS",
+            help="Seeds to train, such as 45,46 or 45-49; with --resume: seeds to add to the run.",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     graph: Annotated[
         str | None,
@@ -86,11 +91,12 @@ def command(
     * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
     * `flykd-console run profiles/embedded/*.toml` (what they have in common is trained once)
     * `flykd-console run --resume flykd-20261120-211500`
+    * `flykd-console run --resume flykd-20261120-211500 --seeds 50-54` (these seeds alone are trained)
     """
     if resume is not None:
-        given = {"PROFILE": profiles, "--set": settings, "--seeds": seeds, "--graph": graph, "--device": device}
+        given = {"PROFILE": profiles, "--set": settings, "--graph": graph, "--device": device}
         _refuse({**given, "--name": name})
-        batch = _resumable(resume)
+        batch = _resumable(resume, parse_seeds(seeds) if seeds is not None else [])
         if len(batch) > 1:
             typer.echo(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
     else:
@@ -159,9 +165,8 @@ def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDi
     """Check everything that can be checked without the graph, then make the run directories, all or none."""
     import shutil
 
-    from flykd_console.profile.load import dump_profile, load_profile
+    from flykd_console.profile.load import load_profile
     from flykd_console.runs.batch import write_queue
-    from flykd_console.runs.files import replace_file
     from flykd_console.runs.find import create_run
 
     loaded = [load_profile(profile, overrides) for profile in profiles]
@@ -173,8 +178,7 @@ def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDi
         for profile in loaded:
             directory = create_run(profile.run.name)
             batch.append(directory)
-            note = f"# Every setting of the run {directory.name}. Train it again: flykd-console run {directory.profile}"
-            replace_file(directory.profile, f"{note}\n\n{dump_profile(profile)}".encode())
+            _write_profile(directory, profile)
         if len(batch) > 1:
             write_queue(batch)
     except BaseException:
@@ -182,6 +186,15 @@ def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDi
             shutil.rmtree(directory.path, ignore_errors=True)
         raise
     return batch
+
+
+def _write_profile(directory: RunDirectory, profile: Profile) -> None:
+    """Leave a run's resolved profile in its directory."""
+    from flykd_console.profile.load import dump_profile
+    from flykd_console.runs.files import replace_file
+
+    note = f"# Every setting of the run {directory.name}. Train it again: flykd-console run {directory.profile}"
+    replace_file(directory.profile, f"{note}\n\n{dump_profile(profile)}".encode())
 
 
 def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
@@ -228,8 +241,8 @@ def _is_complete(directory: RunDirectory) -> bool:
     return all(directory.ranking(*place).is_file() for place in places if directory.scores(*place).is_file())
 
 
-def _resumable(name: str) -> list[RunDirectory]:
-    """The run to go on with, and after it the runs of its batch that wait and that nobody trains."""
+def _resumable(name: str, seeds: list[int]) -> list[RunDirectory]:
+    """The run to go on with, given `seeds` more, and after it the runs of its batch that wait for it."""
     from flykd_console.runs.batch import batch_of, waiting_after
     from flykd_console.runs.directory import ORDERS
     from flykd_console.runs.find import find_run
@@ -240,14 +253,43 @@ def _resumable(name: str) -> list[RunDirectory]:
         raise UserError(
             "this run is being trained already", directory.name, f"Watch it: flykd-console watch {directory.name}"
         )
-    if status_of(directory).state == "finished" and _is_complete(directory):
-        raise UserError("this run is finished", directory.name, f"Look at it: flykd-console runs show {directory.name}")
+    if seeds:
+        _add_seeds(directory, seeds)
+    elif status_of(directory).state == "finished" and _is_complete(directory):
+        raise UserError(
+            "this run is finished",
+            directory.name,
+            f"Look at it: flykd-console runs show {directory.name}; add seeds to it: --seeds 50-54",
+        )
     others = any(in_training(run) for run in batch_of(directory))
     batch = [directory, *([] if others else waiting_after(directory))]
     for run in batch:
         for order in ORDERS:  # what was ordered of the process that is gone
             run.withdraw(order)
     return batch
+
+
+def _add_seeds(directory: RunDirectory, seeds: list[int]) -> None:
+    """Put seeds behind those of a run's profile.
+
+    Raises:
+        UserError: The run has one of them already.
+    """
+    from flykd_console.profile.load import Override, load_profile
+    from flykd_console.runs.more_seeds import write_added
+
+    profile = load_profile(directory.profile)
+    for seed in seeds:
+        if seed in profile.run.seeds:
+            raise UserError(
+                f"the run has seed {seed} already",
+                f"--resume {directory.name} --seeds",
+                f"Its seeds are {', '.join(map(str, profile.run.seeds))}; name others.",
+            )
+    added = Override("run.seeds", [*profile.run.seeds, *seeds], "--seeds")
+    grown = load_profile(directory.profile, [added])
+    write_added(directory, seeds)
+    _write_profile(directory, grown)
 
 
 def _names(runs: list[RunDirectory]) -> str:
