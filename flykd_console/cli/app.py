@@ -35,6 +35,7 @@ ENTRIES = {
     "run": Entry("run", _TRAIN, "Train teacher, baseline and student over the seeds of a profile."),
     "watch": Entry("watch", _TRAIN, "Open the dashboard on a running or finished run."),
     "runs": Entry("runs", _TRAIN, "List runs, show one, give it orders, or remove it."),
+    "select": Entry("select", _TRAIN, "Train candidates, measure quality, latency and size, and pick one."),
     "export": Entry("export", _USE, "Write and verify the bundle: embeddings in HDF5, scoring head in ONNX."),
     "score": Entry("score", _USE, "Rank drugs for a disease, or diseases for a drug, from a bundle."),
     "compare": Entry("compare", _COMPARE, "Compare runs: the paper's tables, and what each gain is worth."),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flykd_console.cli.app import main
+from flykd_console.cli.resume import resumable
 from flykd_console.compare.compare import compare
 from flykd_console.compare.loading import load_runs
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
@@ -71,9 +72,7 @@ def test_added_seeds_alone_are_trained_and_the_results_have_all(
 def test_added_seeds_are_those_that_a_run_of_all_would_have_trained(finished: RunDirectory, runs: Path) -> None:
     whole = make_run(runs, tiny_profile(small_kg(runs.parent), run={"name": "whole", "seeds": [45, 46]}))
     assert worker.main([str(whole.path), "--fresh"]) == 0
-    from flykd_console.cli.run import _resumable
-
-    (again,) = _resumable(finished.name, [46])
+    (again,) = resumable(finished.name, [46])
     assert worker.main([str(again.path), "--fresh"]) == 0
     ours, theirs = read_results(finished.results), read_results(whole.results)
     for seed in ("45", "46"):
