@@ -67,8 +67,6 @@ def test_the_smallest_within_the_loss_is_taken_and_a_failure_sinks_nothing(
     before = {run.name: run.events.stat().st_size for run in list_runs(runs)}
     assert select("order.toml", "--json") == 0
     assert json.loads(capsys.readouterr().out)["chosen"] == "dim=4"
-    grown = [run.name for run in list_runs(runs) if "finished" in _new_events(run.events, before[run.name])]
-    assert grown == []
     again = [run.name for run in list_runs(runs) if "run.started" in _new_events(run.events, before[run.name])]
     assert [name.rpartition("-s45")[0] for name in again] == ["pick-broken"]
 
