@@ -38,6 +38,8 @@ ENTRIES = {
     "select": Entry("select", _TRAIN, "Train candidates, measure quality, latency and size, and pick one."),
     "export": Entry("export", _USE, "Write and verify the bundle: embeddings in HDF5, scoring head in ONNX."),
     "score": Entry("score", _USE, "Rank drugs for a disease, or diseases for a drug, from a bundle."),
+    "diff": Entry("diff", _USE, "Say which ranks moved between two bundles."),
+    "refresh": Entry("refresh", _USE, "Train a bundle's model again on a newer graph, and say what moved."),
     "compare": Entry("compare", _COMPARE, "Compare runs: the paper's tables, and what each gain is worth."),
     "report": Entry("report", _COMPARE, "Write one HTML file: curves, tables, gains, calibration, provenance."),
     "profiles": Entry("profiles", _LOOK, "List, show, copy and check profiles."),
