@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from exporters.front_matter import front_matter
 from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hdf5_name
 from exporters.parity import Check
 from exporters.trained_run import TrainedRun
@@ -48,7 +49,7 @@ _MADE_UP = ("embedded", "synthetic")
 def write_card(
     run: TrainedRun, seed_choice: str, checks: Sequence[Check], example: tuple[str, str], with_heads: bool
 ) -> str:
-    """The card as Markdown.
+    """The card as Markdown, with the header that model hubs read.
 
     Args:
         seed_choice: Why this seed was exported.
@@ -75,7 +76,7 @@ def write_card(
     template = environment.from_string(resources.files(__package__).joinpath("card.md.j2").read_text(encoding="utf-8"))
     relation, name = example
     kind = run.profile.get("split", {}).get("kind", "")
-    return template.render(
+    return front_matter(run) + template.render(
         run=run,
         seed_choice=seed_choice,
         checks=checks,

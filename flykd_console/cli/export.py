@@ -34,6 +34,10 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="The bundle's folder; default: export/ in the run.", show_default=False),
     ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="REPO", help="Upload the bundle to this Hugging Face repository.", show_default=False),
+    ] = None,
 ) -> None:
     """Write and verify the bundle: embeddings in HDF5, scoring head in ONNX. No flag means both.
 
@@ -49,6 +53,10 @@ def command(
     from exporters.bundle import export_run
     from flykd_console.runs.find import find_run
 
+    if push is not None:
+        from exporters.hub import check_repository
+
+        check_repository(push)
     console = Console(highlight=False, soft_wrap=True)
     directory = find_run(run, finished=True)
     try:
@@ -65,6 +73,10 @@ def command(
         print(f"The export failed its check of {error}. Nothing was written.", file=sys.stderr)
         raise typer.Exit(1) from None
     _report(console, bundle)
+    if push is not None:
+        from exporters.hub import push_bundle
+
+        _say(console, f"Pushed: {push_bundle(bundle.path, push)}")
 
 
 def _report(console: Console, bundle: Bundle) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.graph_export import export
 from flykd_console.words import grouped
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from flykd_console.graph.summary import GraphSummary
 
 app = typer.Typer(help="Get, inspect and make knowledge graphs.", no_args_is_help=True)
+app.command("export")(export)
 
 
 @app.command()

@@ -58,6 +58,11 @@ class RunDirectory:
         return self.path / "queue.json"
 
     @property
+    def added_seeds(self) -> Path:
+        """Seeds that it was given after its first start, see `flykd_console.runs.more_seeds`; absent without any."""
+        return self.path / "added-seeds.json"
+
+    @property
     def export(self) -> Path:
         return self.path / "export"
 

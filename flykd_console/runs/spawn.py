@@ -59,7 +59,12 @@ def worker_environment(threads: int = 0, base: Mapping[str, str] | None = None) 
 
 
 def spawn_worker(
-    directory: RunDirectory, *, then: Sequence[RunDirectory] = (), threads: int = 0, fresh: bool = False
+    directory: RunDirectory,
+    *,
+    then: Sequence[RunDirectory] = (),
+    threads: int = 0,
+    fresh: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start training of a run directory that holds `profile.toml`; returns at once.
 
@@ -68,6 +73,7 @@ def spawn_worker(
         then: Runs that the same process trains after it, each with a log of its own.
         threads: CPU threads; 0: all the process may use.
         fresh: Train every stage anew, also where a finished one could be reused.
+        environment: Variables beside those that every worker has, such as which GPU it sees.
     """
     command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then)), *(["--fresh"] if fresh else [])]
     with open(directory.worker_log, "ab") as log:
@@ -78,5 +84,5 @@ def spawn_worker(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             # The trainer's own arguments say nothing of what the user asked for.
-            env=worker_environment(threads) | {"FLYKD_COMMAND": json.dumps(sys.argv)},
+            env=worker_environment(threads) | {"FLYKD_COMMAND": json.dumps(sys.argv)} | dict(environment or {}),
         )

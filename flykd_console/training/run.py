@@ -21,6 +21,7 @@ from flykd_console.tasks.link_prediction.files import save_nodes
 from flykd_console.tasks.link_prediction.task import LinkPrediction
 from flykd_console.training import environment
 from flykd_console.training.devices import device_name, engine_settings, gpu_uuid, resolve_device
+from flykd_console.training.finished_seeds import check_added, finished_seeds
 from flykd_console.training.orders import Orders
 from flykd_console.training.resources import ResourceSampler
 from flykd_console.training.reuse import StageStore
@@ -49,8 +50,10 @@ def train_run(
         try:
             graph, targets = _read_graph(profile, events, device)
             tasks = _tasks(profile, graph, targets, device)
+            done = finished_seeds(directory, profile, tasks)
+            check_added(directory, graph, done)
             _tell_prepared(directory, profile, graph, targets, tasks, events, begun_here)
-            _train_seeds(directory, profile, graph, tasks, events, orders, fresh)
+            _train_seeds(directory, profile, graph, tasks, events, orders, fresh, done)
             orders.close()
             events.write(RunFinished(outcome="finished", seconds=time.time() - began))
         finally:
@@ -117,12 +120,18 @@ def _train_seeds(
     events: EventWriter,
     orders: Orders,
     fresh: bool,
+    done: dict[int, dict[str, ModelResult]],
 ) -> None:
-    results: dict[int, dict[str, ModelResult]] = {}
+    results = dict(done)
     source = GraphSource(source=graph.source, fingerprint=graph.fingerprint)
     models = entries_of(profile)
     left_out = _left_out(tasks)
-    for seed in profile.run.seeds:
+    if done:
+        seeds = f"seed{'s' if len(done) > 1 else ''} {', '.join(map(str, sorted(done)))}"
+        events.write(Log(level="info", message=f"{seeds}: trained and measured before in this run; left as they are"))
+        for seed in done:
+            del tasks[seed]
+    for seed in list(tasks):
         stages = SeedStages(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh))
         results[seed] = stages.run()
         # After each seed, so that a run that ends early leaves what it has measured.
