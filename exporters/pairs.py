@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from flykd_console.errors import CHECK_PATH, UserError
 
 if TYPE_CHECKING:
-    from exporters.scorer import ScoredPair, Scorer
+    from exporters.answers import ScoredPair
+    from exporters.scorer import Scorer
 
 _SHOWN = 5
 

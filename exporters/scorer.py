@@ -3,7 +3,7 @@
     from exporters.scorer import Scorer
     with Scorer("runs/flykd-20260101-120000/export") as scorer:
         for drug in scorer.rank_drugs("asthma", relation="indication", top=20):
-            print(drug.rank, drug.name, drug.probability, drug.known)
+            print(drug.rank, drug.name, drug.popularity_rank, drug.neighbours_rank, drug.probability, drug.known)
 
 The same from a shell: `python -m exporters.scorer BUNDLE --disease asthma --relation indication` prints CSV.
 """
@@ -16,68 +16,29 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
-import h5py
 import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
+from exporters.answers import RIVALS, Order, Ranked, ScoredPair
+from exporters.beside import Beside
 from exporters.lookup import NodeIndex
-from exporters.manifest import (
-    EMBEDDINGS,
-    PARTS,
-    RANKING_HEAD,
-    SCORING_HEAD,
-    damaged,
-    hdf5_name,
-    read_manifest,
-    table_path,
-    verify_files,
-)
+from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, damaged, read_manifest, verify_files
+from exporters.opened_tables import OpenedTables, other_side
+from exporters.waypoints import Waypoint, Waypoints
 from flykd_console.errors import UserError
+from flykd_console.explore.rivals import RivalRanks, gain_of_rank
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 _BLOCK = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """One line of a ranking.
-
-    Attributes:
-        rank: From 1; with known pairs left out, the rank among the others.
-        index: Row of the node in its embedding table.
-        probability: Sigmoid of the logit. Training saw as many negatives as positives: read it as an order, not a risk.
-        known: `train`, `validation` or `test` where the pair is a true one of the graph, else empty.
-    """
-
-    relation: str
-    rank: int
-    index: int
-    id: str
-    name: str
-    logit: float
-    probability: float
-    known: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredPair:
-    """One scored pair; fields as in `Ranked`."""
-
-    relation: str
-    head_id: str
-    head_name: str
-    tail_id: str
-    tail_name: str
-    logit: float
-    probability: float
-    known: str
 
 
 class Scorer:
@@ -111,22 +72,10 @@ class Scorer:
         self.relations: tuple[str, ...] = tuple(self.manifest.relations)
         self._scoring = self._session(SCORING_HEAD)
         self._ranking = self._session(RANKING_HEAD)
-        try:
-            # A bundle never changes, and file locks fail on some network disks.
-            self._file = h5py.File(self.path / EMBEDDINGS, "r", locking=False)
-        except OSError:
-            raise damaged("is no readable HDF5 file", self.path / EMBEDDINGS) from None
-        self.heads = self._nodes(self.manifest.head_type)
-        self.tails = self._nodes(self.manifest.tail_type)
-        types = {"head": self.manifest.head_type, "tail": self.manifest.tail_type}
-        self._places = {
-            (side, name): table_path(self._file, name, side, kind)
-            for name in self.relations
-            for side, kind in types.items()
-        }
-        self._tables: dict[str, Floats] = {}
-        self._known: dict[str, Mapping[tuple[int, int], str]] = {}
-        self._silent: dict[str, frozenset[int]] = {}
+        self._tables = OpenedTables(self.path, self.manifest)
+        self.heads = self._tables.nodes(self.manifest.head_type)
+        self.tails = self._tables.nodes(self.manifest.tail_type)
+        self._beside = Beside(self._tables, (len(self.heads), len(self.tails)))
 
     def __enter__(self) -> Scorer:
         return self
@@ -138,7 +87,7 @@ class Scorer:
 
     def close(self) -> None:
         """Close the tables' file; what was read already stays usable."""
-        self._file.close()
+        self._tables.close()
 
     def relation(self, name: str | None) -> str:
         """A relation by name; None means the only one.
@@ -169,7 +118,12 @@ class Scorer:
         )
 
     def rank_tails(
-        self, head: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+        self,
+        head: str | int,
+        relation: str | None = None,
+        top: int = 20,
+        exclude_known: bool = False,
+        **order: Unpack[Order],
     ) -> list[Ranked]:
         """The best tails for a head (its row, id, name or beginning of its name), best first.
 
@@ -177,32 +131,51 @@ class Scorer:
             relation: Needed where the bundle has several.
             top: How many; all where there are fewer.
             exclude_known: Leave out every true pair of the graph (train, validation and test).
+            order: Another order than the model's, or a part of the list: `Order`.
 
         Raises:
-            UserError: The node or the relation is not there, or is ambiguous.
+            UserError: The node or the relation is not there, or is ambiguous; or the bundle lacks what is asked for.
         """
-        return self._rank("head", head, relation, top, exclude_known)
+        return self._rank("head", head, relation, top, exclude_known, order)
 
     def rank_heads(
-        self, tail: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+        self,
+        tail: str | int,
+        relation: str | None = None,
+        top: int = 20,
+        exclude_known: bool = False,
+        **order: Unpack[Order],
     ) -> list[Ranked]:
         """The best heads for a tail; the rest as in `rank_tails`."""
-        return self._rank("tail", tail, relation, top, exclude_known)
+        return self._rank("tail", tail, relation, top, exclude_known, order)
 
     def rank_drugs(
-        self, disease: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+        self,
+        disease: str | int,
+        relation: str | None = None,
+        top: int = 20,
+        exclude_known: bool = False,
+        **order: Unpack[Order],
     ) -> list[Ranked]:
         """The best drugs for a disease, whichever of the two is the head; the rest as in `rank_tails`."""
-        return self._rank(self.side_of("disease"), disease, relation, top, exclude_known)
+        return self._rank(self.side_of("disease"), disease, relation, top, exclude_known, order)
 
     def rank_diseases(
-        self, drug: str | int, relation: str | None = None, top: int = 20, exclude_known: bool = False
+        self,
+        drug: str | int,
+        relation: str | None = None,
+        top: int = 20,
+        exclude_known: bool = False,
+        **order: Unpack[Order],
     ) -> list[Ranked]:
         """The best diseases for a drug, whichever of the two is the head; the rest as in `rank_tails`."""
-        return self._rank(self.side_of("drug"), drug, relation, top, exclude_known)
+        return self._rank(self.side_of("drug"), drug, relation, top, exclude_known, order)
 
     def score(self, heads: ArrayLike, tails: ArrayLike, relation: str | None = None) -> tuple[Floats, Floats]:
-        """Logits and probabilities, float32 [n] each, of pairs given as rows of the embedding tables, int [n] each."""
+        """Logits and probabilities, float32 [n] each, of pairs given as rows of the embedding tables, int [n] each.
+
+        Without a calibration of the relation the probabilities are NaN.
+        """
         name = self.relation(relation)
         rows = [np.asarray(side, dtype=np.int64).reshape(-1) for side in (heads, tails)]
         if len(rows[0]) != len(rows[1]):
@@ -214,12 +187,14 @@ class Scorer:
         for start in range(0, len(rows[0]), _BLOCK):
             block = slice(start, start + _BLOCK)
             feed = {
-                "head": self._table("head", name)[rows[0][block]],
+                "head": self._tables.embeddings("head", name)[rows[0][block]],
                 "relation": np.full(len(rows[0][block]), self.relations.index(name), dtype=np.int64),
-                "tail": self._table("tail", name)[rows[1][block]],
+                "tail": self._tables.embeddings("tail", name)[rows[1][block]],
             }
             for output, values in zip(outputs, self._scoring.run(["logit", "probability"], feed), strict=True):
                 output[block] = values
+        if not self.is_calibrated(name):
+            outputs[1].fill(np.nan)
         return outputs[0], outputs[1]
 
     def score_pairs(
@@ -229,7 +204,10 @@ class Scorer:
         name = self.relation(relation)
         heads = [self._row(self.heads, head) for head, _ in pairs]
         tails = [self._row(self.tails, tail) for _, tail in pairs]
-        known = self._pairs(name)
+        known = {}
+        for part in reversed(PARTS):
+            known.update(dict.fromkeys(map(tuple, self._tables.pairs(name, part).tolist()), part))
+        head_counts, tail_counts = (self._beside.training_pairs(name, side) for side in ("head", "tail"))
         return [
             ScoredPair(
                 relation=name,
@@ -238,20 +216,77 @@ class Scorer:
                 tail_id=self.tails.ids[tail],
                 tail_name=self.tails.names[tail],
                 logit=float(logit),
-                probability=float(probability),
+                probability=None if np.isnan(probability) else float(probability),
                 known=known.get((head, tail), ""),
+                head_trained=bool(head_counts[head]),
+                tail_trained=bool(tail_counts[tail]),
             )
             for head, tail, logit, probability in zip(heads, tails, *self.score(heads, tails, name), strict=True)
         ]
 
-    def _rank(self, side: str, node: str | int, relation: str | None, top: int, exclude_known: bool) -> list[Ranked]:
+    def is_calibrated(self, relation: str) -> bool:
+        """Whether the relation's probabilities are calibrated."""
+        return "slope" in self.manifest.calibration.get(relation, {})
+
+    def waypoint(self, text: str) -> Waypoint:
+        """The node of a third type that `text` means.
+
+        Raises:
+            UserError: None or several are meant, or the bundle holds no connections.
+        """
+        if "through" in self.manifest.missing:
+            raise self._lacks("through", "connections of third nodes")
+        return self._waypoints.find(text)
+
+    @cached_property
+    def _waypoints(self) -> Waypoints:
+        return Waypoints(self._tables, (self.manifest.head_type, self.manifest.tail_type))
+
+    def _rank(
+        self, side: str, node: str | int, relation: str | None, top: int, exclude_known: bool, order: Order
+    ) -> list[Ranked]:
         name = self.relation(relation)
         if top < 1:
             raise UserError(f"{top} is not a number of results", "--top", "Give 1 or more.")
         nodes, others = (self.heads, self.tails) if side == "head" else (self.tails, self.heads)
-        other_side = "tail" if side == "head" else "head"
         row = self._row(nodes, node)
-        query, silent = self._table(side, name)[row], self.unembedded(other_side, name)
+        known = self._tables.known(name, side, row)
+        index, logit, probability = self._scored(side, row, name, known if exclude_known else {})
+        rank = np.arange(1, len(index) + 1)
+        rivals = self._beside.rivals(side, row, name, index)
+        adjusted = self._beside.adjusted(side, row, name, index) if order.get("adjust") else None
+        asked = order.get("beyond")
+        beyond = None if asked is None else gain_of_rank(rank, self._rival(rivals, asked))
+        kept = self._kept(side, row, index, order.get("through"))
+        key = beyond if beyond is not None else adjusted
+        if key is not None:
+            # Of equals the better by the model.
+            kept = kept[np.argsort(-key[kept], kind="stable")]
+        trained = self._beside.training_pairs(name, other_side(side))
+        calibrated = self.is_calibrated(name)
+        return [
+            Ranked(
+                relation=name,
+                rank=int(rank[n]),
+                index=int(index[n]),
+                id=others.ids[index[n]],
+                name=others.names[index[n]],
+                logit=float(logit[n]),
+                probability=float(probability[n]) if calibrated else None,
+                known=known.get(int(index[n]), ""),
+                trained=bool(trained[index[n]]),
+                popularity_rank=_shown(rivals["popularity"], n),
+                neighbours_rank=_shown(rivals.get("neighbours"), n),
+                adjusted=None if adjusted is None else float(adjusted[n]),
+                beyond=None if beyond is None else float(beyond[n]),
+            )
+            for n in kept[:top].tolist()
+        ]
+
+    def _scored(self, side: str, row: int, relation: str, left_out: Mapping[int, str]) -> tuple[Rows, Floats, Floats]:
+        """Every node of the other side in the model's order: rows, logits, probabilities, [n] each."""
+        nodes = self.heads if side == "head" else self.tails
+        query, silent = self._tables.embeddings(side, relation)[row], self.unembedded(other_side(side), relation)
         if not query.any():
             raise UserError(
                 f"the model knows nothing of the {nodes.node_type} {nodes.names[row]!r}: no training edge leads to it, "
@@ -259,39 +294,50 @@ class Scorer:
                 str(self.path),
                 f"Ask for another {nodes.node_type}.",
             )
-        place = 0 if side == "head" else 1
-        known = {pair[1 - place]: part for pair, part in self._pairs(name).items() if pair[place] == row}
+        candidates = self._tables.embeddings(other_side(side), relation)
         feed = {
             "query": query,
-            "relation": np.array(self.relations.index(name), dtype=np.int64),
-            "candidates": self._table(other_side, name),
-            "k": np.array([top + len(silent) + (len(known) if exclude_known else 0)], dtype=np.int64),
+            "relation": np.array(self.relations.index(relation), dtype=np.int64),
+            "candidates": candidates,
+            "k": np.array([len(candidates)], dtype=np.int64),
         }
         index, logit, probability = self._ranking.run(["index", "logit", "probability"], feed)
         # A node without an embedding scores 0 with everything, which would stand above every negative logit.
-        left_out = silent | known.keys() if exclude_known else silent
-        kept = [n for n, other in enumerate(index.tolist()) if other not in left_out][:top]
-        return [
-            Ranked(
-                relation=name,
-                rank=rank,
-                index=int(index[n]),
-                id=others.ids[index[n]],
-                name=others.names[index[n]],
-                logit=float(logit[n]),
-                probability=float(probability[n]),
-                known=known.get(int(index[n]), ""),
+        kept = ~np.isin(index, [*silent, *left_out])
+        return index[kept], logit[kept], probability[kept]
+
+    def _rival(self, rivals: Mapping[str, RivalRanks], name: str) -> RivalRanks:
+        if name not in RIVALS:
+            raise UserError(f"there is no rival {name!r}", "--beyond", f"Choose {' or '.join(RIVALS)}.")
+        if name not in rivals:
+            raise self._lacks(name, "nearest neighbours")
+        return rivals[name]
+
+    def _kept(self, side: str, row: int, index: Rows, through: str | None) -> Rows:
+        """Places in `index` of the nodes that are shown."""
+        if through is None:
+            return np.arange(len(index))
+        point = self.waypoint(through)
+        nodes, others = (self.heads, self.tails) if side == "head" else (self.tails, self.heads)
+        if row not in self._waypoints.reached(point, nodes.node_type):
+            raise UserError(
+                f"nothing in the graph joins {nodes.names[row] or nodes.ids[row]} with {point.words}",
+                "--through",
+                f"Name a node that the {nodes.node_type} is joined to.",
             )
-            for rank, n in enumerate(kept, start=1)
-        ]
+        return np.flatnonzero(np.isin(index, self._waypoints.reached(point, others.node_type)))
+
+    def _lacks(self, what: str, words: str) -> UserError:
+        file = self.manifest.missing.get(what, "the file")
+        return UserError(
+            f"the bundle holds no {words}, since its run left no {file}",
+            str(self.path),
+            f"flykd-console run --resume {self.manifest.run} writes it (without training); then export again.",
+        )
 
     def unembedded(self, side: str, relation: str | None = None) -> frozenset[int]:
         """Rows of the `head` or `tail` nodes that no training edge led to: all zeros, and left out of rankings."""
-        place = self._places[side, self.relation(relation)]
-        if place not in self._silent:
-            table = self._table(side, self.relation(relation))
-            self._silent[place] = frozenset(np.flatnonzero(~table.any(axis=1)).tolist())
-        return self._silent[place]
+        return self._tables.unembedded(side, self.relation(relation))
 
     def _row(self, nodes: NodeIndex, node: str | int) -> int:
         if isinstance(node, str):
@@ -299,34 +345,6 @@ class Scorer:
         if not 0 <= node < len(nodes):
             raise UserError(f"there is no {nodes.node_type} number {node}", hint=f"Numbers are 0 to {len(nodes) - 1}.")
         return int(node)
-
-    def _nodes(self, kind: str) -> NodeIndex:
-        group = self._get(f"nodes/{hdf5_name(kind)}")
-        ids, names = (group[name].asstr()[:].tolist() for name in ("id", "name"))
-        return NodeIndex(kind, ids, names)
-
-    def _table(self, side: str, relation: str) -> Floats:
-        """Embeddings, float32 [n, d], read when first asked for; relations that share a table share the array."""
-        place = self._places[side, relation]
-        if place not in self._tables:
-            self._tables[place] = self._get(place)[:]
-        return self._tables[place]
-
-    def _pairs(self, relation: str) -> Mapping[tuple[int, int], str]:
-        """Part of every true pair (head row, tail row); the training part wins where a pair is in several."""
-        if relation not in self._known:
-            known: dict[tuple[int, int], str] = {}
-            for part in reversed(PARTS):
-                pairs = self._get(f"relations/{hdf5_name(relation)}/pairs/{part}")[:]
-                known.update(dict.fromkeys(map(tuple, pairs.tolist()), part))
-            self._known[relation] = known
-        return self._known[relation]
-
-    def _get(self, path: str) -> Any:
-        try:
-            return self._file[path]
-        except KeyError:
-            raise damaged(f"lacks {path}", self.path / EMBEDDINGS) from None
 
     def _session(self, name: str) -> Any:
         try:
@@ -341,6 +359,13 @@ class Scorer:
         return session
 
 
+def _shown(rival: RivalRanks | None, place: int) -> int | None:
+    """A rival's rank of a candidate; None where it says nothing."""
+    if rival is None or not rival.rank[place]:
+        return None
+    return int(rival.rank[place])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m exporters.scorer`: a ranking as CSV on standard output; 2 where the user can mend what went wrong."""
     parser = argparse.ArgumentParser(prog="python -m exporters.scorer", description="Rank with an exported bundle.")
@@ -350,15 +375,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.add_argument("--drug", "--head", metavar="NAME-OR-ID", dest="head", help="rank tails for this head")
     parser.add_argument("--relation", help="needed where the bundle has several")
     parser.add_argument("--top", type=int, default=20, help="how many (20)")
+    parser.add_argument("--beyond", choices=RIVALS, help="by how many times higher than this rival the model ranks")
+    parser.add_argument("--adjust", action="store_true", help="by the frequent-flyer correction")
+    parser.add_argument("--through", metavar="NODE", help="keep what is joined by this protein, pathway, phenotype")
     parser.add_argument("--exclude-known", action="store_true", help="leave true pairs of the graph out")
     options = parser.parse_args(arguments)
     try:
         with Scorer(options.bundle) as scorer:
             how = options.relation, options.top, options.exclude_known
+            order: Order = {"beyond": options.beyond, "adjust": options.adjust, "through": options.through}
             if options.head is None:
-                ranking = scorer.rank_heads(options.tail, *how)
+                ranking = scorer.rank_heads(options.tail, *how, **order)
             else:
-                ranking = scorer.rank_tails(options.head, *how)
+                ranking = scorer.rank_tails(options.head, *how, **order)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

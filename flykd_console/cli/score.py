@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flykd_console.errors import UserError
+from flykd_console.words import DASH
 
 if TYPE_CHECKING:
-    from exporters.scorer import Ranked, ScoredPair, Scorer
+    from rich.console import Console
+
+    from exporters.answers import Order, Ranked, ScoredPair
+    from exporters.scorer import Scorer
+
+Rival = Literal["popularity", "neighbours"]
 
 _WHAT, _HOW = "What is scored", "How it is shown"
 
@@ -48,6 +54,22 @@ def command(
     exclude_known: Annotated[
         bool, typer.Option("--exclude-known", help="Leave true pairs of the graph out.", rich_help_panel=_WHAT)
     ] = False,
+    through: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NODE",
+            help="Keep drugs that reach the disease by this protein, pathway, phenotype: its id or name, or TYPE:NAME.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    beyond: Annotated[
+        Rival | None,
+        typer.Option(help="Sort by how many times higher the model ranks than this rival does.", rich_help_panel=_HOW),
+    ] = None,
+    adjust: Annotated[
+        bool,
+        typer.Option("--adjust", help="Sort by the frequent-flyer correction of ranks.", rich_help_panel=_HOW),
+    ] = False,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="How many, per relation.", rich_help_panel=_HOW)] = 20,
     json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.", rich_help_panel=_HOW)] = False,
     csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.", rich_help_panel=_HOW)] = False,
@@ -57,7 +79,11 @@ def command(
     A node is named by its id, its name, or the beginning of its name. Known pairs of the graph are marked with their
     part. With both --disease and --drug that one pair is scored.
 
+    Beside each drug stand its ranks by popularity (training pairs of the relation) and by nearest neighbours, two
+    scorers without a model: what is new in a list stands low there. "none": the relation has no training pair of it.
+
     - flykd-console score runs/flykd-20260101-120000 --disease asthma --relation indication
+    - flykd-console score bundle --disease asthma --beyond popularity --through ADRB2
     - flykd-console score bundle --pairs pairs.csv --csv > scores.csv
     """
     if json and csv:
@@ -66,9 +92,12 @@ def command(
         raise UserError(
             "--pairs scores a file and takes no --disease or --drug", "flykd-console score", "Leave one out."
         )
+    if beyond is not None and adjust:
+        raise UserError("--beyond and --adjust are two orders", "flykd-console score", "Choose one.")
 
     from exporters.scorer import Scorer
 
+    order: Order = {"beyond": beyond, "adjust": adjust, "through": through}
     with Scorer(find_bundle(bundle)) as scorer:
         named = _by_side(scorer, {"tail": tail, "head": head, "disease": disease, "drug": drug})
         if pairs is None and not named:
@@ -80,9 +109,15 @@ def command(
         if len(named) == 1:
             ((side, node),) = named.items()
             rank = scorer.rank_tails if side == "head" else scorer.rank_heads
-            ranking = [row for name in relations for row in rank(node, name, top, exclude_known)]
-            rows, show = ranking, partial(_print_rankings, scorer, side, node, relations, ranking)
+            ranking = [row for name in relations for row in rank(node, name, top, exclude_known, **order)]
+            rows, show = ranking, partial(_print_rankings, scorer, side, node, relations, ranking, order)
         else:
+            if any(order.values()):
+                raise UserError(
+                    "--through, --beyond and --adjust order a ranking, and pairs have none",
+                    "flykd-console score",
+                    "Name a disease or a drug alone.",
+                )
             scored = _score_pairs(scorer, pairs, named, relations, relation)
             rows, show = scored, partial(_print_pairs, scorer, scored)
         if json:
@@ -146,62 +181,132 @@ def _by_side(scorer: Scorer, options: dict[str, str | None]) -> dict[str, str]:
     return named
 
 
-# Stands below every printed table.
-_UNCALIBRATED = "Probabilities are sigmoids of logits and not calibrated: they order, no more."
-
-
-def _print_rankings(scorer: Scorer, side: str, node: str, relations: Sequence[str], rows: Sequence[Ranked]) -> None:
-    """One table per relation; with several, each also shows the probabilities under the others."""
-    from rich.console import Console
+def _print_rankings(
+    scorer: Scorer, side: str, node: str, relations: Sequence[str], rows: Sequence[Ranked], order: Order
+) -> None:
+    """One table per relation, and what its columns mean."""
     from rich.text import Text
 
     nodes, ranked = (scorer.heads, scorer.tails) if side == "head" else (scorer.tails, scorer.heads)
     row = nodes.find(node)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = _console()
     console.print(Text.assemble((nodes.names[row] or nodes.ids[row], "bold"), f" ({nodes.node_type} {nodes.ids[row]})"))
     for relation in relations:
         found = [one for one in rows if one.relation == relation]
-        others = [name for name in relations if name != relation]
-        columns = ["", ranked.node_type, "id", "logit", "probability", *others, "known"]
-        table = _table(columns, left={1, 2, len(columns) - 1}, title=relation)
-        indices = [one.index for one in found]
-        heads, tails = (indices, [row] * len(indices)) if side == "tail" else ([row] * len(indices), indices)
-        beside = [scorer.score(heads, tails, name)[1].tolist() for name in others]
-        for place, one in enumerate(found):
-            elsewhere = [f"{values[place]:.4f}" for values in beside]
-            cells = [
-                str(one.rank),
-                one.name,
-                one.id,
-                f"{one.logit:.3f}",
-                f"{one.probability:.4f}",
-                *elsewhere,
-                one.known,
-            ]
+        columns = _columns(scorer, relation, order) | _elsewhere(scorer, side, row, relation, relations, found)
+        table = _table(
+            ["rank", ranked.node_type, "id", *columns, "known"], left={1, 2, len(columns) + 3}, title=relation
+        )
+        for one in found:
+            cells = [str(one.rank), one.name, one.id, *(cell(one) for cell in columns.values()), one.known]
             table.add_row(*map(Text, cells))
         console.print()
         console.print(table if found else Text(f"{relation}: nothing is left to rank"))
+    notes = [*_order_notes(scorer, ranked.node_type, order), *_probability_notes(scorer, relations)]
+    if any(not one.trained for one in rows):
+        notes.append(f"none: the relation has no training pair of this {ranked.node_type}; its place rests on others.")
     silent = max(len(scorer.unembedded("tail" if side == "head" else "head", relation)) for relation in relations)
     if silent:
-        console.print(
-            Text(f"{silent} {ranked.node_type} nodes that no training edge leads to are left out.", style="dim")
+        notes.append(f"{silent} {ranked.node_type} nodes that no training edge leads to are left out.")
+    for note in notes:
+        console.print(Text(note, style="dim"))
+
+
+def _columns(scorer: Scorer, relation: str, order: Order) -> dict[str, Callable[[Ranked], str]]:
+    """The columns between a node's id and whether the pair is known: their heads, and what stands in them."""
+    columns: dict[str, Callable[[Ranked], str]] = {
+        "popularity": lambda one: _rank(one.popularity_rank) if one.trained else "none"
+    }
+    if "neighbours" not in scorer.manifest.missing:
+        columns["neighbours"] = lambda one: _rank(one.neighbours_rank)
+    if order.get("beyond"):
+        columns["times higher"] = lambda one: f"{one.beyond or 0.0:.1f}"
+    if order.get("adjust"):
+        columns["adjusted"] = lambda one: f"{one.adjusted or 0.0:.4f}"
+    columns["logit"] = lambda one: f"{one.logit:.3f}"
+    if scorer.is_calibrated(relation):
+        columns["probability"] = lambda one: _probability(one.probability)
+    return columns
+
+
+def _elsewhere(
+    scorer: Scorer, side: str, row: int, relation: str, relations: Sequence[str], found: Sequence[Ranked]
+) -> dict[str, Callable[[Ranked], str]]:
+    """Columns of the probabilities under the other relations that are shown, by their names."""
+    columns: dict[str, Callable[[Ranked], str]] = {}
+    indices, asked = [one.index for one in found], [row] * len(found)
+    for other in relations:
+        if other != relation and scorer.is_calibrated(other):
+            heads, tails = (indices, asked) if side == "tail" else (asked, indices)
+            values = dict(zip(indices, scorer.score(heads, tails, other)[1].tolist(), strict=True))
+            columns[other] = lambda one, values=values: _probability(values[one.index])  # type: ignore[misc]
+    return columns
+
+
+def _order_notes(scorer: Scorer, kind: str, order: Order) -> list[str]:
+    """What the ranks and the order mean."""
+    rivals = "popularity and neighbours" if "neighbours" not in scorer.manifest.missing else "popularity"
+    notes = [f"Ranks by model, {rivals} are among the same {kind} nodes; {DASH}: the neighbours have no such pair."]
+    if file := scorer.manifest.missing.get("neighbours"):
+        notes = [f"No ranks by neighbours: the run left no {file}."]
+    if beyond := order.get("beyond"):
+        notes.append(
+            f"Sorted by how many times higher the model ranks than {beyond} does (equals share their mean rank)."
         )
-    console.print(Text(_UNCALIBRATED, style="dim"))
+    if order.get("adjust"):
+        notes.append(
+            "Sorted by the frequent-flyer correction: ranks in the whole matrix, in the drug's and the disease's."
+        )
+    if through := order.get("through"):
+        notes.append(f"Only what the graph joins by {scorer.waypoint(through).words}, whatever part its edges are in.")
+    return notes
+
+
+def _probability_notes(scorer: Scorer, relations: Sequence[str]) -> list[str]:
+    """The base rates that probabilities assume, or why there are none."""
+    notes = []
+    for relation in relations:
+        numbers = scorer.manifest.calibration.get(relation, {})
+        if scorer.is_calibrated(relation):
+            notes.append(
+                f"Probabilities of {relation} assume a base rate of {100 * numbers['base_rate']:.0f} %: calibrated on "
+                f"{numbers['positives']} true validation pairs and {numbers['negatives']} others."
+            )
+        else:
+            notes.append(f"No probabilities of {relation}: {numbers.get('problem', 'not calibrated')}.")
+    return notes
 
 
 def _print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    columns = [scorer.manifest.head_type, scorer.manifest.tail_type, "relation", "logit", "probability", "known"]
-    table = _table(columns, left={0, 1, 2, 5})
+    kinds = [scorer.manifest.head_type, scorer.manifest.tail_type]
+    columns = [*kinds, "relation", "logit", "probability", "never trained", "known"]
+    table = _table(columns, left={0, 1, 2, 5, 6})
     for one in rows:
         names = [one.head_name or one.head_id, one.tail_name or one.tail_id]
-        cells = [*names, one.relation, f"{one.logit:.3f}", f"{one.probability:.4f}", one.known]
+        trained = zip(kinds, (one.head_trained, one.tail_trained), strict=True)
+        never = ", ".join(kind for kind, there in trained if not there)
+        cells = [*names, one.relation, f"{one.logit:.3f}", _probability(one.probability), never, one.known]
         table.add_row(*map(Text, cells))
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = _console()
     console.print(table)
-    console.print(Text(_UNCALIBRATED, style="dim"))
+    for note in _probability_notes(scorer, list(dict.fromkeys(one.relation for one in rows))):
+        console.print(Text(note, style="dim"))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+
+
+def _rank(rank: int | None) -> str:
+    return DASH if rank is None else str(rank)
+
+
+def _probability(value: float | None) -> str:
+    return DASH if value is None else f"{value:.4f}"
 
 
 def _table(columns: Sequence[str], left: set[int], title: str | None = None) -> Any:
@@ -229,7 +334,7 @@ def _write_csv(rows: Sequence[Ranked | ScoredPair]) -> None:
     import csv
     from dataclasses import asdict, fields
 
-    from exporters.scorer import Ranked
+    from exporters.answers import Ranked
 
     writer = csv.DictWriter(sys.stdout, [one.name for one in fields(rows[0] if rows else Ranked)], lineterminator="\n")
     writer.writeheader()
