@@ -370,12 +370,13 @@ def runs(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
 
 
 @pytest.mark.parametrize("asked", [("--disease", "T0008"), ("--disease", "T0008", "--drug", "H0001")])
-def test_printed_probabilities_are_said_not_to_be_calibrated(
+def test_printed_probabilities_say_what_they_were_calibrated_on(
     runs: RunDirectory, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = command("score", runs.name, *asked, capsys=capsys)
     assert code == 0
-    assert out.count("not calibrated") == 1
+    for relation in ("contraindication", "indication"):
+        assert out.count(f"Probabilities of {relation} assume a base rate of 50 %") == 1
 
 
 def test_score_prints_one_table_per_relation(runs: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
