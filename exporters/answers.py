@@ -71,3 +71,20 @@ class ScoredPair:
     known: str
     head_trained: bool
     tail_trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A node that is like another one of its type.
+
+    Attributes:
+        rank: From 1.
+        index: Row of the node in its embedding table.
+        similarity: Cosine of the two embeddings, in [-1, 1].
+    """
+
+    rank: int
+    index: int
+    id: str
+    name: str
+    similarity: float

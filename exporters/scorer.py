@@ -5,31 +5,26 @@
         for drug in scorer.rank_drugs("asthma", relation="indication", top=20):
             print(drug.rank, drug.name, drug.popularity_rank, drug.neighbours_rank, drug.probability, drug.known)
 
-The same from a shell: `python -m exporters.scorer BUNDLE --disease asthma --relation indication` prints CSV.
+The same from a shell: `python -m exporters BUNDLE --disease asthma --relation indication` prints CSV.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
-from exporters.answers import RIVALS, Order, Ranked, ScoredPair
+from exporters.answers import RIVALS, Nearest, Order, Ranked, ScoredPair
 from exporters.beside import Beside
 from exporters.lookup import NodeIndex
-from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, damaged, read_manifest, verify_files
+from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, read_manifest, verify_files
+from exporters.onnx_sessions import open_head
 from exporters.opened_tables import OpenedTables, other_side
 from exporters.waypoints import Waypoint, Waypoints
 from flykd_console.errors import UserError
@@ -47,6 +42,7 @@ class Scorer:
     Args:
         bundle: The bundle's folder.
         verify: Whether to hold the files against the manifest's SHA-256 (some tenths of a second for large tables).
+        threads: Of each computation. One is enough for a ranking, and leaves the other cores to other requests.
 
     Attributes:
         manifest: What the bundle holds and where it comes from.
@@ -57,7 +53,7 @@ class Scorer:
         UserError: The folder is no bundle, is damaged, is of a newer schema, or holds no ONNX heads.
     """
 
-    def __init__(self, bundle: str | os.PathLike[str], *, verify: bool = True) -> None:
+    def __init__(self, bundle: str | os.PathLike[str], *, verify: bool = True, threads: int = 1) -> None:
         self.path = Path(bundle)
         self.manifest = read_manifest(self.path)
         missing = [name for name in (SCORING_HEAD, RANKING_HEAD) if name not in self.manifest.files]
@@ -70,8 +66,9 @@ class Scorer:
         if verify:
             verify_files(self.path, self.manifest, (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD))
         self.relations: tuple[str, ...] = tuple(self.manifest.relations)
-        self._scoring = self._session(SCORING_HEAD)
-        self._ranking = self._session(RANKING_HEAD)
+        self._scoring, self._ranking = (
+            open_head(self.path / name, self.manifest, threads) for name in (SCORING_HEAD, RANKING_HEAD)
+        )
         self._tables = OpenedTables(self.path, self.manifest)
         self.heads = self._tables.nodes(self.manifest.head_type)
         self.tails = self._tables.nodes(self.manifest.tail_type)
@@ -116,6 +113,53 @@ class Scorer:
             str(self.path),
             f"The bundle holds {head_type} and {tail_type}.",
         )
+
+    def rank(
+        self,
+        node: str | int,
+        relation: str | None = None,
+        top: int = 20,
+        exclude_known: bool = False,
+        *,
+        node_type: str | None = None,
+        **order: Unpack[Order],
+    ) -> list[Ranked]:
+        """The best nodes of the other type for a node, best first.
+
+        Args:
+            node: Its row, id, name or the beginning of its name.
+            node_type: Of the node; None: the tails', which is a disease where drugs are ranked. Else as `rank_tails`.
+        """
+        side = "tail" if node_type is None else self.side_of(node_type)
+        return self._rank(side, node, relation, top, exclude_known, order)
+
+    def nearest(
+        self, node: str | int, relation: str | None = None, top: int = 20, *, node_type: str | None = None
+    ) -> list[Nearest]:
+        """The nodes of a node's own type that are most like it to the model, by the cosine of their embeddings.
+
+        Arguments as in `rank`; nodes without an embedding are left out.
+
+        Raises:
+            UserError: The node or the relation is not there, or is ambiguous; or the node has no embedding.
+        """
+        side, name = "tail" if node_type is None else self.side_of(node_type), self.relation(relation)
+        if top < 1:
+            raise UserError(f"{top} is not a number of results", "--top", "Give 1 or more.")
+        nodes = self.heads if side == "head" else self.tails
+        row, table = self._row(nodes, node), self._tables.embeddings(side, name)
+        length = np.linalg.norm(table, axis=1)
+        if length[row] == 0.0:
+            raise self._unknown(nodes, row)
+        cosine = (table @ table[row]) / np.where(length > 0.0, length, 1.0) / length[row]
+        cosine[row] = -np.inf
+        cosine[length == 0.0] = -np.inf
+        order = np.argsort(-cosine, kind="stable")[:top]
+        found = order[np.isfinite(cosine[order])].tolist()
+        return [
+            Nearest(rank, index, nodes.ids[index], nodes.names[index], float(cosine[index]))
+            for rank, index in enumerate(found, start=1)
+        ]
 
     def rank_tails(
         self,
@@ -288,12 +332,7 @@ class Scorer:
         nodes = self.heads if side == "head" else self.tails
         query, silent = self._tables.embeddings(side, relation)[row], self.unembedded(other_side(side), relation)
         if not query.any():
-            raise UserError(
-                f"the model knows nothing of the {nodes.node_type} {nodes.names[row]!r}: no training edge leads to it, "
-                "and every score would be 0",
-                str(self.path),
-                f"Ask for another {nodes.node_type}.",
-            )
+            raise self._unknown(nodes, row)
         candidates = self._tables.embeddings(other_side(side), relation)
         feed = {
             "query": query,
@@ -305,6 +344,14 @@ class Scorer:
         # A node without an embedding scores 0 with everything, which would stand above every negative logit.
         kept = ~np.isin(index, [*silent, *left_out])
         return index[kept], logit[kept], probability[kept]
+
+    def _unknown(self, nodes: NodeIndex, row: int) -> UserError:
+        return UserError(
+            f"the model knows nothing of the {nodes.node_type} {nodes.names[row]!r}: no training edge leads to it, "
+            "and every score would be 0",
+            str(self.path),
+            f"Ask for another {nodes.node_type}.",
+        )
 
     def _rival(self, rivals: Mapping[str, RivalRanks], name: str) -> RivalRanks:
         if name not in RIVALS:
@@ -346,56 +393,9 @@ class Scorer:
             raise UserError(f"there is no {nodes.node_type} number {node}", hint=f"Numbers are 0 to {len(nodes) - 1}.")
         return int(node)
 
-    def _session(self, name: str) -> Any:
-        try:
-            session = onnxruntime.InferenceSession(self.path / name, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors share no base class of its own
-            raise damaged(f"cannot be loaded ({str(error).splitlines()[0]})", self.path / name) from None
-        facts = session.get_modelmeta().custom_metadata_map
-        if facts.get("embeddings_sha256") != self.manifest.files[EMBEDDINGS].sha256:
-            raise damaged(f"belongs to other tables than {EMBEDDINGS}", self.path / name)
-        if json.loads(facts.get("relations", "[]")) != self.manifest.relations:
-            raise damaged("names other relations than the manifest", self.path / name)
-        return session
-
 
 def _shown(rival: RivalRanks | None, place: int) -> int | None:
     """A rival's rank of a candidate; None where it says nothing."""
     if rival is None or not rival.rank[place]:
         return None
     return int(rival.rank[place])
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m exporters.scorer`: a ranking as CSV on standard output; 2 where the user can mend what went wrong."""
-    parser = argparse.ArgumentParser(prog="python -m exporters.scorer", description="Rank with an exported bundle.")
-    parser.add_argument("bundle", help="the bundle's folder")
-    asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--disease", "--tail", metavar="NAME-OR-ID", dest="tail", help="rank heads for this tail")
-    asked.add_argument("--drug", "--head", metavar="NAME-OR-ID", dest="head", help="rank tails for this head")
-    parser.add_argument("--relation", help="needed where the bundle has several")
-    parser.add_argument("--top", type=int, default=20, help="how many (20)")
-    parser.add_argument("--beyond", choices=RIVALS, help="by how many times higher than this rival the model ranks")
-    parser.add_argument("--adjust", action="store_true", help="by the frequent-flyer correction")
-    parser.add_argument("--through", metavar="NODE", help="keep what is joined by this protein, pathway, phenotype")
-    parser.add_argument("--exclude-known", action="store_true", help="leave true pairs of the graph out")
-    options = parser.parse_args(arguments)
-    try:
-        with Scorer(options.bundle) as scorer:
-            how = options.relation, options.top, options.exclude_known
-            order: Order = {"beyond": options.beyond, "adjust": options.adjust, "through": options.through}
-            if options.head is None:
-                ranking = scorer.rank_heads(options.tail, *how, **order)
-            else:
-                ranking = scorer.rank_tails(options.head, *how, **order)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    writer = csv.DictWriter(sys.stdout, [one.name for one in fields(Ranked)])
-    writer.writeheader()
-    writer.writerows(map(asdict, ranking))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from exporters.__main__ import main as scorer_main
 from exporters.bundle import export_run
 from exporters.lookup import NodeIndex, normal_form
 from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, SCORING_HEAD
 from exporters.pairs import score_file
 from exporters.scorer import Scorer
-from exporters.scorer import main as scorer_main
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from tests.support.finished_run import RunSpec, logits_of, make_finished_run
@@ -341,7 +341,7 @@ def test_the_module_prints_csv_and_needs_three_libraries(copy: Path) -> None:
         "import sys\n"
         "for name in 'torch polars pydantic msgspec onnx safetensors rich typer sklearn scipy'.split():\n"
         "    sys.modules[name] = None\n"
-        "from exporters.scorer import main\n"
+        "from exporters.__main__ import main\n"
         f"sys.exit(main([{str(copy)!r}, '--disease', 'asthma', '--relation', 'indication', '--top', '3']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from exporters.__main__ import main as scorer_main
 from exporters.answers import Order, Ranked
 from exporters.bundle import export_run
 from exporters.frequent_flyers import frequent_flyer_scores
 from exporters.scorer import Scorer
-from exporters.scorer import main as scorer_main
 from flykd_console.cli.app import main
 from flykd_console.errors import UserError
 from flykd_console.explore.exploration import Exploration
