@@ -90,6 +90,16 @@ class Manifest:
         os.replace(partial, folder / MANIFEST)
 
 
+def provenance(manifest: Manifest) -> dict[str, str]:
+    """Who scored: the run, its seeds, the model and the method, as every output says them."""
+    return {
+        "run": manifest.run,
+        "seeds": " ".join(map(str, manifest.seeds)),
+        "model": manifest.model,
+        "method": manifest.method,
+    }
+
+
 def record(path: Path) -> FileRecord:
     """Size and SHA-256 of a file, read once in blocks."""
     with open(path, "rb") as file:

@@ -48,6 +48,7 @@ class Scorer:
         manifest: What the bundle holds and where it comes from.
         relations: Scored relations, in the order of their indices.
         heads: Ids and names of the head type; `tails` of the tail type.
+        tables: The opened HDF5 file; `beside` is what stands beside a ranking.
 
     Raises:
         UserError: The folder is no bundle, is damaged, is of a newer schema, or holds no ONNX heads.
@@ -69,10 +70,10 @@ class Scorer:
         self._scoring, self._ranking = (
             open_head(self.path / name, self.manifest, threads) for name in (SCORING_HEAD, RANKING_HEAD)
         )
-        self._tables = OpenedTables(self.path, self.manifest)
-        self.heads = self._tables.nodes(self.manifest.head_type)
-        self.tails = self._tables.nodes(self.manifest.tail_type)
-        self._beside = Beside(self._tables, (len(self.heads), len(self.tails)))
+        self.tables = OpenedTables(self.path, self.manifest)
+        self.heads = self.tables.nodes(self.manifest.head_type)
+        self.tails = self.tables.nodes(self.manifest.tail_type)
+        self.beside = Beside(self.tables, (len(self.heads), len(self.tails)))
 
     def __enter__(self) -> Scorer:
         return self
@@ -84,7 +85,7 @@ class Scorer:
 
     def close(self) -> None:
         """Close the tables' file; what was read already stays usable."""
-        self._tables.close()
+        self.tables.close()
 
     def relation(self, name: str | None) -> str:
         """A relation by name; None means the only one.
@@ -147,7 +148,7 @@ class Scorer:
         if top < 1:
             raise UserError(f"{top} is not a number of results", "--top", "Give 1 or more.")
         nodes = self.heads if side == "head" else self.tails
-        row, table = self._row(nodes, node), self._tables.embeddings(side, name)
+        row, table = self._row(nodes, node), self.tables.embeddings(side, name)
         length = np.linalg.norm(table, axis=1)
         if length[row] == 0.0:
             raise self._unknown(nodes, row)
@@ -231,9 +232,9 @@ class Scorer:
         for start in range(0, len(rows[0]), _BLOCK):
             block = slice(start, start + _BLOCK)
             feed = {
-                "head": self._tables.embeddings("head", name)[rows[0][block]],
+                "head": self.tables.embeddings("head", name)[rows[0][block]],
                 "relation": np.full(len(rows[0][block]), self.relations.index(name), dtype=np.int64),
-                "tail": self._tables.embeddings("tail", name)[rows[1][block]],
+                "tail": self.tables.embeddings("tail", name)[rows[1][block]],
             }
             for output, values in zip(outputs, self._scoring.run(["logit", "probability"], feed), strict=True):
                 output[block] = values
@@ -250,8 +251,8 @@ class Scorer:
         tails = [self._row(self.tails, tail) for _, tail in pairs]
         known = {}
         for part in reversed(PARTS):
-            known.update(dict.fromkeys(map(tuple, self._tables.pairs(name, part).tolist()), part))
-        head_counts, tail_counts = (self._beside.training_pairs(name, side) for side in ("head", "tail"))
+            known.update(dict.fromkeys(map(tuple, self.tables.pairs(name, part).tolist()), part))
+        head_counts, tail_counts = (self.beside.training_pairs(name, side) for side in ("head", "tail"))
         return [
             ScoredPair(
                 relation=name,
@@ -282,9 +283,14 @@ class Scorer:
             raise self._lacks("through", "connections of third nodes")
         return self._waypoints.find(text)
 
+    def reached(self, through: str, side: str) -> Rows:
+        """Rows of the `head` or `tail` nodes that the node meant by `through` reaches, int64 [n], ascending."""
+        point = self.waypoint(through)
+        return self._waypoints.reached(point, (self.heads if side == "head" else self.tails).node_type)
+
     @cached_property
     def _waypoints(self) -> Waypoints:
-        return Waypoints(self._tables, (self.manifest.head_type, self.manifest.tail_type))
+        return Waypoints(self.tables, (self.manifest.head_type, self.manifest.tail_type))
 
     def _rank(
         self, side: str, node: str | int, relation: str | None, top: int, exclude_known: bool, order: Order
@@ -294,11 +300,11 @@ class Scorer:
             raise UserError(f"{top} is not a number of results", "--top", "Give 1 or more.")
         nodes, others = (self.heads, self.tails) if side == "head" else (self.tails, self.heads)
         row = self._row(nodes, node)
-        known = self._tables.known(name, side, row)
+        known = self.tables.known(name, side, row)
         index, logit, probability = self._scored(side, row, name, known if exclude_known else {})
         rank = np.arange(1, len(index) + 1)
-        rivals = self._beside.rivals(side, row, name, index)
-        adjusted = self._beside.adjusted(side, row, name, index) if order.get("adjust") else None
+        rivals = self.beside.rivals(side, row, name, index)
+        adjusted = self.beside.adjusted(side, row, name, index) if order.get("adjust") else None
         asked = order.get("beyond")
         beyond = None if asked is None else gain_of_rank(rank, self._rival(rivals, asked))
         kept = self._kept(side, row, index, order.get("through"))
@@ -306,7 +312,7 @@ class Scorer:
         if key is not None:
             # Of equals the better by the model.
             kept = kept[np.argsort(-key[kept], kind="stable")]
-        trained = self._beside.training_pairs(name, other_side(side))
+        trained = self.beside.training_pairs(name, other_side(side))
         calibrated = self.is_calibrated(name)
         return [
             Ranked(
@@ -330,10 +336,10 @@ class Scorer:
     def _scored(self, side: str, row: int, relation: str, left_out: Mapping[int, str]) -> tuple[Rows, Floats, Floats]:
         """Every node of the other side in the model's order: rows, logits, probabilities, [n] each."""
         nodes = self.heads if side == "head" else self.tails
-        query, silent = self._tables.embeddings(side, relation)[row], self.unembedded(other_side(side), relation)
+        query, silent = self.tables.embeddings(side, relation)[row], self.unembedded(other_side(side), relation)
         if not query.any():
             raise self._unknown(nodes, row)
-        candidates = self._tables.embeddings(other_side(side), relation)
+        candidates = self.tables.embeddings(other_side(side), relation)
         feed = {
             "query": query,
             "relation": np.array(self.relations.index(relation), dtype=np.int64),
@@ -384,7 +390,7 @@ class Scorer:
 
     def unembedded(self, side: str, relation: str | None = None) -> frozenset[int]:
         """Rows of the `head` or `tail` nodes that no training edge led to: all zeros, and left out of rankings."""
-        return self._tables.unembedded(side, self.relation(relation))
+        return self.tables.unembedded(side, self.relation(relation))
 
     def _row(self, nodes: NodeIndex, node: str | int) -> int:
         if isinstance(node, str):

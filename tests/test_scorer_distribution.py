@@ -15,7 +15,22 @@ from exporters.scorer import Scorer
 from tests.support.finished_run import RunSpec, make_finished_run
 
 SCORER = Path(__file__).parents[1] / "scorer"
-ABSENT = "torch dgl polars pyarrow pydantic msgspec onnx safetensors rich typer sklearn scipy pandas jinja2".split()
+ABSENT = (
+    "torch",
+    "dgl",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    "msgspec",
+    "onnx",
+    "safetensors",
+    "rich",
+    "typer",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "jinja2",
+)
 
 
 @pytest.fixture

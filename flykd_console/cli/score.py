@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flykd_console.cli import score_output
 from flykd_console.errors import UserError
 from flykd_console.words import DASH
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from exporters.scorer import Scorer
 
 Rival = Literal["popularity", "neighbours"]
+
+# Rows left out that are named.
+_SHOWN = 5
 
 _WHAT, _HOW = "What is scored", "How it is shown"
 
@@ -46,8 +50,18 @@ def command(
     ] = None,
     pairs: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Score a CSV: head,tail[,relation] or drug,disease.", rich_help_panel=_WHAT),
+        typer.Option(
+            metavar="FILE",
+            help="Score a .csv or .parquet: head,tail[,relation].",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Rank drugs for every disease, into the file of --to.", rich_help_panel=_WHAT)
+    ] = False,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Leave pairs of unknown nodes out.", rich_help_panel=_WHAT)
+    ] = False,
     relation: Annotated[
         str | None, typer.Option(metavar="RELATION", help="Default: every relation.", rich_help_panel=_WHAT)
     ] = None,
@@ -70,7 +84,20 @@ def command(
         bool,
         typer.Option("--adjust", help="Sort by the frequent-flyer correction of ranks.", rich_help_panel=_HOW),
     ] = False,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="How many, per relation.", rich_help_panel=_HOW)] = 20,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="How many, per relation and node; default: 20, with --all every one.",
+            show_default=False,
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a .csv or .parquet instead of printing.", rich_help_panel=_HOW),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.", rich_help_panel=_HOW)] = False,
     csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.", rich_help_panel=_HOW)] = False,
 ) -> None:
@@ -84,10 +111,15 @@ def command(
 
     - flykd-console score runs/flykd-20260101-120000 --disease asthma --relation indication
     - flykd-console score bundle --disease asthma --beyond popularity --through ADRB2
-    - flykd-console score bundle --pairs pairs.csv --csv > scores.csv
+    - flykd-console score bundle --pairs pairs.csv --to scores.parquet
+    - flykd-console score bundle --all --top 50 --exclude-known --to every-disease.csv
     """
-    if json and csv:
-        raise UserError("both --json and --csv are given", "flykd-console score", "Choose one.")
+    if sum((json, csv, to is not None)) > 1:
+        raise UserError("several of --json, --csv and --to are given", "flykd-console score", "Choose one.")
+    if everything and (pairs is not None or any(name is not None for name in (disease, drug, tail, head))):
+        raise UserError("--all ranks for every disease", "flykd-console score", "Name no disease, drug or pairs.")
+    if everything and to is None:
+        raise UserError("--all writes a file", "flykd-console score", "Name it: --to FILE.parquet or --to FILE.csv")
     if pairs is not None and any(name is not None for name in (disease, drug, tail, head)):
         raise UserError(
             "--pairs scores a file and takes no --disease or --drug", "flykd-console score", "Leave one out."
@@ -97,19 +129,32 @@ def command(
 
     from exporters.scorer import Scorer
 
+    if to is not None:
+        from exporters.table_files import check_target
+
+        check_target(to)
     order: Order = {"beyond": beyond, "adjust": adjust, "through": through}
     with Scorer(find_bundle(bundle)) as scorer:
         named = _by_side(scorer, {"tail": tail, "head": head, "disease": disease, "drug": drug})
-        if pairs is None and not named:
+        if pairs is None and not named and not everything:
             raise UserError(
-                "nothing to score is named", "flykd-console score", "Give --disease NAME, --drug NAME or --pairs FILE."
+                "nothing to score is named",
+                "flykd-console score",
+                "Give --disease NAME, --drug NAME, --pairs FILE or --all.",
             )
         relations = scorer.relations if relation is None else (scorer.relation(relation),)
+        if everything:
+            from exporters.whole_matrix import Wanted
+
+            assert to is not None
+            count = score_output.write_matrix(scorer, relations, Wanted(top, exclude_known, order), to)
+            print(f"Wrote {count} rows to {to}")
+            return
         rows: Sequence[Ranked | ScoredPair]
         if len(named) == 1:
             ((side, node),) = named.items()
             rank = scorer.rank_tails if side == "head" else scorer.rank_heads
-            ranking = [row for name in relations for row in rank(node, name, top, exclude_known, **order)]
+            ranking = [row for name in relations for row in rank(node, name, top or 20, exclude_known, **order)]
             rows, show = ranking, partial(_print_rankings, scorer, side, node, relations, ranking, order)
         else:
             if any(order.values()):
@@ -118,26 +163,40 @@ def command(
                     "flykd-console score",
                     "Name a disease or a drug alone.",
                 )
-            scored = _score_pairs(scorer, pairs, named, relations, relation)
+            scored = _score_pairs(scorer, pairs, named, relations, relation, skip_unknown)
             rows, show = scored, partial(_print_pairs, scorer, scored)
-        if json:
-            _write_json(rows)
+        if to is not None:
+            score_output.write_rows(scorer, rows, to)
+            print(f"Wrote {len(rows)} rows to {to}")
+        elif json:
+            score_output.print_json(scorer, rows)
         elif csv:
-            _write_csv(rows)
+            score_output.print_csv(scorer, rows)
         else:
             show()
 
 
 def _score_pairs(
-    scorer: Scorer, pairs: Path | None, named: dict[str, str], relations: Sequence[str], relation: str | None
+    scorer: Scorer,
+    pairs: Path | None,
+    named: dict[str, str],
+    relations: Sequence[str],
+    relation: str | None,
+    skip_unknown: bool,
 ) -> list[ScoredPair]:
-    """The pairs of a file, or the one pair that was named, under every relation asked for."""
+    """The pairs of a file, or the one pair that was named, under every relation asked for; rows left out are told."""
     if pairs is None:
         pair = (named["head"], named["tail"])
         return [row for name in relations for row in scorer.score_pairs([pair], name)]
     from exporters.pairs import score_file
 
-    return score_file(scorer, pairs, relation)
+    skipped: list[str] | None = [] if skip_unknown else None
+    with score_output.as_csv(pairs) as readable:
+        found = score_file(scorer, readable, relation, skipped)
+    if skipped:
+        more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+        print(f"Left out {len(skipped)} rows: {'; '.join(skipped[:_SHOWN])}{more}", file=sys.stderr)
+    return found
 
 
 def find_bundle(name: str | None) -> Path:
@@ -321,21 +380,3 @@ def _table(columns: Sequence[str], left: set[int], title: str | None = None) -> 
         text = place in left
         table.add_column(Text(column), justify="left" if text else "right", overflow="fold" if text else "ellipsis")
     return table
-
-
-def _write_json(rows: Sequence[Ranked | ScoredPair]) -> None:
-    import json
-    from dataclasses import asdict
-
-    print(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
-
-
-def _write_csv(rows: Sequence[Ranked | ScoredPair]) -> None:
-    import csv
-    from dataclasses import asdict, fields
-
-    from exporters.answers import Ranked
-
-    writer = csv.DictWriter(sys.stdout, [one.name for one in fields(rows[0] if rows else Ranked)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(asdict, rows))

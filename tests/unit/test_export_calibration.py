@@ -213,7 +213,7 @@ def test_neighbours_of_a_mean_are_the_mean_of_the_seeds_similarities(run: RunDir
     tables = [pl.read_parquet(run.neighbours(seed)).filter(pl.col("relation") == "indication") for seed in SPEC.seeds]
     total = pl.concat(tables).group_by("tail").agg(pl.col("similarity").sum() / 3).sort("tail")
     with Scorer(mean) as scorer:
-        nearest = scorer._tables.nearest("indication")
+        nearest = scorer.tables.nearest("indication")
     assert nearest is not None
     sums = np.bincount(nearest.rows, weights=nearest.similarity, minlength=50)
     np.testing.assert_allclose(sums, total["similarity"], rtol=1e-5)

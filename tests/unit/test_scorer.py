@@ -432,7 +432,7 @@ def test_score_takes_a_pair_a_file_and_other_names_for_the_sides(
     ("arguments", "says"),
     [
         ((), "nothing to score is named"),
-        (("--disease", "asthma", "--json", "--csv"), "both --json and --csv"),
+        (("--disease", "asthma", "--json", "--csv"), "several of --json, --csv and --to"),
         (("--disease", "asthma", "--tail", "asthma"), "the tail is named twice"),
         (("--pairs", "x.csv", "--drug", "y"), "takes no --disease or --drug"),
         (("--disease", "astma"), "Near: asthma"),
@@ -517,8 +517,8 @@ def test_help_needs_none_of_the_heavy_libraries() -> None:
 def test_nodes_without_an_embedding_are_left_out_of_rankings_and_refused_as_queries(run: RunDirectory) -> None:
     with Scorer(run.export) as scorer:
         # As in a run where no training edge leads to them; their logit of 0 would stand above every negative one.
-        scorer._tables.embeddings("head", "indication")[3] = 0.0
-        scorer._tables.embeddings("tail", "indication")[2] = 0.0
+        scorer.tables.embeddings("head", "indication")[3] = 0.0
+        scorer.tables.embeddings("tail", "indication")[2] = 0.0
         assert scorer.unembedded("head", "indication") == {3}
         everything = scorer.rank_heads(1, "indication", top=1000)
         assert len(everything) == len(scorer.heads) - 1

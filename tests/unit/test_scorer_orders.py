@@ -134,7 +134,7 @@ def test_known_pairs_that_are_left_out_count_in_no_rank(scorer: Scorer) -> None:
 @pytest.mark.parametrize("side", ["head", "tail"])
 def test_adjusted_is_the_frequent_flyer_score_without_training_pairs(scorer: Scorer, side: str) -> None:
     relation, row = "indication", 4
-    tables = scorer._tables
+    tables = scorer.tables
     heads, tails = tables.embeddings("head", relation) * tables.vector(relation), tables.embeddings("tail", relation)
     train = tables.pairs(relation, "train")
     ranked, alike = (heads, tails) if side == "tail" else (tails, heads)
@@ -253,7 +253,7 @@ def test_a_table_without_neighbours_and_probabilities_says_so(
 def test_csv_and_json_hold_ranks_and_marks(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("score", str(run.path), "--disease", "T0017", "--relation", "indication", "--beyond", "popularity")
     _, out, _ = command(*asked, "--json", capsys=capsys)
-    rows = [Ranked(**row) for row in json.loads(out)]
+    rows = [Ranked(**{name: row[name] for name in Ranked.__slots__}) for row in json.loads(out)]
     with Scorer(run.export) as scorer:
         assert rows == scorer.rank_heads("T0017", "indication", beyond="popularity")
     _, out, _ = command(*asked, "--csv", capsys=capsys)
