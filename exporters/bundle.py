@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -38,6 +39,7 @@ from exporters.manifest import (
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
 from exporters.parity import Check, check_files, run_checks, verify
+from exporters.precision import Dtype, check_loss, loss_of, rounded
 from exporters.trained_run import TrainedRun, choose_seeds, read_trained_run, results_of
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
@@ -47,6 +49,8 @@ from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
 FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, MANIFEST)
+# Points of AP that smaller tables may lose.
+MAX_LOSS = 0.5
 _STALE_SECONDS = 3600.0
 
 
@@ -78,6 +82,8 @@ def export_run(
     out: Path | None = None,
     onnx: bool = True,
     model: str | None = None,
+    dtype: Dtype = "float32",
+    max_loss: float = MAX_LOSS,
     on_start: Callable[[str, Sequence[int], str], None] = lambda model, seeds, why: None,
     on_check: Callable[[Check], None] = lambda check: None,
 ) -> Bundle:
@@ -89,11 +95,14 @@ def export_run(
         out: The bundle's folder; None: `export/` in the run.
         onnx: Write the ONNX heads beside the tables.
         model: Name of a model that left embeddings; None: the one that the run is about.
+        dtype: How embeddings are stored (`exporters.precision`).
+        max_loss: The most that they may lose by it, in points of AP.
         on_start: Hears the model, the seeds and why they were chosen, before anything is written.
         on_check: Hears of every check as it passes.
 
     Raises:
-        UserError: The run has nothing to export, its files are damaged, or the folder holds other things.
+        UserError: The run has nothing to export, its files are damaged, the folder holds other things, or the tables
+            lose more than allowed.
         ParityError: A check failed; nothing is left behind.
     """
     results = results_of(directory)
@@ -102,16 +111,22 @@ def export_run(
     target = Path(os.path.abspath(out or directory.export))
     replaced = _may_be_replaced(target)
     members = [read_trained_run(directory, one, name, results) for one in seeds]
-    run = members[0] if len(members) == 1 else mean_of(members)
+    whole = members[0] if len(members) == 1 else mean_of(members)
+    run = rounded(whole, dtype)
+    loss = {} if run is whole else loss_of(whole, run)
+    if loss:
+        check_loss(loss, max_loss, dtype)
     with _temporary_folder(target) as folder:
         on_start(name, seeds, why)
-        bundle = _write(run, folder, why, onnx, on_check)
+        bundle = _write(run, folder, why, loss, onnx, on_check)
         _put_in_place(folder, target)
     _tell_the_run(directory, seeds, target)
     return replace(bundle, path=target, replaced=replaced)
 
 
-def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callable[[Check], None]) -> Bundle:
+def _write(
+    run: TrainedRun, folder: Path, why: str, loss: dict[str, Any], onnx: bool, on_check: Callable[[Check], None]
+) -> Bundle:
     """Write every file of the bundle into the folder and verify them."""
     write_hdf5(folder / EMBEDDINGS, run)
     calibration = calibrate(run)
@@ -122,9 +137,9 @@ def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callab
         write_ranking_head(folder / RANKING_HEAD, run.vectors(), numbers, properties)
     checks = verify(folder, run, calibration, onnx, on_check)
     example = _example(run)
-    (folder / CARD).write_text(write_card(run, why, calibration, checks, example, onnx), encoding="utf-8")
+    (folder / CARD).write_text(write_card(run, why, calibration, checks, example, onnx, loss), encoding="utf-8")
     written = [name for name in FILES if (folder / name).is_file()]
-    _manifest(run, why, calibration, checks, {name: folder / name for name in written}).write(folder)
+    _manifest(run, why, loss, calibration, checks, {name: folder / name for name in written}).write(folder)
     manifest = read_manifest(folder)
     last: dict[str, Callable[[], str]] = {"checksums": lambda: check_files(folder, manifest)}
     if onnx:
@@ -135,7 +150,12 @@ def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callab
 
 
 def _manifest(
-    run: TrainedRun, why: str, calibration: dict[str, Calibration], checks: list[Check], files: dict[str, Path]
+    run: TrainedRun,
+    why: str,
+    loss: dict[str, Any],
+    calibration: dict[str, Calibration],
+    checks: list[Check],
+    files: dict[str, Path],
 ) -> Manifest:
     import h5py
     import onnx
@@ -165,6 +185,8 @@ def _manifest(
         calibration={relation: one.as_json() for relation, one in calibration.items()},
         missing=run.missing,
         written_with={"h5py": h5py.__version__, "numpy": np.__version__, "onnx": onnx.__version__},
+        dtype=run.dtype,
+        loss=loss,
     )
 
 

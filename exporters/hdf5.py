@@ -1,13 +1,15 @@
 """Writing `embeddings.h5`: nodes, embedding tables, relation vectors, true pairs and the test set.
 
-    /nodes/<type>/{id, name, embedding?}
-    /relations/<relation>/{head_type, tail_type, vector, head_embedding?, tail_embedding?}
+    /nodes/<type>/{id, name, embedding?, embedding_scale?}
+    /relations/<relation>/{head_type, tail_type, vector, head_embedding?, tail_embedding?, tail_embedding_scale?}
     /relations/<relation>/pairs/{train, validation, test}        rows (head, tail)
     /relations/<relation>/test_set/{head, tail, label}           positives and the stored negatives
     /relations/<relation>/nearest/{indptr, index, similarity}    each tail's most similar trained tails, as sparse rows
     /connections/<number>/{x, y}                                 edges of third node types: rows of `x_type`, `y_type`
 
 The last two are there where the run left what they are made of; then `/nodes` holds the third types, too.
+
+Embeddings are float32, float16, or int8 with a scale for every row: value = level x scale (`read_table` widens).
 
 Every group and dataset says its `encoding-type` and `encoding-version`, as AnnData's do. The oldest file format and no
 time stamps are used: equal models give equal bytes. A relation without a table of its own uses that of its node type.
@@ -50,7 +52,7 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
             _strings(group, "id", run.nodes[kind].ids, kind)
             _strings(group, "name", run.nodes[kind].names, kind)
             if tensor:
-                _array(group, "embedding", run.tensors[tensor])
+                _table(group, "embedding", run, tensor)
         for kind, table in run.third.items():
             group = _group(nodes, hdf5_name(kind), "node-table")
             group.attrs["name"] = kind
@@ -64,7 +66,7 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
             _scalar(group, "tail_type", run.tail_type)
             _array(group, "vector", run.tensors[f"relation/{relation}"])
             if run.tail_tensor(relation) != shared and not _equal(run.tensors, run.tail_tensor(relation), shared):
-                _array(group, "tail_embedding", run.tensors[run.tail_tensor(relation)])
+                _table(group, "tail_embedding", run, run.tail_tensor(relation))
             pairs = _group(group, "pairs", "pairs")
             for part in PARTS:
                 _array(pairs, part, run.pairs[relation][part])
@@ -132,6 +134,16 @@ def _array(group: Any, name: str, values: NDArray[Any], packed: bool = False) ->
     if values.size:
         dataset[...] = values
     _describe(dataset, "array")
+
+
+def _table(group: Any, name: str, run: TrainedRun, tensor: str) -> None:
+    """An embedding table as the run stores it; int8 levels have their rows' scales beside them."""
+    if run.dtype == "int8":
+        levels, scale = run.quantised[tensor]
+        _array(group, name, levels)
+        _array(group, f"{name}_scale", scale)
+        return
+    _array(group, name, run.tensors[tensor].astype(run.dtype))
 
 
 def _strings(group: Any, name: str, values: Sequence[str], kind: str) -> None:

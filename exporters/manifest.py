@@ -1,6 +1,6 @@
 """The bundle's table of contents: file names, schema version, provenance and checksums, as plain JSON and dataclasses.
 
-Writer and scorer share this module, so it imports nothing but the standard library.
+Writer and scorer share this module, so it imports nothing but the standard library (and numpy where tables are read).
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Manifest:
             the base rate that it assumes and the validation pairs that it was learnt from; or the `problem`.
         missing: What the scorer cannot do because the run left no such file: `neighbours`, `through`; the file's name.
         written_with: Versions of the libraries that wrote the files.
+        dtype: How embeddings are stored: float32, float16 or int8; `loss` is what lists lose by it
+            (`exporters.precision.loss_of`), empty for float32.
         files: Record of each file except the manifest.
     """
 
@@ -81,6 +83,8 @@ class Manifest:
     calibration: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     written_with: dict[str, str] = field(default_factory=dict)
+    dtype: str = "float32"
+    loss: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write `manifest.json` into the folder: UTF-8, sorted keys, equal contents give equal bytes."""
@@ -165,6 +169,16 @@ def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None =
 def hdf5_name(name: str) -> str:
     """A node type or relation as the name of an HDF5 group: `/` would open a group, so it is written `%2F`."""
     return "%2E" if name == "." else name.replace("%", "%25").replace("/", "%2F")
+
+
+def read_table(file: Any, path: str) -> Any:
+    """An embedding table at a path of the HDF5 file, widened to float32 [n, d] from whatever type it is stored in."""
+    import numpy as np
+
+    table = file[path][:]
+    if table.dtype == np.int8:
+        return table.astype(np.float32) * file[f"{path}_scale"][:][:, None]
+    return table.astype(np.float32, copy=False)
 
 
 def table_path(file: Container[str], relation: str, side: str, node_type: str) -> str:

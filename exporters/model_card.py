@@ -61,6 +61,7 @@ def write_card(
     checks: Sequence[Check],
     example: tuple[str, str],
     with_heads: bool,
+    loss: Mapping[str, Any],
 ) -> str:
     """The card as Markdown.
 
@@ -70,6 +71,7 @@ def write_card(
         checks: What was verified.
         example: A relation and the name of a tail to show in the code.
         with_heads: Whether the bundle holds the ONNX heads.
+        loss: What lists lose by tables of fewer bits; empty for float32.
     """
     environment = Environment(
         autoescape=False,  # Markdown; `text` sees to bars and line breaks
@@ -97,6 +99,7 @@ def write_card(
         relation=relation,
         name=name,
         with_heads=with_heads,
+        loss=loss,
         titles=_titles(run.results.models),
         size=_size(run),
         network=_network(run.result.layer_kind),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.lookup import NodeIndex
-from exporters.manifest import EMBEDDINGS, PARTS, Manifest, damaged, hdf5_name, table_path
+from exporters.manifest import EMBEDDINGS, PARTS, Manifest, damaged, hdf5_name, read_table, table_path
 from flykd_console.explore.rivals import NearestTails
 
 Floats = NDArray[np.float32]
@@ -62,7 +62,7 @@ class OpenedTables:
         """float32 [n, d]; relations that share a table share the array."""
         place = self._places[side, relation]
         if place not in self._embeddings:
-            self._embeddings[place] = self._get(place)[:]
+            self._embeddings[place] = self._widened(place)
         return self._embeddings[place]
 
     def unembedded(self, side: str, relation: str) -> frozenset[int]:
@@ -115,6 +115,13 @@ class OpenedTables:
             x, y = (group[name][:].astype(np.int64) for name in ("x", "y"))
             found[str(group.attrs["x_type"]), str(group.attrs["y_type"])] = (x, y)
         return found
+
+    def _widened(self, place: str) -> Floats:
+        try:
+            table: Floats = read_table(self._file, place)
+        except KeyError as error:
+            raise damaged(f"lacks {place} ({error})", self._path) from None
+        return table
 
     def _get(self, path: str) -> Any:
         try:

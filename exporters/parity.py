@@ -40,6 +40,7 @@ from exporters.manifest import (
     SCORING_HEAD,
     Manifest,
     hdf5_name,
+    read_table,
     record,
     table_path,
     verify_files,
@@ -109,7 +110,7 @@ class Candidate:
 
     def _table(self, name: str) -> Floats:
         if name not in self._tables:
-            self._tables[name] = self.hdf5[name][:]
+            self._tables[name] = read_table(self.hdf5, name)
         return self._tables[name]
 
 
@@ -150,13 +151,15 @@ def check_tables(candidate: Candidate) -> str:
     tables += [(run.tail_tensor(relation), candidate.tail_table(relation)) for relation in run.relations]
     shared = shared_tail_tensor(run)
     if shared:
-        tables.append((shared, candidate.hdf5[f"nodes/{hdf5_name(run.tail_type)}/embedding"][:]))
+        tables.append((shared, read_table(candidate.hdf5, f"nodes/{hdf5_name(run.tail_type)}/embedding")))
     for relation in run.relations:
         tables.append((f"relation/{relation}", candidate.hdf5[f"relations/{hdf5_name(relation)}/vector"][:]))
     for tensor, found in tables:
         same_bits(tensor, found, run.tensors[tensor])
         values += found.size
     whose = "those of the mean" if run.members else "the run's"
+    if run.dtype != "float32":
+        whose += f" as {run.dtype} holds them,"
     return f"{values} values equal {whose} bit for bit, none of them infinite or missing"
 
 
@@ -292,6 +295,8 @@ def check_auprc(candidate: Candidate) -> str:
         if not len(test.label):
             continue
         figure = stated.relations[relation].auprc if relation in stated.relations else None
+        if run.dtype != "float32":
+            figure = average_precision(test.label, test.logit)
         same_auprc(f"{relation!r}: the run's own test scores", average_precision(test.label, test.logit), figure)
         stored = candidate.hdf5[f"relations/{hdf5_name(relation)}/test_set"]
         labels, logits = stored["label"][:], candidate.logits(relation, stored["head"][:], stored["tail"][:])
@@ -301,6 +306,9 @@ def check_auprc(candidate: Candidate) -> str:
     if not found:
         return "no test of its own: most test pairs are training pairs of other seeds" if run.members else _NO_TEST
     macro = float(np.mean(found))
+    if run.dtype != "float32":
+        whole = f"{100 * stated.macro_auprc:.2f} %" if stated.macro_auprc is not None else "not measured"
+        return f"macro {100 * macro:.2f} % from the bundle alone, by tables of {run.dtype}; the run's own: {whole}"
     difference = same_auprc("macro: the bundle", macro, stated.macro_auprc, float(np.mean(slacks)))
     why = "" if difference <= AUPRC_TOLERANCE else ", by test pairs that tie but for rounding"
     return f"macro {100 * macro:.2f} % from the bundle alone; {difference:.1e} from the run's{why}"

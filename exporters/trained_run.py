@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -69,6 +69,8 @@ class TrainedRun:
         environment: The whole of `environment.json` (empty where there is none).
         profile: The resolved profile; `profile_sha256` is its file's hash.
         members: The models that are averaged; none for one alone.
+        dtype: How tables are stored (`exporters.precision`); `tensors` are as they read back.
+        quantised: For int8, by tensor the levels int8 [n, d] and the scales float32 [n].
     """
 
     directory: RunDirectory
@@ -92,6 +94,8 @@ class TrainedRun:
     profile: dict[str, Any]
     profile_sha256: str
     members: tuple[TrainedRun, ...] = ()
+    dtype: str = "float32"
+    quantised: Mapping[str, tuple[NDArray[np.int8], Floats]] = field(default_factory=dict)
 
     @property
     def missing(self) -> dict[str, str]:

@@ -113,7 +113,7 @@ class WholeMatrix:
         if adjusted is not None:
             columns["adjusted"] = adjusted[kept]
         if asked := wanted.order.get("beyond"):
-            columns["beyond"] = gain_of_rank(rank, popular if asked == "popularity" else near)
+            columns["beyond"] = gain_of_rank(rank.astype(np.int64), popular if asked == "popularity" else near)
         place = np.arange(len(kept))
         if self._through is not None:
             place = place[self._through[kept]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,6 +36,19 @@ def command(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="A model of the run; default: its student.", show_default=False)
     ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(help="How embeddings are stored; what lists lose by fewer bits is measured."),
+    ] = "float32",
+    max_loss: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="POINTS",
+            help="Refuse tables that lose more points of AP than this; default: 0.5.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The bundle's folder; default: export/ in the run.", show_default=False),
@@ -51,12 +64,12 @@ def command(
 
     - flykd-console export
     - flykd-console export flykd-2026 --seed 46 --out bundle
-    - flykd-console export deploy --ensemble
+    - flykd-console export deploy --ensemble --dtype int8
     """
     from rich.console import Console
 
     from exporters.agreement import ParityError
-    from exporters.bundle import export_run
+    from exporters.bundle import MAX_LOSS, export_run
     from flykd_console.runs.find import find_run
 
     if ensemble and seed is not None:
@@ -71,6 +84,8 @@ def command(
             out=out,
             onnx=onnx or not hdf5,
             model=model,
+            dtype=dtype,
+            max_loss=MAX_LOSS if max_loss is None else max_loss,
             on_start=lambda name, seeds, why: _say(console, f"{directory.name}: {name} of {_seeds(seeds)} ({why})"),
             on_check=lambda check: _say(console, check.detail, f"  [green]✓[/green] {check.name:<14} "),
         )
@@ -90,6 +105,13 @@ def _report(console: Console, bundle: Bundle) -> None:
     _say(console, f"{'Replaced' if bundle.replaced else 'Wrote'} {place}")
     for name, size in bundle.files.items():
         _say(console, f"  {name:<20} {_size(size):>10}")
+    if loss := bundle.manifest.loss:
+        known = f"AP {100 * loss['ap_float32']:.2f} before, {100 * loss['ap']:.2f} after; " if loss["ap"] else ""
+        _say(
+            console,
+            f"By {bundle.manifest.dtype}: {known}Kendall's tau {loss['kendall_tau']:.4f}, "
+            f"{100 * loss['top_20_overlap']:.1f} % of the first 20 kept ({loss['lists']} lists)",
+        )
     for relation, numbers in bundle.manifest.calibration.items():
         if problem := numbers.get("problem"):
             _say(console, f"No probabilities of {relation}: {problem}.")
