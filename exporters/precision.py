@@ -27,6 +27,8 @@ _LEVELS = 127
 _TOP = 20
 # Lists that are measured, of each relation.
 _LISTS = 200
+# Fewer lists with true pairs say nothing of average precision.
+_FEWEST = 10
 _TABLES = ("head.embedding", "tail.embedding")
 
 
@@ -82,12 +84,12 @@ def loss_of(run: TrainedRun, smaller: TrainedRun) -> dict[str, Any]:
     """What the lists of a run lose by smaller tables.
 
     Returns:
-        `ap` and `ap_float32` (mean average precision, None without true pairs to measure it), `kendall_tau`,
+        `ap` and `ap_float32` (mean average precision, None with fewer than ten lists to measure it), `kendall_tau`,
         `top_20_overlap`, `lists` (how many were measured), `part` (whose true pairs).
     """
     from scipy.stats import kendalltau
 
-    part = next((part for part in ("test", "validation") if any(len(run.pairs[r][part]) for r in run.relations)), "")
+    part = next((part for part in ("test", "validation") if _tails_of(run, part) >= _FEWEST), "")
     precisions: list[tuple[float, float]] = []
     agreements: list[tuple[float, float]] = []
     for relation in run.relations:
@@ -114,6 +116,11 @@ def loss_of(run: TrainedRun, smaller: TrainedRun) -> dict[str, Any]:
         "lists": len(agreements),
         "part": part,
     }
+
+
+def _tails_of(run: TrainedRun, part: str) -> int:
+    """How many tails have true pairs of a part, over all relations."""
+    return sum(len(np.unique(run.pairs[relation][part][:, 1])) for relation in run.relations)
 
 
 def check_loss(loss: Mapping[str, Any], most: float, dtype: str) -> None:

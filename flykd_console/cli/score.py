@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from exporters.answers import Order, Ranked, ScoredPair
+    from exporters.consensus import Agreed
     from exporters.scorer import Scorer
 
 Rival = Literal["popularity", "neighbours"]
@@ -80,6 +81,10 @@ def command(
         Rival | None,
         typer.Option(help="Sort by how many times higher the model ranks than this rival does.", rich_help_panel=_HOW),
     ] = None,
+    consensus: Annotated[
+        bool,
+        typer.Option("--consensus", help="Mean rank and spread over the seeds of the bundle.", rich_help_panel=_HOW),
+    ] = False,
     adjust: Annotated[
         bool,
         typer.Option("--adjust", help="Sort by the frequent-flyer correction of ranks.", rich_help_panel=_HOW),
@@ -129,6 +134,10 @@ def command(
 
     from exporters.scorer import Scorer
 
+    if consensus and (everything or pairs is not None or through or beyond or adjust):
+        raise UserError(
+            "--consensus orders one node's list by itself", "flykd-console score", "Give --disease or --drug alone."
+        )
     if to is not None:
         from exporters.table_files import check_target
 
@@ -150,8 +159,16 @@ def command(
             count = score_output.write_matrix(scorer, relations, Wanted(top, exclude_known, order), to)
             print(f"Wrote {count} rows to {to}")
             return
-        rows: Sequence[Ranked | ScoredPair]
-        if len(named) == 1:
+        rows: Sequence[Ranked | ScoredPair | Agreed]
+        if consensus and len(named) != 1:
+            raise UserError("--consensus is of one list", "flykd-console score", "Give --disease or --drug alone.")
+        if consensus:
+            from exporters.consensus import consensus as agree
+
+            ((side, node),) = named.items()
+            agreed = [row for name in relations for row in agree(scorer, side, node, name, top or 20, exclude_known)]
+            rows, show = agreed, partial(_print_consensus, scorer, side, node, relations, agreed)
+        elif len(named) == 1:
             ((side, node),) = named.items()
             rank = scorer.rank_tails if side == "head" else scorer.rank_heads
             ranking = [row for name in relations for row in rank(node, name, top or 20, exclude_known, **order)]
@@ -269,6 +286,29 @@ def _print_rankings(
         notes.append(f"{silent} {ranked.node_type} nodes that no training edge leads to are left out.")
     for note in notes:
         console.print(Text(note, style="dim"))
+
+
+def _print_consensus(scorer: Scorer, side: str, node: str, relations: Sequence[str], rows: Sequence[Agreed]) -> None:
+    """One table per relation."""
+    from rich.text import Text
+
+    nodes, ranked = (scorer.heads, scorer.tails) if side == "head" else (scorer.tails, scorer.heads)
+    row = nodes.find(node)
+    console = _console()
+    console.print(Text.assemble((nodes.names[row] or nodes.ids[row], "bold"), f" ({nodes.node_type} {nodes.ids[row]})"))
+    for relation in relations:
+        found = [one for one in rows if one.relation == relation]
+        table = _table(
+            ["rank", ranked.node_type, "id", "mean rank", "spread", "by seed", "known"], left={1, 2, 6}, title=relation
+        )
+        for one in found:
+            by_seed = " ".join(f"{rank:g}" for rank in one.seed_ranks)
+            cells = [str(one.rank), one.name, one.id, f"{one.mean_rank:.1f}", f"{one.spread:.1f}", by_seed, one.known]
+            table.add_row(*map(Text, cells))
+        console.print()
+        console.print(table if found else Text(f"{relation}: nothing is left to rank"))
+    seeds = ", ".join(map(str, scorer.manifest.seeds))
+    console.print(Text(f"Ranks by the models of seeds {seeds}; spread: their standard deviation.", style="dim"))
 
 
 def _columns(scorer: Scorer, relation: str, order: Order) -> dict[str, Callable[[Ranked], str]]:

@@ -12,23 +12,26 @@ from flykd_console.errors import CHECK_PATH, UserError
 
 if TYPE_CHECKING:
     from exporters.answers import Ranked, ScoredPair
+    from exporters.consensus import Agreed
     from exporters.scorer import Scorer
     from exporters.whole_matrix import Wanted
 
+    Row = Ranked | ScoredPair | Agreed
 
-def print_json(scorer: Scorer, rows: Sequence[Ranked | ScoredPair]) -> None:
+
+def print_json(scorer: Scorer, rows: Sequence[Row]) -> None:
     """A list of objects on standard output."""
     import json
 
     print(json.dumps(_records(scorer, rows), indent=2, ensure_ascii=False))
 
 
-def print_csv(scorer: Scorer, rows: Sequence[Ranked | ScoredPair]) -> None:
+def print_csv(scorer: Scorer, rows: Sequence[Row]) -> None:
     """CSV on standard output, safe to open in a spreadsheet."""
     _write_csv(sys.stdout, scorer, rows)
 
 
-def write_rows(scorer: Scorer, rows: Sequence[Ranked | ScoredPair], path: Path) -> None:
+def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path) -> None:
     """The same rows as a CSV or Parquet file.
 
     Raises:
@@ -137,7 +140,7 @@ def _one(word: str) -> tuple[str]:
     return (word,)
 
 
-def _records(scorer: Scorer, rows: Sequence[Ranked | ScoredPair]) -> list[dict[str, Any]]:
+def _records(scorer: Scorer, rows: Sequence[Row]) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from exporters.manifest import provenance
@@ -146,7 +149,7 @@ def _records(scorer: Scorer, rows: Sequence[Ranked | ScoredPair]) -> list[dict[s
     return [asdict(row) | who for row in rows]
 
 
-def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Ranked | ScoredPair]) -> None:
+def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Row]) -> None:
     import csv
     from dataclasses import fields
 
@@ -158,4 +161,9 @@ def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Ranked | ScoredPair]) -
     writer = csv.DictWriter(file, [*names, *provenance(scorer.manifest)], lineterminator="\n")
     writer.writeheader()
     for record in _records(scorer, rows):
-        writer.writerow({name: safe_cell(value) for name, value in record.items()})
+        writer.writerow({name: safe_cell(_flat(value)) for name, value in record.items()})
+
+
+def _flat(value: Any) -> Any:
+    """A cell: several numbers with blanks between them."""
+    return " ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else value
