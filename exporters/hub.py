@@ -49,7 +49,7 @@ def push_bundle(folder: Path, repository: str) -> str:
             repo_id=made.repo_id,
             folder_path=folder,
             allow_patterns=[*manifest.files, CARD, MANIFEST],
-            commit_message=f"{manifest.model} of {manifest.run}, seed {manifest.seed}",
+            commit_message=f"{manifest.model} of {manifest.run}, seed {', '.join(map(str, manifest.seeds))}",
         )
     except LocalTokenNotFoundError:
         raise UserError("nobody is logged in", f"--push {repository}", "Set HF_TOKEN, or: hf auth login") from None

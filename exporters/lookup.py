@@ -54,6 +54,14 @@ class NodeIndex:
     def _sorted_names(self) -> list[str]:
         return sorted(self._by_name)
 
+    def exact(self, text: str) -> int | None:
+        """Row of the node of this id, else of the only one of this name; None where there is none such."""
+        row = self._by_id.get(text.strip())
+        rows = self._by_name.get(normal_form(text), [])
+        if row is None and len(rows) == 1:
+            return rows[0]
+        return row
+
     def find(self, text: str) -> int:
         """Row of the node meant by `text`: its exact id, else its exact name, else another spelling of the id
         (`flykd_console.node_ids`), else the only name that begins so.

@@ -9,13 +9,20 @@ from flykd_console.errors import UserError
 from flykd_console.pair_lists import name_of, read_list
 
 if TYPE_CHECKING:
-    from exporters.scorer import ScoredPair, Scorer
+    from exporters.answers import ScoredPair
+    from exporters.scorer import Scorer
 
 _SHOWN = 5
 
 
-def score_file(scorer: Scorer, path: Path, relation: str | None = None) -> list[ScoredPair]:
+def score_file(
+    scorer: Scorer, path: Path, relation: str | None = None, skipped: list[str] | None = None
+) -> list[ScoredPair]:
     """Score every row of a list, in its order; without a relation, each row once per relation of the bundle.
+
+    Args:
+        skipped: Hears of each row that names no node or relation of the bundle, which is left out then; None: such
+            rows are refused.
 
     Raises:
         UserError: The file cannot be read, lacks a column, or has rows that name no node or relation of the bundle.
@@ -31,6 +38,9 @@ def score_file(scorer: Scorer, path: Path, relation: str | None = None) -> list[
             # Near names cost a search through all of them: only for the rows that are shown.
             head, tail = scorer.heads.find(row.head), scorer.tails.find(row.tail)
         except UserError as error:
+            if skipped is not None:
+                skipped.append(f"line {row.line}: {error.title}")
+                continue
             hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
             wrong.append((row.line, error.title + hint))
             if len(wrong) > _SHOWN:

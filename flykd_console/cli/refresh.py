@@ -51,12 +51,14 @@ def command(
     origin = f"--graph {graph}"
     settings = [Override("graph.source", graph, origin)]
     check_files(load_profile(run.profile, settings), str(run.profile))
-    job = make_job(run.profile, settings, label="refreshed", seed=manifest.seed)
+    # The mean of several seeds is trained again as all seeds of its profile.
+    seed = manifest.seeds[0] if len(manifest.seeds) == 1 else None
+    job = make_job(run.profile, settings, label="refreshed", seed=seed)
     outcomes = carry_out_jobs([job], at_once="1", engine="local", fresh=False, quiet=json)
     code = conclude(outcomes, quiet=json)
     if outcomes[0].state != "finished":
         raise typer.Exit(code)
-    made = export_run(job.directory, model=manifest.model, seed=manifest.seed)
+    made = export_run(job.directory, model=manifest.model, seed=seed, ensemble=seed is None)
     diff = diff_bundles(bundle, made.path, top=top)
     edges = _new_edges(load_profile(run.profile), job.profile, str(manifest.graph.get("fingerprint", "")))
     deliver(diff if edges is None else explained(diff, edges), json=json, out=out or [])

@@ -63,9 +63,9 @@ def _add_seeds(directory: RunDirectory, seeds: list[int]) -> None:
 
 
 def _is_complete(directory: RunDirectory) -> bool:
-    """Whether a finished run has its results, and beside every seed's scores what its rankings say of each tail.
+    """Whether a finished run has its results, and beside every seed's scores its rankings and neighbours.
 
-    Runs of earlier versions left no rankings; resumed, they measure what they trained and train nothing.
+    Runs of earlier versions left none; resumed, they measure what they trained and train nothing.
     """
     from flykd_console.runs.results import read_results
 
@@ -74,4 +74,6 @@ def _is_complete(directory: RunDirectory) -> bool:
     except UserError:
         return False
     places = [(int(seed), part) for seed in seeds for part in ("validation", "test")]
-    return all(directory.ranking(*place).is_file() for place in places if directory.scores(*place).is_file())
+    wanted = [directory.ranking(*place) for place in places if directory.scores(*place).is_file()]
+    wanted += [directory.neighbours(int(seed)) for seed in seeds if directory.scores(int(seed), "test").is_file()]
+    return all(path.is_file() for path in wanted)

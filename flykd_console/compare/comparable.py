@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from flykd_console.compare.joined import differing
 from flykd_console.compare.loading import KEYS, LoadedRun
 from flykd_console.errors import UserError
+
+# Of the largest logit: some eighty roundings of float32.
+_ROUNDING = 1e-5
 
 
 def difference(a: LoadedRun, b: LoadedRun) -> str | None:
@@ -78,9 +84,23 @@ def common_seeds(runs: Sequence[LoadedRun]) -> list[int]:
 
 
 def same_model(runs: Sequence[LoadedRun], model: str, seeds: Sequence[int]) -> bool:
-    """Whether a model is one and the same in all runs: equal logits on every test pair of every seed."""
+    """Whether a model is one and the same in all runs: equal logits on every test pair of every seed.
+
+    Weights that a run took over are measured there anew, and another number of threads adds in another order: logits
+    that differ by no more than float32's rounding of such sums are equal.
+    """
     first = runs[0]
-    return all(run.scores[seed][model].equals(first.scores[seed][model]) for run in runs[1:] for seed in seeds)
+    return all(
+        _same_logits(run.scores[seed][model].to_numpy(), first.scores[seed][model].to_numpy())
+        for run in runs[1:]
+        for seed in seeds
+    )
+
+
+def _same_logits(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether logits [n] are equal but for rounding: within 1e-5 of the largest."""
+    size = float(np.abs(other).max(initial=1.0))
+    return len(one) == len(other) and np.allclose(one, other, rtol=0.0, atol=_ROUNDING * size, equal_nan=True)
 
 
 def restricted(frame: pl.DataFrame, only: frozenset[str] | None) -> pl.DataFrame:

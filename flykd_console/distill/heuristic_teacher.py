@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flykd_console.calibration import NotCalibratedError, fit_platt
 from flykd_console.distill.teacher import Teacher
 from flykd_console.errors import UserError
 from flykd_console.heuristics.base import listed
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     Nodes = NDArray[np.int64]
     Floats = NDArray[np.float32]
 
-# Fewer validation pairs of a class than this say nothing of probabilities.
-_FEWEST = 10
 # Tails in work at a time.
 _ROWS = 1024
 
@@ -97,30 +96,27 @@ class HeuristicTeacher(Teacher):
         return self._calibrations[relation]
 
     def _calibrate(self, target: EdgeType) -> tuple[float, float]:
-        from sklearn.linear_model import LogisticRegression
-
         known = next(pairs for pairs in self._inputs.calibration() if pairs.relation == target.relation)
         positives = int(known.labels.sum())
-        negatives = len(known.labels) - positives
-        if min(positives, negatives) < _FEWEST:
+        scores = listed(lambda tails, heads: self.scores(target, tails)[:, heads], known.heads, known.tails)
+        weights = np.where(known.labels == 1, 1.0, positives / max(len(known.labels) - positives, 1))
+        try:
+            fitted = fit_platt(scores, known.labels, weights)
+        except NotCalibratedError as problem:
             raise UserError(
-                f"{positives} validation pairs of {target.relation} are too few to make a heuristic's scores "
-                f"probabilities; {_FEWEST} are needed",
+                f"a heuristic's scores cannot be made probabilities on the validation pairs of {target.relation}: "
+                f"{problem}",
                 "distill.teachers",
                 "Take label sources without soft labels, such as pseudo_lists, or validate on more pairs.",
-            )
-        scores = listed(lambda tails, heads: self.scores(target, tails)[:, heads], known.heads, known.tails)
-        weights = np.where(known.labels == 1, 1.0, positives / negatives)
-        fitted = LogisticRegression(C=1e6).fit(scores[:, None], known.labels.astype(np.int64), weights)
-        slope = float(fitted.coef_[0, 0])
-        if slope <= 0.0:
+            ) from None
+        if fitted.slope <= 0.0:
             raise UserError(
                 f"a heuristic's scores of {target.relation} are no higher for true validation pairs than for others: "
                 "no label can be made of them",
                 "distill.teachers",
                 "Leave that teacher out, or take label sources without soft labels, such as pseudo_lists.",
             )
-        return slope, float(fitted.intercept_[0])
+        return fitted.slope, fitted.intercept
 
 
 class NeighbourTeacher(HeuristicTeacher):

@@ -61,7 +61,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     run: str
     name: str
     method: str
-    seeds: list[int]
+    seeds: list[int] = []
     stages: list[PlannedStage]
     device: str
     device_name: str = ""
@@ -234,9 +234,9 @@ class StageFinished(Event, frozen=True, kw_only=True, tag="stage.finished"):
 
 
 class ExportFinished(Event, frozen=True, kw_only=True, tag="export.finished"):
-    """A verified bundle was written."""
+    """A verified bundle was written, of one seed or of the mean of several."""
 
-    seed: int
+    seeds: list[int] = []
     bundle: str
 
 

@@ -88,7 +88,7 @@ def _tell_prepared(
     device = next(iter(tasks.values())).device
     facts = environment.describe(graph, str(device), device_name(device), torch.get_num_threads())
     environment.write(directory, facts)
-    save_nodes(graph, targets, directory)
+    save_nodes(graph, directory)
     # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
     facts["splits"] = {str(seed): task.fingerprints["split"] for seed, task in tasks.items()}
     left_out = {str(seed): left for seed, left in _left_out(tasks).items()}

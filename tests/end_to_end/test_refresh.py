@@ -43,7 +43,7 @@ def test_a_bundle_is_refreshed_and_its_difference_explained(
     assert refresh(str(bundle), "--graph", str(newer), "--top", "5", "--json", "--out", "diff.md") == 0
     diff = json.loads(capsys.readouterr().out)
     with Scorer(bundle) as old, Scorer(diff["b"]) as new:
-        assert (new.manifest.model, new.manifest.seed) == (old.manifest.model, old.manifest.seed)
+        assert (new.manifest.model, new.manifest.seeds) == (old.manifest.model, old.manifest.seeds)
         assert new.manifest.graph["fingerprint"] != old.manifest.graph["fingerprint"]
     entries = [one for relation in diff["relations"] for tail in relation["tails"] for one in tail["new"]]
     assert any("new indication" in " ".join(one["why"]) for one in entries)

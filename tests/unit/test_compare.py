@@ -67,6 +67,20 @@ def test_shared_teacher_and_baseline_come_once_and_students_apart(two: list[RunD
     assert block.rows[0].runs == ["flykd-1", "basic-1"]
 
 
+def test_a_model_measured_with_another_number_of_threads_is_the_same_but_for_rounding(
+    two: list[RunDirectory],
+) -> None:
+    def moved(seed: int, by: float) -> None:
+        logits = pl.read_parquet(two[1].test_scores(seed))["teacher"].to_numpy()
+        rescore(two[1], seed, "teacher", lambda labels: logits * np.float32(1.0 + by))
+
+    for seed in (45, 46, 47):
+        moved(seed, 2e-7)
+    assert only_block(*two).rows[0].runs == ["flykd-1", "basic-1"]
+    moved(45, 1e-3)
+    assert only_block(*two).rows[0].runs == ["flykd-1"]
+
+
 def test_scores_and_gains_are_those_of_the_results_files(two: list[RunDirectory]) -> None:
     block = only_block(*two)
     for row in block.rows:

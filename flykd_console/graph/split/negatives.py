@@ -52,12 +52,30 @@ def evaluation_pairs(
     return [_of_relation(graph, split, part, target, seed, filter_true) for target in split.targets]
 
 
-def true_negatives(graph: KnowledgeGraph, target: EdgeType, pairs: EvaluationPairs) -> tuple[int, int]:
-    """How many stored negatives are true pairs of their relation somewhere in the graph, and of how many."""
+@dataclass(frozen=True)
+class TrueNegatives:
+    """Stored negatives that are true pairs after all; they count as negatives all the same.
+
+    Attributes:
+        count: How many are true pairs of their relation somewhere in the graph.
+        trained: How many of these are training pairs, which a model has been told to be true.
+        stored: Of how many.
+    """
+
+    count: int
+    trained: int
+    stored: int
+
+
+def true_negatives(graph: KnowledgeGraph, split: EdgeSplit, target: EdgeType, pairs: EvaluationPairs) -> TrueNegatives:
+    """How many stored negatives of a relation are true."""
+    width = graph.count(target.tail)
     false = pairs.labels == 0
-    keys = pairs.heads[false] * graph.count(target.tail) + pairs.tails[false]
-    heads, tails = graph.edges[target]
-    return int(np.isin(keys, heads * graph.count(target.tail) + tails).sum()), len(keys)
+    keys = pairs.heads[false] * width + pairs.tails[false]
+    anywhere, trained = (
+        int(np.isin(keys, heads * width + tails).sum()) for heads, tails in (graph.edges[target], split.train[target])
+    )
+    return TrueNegatives(anywhere, trained, len(keys))
 
 
 def has_negatives(graph: KnowledgeGraph, split: EdgeSplit, target: EdgeType) -> bool:

@@ -433,7 +433,9 @@ class RunState:
 
     def _export_finished(self, event: ev.ExportFinished) -> None:
         self.exports.append(event)
-        self._say(event.t, "info", f"Exported seed {event.seed} to {event.bundle}")
+        seeds = ", ".join(map(str, event.seeds))
+        which = "" if not seeds else f" seed {seeds}" if len(event.seeds) == 1 else f" the mean of seeds {seeds}"
+        self._say(event.t, "info", f"Exported{which} to {event.bundle}")
 
     def _run_over(self, event: ev.RunFinished | ev.RunFailed) -> None:
         self.ended = event

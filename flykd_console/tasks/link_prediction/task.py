@@ -236,3 +236,6 @@ class LinkPrediction(Task):
         for part, measured in self._measured.items():
             files.save_ranking(self.data, directory, part, measured)
             files.save_scores(self.data, directory, part, measured)
+        files.save_neighbours(self.data, directory)
+        if not directory.connections.is_file():
+            files.save_connections(self.data.graph, self.data.targets, directory)

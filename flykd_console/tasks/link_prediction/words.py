@@ -39,22 +39,27 @@ def opening(data: LinkData) -> Iterator[tuple[str, str]]:
 
 
 def _about_the_test(data: LinkData) -> Iterator[tuple[str, str]]:
-    told = total = 0
+    told = trained = total = 0
     for target, pairs in zip(data.split.targets, data.evaluation("test"), strict=True):
-        doubtful, count = true_negatives(data.graph, target, pairs)
-        told, total = told + doubtful, total + count
-        if doubtful > _DOUBTFUL * count:
+        found = true_negatives(data.graph, data.split, target, pairs)
+        told, trained, total = told + found.count, trained + found.trained, total + found.stored
+        if found.count > _DOUBTFUL * found.stored:
             stored = target in data.split.negatives.get("test", {})
             yield (
-                f"{pairs.relation}: {doubtful} of {count} stored test negatives are true pairs{_remedy(data, stored)}",
-                ("warning"),
+                f"{pairs.relation}: {found.count} of {found.stored} stored test negatives are true pairs"
+                f"{_remedy(data, stored)}",
+                "warning",
             )
         if pairs.positives == 0:
             yield f"{pairs.relation} has no test pairs: the macro mean leaves it out", "warning"
         elif pairs.positives < _FEW_PAIRS:
             yield f"{pairs.relation} has {pairs.positives} test pairs: its AUPRC says little", "warning"
     yield from _unknown_ends(data)
-    yield f"test: {grouped(told)} of {grouped(total)} stored negatives are true pairs of their relation", "info"
+    yield (
+        f"test: {grouped(told)} of {grouped(total)} stored negatives are true pairs of their relation, "
+        f"{grouped(trained)} of them training pairs; they count as negatives",
+        "info",
+    )
 
 
 def _unknown_ends(data: LinkData) -> Iterator[tuple[str, str]]:
