@@ -41,6 +41,8 @@ _START_SECONDS = 60.0
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
+# Where every epoch is validated, lines come no more often than this.
+_EVERY_EPOCH_SECONDS = 2.0
 # Room for the names of stages, where a run does not say them.
 _STAGE_WIDTH = 7
 
@@ -158,6 +160,7 @@ class _Narrator:
         self._begun = 0.0
         self._last_line = float("-inf")
         self._last_epoch: Epoch | None = None
+        self._last_validated: tuple[tuple[int, str], int] | None = None
 
     def tell(self, event: AnyEvent) -> None:
         """Say what there is to say about an event."""
@@ -184,8 +187,12 @@ class _Narrator:
                 pass  # told where its stage ends
             case Evaluation(epoch=0):
                 pass  # of a scorer without training: the table at the end has it
+            case Evaluation() if self._of_every_epoch(event) and event.t - self._last_line < _EVERY_EPOCH_SECONDS:
+                pass
             case Evaluation():
-                self._progress(event, f"{event.split} {metric_words(event.headline)} {per_cent(event.score)}")
+                whose = f"{event.model} " if event.model not in ("", event.stage) else ""
+                score = f"{whose}{event.split} {metric_words(event.headline)} {per_cent(event.score)}"
+                self._progress(event, score)
             case StageFinished():
                 self._finish(event)
             case Control():
@@ -229,6 +236,12 @@ class _Narrator:
             parts.append(f"ETA {span(remaining):<10}")
         self._line(self._place(event), "  ".join([*parts, score]).rstrip())
         self._last_line = event.t
+
+    def _of_every_epoch(self, event: Evaluation) -> bool:
+        """Whether the epoch before this one, or another model of this one, was validated as well."""
+        place, before = (event.seed, event.stage), self._last_validated
+        self._last_validated = (place, event.epoch)
+        return before is not None and before[0] == place and before[1] >= event.epoch - 1
 
     def _finish(self, event: StageFinished) -> None:
         done = f"reused from {event.reused_from}" if event.reused_from else f"done in {span(event.seconds)}"

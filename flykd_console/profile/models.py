@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flykd_console.errors import UserError
+from flykd_console.profile.cohort_models import cohort_specs, cohort_stages
 from flykd_console.profile.distill import Distill, forget_absent_sources
+from flykd_console.profile.model_spec import BASELINE, STUDENT, TEACHER, ModelSpec
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Shape
 from flykd_console.runs.events import PlannedStage
 from flykd_console.runs.models import ModelEntry, Role
-from flykd_console.runs.stage import Phase, Stage
+from flykd_console.runs.stage import Stage
 
-TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
 # What a student of tables begins from, which its baseline, a network, does not.
 STUDENT_TABLE = "student-table"
 # The strongest scorer without training.
@@ -32,61 +32,14 @@ TEACHER_LISTS = "teacher-lists"
 _SHAPE_KEYS = tuple(Shape.model_fields)
 
 
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model as a profile asks for it.
-
-    Attributes:
-        entry: As the run lists it.
-        shape: Width, depth and kind of its layers.
-        begins: The beginning that it shares with other models: a stream of draws, and a pretraining.
-        distill: How it learns from teachers; None: from labels alone.
-    """
-
-    entry: ModelEntry
-    shape: Shape
-    begins: str
-    distill: Distill | None = None
-
-    @property
-    def name(self) -> str:
-        return self.entry.name
-
-    @property
-    def trained(self) -> bool:
-        """Whether a stage trains it; what several teachers say together is only measured."""
-        return self.entry.role is not Role.ENSEMBLE
-
-    @property
-    def has_layers(self) -> bool:
-        """Whether it is a network, which pretraining has something to teach."""
-        return self.shape.kind != "table"
-
-    @property
-    def table(self) -> str:
-        """The table of the profile that its shape stands in, dotted."""
-        if self.entry.role in (Role.TEACHER, Role.ENSEMBLE):
-            return TEACHER
-        return STUDENT if self.name in (BASELINE, STUDENT) else f"models.{self.name}"
-
-    @property
-    def pretraining(self) -> Stage:
-        """The stage that leaves what it begins from."""
-        return Stage(f"pretrain-{self.begins}", Phase.PRETRAIN, (self.name,))
-
-    @property
-    def training(self) -> Stage:
-        """The stage that leaves the model."""
-        phase = Phase.FINETUNE if self.distill is None else Phase.DISTILL
-        return Stage(self.name, phase, (self.name,))
-
-
 def models_of(profile: Profile) -> list[ModelSpec]:
     """The models of a run, in the order in which they are trained and shown.
 
     Raises:
         UserError: `run.models` names a model that there is not, or leaves out one that another needs.
     """
+    if profile.classifies:
+        return cohort_specs(profile.cohort)
     teachers, students = _teachers(profile), _of_students_size(profile)
     every = [*teachers, *_lists_of_teachers(students), *students]
     chosen = profile.run.models
@@ -114,6 +67,8 @@ def models_of(profile: Profile) -> list[ModelSpec]:
 
 def entries_of(profile: Profile) -> list[ModelEntry]:
     """Every model that tables show, in their order: those of the profile, and the heuristics beside them."""
+    if profile.classifies:
+        return [spec.entry for spec in models_of(profile)]
     heuristics = [
         ModelEntry(name=name, role=Role.HEURISTIC, label=name.replace("_", " "))
         for name in profile.evaluation.heuristics
@@ -139,6 +94,8 @@ def planned_stages(profile: Profile, pretrain_steps: Mapping[int, int]) -> list[
 
 def stage_epochs(profile: Profile, models: Sequence[ModelSpec], pretrain_steps: int) -> list[tuple[Stage, int]]:
     """The stages of a seed, in order, and the epochs of each; stages of no epochs are left out."""
+    if profile.classifies:
+        return cohort_stages(profile.cohort)
     found: dict[str, tuple[Stage, int]] = {}
     for spec in models:
         if not spec.trained:

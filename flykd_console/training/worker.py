@@ -146,12 +146,12 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
     return RunStarted(
         run=directory.name,
         name=profile.run.name,
-        method=profile.distill.method,
+        method=profile.method,
         seeds=profile.run.seeds,
         # How many steps pretraining takes depends on the graph: `run.prepared` tells.
         stages=planned_stages(profile, dict.fromkeys(profile.run.seeds, min(1, profile.pretrain.epochs))),
         device=profile.run.device,
-        graph=GraphFacts(source=profile.graph.source, targets=profile.graph.targets),
+        graph=GraphFacts(source=profile.source, targets=profile.targets),
         teacher_dim=profile.teacher.dim,
         student_dim=profile.student.dim,
         teacher_layers=profile.teacher.layers,
@@ -159,7 +159,7 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         teacher_kind=profile.teacher.kind,
         student_kind=profile.student.kind,
         models=entries_of(profile),
-        headline=profile.evaluation.headline,
+        headline=profile.headline,
         pid=os.getpid(),
         host=socket.gethostname(),
         resumed=resumed,
