@@ -34,6 +34,7 @@ from flykd_console.runs.model_shape import model_width
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.progress import progress
 from flykd_console.runs.state.run import RunState
+from flykd_console.runs.state.stage import StageState
 from flykd_console.words import THIN, grouped, metric_words, per_cent, rate, span
 
 _POLL_SECONDS = 0.1
@@ -248,8 +249,19 @@ class _Narrator:
         stage = self._state.get(event.seed, event.stage)
         if stage is not None and stage.test is not None:
             done += f"  {_test_words(stage.test)}"
+        elif stage is not None:
+            done += self._members_words(stage)
         self._line(self._place(event), done)
         self._last_line = event.t
+
+    def _members_words(self, stage: StageState) -> str:
+        """`  test accuracy: gcn 82.10, gat 82.40` of a stage that trains several models."""
+        found = [(name, self._state.get(stage.seed, name)) for name in stage.models]
+        tests = [(name, one.test) for name, one in found if one is not None and one.test is not None]
+        if not tests:
+            return ""
+        values = ", ".join(f"{name} {per_cent(test.score)}" for name, test in tests)
+        return f"  test {metric_words(tests[0][1].headline)}: {values}"
 
     def _kept(self) -> str:
         """What is left of the stage that a run was in when it was ended at once."""
