@@ -135,6 +135,15 @@ def check(profile: _Profile, settings: _Settings = None) -> None:
     loaded = load_profile(profile, settings or [])
     teacher, student = loaded.teacher, loaded.student
     seeds = ", ".join(map(str, loaded.run.seeds))
+    if loaded.classifies:
+        members = ", ".join(
+            f"{name} ({model_shape(one.dim, one.layers, one.kind)})" for name, one in loaded.cohort.members.items()
+        )
+        typer.echo(
+            f"{profile} is sound: {loaded.method} on {loaded.source}, seeds {seeds}, {loaded.cohort.epochs} epochs, "
+            f"members {members}."
+        )
+        return
     typer.echo(
         f"{profile} is sound: {loaded.distill.method} on {loaded.graph.source}, seeds {seeds}, "
         f"{loaded.finetune.epochs} + {loaded.distill.epochs} epochs, "

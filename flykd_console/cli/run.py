@@ -50,6 +50,14 @@ def command(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Of profiles that classify: embedded, or a file such as cora.npz.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:1.", rich_help_panel=_WHAT)
     ] = None,
@@ -85,18 +93,19 @@ def command(
     * `flykd-console run flykd`
     * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
     * `flykd-console run profiles/embedded/*.toml` (what they have in common is trained once)
+    * `flykd-console run mutual/gml-node --data cora.npz` (classes of nodes: members that teach each other)
     * `flykd-console run --resume flykd-20261120-211500`
     """
     if resume is not None:
-        given = {"PROFILE": profiles, "--set": settings, "--seeds": seeds, "--graph": graph, "--device": device}
-        _refuse({**given, "--name": name})
+        given = {"PROFILE": profiles, "--set": settings, "--seeds": seeds, "--graph": graph, "--data": data}
+        _refuse({**given, "--device": device, "--name": name})
         batch = _resumable(resume)
         if len(batch) > 1:
             typer.echo(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
     else:
         if not profiles:
             raise UserError("no profile given", "flykd-console run", "For example: flykd-console run flykd")
-        batch = _prepare(profiles, list(_overrides(settings or [], seeds, graph, device, name)))
+        batch = _prepare(profiles, list(_overrides(settings or [], seeds, graph, data, device, name)))
 
     from flykd_console.cli.training import train
 
@@ -138,7 +147,12 @@ def _refuse(given: dict[str, object]) -> None:
 
 
 def _overrides(
-    settings: list[str], seeds: str | None, graph: str | None, device: str | None, name: str | None
+    settings: list[str],
+    seeds: str | None,
+    graph: str | None,
+    data: str | None,
+    device: str | None,
+    name: str | None,
 ) -> Iterator[str | Override]:
     """`--set` first, then the options of their own, which say the same in fewer letters."""
     from flykd_console.profile.load import Override
@@ -148,6 +162,7 @@ def _overrides(
         yield Override("run.seeds", parse_seeds(seeds), f"--seeds {seeds}")
     for key, value, option in (
         ("graph.source", graph, "graph"),
+        ("data.source", data, "data"),
         ("run.device", device, "device"),
         ("run.name", name, "name"),
     ):

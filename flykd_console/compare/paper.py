@@ -13,7 +13,7 @@ import msgspec
 from flykd_console.profile.files import shipped_profiles
 from flykd_console.profile.load import load_profile
 from flykd_console.profile.method import Method, method_of
-from flykd_console.profile.models import STUDENT
+from flykd_console.profile.model_spec import STUDENT
 from flykd_console.profile.schema import Profile
 
 

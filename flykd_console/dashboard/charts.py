@@ -215,7 +215,7 @@ def _together(state: RunState) -> str | None:
 
 
 def _by_model(state: RunState, view: View, look: Look) -> ChartSpec:
-    """Validation in per cent, one curve a model: members, faded the same alone, and in dashes what members say together."""
+    """Validation in per cent, one curve a model: members, faded the same alone, in dashes what they say together."""
     seed = seed_shown(state, view)
     members = [entry.name for entry in state.models if entry.role is Role.MEMBER]
     curves, epochs, furthest = [], 1, 0.0

@@ -47,9 +47,9 @@ class AttributedGraph:
     def fingerprint(self) -> str:
         """SHA-256 over edges, features and classes."""
         digest = hashlib.sha256(f"{self.nodes} {self.features.shape} {self.classes}".encode())
-        arrays = (self.edges, self.features.data, self.features.indices, self.features.indptr, self.labels)
-        for array in arrays:
-            digest.update(np.ascontiguousarray(array).tobytes())
+        for whole in (self.edges, self.features.indices, self.features.indptr, self.labels):
+            digest.update(np.ascontiguousarray(whole, dtype=np.int64).tobytes())
+        digest.update(np.ascontiguousarray(self.features.data, dtype=np.float32).tobytes())
         return digest.hexdigest()
 
     def normalised(self) -> AttributedGraph:

@@ -1,7 +1,7 @@
 """Attributed graphs from `.npz` files of plain arrays; nothing pickled is ever read.
 
-    edges [e, 2] int; y [n] int; x_data, x_indices, x_indptr, x_shape: features as CSR, or x [n, f]
-    train_idx, val_idx, test_idx: int, where the file has a split; year [n]: int, where it knows one
+edges [e, 2] int; y [n] int; x_data, x_indices, x_indptr, x_shape: features as CSR, or x [n, f]
+train_idx, val_idx, test_idx: int, where the file has a split; year [n]: int, where it knows one
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def _whole(arrays: Mapping[str, NDArray[np.generic]], name: str, path: Path, dim
     array = arrays[name]
     if array.dtype.kind not in "iub" or array.ndim != dimensions:
         raise UserError(
-            f"{name} is {array.dtype} {_shape(array)}, but whole numbers of {dimensions} dimensions are wanted", str(path)
+            f"{name} is {array.dtype} {_shape(array)}, but whole numbers of {dimensions} dimensions are wanted",
+            str(path),
         )
     return array.astype(np.int64)
 

@@ -36,9 +36,7 @@ class Neighbourhoods:
         sources, targets: Directed edges with a self loop each, ascending by target, int64 [2e + n].
     """
 
-    def __init__(
-        self, edges: NDArray[np.int64], nodes: int, device: torch.device, messages: Messages = "auto"
-    ) -> None:
+    def __init__(self, edges: NDArray[np.int64], nodes: int, device: torch.device, messages: Messages = "auto") -> None:
         self.nodes, self.device = nodes, device
         self.by_dgl = messages == "dgl" or (messages == "auto" and device.type == "cpu")
         loops = np.arange(nodes, dtype=np.int64)
@@ -86,8 +84,10 @@ class Neighbourhoods:
         Returns:
             [n, heads, d], and the weights before the mask in the order of `sources`, [2e + n, heads].
         """
-        return self._attend_dgl(rows, of_source, of_target, mask) if self.by_dgl else self._attend_torch(
-            rows, of_source, of_target, mask
+        return (
+            self._attend_dgl(rows, of_source, of_target, mask)
+            if self.by_dgl
+            else self._attend_torch(rows, of_source, of_target, mask)
         )
 
     @cached_property

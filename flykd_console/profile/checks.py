@@ -11,7 +11,6 @@ from flykd_console.runs.directory import KEY_COLUMNS
 
 if TYPE_CHECKING:
     from flykd_console.profile.distill import Distill, Plateau
-    from flykd_console.profile.schema import Profile
     from flykd_console.profile.sections import Finetune, Graph, Model, Shape
 
 
@@ -57,21 +56,6 @@ def check(
 OF_LINKS = ("graph", "split", "teacher", "student", "pretrain", "negatives", "finetune", "distill", "models",
             "evaluation")  # fmt: skip
 OF_CLASSES = ("data", "cohort")
-
-
-def check_task(profile: Profile) -> None:
-    """Refuse tables that the profile's task never looks at.
-
-    Raises:
-        ValueError: A table of another task says something.
-    """
-    kind = profile.task.kind
-    for name in OF_LINKS if profile.classifies else OF_CLASSES:
-        field = type(profile).model_fields[name]
-        if getattr(profile, name) != field.default:
-            raise ValueError(f"[{name}] says nothing under task.kind = {kind!r}: leave it out")
-    if profile.classifies and profile.run.models:
-        raise ValueError(f"run.models says nothing under task.kind = {kind!r}: choose among cohort.members")
 
 
 def _methods(student: Shape, distill: Distill, models: Mapping[str, Model]) -> Iterator[tuple[str, Distill, Shape]]:

@@ -1,8 +1,8 @@
-"""Several models trained in one stage: the table `[cohort]`; tasks that classify have it instead of teacher and student.
+"""Several models trained in one stage: `[cohort]`, which tasks of classes have instead of teacher and student.
 
 Members learn from labels; from each other (`[cohort.mutual]`); from a teacher that was trained before them
-(`[cohort.distill]`). Every one of the three may be left out, so that a model alone, a deep ensemble, mutual learning and
-a teacher with its student are settings of one table.
+(`[cohort.distill]`). Every one of the three may be left out, so that a model alone, a deep ensemble, mutual learning
+and a teacher with its student are settings of one table.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class CohortTeacher(Network):
 
 
 class LogitWeighting(Section):
-    """The adaptive logit weighting unit, one a member (after Agbaje et al. 2025); it starts as plain mutual learning."""
+    """The adaptive logit weighting unit, one a member (after Agbaje et al. 2025); it begins as plain DML."""
 
     kind: Literal["none", "pooled", "sample"] = Field(
         "none", description="none; pooled: a weight a class; sample: a weight a sample and class"
@@ -83,9 +83,7 @@ class Mutual(Section):
     on: Literal["all", "labelled"] = Field(
         "all", description="samples compared: all without a label's help, or training ones"
     )
-    entropy: float = Field(
-        0.0, ge=0.0, description="γ: how far the members' entropy is raised (a confidence penalty)"
-    )
+    entropy: float = Field(0.0, ge=0.0, description="γ: how far the members' entropy is raised (a confidence penalty)")
     entropy_on: Literal["all", "labelled"] = Field("all", description="samples whose entropy is raised")
     update: Literal["together", "in_turn"] = Field(
         "together", description="in_turn: a member sees what those before it have just become"

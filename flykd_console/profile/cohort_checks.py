@@ -27,9 +27,9 @@ def check(data: Data, cohort: Cohort, kind: str) -> None:
         # A model's name is part of file names, and that of a column.
         if name in (*TAKEN, *SAMPLE_COLUMNS, *KEY_COLUMNS) or name.startswith(ALONE):
             raise ValueError(f"cohort.members.{name}: the name is taken; choose another one")
-        _check_network(f"cohort.members.{name}", member, kind)
+        _check_network(f"cohort.members.{name}", member)
     if cohort.distill.takes_part:
-        _check_network("cohort.teacher", cohort.teacher, kind)
+        _check_network("cohort.teacher", cohort.teacher)
     _check_mutual(cohort)
     _check_lessons(cohort)
     if kind == "node_classification" and cohort.batch:
@@ -48,11 +48,9 @@ def _check_data(data: Data, kind: str) -> None:
         raise ValueError("data.attributes belongs to task.kind = 'graph_classification'")
 
 
-def _check_network(key: str, network: Network, kind: str) -> None:
+def _check_network(key: str, network: Network) -> None:
     if network.kind != "gat" and network.heads != type(network).model_fields["heads"].default:
         raise ValueError(f"{key}.heads belongs to kind = 'gat', but the kind is {network.kind!r}")
-    if network.residual and network.layers < 3 and "residual" in network.model_fields_set:
-        raise ValueError(f"{key}.residual can never act: of {network.layers} layers no hidden one has a hidden input")
 
 
 def _check_mutual(cohort: Cohort) -> None:
@@ -81,9 +79,7 @@ def _check_lessons(cohort: Cohort) -> None:
         )
     for name, member in cohort.members.items():
         if lessons.hidden_weight > 0.0 and min(member.layers, teacher.layers) < 2:
-            raise ValueError(
-                f"cohort.distill.hidden_weight compares hidden layers, but cohort.members.{name} or the teacher has none"
-            )
+            raise ValueError(f"cohort.distill.hidden_weight compares hidden layers, but {name} or the teacher has none")
         pairs = lessons.hidden_layers if isinstance(lessons.hidden_layers, list) else []
         for theirs, ours in pairs:
             # The last layer gives logits, which response compares.

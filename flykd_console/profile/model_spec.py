@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flykd_console.profile.sections import Shape
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase, Stage
 
@@ -53,6 +54,12 @@ class ModelSpec:
     @property
     def name(self) -> str:
         return self.entry.name
+
+    @property
+    def link_shape(self) -> Shape:
+        """Its shape, in a run that predicts links."""
+        assert isinstance(self.shape, Shape)
+        return self.shape
 
     @property
     def trained(self) -> bool:

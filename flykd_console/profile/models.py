@@ -171,12 +171,12 @@ def _of_students_size(profile: Profile) -> list[ModelSpec]:
         specs.append(ModelSpec(entry, profile.student, begins, distill=profile.distill))
     for name, model in profile.models.items():
         role = Role(model.role)
-        begins = next((spec.begins for spec in specs if _same_shape(spec.shape, model)), name)
+        begins = next((spec.begins for spec in specs if _same_shape(spec.link_shape, model)), name)
         if role is Role.BASELINE:
             specs.append(ModelSpec(_entry(name, role, model), model, begins))
             continue
         baselines = [spec for spec in specs if spec.entry.role is Role.BASELINE]
-        rival = next((spec for spec in baselines if _same_shape(spec.shape, model)), baselines[0])
+        rival = next((spec for spec in baselines if _same_shape(spec.link_shape, model)), baselines[0])
         entry = _entry(name, role, model, over=rival.name)
         specs.append(ModelSpec(entry, model, begins, model.distill))
     return specs
@@ -225,5 +225,5 @@ def _with_present_rival(spec: ModelSpec, kept: Sequence[ModelSpec], heuristics: 
     if not entry.over or entry.over in [other.name for other in kept]:
         return spec
     rival = NEIGHBOURS if NEIGHBOURS in heuristics else ""
-    alone = _entry(entry.name, entry.role, spec.shape, entry.label, rival)
+    alone = _entry(entry.name, entry.role, spec.link_shape, entry.label, rival)
     return ModelSpec(alone, spec.shape, spec.begins, spec.distill)

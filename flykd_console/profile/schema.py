@@ -76,9 +76,18 @@ class Profile(Section):
         """Relations that are scored; none where classes are."""
         return [] if self.classifies else self.graph.targets
 
+    def _refuse_other_tables(self) -> None:
+        """Refuse tables that the profile's task never looks at."""
+        kind = self.task.kind
+        for name in checks.OF_LINKS if self.classifies else checks.OF_CLASSES:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"[{name}] says nothing under task.kind = {kind!r}: leave it out")
+        if self.classifies and self.run.models:
+            raise ValueError(f"run.models says nothing under task.kind = {kind!r}: choose among cohort.members")
+
     @model_validator(mode="after")
     def _fits(self) -> Profile:
-        checks.check_task(self)
+        self._refuse_other_tables()
         if self.classifies:
             cohort_checks.check(self.data, self.cohort, self.task.kind)
             return self

@@ -1,4 +1,4 @@
-"""From a profile to its task: the data once, a task for every seed, and what the data is called where a run is shown."""
+"""From a profile to its task: the data once, a task for every seed, and what the data is called."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ def _links(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
         "edges": graph.edge_count,
         "targets": profile.graph.targets,
     }
-    tasks: dict[int, Task] = {
-        seed: LinkPrediction(profile, graph, targets, seed, device) for seed in profile.run.seeds
-    }
+    tasks: dict[int, Task] = {seed: LinkPrediction(profile, graph, targets, seed, device) for seed in profile.run.seeds}
     return Prepared(facts, tasks, lambda directory: save_nodes(graph, targets, directory))
 
 

@@ -81,9 +81,7 @@ class CohortStages:
         """The models of a stage: loaded, or brought from their beginning to the epochs that stay."""
         models = {spec.name: self.task.new_model(spec) for spec in specs}
         keys = {spec.name: stage_key(self.task, spec, spec.training) for spec in specs}
-        loaded = {
-            spec.name: self.store.load(self.task, spec, spec.training, models[spec.name]) for spec in specs
-        }
+        loaded = {spec.name: self.store.load(self.task, spec, spec.training, models[spec.name]) for spec in specs}
         finished = {name: one for name, one in loaded.items() if one is not None}
         if len(finished) < len(specs):
             # Loaded weights of some are where they ended, and not where the others begin.
@@ -221,7 +219,9 @@ class CohortStages:
         self._results[best] = chosen
         self.task.adopt(best, first)
         value = chosen.validation.value(self.task.headline)
-        self._log(f"{best.replace('-', ' ')} by validation: {first}, {metric_words(self.task.headline)} {per_cent(value)}")
+        self._log(
+            f"{best.replace('-', ' ')} by validation: {first}, {metric_words(self.task.headline)} {per_cent(value)}"
+        )
         self._tell_validation(best, chosen.validation)
         self._tell_test(best, best, epochs, chosen.test)
 

@@ -67,4 +67,3 @@ def ended(seed: int, stage: Stage, finished: FinishedStage, reused: bool) -> Sta
         reused_from=finished.run if reused else None,
         kept_epoch=finished.kept_epoch,
     )
-

@@ -1,10 +1,10 @@
 """What a member learns from a teacher that was trained before it: answers, hidden rows, local structure.
 
-    response    T^2 KL(softmax(z_t / T) || softmax(z_s / T))                             Hinton et al. 2015
-    hidden      mean over matched layers of MSE(h_s M / |h_s M|, h_t / |h_t|), M trained Romero et al. 2015 (FitNets)
-    structure   mean_v KL(t_v || s_v) over the neighbours of v; s_v = softmax_u of -|h_u - h_v|^2 / 2 of rows of length 1
-                in the last hidden layer; t_v the same of the teacher's       (Yang et al. 2020, LSP), or its attention,
-                or the length of the gradient of its answer at v by what it hears from u
+response    T^2 KL(softmax(z_t / T) || softmax(z_s / T))                             Hinton et al. 2015
+hidden      mean over matched layers of MSE(h_s M / |h_s M|, h_t / |h_t|), M trained Romero et al. 2015 (FitNets)
+structure   mean_v KL(t_v || s_v) over the neighbours of v; s_v = softmax_u of -|h_u - h_v|^2 / 2 of rows of length 1
+            in the last hidden layer; t_v the same of the teacher's       (Yang et al. 2020, LSP), or its attention,
+            or the length of the gradient of its answer at v by what it hears from u
 """
 
 from __future__ import annotations

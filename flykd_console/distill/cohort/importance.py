@@ -14,9 +14,9 @@ from flykd_console.model.neighbourhoods import LEAK, softmax_by
 def edge_importance(network: SampleNetwork, sight: Sight, seen: Seen) -> Tensor:
     """|d z_v^c / d m_uv| for each directed edge (u, v), [k], in the order of the neighbourhoods, loops among them.
 
-    c is the class that the network gives v; m_uv the hidden row that the last layer hears from u at v, taken for an input
-    of its own, so that one backward pass gives every edge's. Means and sums (GraphSAGE, GIN) count all neighbours alike;
-    a GCN's share is 1 / sqrt(d_u d_v) times what is the same for all of them.
+    c is the class that the network gives v; m_uv the hidden row that the last layer hears from u at v, taken for an
+    input of its own, so that one backward pass gives every edge's. Means and sums (GraphSAGE, GIN) count all neighbours
+    alike; a GCN's share is 1 / sqrt(d_u d_v) times what is the same for all of them.
 
     Args:
         network: The network; of several layers where it is a GAT.
@@ -49,4 +49,5 @@ def _of_attention(layer: Attention, sight: Sight, seen: Seen) -> Tensor:
         logits = summed.reshape(around.nodes, -1)
         chosen = logits.gather(1, seen.logits.argmax(dim=1, keepdim=True)).sum()
         (gradient,) = torch.autograd.grad(chosen, heard)
-    return gradient.norm(dim=1)
+    length: Tensor = gradient.norm(dim=1)
+    return length

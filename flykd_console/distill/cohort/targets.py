@@ -1,10 +1,10 @@
 """What the members of a cohort learn from each other: each of the others, or one teacher made of all.
 
-    peers       1/(K-1) sum_{k != j} T^2 KL(softmax(z_k / T) || softmax(z_j / T))       Zhang et al. 2018 (DML)
-    mean        T^2 KL(softmax(z_m / T) || ...), z_m = mean_k z_k                        Guo et al. 2020 (KDCL)
-    min_logit   the same with z_m^c = min_k (z_k^c - z_k^y), y the label                 Guo et al. 2020 (KDCL)
-    gate        the same with z_m = sum_k g_k z_k, g = softmax(W [z_1 ... z_K]); W learns by the labels
-                                                                                         Lan et al. 2018 (ONE)
+peers       1/(K-1) sum_{k != j} T^2 KL(softmax(z_k / T) || softmax(z_j / T))       Zhang et al. 2018 (DML)
+mean        T^2 KL(softmax(z_m / T) || ...), z_m = mean_k z_k                        Guo et al. 2020 (KDCL)
+min_logit   the same with z_m^c = min_k (z_k^c - z_k^y), y the label                 Guo et al. 2020 (KDCL)
+gate        the same with z_m = sum_k g_k z_k, g = softmax(W [z_1 ... z_K]); W learns by the labels
+                                                                                     Lan et al. 2018 (ONE)
 """
 
 from __future__ import annotations

@@ -74,8 +74,9 @@ class Sampled(Layer):
 
 
 class Attention(Layer):
-    """GAT: h'_v = concat over heads of sum_{u in N(v) + v} a_uv h_u W, a_uv = softmax_u LeakyReLU(p . h_u W + q . h_v W)
-    (Veličković et al. 2018). With one head `width` is the head's.
+    """GAT: h'_v = concat over heads of sum_{u in N(v) + v} a_uv h_u W + b (Veličković et al. 2018).
+
+    a_uv = softmax_u LeakyReLU(p . h_u W + q . h_v W); `width` is that of a head.
     """
 
     def __init__(self, inputs: int, width: int, heads: int, generator: torch.Generator) -> None:

@@ -23,7 +23,7 @@ WORDS = {
 
 
 class Course:
-    """`[cohort.curriculum]` with the weights of `[cohort.mutual]` and `[cohort.distill]`; see `distill/cohort/lessons`."""
+    """`[cohort.curriculum]` with the weights of `[cohort.mutual]` and `[cohort.distill]`: `distill/cohort/lessons`."""
 
     def __init__(self, cohort: Cohort) -> None:
         self._cohort = cohort

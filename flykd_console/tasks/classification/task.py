@@ -91,9 +91,7 @@ class Classification(Task):
         self, specs: Sequence[ModelSpec], models: Mapping[str, Trainable], teachers: Sequence[Trainable]
     ) -> Objective:
         teacher = _network(teachers[0]) if teachers else None
-        return self._objective(
-            self.profile.cohort, {spec.name: _network(models[spec.name]) for spec in specs}, teacher
-        )
+        return self._objective(self.profile.cohort, {spec.name: _network(models[spec.name]) for spec in specs}, teacher)
 
     def _objective(
         self, cohort: Any, models: Mapping[str, SampleNetwork], teacher: SampleNetwork | None

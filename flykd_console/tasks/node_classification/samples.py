@@ -75,9 +75,7 @@ class NodeSamples(Samples):
         return self._whole
 
 
-def _up_to(
-    graph: AttributedGraph, nodes: Integers, device: torch.device, engine: Engine
-) -> tuple[Sight, Integers]:
+def _up_to(graph: AttributedGraph, nodes: Integers, device: torch.device, engine: Engine) -> tuple[Sight, Integers]:
     """The graph of some nodes alone, and their numbers: what is known before anything later is."""
     inside = np.isin(graph.edges, nodes).all(axis=1)
     edges = np.searchsorted(nodes, graph.edges[inside])
