@@ -40,12 +40,10 @@ def check(data: Data, cohort: Cohort, kind: str) -> None:
 
 def _check_data(data: Data, kind: str) -> None:
     of_graphs = kind == "graph_classification"
-    allowed = ("given", "folds") if of_graphs else ("given", "per_class", "by_time")
+    allowed = ("folds",) if of_graphs else ("given", "per_class", "by_time")
     if data.split not in allowed:
         what = "graphs" if of_graphs else "nodes"
         raise ValueError(f"data.split = {data.split!r} is not one of {what}: {', '.join(allowed)}")
-    if data.attributes is not None and not of_graphs:
-        raise ValueError("data.attributes belongs to task.kind = 'graph_classification'")
 
 
 def _check_network(key: str, network: Network) -> None:

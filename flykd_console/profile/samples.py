@@ -40,9 +40,6 @@ class Data(Section):
         None, description="by_time: the last year of training, the last year of validation"
     )
     normalise_features: bool = Field(True, description="whether a node's features are divided by their sum")
-    attributes: Annotated[str, IsPath()] | None = Field(
-        None, min_length=1, description="graphs: a file (.npz) of further node attributes, in the order of the graphs"
-    )
 
     @model_validator(mode="after")
     def _what_the_split_needs(self) -> Data:

@@ -91,4 +91,24 @@ def _nodes(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
 
 
 def _graphs(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
-    raise NotImplementedError
+    from flykd_console.data.molecules import molecules
+    from flykd_console.data.tu_text import read_graphs
+    from flykd_console.profile.samples import EMBEDDED
+    from flykd_console.tasks.classification.task import Classification
+    from flykd_console.tasks.graph_classification.samples import GraphSamples
+
+    source = profile.data.source
+    graphs = molecules() if source == EMBEDDED else read_graphs(Path(source))
+    batch = profile.cohort.batch
+    tasks: dict[int, Task] = {
+        seed: Classification(profile, GraphSamples(graphs, batch, profile.engine, seed, device), seed, device)
+        for seed in profile.run.seeds
+    }
+    facts = {
+        "source": source,
+        "fingerprint": graphs.fingerprint,
+        "nodes": graphs.nodes,
+        "edges": len(graphs.edges),
+        "targets": [],
+    }
+    return Prepared(facts, tasks)

@@ -169,3 +169,24 @@ def test_a_file_that_does_not_fit_ends_a_run_in_one_line(tmp_path: Path, capsys:
     directory = make_run(tmp_path / "runs", profile(tmp_path))
     assert main([str(directory.path)]) == 2
     assert "has no split of its own" in capsys.readouterr().err
+
+
+def test_graphs_in_batches_from_a_profile_to_results(tmp_path: Path) -> None:
+    settings = {
+        "run": {"name": "tiny-graphs", "seeds": [0, 1], "device": "cpu"},
+        "task": {"kind": "graph_classification"},
+        "data": {"split": "folds", "normalise_features": False},
+        "cohort": {
+            "members": {"gin": {"kind": "gin", "dim": 8}, "gat": {"kind": "gat", "dim": 4, "heads": 2}},
+            "epochs": 3,
+            "batch": 64,
+            "mutual": GML | {"update": "in_turn"},
+        },
+        "engine": {"threads": 1},
+    }
+    directory = make_run(tmp_path / "runs", Profile.model_validate(settings))
+    assert main([str(directory.path)]) == 0
+    results = read_results(directory.results)
+    assert list(results.seeds) == ["0", "1"]
+    assert pl.read_parquet(directory.samples(1, "test")).height == 30
+    assert results.summary["gin"].gains["accuracy"].n == 2

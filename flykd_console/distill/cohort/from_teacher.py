@@ -76,12 +76,14 @@ class TeacherLosses(nn.Module):
             found.append((mapped - normalize(told.hidden[theirs - 1], dim=1)).square().sum(dim=1).mean())
         return torch.stack(found).mean()
 
-    def structure(self, told: Seen, seen: Seen, sight: Sight, key: int) -> Tensor:
-        """The divergence of what neighbours count for; `key`: of the sight, whose target is made once."""
+    def structure(self, told: Seen, seen: Seen, sight: Sight, key: int | None) -> Tensor:
+        """The divergence of what neighbours count for; `key`: of a sight that comes again: its target is made once."""
         sources, targets, kept = _without_loops(sight)
-        if key not in self._targets:
-            self._targets[key] = self._target(told, sight, sources, targets, kept)
-        target = self._targets[key]
+        target = self._targets.get(key) if key is not None else None
+        if target is None:
+            target = self._target(told, sight, sources, targets, kept)
+        if key is not None:
+            self._targets[key] = target
         said = softmax_by(_likeness(seen.hidden[-1], sources, targets), targets, sight.around.nodes)
         terms = target * (torch.log(target.clamp_min(1e-12)) - torch.log(said.clamp_min(1e-12)))
         return terms.sum() / sight.around.nodes

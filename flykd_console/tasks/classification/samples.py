@@ -26,10 +26,10 @@ class Step:
     """What one step of the optimiser looks at.
 
     Attributes:
-        key: Equal keys stand for equal samples and sights.
+        key: Equal keys stand for equal samples and sights; None: they never come again.
     """
 
-    key: int
+    key: int | None
     sight: Sight
     answers: Answers
 
@@ -82,8 +82,10 @@ class Samples(ABC):
         self._steps += 1
 
     @torch.no_grad()
-    def seen(self, network: SampleNetwork, key: int, sight: Sight) -> Seen:
+    def seen(self, network: SampleNetwork, key: int | None, sight: Sight) -> Seen:
         """What a network makes of a sight without dropout; remembered until a weight changes."""
+        if key is None:
+            return network.see(sight)
         # Copies into a parameter count its version up; the fused optimiser's step does not, hence `stepped`.
         versions = (self._steps, *(parameter._version for parameter in network.parameters()))
         place = (id(network), key)
