@@ -103,11 +103,12 @@ def _folds(folder: Path, graphs: int) -> list[Fold]:
         return []
     found = []
     for number in range(1, FOLDS + 1):
-        parts = [_indices(folder / f"{part}_idx-{number}.txt", graphs) for part in ("train", "test")]
-        shared = np.intersect1d(*parts)
+        train = _indices(folder / f"train_idx-{number}.txt", graphs)
+        test = _indices(folder / f"test_idx-{number}.txt", graphs)
+        shared = np.intersect1d(train, test)
         if len(shared):
             raise UserError(f"graph {shared[0]} is to be learnt from and tested", f"{folder}, fold {number}")
-        found.append(Fold(*parts))
+        found.append(Fold(train, test))
     return found
 
 

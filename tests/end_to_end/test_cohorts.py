@@ -190,3 +190,41 @@ def test_graphs_in_batches_from_a_profile_to_results(tmp_path: Path) -> None:
     assert list(results.seeds) == ["0", "1"]
     assert pl.read_parquet(directory.samples(1, "test")).height == 30
     assert results.summary["gin"].gains["accuracy"].n == 2
+
+
+def test_compare_takes_gains_sample_by_sample(tmp_path: Path) -> None:
+    from flykd_console.compare.samples import compare_classes
+
+    runs = [trained(tmp_path), trained(tmp_path, mutual={"weight": 1.0}, method="dml")]
+    comparison = compare_classes(runs, resamples=200)
+    assert len(comparison.rows) == 2 * len(read_results(runs[0].results).models)
+    for row, run in zip(comparison.rows, [run for run in runs for _ in range(len(comparison.rows) // 2)], strict=True):
+        found = read_results(run.results).seeds["0"]
+        assert row.accuracy[0] == pytest.approx(found[row.model].test.metrics["accuracy"])
+        if row.gain is not None:
+            rival = found[row.gain.over].test.metrics["accuracy"]
+            assert row.gain.points.mean == pytest.approx(100 * (row.accuracy[0] - rival))
+            assert row.gain.over_samples.low <= row.gain.points.mean <= row.gain.over_samples.high
+    assert {row.model for row in comparison.rows if row.gain is not None} == {*MEMBERS, "ensemble", "best"}
+
+
+def test_compare_and_export_say_what_classes_do_not_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flykd_console.cli.app import main as command
+
+    run = str(trained(tmp_path, members={"gcn": MEMBERS["gcn"]}, mutual={}).path)
+    for arguments, code, said in (
+        (["compare", run], 0, "accuracy"),
+        (["compare", run, "--csv"], 2, "as a table or as JSON"),
+        (["export", run], 2, "tells classes"),
+        (["report", run], 2, "tells classes"),
+    ):
+        assert _exit_code(command, arguments) == code
+        captured = capsys.readouterr()
+        assert said in captured.out + captured.err
+
+
+def _exit_code(command: Any, arguments: list[str]) -> int:
+    try:
+        return int(command(arguments) or 0)
+    except SystemExit as error:
+        return int(error.code or 0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flykd_console.data.attributed import undirected
 from flykd_console.model.feature_rows import FeatureRows
-from flykd_console.model.neighbourhoods import Neighbourhoods, softmax_by
+from flykd_console.model.neighbourhoods import Messages, Neighbourhoods, softmax_by
 
 CPU = torch.device("cpu")
 
@@ -24,8 +24,9 @@ def test_attention_by_dgl_is_that_of_torch(nodes: int, seed: int, masked: bool) 
     draw = torch.Generator().manual_seed(seed)
     values = [torch.randn(nodes, 3, 4, generator=draw), *(torch.randn(nodes, 3, generator=draw) for _ in range(2))]
     found = []
-    for messages in ("dgl", "torch"):
-        around = Neighbourhoods(edges, nodes, CPU, messages)  # type: ignore[arg-type]
+    ways: tuple[Messages, ...] = ("dgl", "torch")
+    for messages in ways:
+        around = Neighbourhoods(edges, nodes, CPU, messages)
         mask = torch.randn(len(around.sources), 3, generator=torch.Generator().manual_seed(1)) if masked else None
         inputs = [value.clone().requires_grad_() for value in values]
         rows, weights = around.attend(inputs[0], inputs[1], inputs[2], mask)
