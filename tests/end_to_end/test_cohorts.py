@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 
+from flykd_console.profile.files import shipped_profiles
 from flykd_console.profile.load import load_profile
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
@@ -228,3 +229,14 @@ def _exit_code(command: Any, arguments: list[str]) -> int:
         return int(command(arguments) or 0)
     except SystemExit as error:
         return int(error.code or 0)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_profiles() if name.startswith(("mutual/", "node/"))])
+def test_every_shipped_cohort_trains(name: str, tmp_path: Path) -> None:
+    overrides = ["run.seeds=[0]", "run.device='cpu'", "cohort.epochs=2", "engine.threads=1"]
+    directory = make_run(tmp_path / "runs", load_profile(name, overrides))
+    assert main([str(directory.path)]) == 0
+    results = read_results(directory.results)
+    found = results.seeds["0"]
+    assert list(found) == [entry.name for entry in results.models]
+    assert all(result.test.metrics["accuracy"] > 0.0 for result in found.values())
