@@ -104,7 +104,7 @@ def results_of(directory: RunDirectory) -> Results:
     Raises:
         UserError: The run has no finished seed, or the file is not what a run writes.
     """
-    if any(directory.path.glob("seed-*/test-samples.parquet")):
+    if directory.tells_classes:
         raise UserError(
             "this run tells classes, and bundles hold embeddings of drugs and diseases",
             directory.name,

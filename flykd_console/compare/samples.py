@@ -74,7 +74,7 @@ def tells_classes(directories: Sequence[RunDirectory]) -> bool:
     Raises:
         UserError: Some do, and others predict links.
     """
-    kinds = [load_profile(directory.profile).classifies for directory in directories]
+    kinds = [directory.tells_classes for directory in directories]
     if any(kinds) and not all(kinds):
         odd = directories[kinds.index(True)].name
         raise UserError("this run tells classes, others predict links", odd, "Compare runs of one task.")
