@@ -77,9 +77,8 @@ def command(
         forms = forms or [_form_of(out)]
     part = "validation" if validation else "test"
     if _are_of_classes(runs):
-        _compare_classes(
-            runs, part, resamples, json, out, others=markdown or csv or bool(against or only or anyway or pairs)
-        )
+        others = markdown or csv or anyway or bool(against or only or pairs or relation)
+        _compare_classes(runs, part, resamples, json, out, others)
         return
     if pairs is not None:
         if only is not None or against is not None or set(forms) - {".json"}:
