@@ -65,18 +65,18 @@ def _file(path: Path, source: str, log: Callable[[str], None], use_cache: bool) 
     from dataclasses import replace
 
     from flykd_console.graph import cache
-    from flykd_console.graph.formats import kg, kg_faults
+    from flykd_console.graph.formats import kg
+    from flykd_console.graph.tables.unpack import check_readable
 
     def make() -> KnowledgeGraph:
         log(f"Reading {path}.")
         return replace(kg.read_kg(path), source=source)
 
-    form = {",": "c", "\t": "t", "": "p"}[kg_faults.check_file(path, kg.FORMATS)]
+    check_readable(path)
     if not use_cache:
         return make()
     try:
         key = cache.file_key(path, str(kg.__file__))
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror or error}", str(path), CHECK_PATH) from error
-    # The form follows from the name, so the same bytes under another ending are another graph.
-    return cache.cached(key + form, source, make, log)
+    return cache.cached(key, source, make, log)
