@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli import graph_import
 from flykd_console.cli.graph_export import export
 from flykd_console.words import grouped
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from flykd_console.graph.summary import GraphSummary
 
-app = typer.Typer(help="Get, inspect and make knowledge graphs.", no_args_is_help=True)
+app = typer.Typer(help="Get, import, inspect and make knowledge graphs.", no_args_is_help=True)
 app.command("export")(export)
+app.command("import")(graph_import.command)
 
 
 @app.command()
@@ -69,7 +71,7 @@ def fetch(
 @app.command()
 def info(
     source: Annotated[
-        str, typer.Argument(help="embedded, synthetic, primekg or a path to kg.csv, .csv.gz, .tsv or .parquet.")
+        str, typer.Argument(help="embedded, synthetic, primekg, or a file, archive or folder that holds a graph.")
     ] = "embedded",
     scale: Annotated[float, typer.Option(help="Size of the synthetic graph; 1.0 is PrimeKG.")] = 0.1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

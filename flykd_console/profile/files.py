@@ -140,7 +140,7 @@ def moved_text(file: Path) -> str:
     Raises:
         UserError: The file is no TOML, or extends what is not there.
     """
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8-sig")
     parents = extended(_parse(file, str(file)), str(file))
     if not parents:
         return text

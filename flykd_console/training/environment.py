@@ -40,6 +40,7 @@ def describe(graph: KnowledgeGraph, device: str, device_name: str, threads: int)
             "fingerprint": graph.fingerprint,
             "nodes": graph.node_count,
             "edges": graph.edge_count,
+            "imported": graph.imported,
         },
         "splits": {},
     }

@@ -57,8 +57,8 @@ def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(1 << 30)
     form = table.form
     with form.file.open(encoding="utf-8-sig", newline="") as text:
-        quoting = csv.QUOTE_NONE if form.quote is None else csv.QUOTE_MINIMAL
-        reader = csv.reader(text, delimiter=form.separator, quotechar=form.quote or '"', quoting=quoting)
+        # A mark that cannot occur (zero bytes are refused) quotes nothing.
+        reader = csv.reader(text, delimiter=form.separator, quotechar=form.quote or "\0")
         next(reader)
         begin = reader.line_num + 1
         for fields in reader:
