@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.graph_output import consoles
 from flykd_console.words import counted, grouped, per_cent
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def command(
     report = write(imported, to)
     _tell(report, as_json)
     if not as_json:
-        _console().print(f"{to}: {counted(report.kept, 'row')}, {to.stat().st_size / 1e6:.1f} MB", soft_wrap=True)
-        _next(_console(), report, to)
+        consoles()[0].print(f"{to}: {counted(report.kept, 'row')}, {to.stat().st_size / 1e6:.1f} MB", soft_wrap=True)
+        _next(consoles()[0], report, to)
 
 
 def _tell(report: Report, as_json: bool) -> None:
@@ -66,7 +67,7 @@ def _tell(report: Report, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = _console()
+    console = consoles()[0]
     console.print(f"Layout: {report.layout}; map: {report.map or 'none'}; licence: {report.licence or 'not told'}")
     nodes = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     nodes.add_column("type")
@@ -115,13 +116,3 @@ def _next(console: Console, report: Report, to: Path) -> None:
     for setting in settings:
         words += ["--set", setting]
     console.print(f"Next: {shlex.join(words)}", soft_wrap=True)
-
-
-def _console() -> Console:
-    import os
-
-    from rich.console import Console
-
-    # In a pipe nothing is cut to the width of a screen.
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-    return Console(width=width, highlight=False, markup=False)
