@@ -123,11 +123,11 @@ def training(path: str) -> dict[str, float]:
     from benchmarks.training import prepare, task_of
     from flykd_console.graph.load import load_graph
     from flykd_console.graph.orientation import orient_targets
+    from flykd_console.model.link_model import link_model
     from flykd_console.profile.models import models_of
     from flykd_console.profile.schema import Profile
     from flykd_console.tasks.link_prediction.measure import measure
     from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
-    from flykd_console.tasks.link_prediction.task import link_model
 
     profile = Profile.model_validate({"graph": {"source": path, "targets": json.loads(TARGETS)}})
     graph = orient_targets(load_graph(profile.graph), profile.graph.targets, profile.graph.pooling.relations)

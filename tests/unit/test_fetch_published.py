@@ -96,9 +96,9 @@ def _publish(server: Server, name: str, folder: Path, monkeypatch: pytest.Monkey
     chosen = published.DATA_SETS[name]
     if chosen.doi:
         listed = [{"directoryLabel": "deep/er", "dataFile": {"id": 9, "filename": "nodes.parquet", "filesize": 1}}]
-        for number, (file, body) in enumerate(bodies.items(), start=1):
+        for number, (kept, body) in enumerate(bodies.items(), start=1):
             checksum = {"type": "MD5", "value": hashlib.md5(body).hexdigest()}
-            about = {"id": number, "filename": file, "filesize": len(body), "checksum": checksum}
+            about = {"id": number, "filename": kept, "filesize": len(body), "checksum": checksum}
             listed.append({"directoryLabel": "gold", "dataFile": about})
             server.files[f"/api/access/datafile/{number}"] = body
         path = f"/api/datasets/:persistentId/versions/:latest-published/files?persistentId={chosen.doi}"

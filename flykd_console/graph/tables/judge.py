@@ -47,29 +47,34 @@ def judge(file: Path, where: str, separator: str, quote: str, fields: int, place
     if fields == 1:
         return Form(file, separator, None)
     quoted = holds(file, quote.encode())
-    lines = pl.scan_lines(file, name="line", row_index_name="number", glob=False)
-    line = pl.col("line").str.strip_suffix("\r")
-    filled = line.str.strip_chars() != ""
+    # polars takes the carriage return of Windows' line ends away. One pass over the lines answers everything.
+    line, number = pl.col("line"), pl.col("number")
     plain = line.str.count_matches(separator, literal=True) + 1
-    has_quote = line.str.contains(quote, literal=True)
+    other = plain != fields
+    # What is asked of few lines is asked of those alone: the others are null there.
+    blank = pl.when(other).then(line).str.strip_chars() == ""
+    marked = line.str.contains(quote, literal=True) if quoted else pl.lit(False)
+    asked = {"ragged": other & ~blank & ~marked}
+    if quoted:
+        rest = pl.when(marked).then(line)
+        inside = rest.str.replace_all(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}", "")
+        count = inside.str.count_matches(separator, literal=True) + 1
+        opened = rest.str.contains(f"(?:^|{_escaped(separator)}){quote}")
+        asked["unsound"] = ~rest.str.contains(_sound(separator, quote)) | (count != fields)
+        asked["no letters"] = marked & (other if separator == "\t" else other | opened)
+    lines = pl.scan_lines(file, name="line", row_index_name="number", glob=False)
     try:
-        unquoted = lines.filter(~has_quote) if quoted else lines
-        ragged = _first(unquoted.filter(filled & (plain != fields)), plain)
+        found = lines.select(number.filter(which).min().alias(name) for name, which in asked.items())
+        first = found.collect(engine="streaming").row(0, named=True)
         if not quoted:
-            _refuse(ragged, where, fields)
-            return Form(file, separator, None)
-        marked = lines.filter(has_quote)
-        sound = line.str.contains(_sound(separator, quote))
-        count = line.str.replace_all(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}", "")
-        count = count.str.count_matches(separator, literal=True) + 1
-        if ragged is None and _first(marked.filter(~sound | (count != fields)), count) is None:
-            return Form(file, separator, quote)
-        opened = pl.col("line").str.contains(f"(?:^|{_escaped(separator)}){quote}")
-        letters = plain != fields if separator == "\t" else (plain != fields) | opened
-        if ragged is None and _first(marked.filter(letters), plain) is None:
+            _refuse(lines, plain, first["ragged"], where, fields)
             return Form(file, separator, None)
     except pl.exceptions.PolarsError as error:
         raise _not_text(file, where, error) from error
+    if first["ragged"] is None and first["unsound"] is None:
+        return Form(file, separator, quote)
+    if first["ragged"] is None and first["no letters"] is None:
+        return Form(file, separator, None)
     copy = place()
     _rewritten(file, where, separator, quote, fields, copy)
     return Form(copy, separator, quote)
@@ -85,15 +90,11 @@ def _escaped(separator: str) -> str:
     return "\\" + separator if separator in "|" else separator
 
 
-def _first(lines: pl.LazyFrame, count: pl.Expr) -> tuple[int, int] | None:
-    """The number (from 1) and the number of fields of the first of some lines."""
-    found = lines.select("number", count=count).head(1).collect(engine="streaming")
-    return (int(found["number"][0]) + 1, int(found["count"][0])) if found.height else None
-
-
-def _refuse(ragged: tuple[int, int] | None, where: str, expected: int) -> None:
-    if ragged is not None:
-        raise _other_fields(where, *ragged, expected)
+def _refuse(lines: pl.LazyFrame, count: pl.Expr, number: int | None, where: str, expected: int) -> None:
+    """Name a line, counted from 0, and its fields; None: there is nothing to refuse."""
+    if number is not None:
+        found = lines.filter(pl.col("number") == number).select(count).collect(engine="streaming")
+        raise _other_fields(where, number + 1, int(found.item()), expected)
 
 
 def _other_fields(where: str, line: int, found: int, expected: int) -> UserError:

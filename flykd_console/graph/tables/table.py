@@ -90,12 +90,15 @@ class Table:
         if self.kind == "parquet":
             return pl.scan_parquet(self.member.file, row_index_name=row_index_name, glob=False)
         form = self.form
+        names = self.columns if header is None else tuple(header)
+        # Naming all columns makes polars read them all: only where the names in the file will not do.
+        renamed = list(names) if header is not None or names != self.first else None
         return pl.scan_csv(
             form.file,
             separator=form.separator,
             quote_char=form.quote,
             has_header=header is None,
-            new_columns=list(self.columns if header is None else header),
+            new_columns=renamed,
             infer_schema=False,
             row_index_name=row_index_name,
             glob=False,
