@@ -14,7 +14,7 @@ from flykd_console.graph.imports.rows import assemble
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.recognise import recognise
 from flykd_console.graph.tables.table import opened
-from flykd_console.graph.tables.unpack import check_readable, files_in
+from flykd_console.graph.tables.unpack import check_readable, files_in, is_packed
 from flykd_console.graph.where import kept_by
 from flykd_console.profile.conditions import Condition
 
@@ -65,6 +65,19 @@ def import_graph(sources: Sequence[Path], names: maps.Map | None = None) -> Impo
             pooling=[name for name in chosen.pooling if name in kept],
         ),
     )
+
+
+def check_source(path: Path) -> None:
+    """Refuse at once what is no graph, as far as first lines tell; what is packed is looked into when it is read.
+
+    Raises:
+        UserError: It is missing, unreadable, or in no known layout.
+    """
+    check_readable(path)
+    if any(is_packed(file) for file in files_in(path)):
+        return
+    with opened(path) as tables:
+        recognise(tables, str(path))
 
 
 def read_graph(path: Path, source: str, where: Iterable[Condition] = ()) -> KnowledgeGraph:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from flykd_console.profile import sections
 
 
+# Rows whose products with all keys are held at once: of dense profiles all of them together would not fit in memory.
+_BLOCK = 1024
+
+
 def profile_relations(train: Mapping[EdgeType, Pairs], targets: Targets, settings: sections.Pooling) -> list[str]:
     """Names of the relations that make a tail's profile: those of the settings, and all others where they say so."""
     names = list(settings.relations)
@@ -107,10 +111,27 @@ def most_similar(
     Returns:
         Row, key and weight of each entry, [n] each, in ascending order of the row, the most similar key first.
     """
-    product = ((similar if rows is None else similar[rows]) @ similar[keys].T).tocoo()
-    if rows is not None:
-        product = sp.coo_array((product.data, (rows[product.row], product.col)), shape=(similar.shape[0], len(keys)))
-    row, column, value = product.row.astype(np.int64), keys[product.col], product.data
+    asked = np.arange(similar.shape[0]) if rows is None else rows
+    features = sp.csr_array(similar[keys].T)
+    found = [
+        _most_similar(similar, features, keys, neighbours, asked[start : start + _BLOCK])
+        for start in range(0, max(len(asked), 1), _BLOCK)
+    ]
+    row, column, weight = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(row, kind="stable")
+    return row[order], column[order], weight[order]
+
+
+def _most_similar(
+    similar: sp.csr_array,
+    features: sp.csr_array,
+    keys: NDArray[np.int64],
+    neighbours: int,
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """`most_similar` of some rows at once; `features` are the keys' profiles, a column each."""
+    product = (similar[rows] @ features).tocoo()
+    row, column, value = rows[product.row].astype(np.int64), keys[product.col], product.data
     other = row != column
     row, column, value = row[other], column[other], value[other]
     order = np.lexsort((column, -value, row))

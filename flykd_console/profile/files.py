@@ -89,7 +89,7 @@ def _read(file: Path, chain: list[str], open_files: list[Path], done: set[Path],
 def _parse(file: Path, source: str) -> dict[str, Any]:
     text = ""
     try:
-        text = file.read_bytes().decode()
+        text = file.read_bytes().decode("utf-8-sig")  # editors on other systems put a mark first
         return tomllib.loads(text)
     except UnicodeDecodeError:
         raise UserError(

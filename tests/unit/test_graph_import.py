@@ -15,6 +15,7 @@ from flykd_console.errors import UserError
 from flykd_console.graph.imports.maps import Map, read_map, shipped
 from flykd_console.graph.imports.report import Imported, beside
 from flykd_console.graph.load import load_graph
+from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.read import import_graph, read_graph
 from flykd_console.profile.conditions import Condition
 from flykd_console.profile.sections import Graph
@@ -263,6 +264,17 @@ def test_the_command_writes_table_and_report_and_says_what_to_run(tmp_path: Path
     assert graph.imported == report
     target.write_bytes(target.read_bytes() + b" ")
     assert beside(target).exists()
+
+
+def test_the_report_is_in_the_provenance_of_a_run_however_the_graph_came(tmp_path: Path) -> None:
+    from flykd_console.training.environment import describe
+
+    folder = kgx(tmp_path / "g", [("d1", "treats", "s1"), ("g1", "affects", "s1")])
+    RUNNER.invoke(app, ["import", str(folder), "--to", str(tmp_path / "kg.parquet")])
+    for path in (folder, tmp_path / "kg.parquet", folder, tmp_path / "kg.parquet"):  # each again from the cache
+        graph = orient_targets(load_graph(Graph(source=str(path))), ["indication"], [])
+        told = describe(graph, "cpu", "", 1)["graph"]["imported"]
+        assert (told["layout"], told["kept"], len(told["sources"])) == ("kgx", 2, 2)
 
 
 def test_a_report_of_another_table_is_not_believed(tmp_path: Path) -> None:

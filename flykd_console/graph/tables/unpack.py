@@ -225,6 +225,11 @@ def files_in(path: Path) -> list[Path]:
     return files
 
 
+def is_packed(file: Path) -> bool:
+    """Whether a file has to be unpacked before it tells what it is."""
+    return bool(packing_of(_head(file)))
+
+
 def _head(file: Path) -> bytes:
     with file.open("rb") as opened:
         return opened.read(512)
