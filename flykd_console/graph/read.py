@@ -13,7 +13,7 @@ from flykd_console.graph.imports.report import Imported, Report, SourceFile
 from flykd_console.graph.imports.rows import assemble
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.recognise import recognise
-from flykd_console.graph.tables.table import opened
+from flykd_console.graph.tables.table import explained, opened
 from flykd_console.graph.tables.unpack import check_readable, files_in, is_packed
 from flykd_console.graph.where import kept_by
 from flykd_console.profile.conditions import Condition
@@ -35,7 +35,7 @@ def import_graph(sources: Sequence[Path], names: maps.Map | None = None) -> Impo
     for source in sources:
         check_readable(source)
     hashed = [SourceFile(str(f), f.stat().st_size, content_hash(f)) for s in sources for f in files_in(s)]
-    with opened(*sources) as tables:
+    with opened(*sources) as tables, explained(where):
         found = recognise(tables, where)
         chosen = maps.shipped(found.format.map) if names is None else names
         parts = found.format.read(found.tables)
@@ -76,7 +76,7 @@ def check_source(path: Path) -> None:
     check_readable(path)
     if any(is_packed(file) for file in files_in(path)):
         return
-    with opened(path) as tables:
+    with opened(path) as tables, explained(str(path)):
         recognise(tables, str(path))
 
 
@@ -93,7 +93,7 @@ def read_graph(path: Path, source: str, where: Iterable[Condition] = ()) -> Know
     """
     conditions = list(where)
     check_readable(path)
-    with opened(path) as tables:
+    with opened(path) as tables, explained(str(path)):
         found = recognise(tables, str(path))
         if found.format is primekg.FORMAT:
             rows = kept_by(conditions, primekg.rows(found.tables), str(path))

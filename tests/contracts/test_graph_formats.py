@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tarfile
 import zipfile
@@ -139,3 +140,26 @@ def test_parts_of_a_table_are_one_table(tmp_path: Path, name: str) -> None:
             (parts / f"{file.stem}-part-{number}").write_text(header + row)
     (parts / "_SUCCESS").touch()
     assert read_graph(parts, "").fingerprint == read_graph(whole, "").fingerprint
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_done_to_a_file_it_is_read_or_refused_in_one_line(case: tuple[str, Path, bool], seed: int) -> None:
+    _, folder, _ = case
+    chance = random.Random(seed)
+    file = chance.choice(sorted(folder.iterdir()))
+    content = bytearray(file.read_bytes())
+    place = chance.randrange(len(content))
+    damage = chance.choice(["cut", "change", "insert", "remove"])
+    if damage == "cut":
+        content = content[:place]
+    elif damage == "change":
+        content[place] = chance.randrange(256)
+    elif damage == "insert":
+        content[place:place] = chance.choice([b'"', b"\t", b",", b"\n", b"\r", b"\0", b"'", b"{", b"\xff"])
+    else:
+        del content[place : place + chance.randrange(1, 20)]
+    file.write_bytes(bytes(content))
+    try:
+        read_graph(folder, "")
+    except UserError as error:
+        assert "\n" not in str(error)

@@ -129,6 +129,19 @@ class Table:
 
 
 @contextmanager
+def explained(where: str) -> Iterator[None]:
+    """What a reader says of damage that only shows while rows are read, as one line.
+
+    Raises:
+        UserError: In place of the reader's own errors.
+    """
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError) as error:
+        raise UserError("cannot be read", where, f"{COPY_AGAIN} The reader said: {_first_line(error)}") from error
+
+
+@contextmanager
 def opened(*sources: Path) -> Iterator[list[Table]]:
     """Every file of the sources as a table; unpacked files are gone afterwards.
 
@@ -234,7 +247,7 @@ def _separator(head: bytes) -> str:
 
 def _first_lines(head: bytes, separator: str, quote: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     text = head.decode("utf-8", "replace").removeprefix("\ufeff")
-    lines = [line.rstrip("\r") for line in text.split("\n")[:2]]
+    lines = [line.replace("\r", "") for line in text.split("\n")[:2]]
     rows = [tuple(next(csv.reader([line], delimiter=separator, quotechar=quote), ())) for line in lines]
     return rows[0], rows[1] if len(rows) > 1 else ()
 
