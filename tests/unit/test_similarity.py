@@ -23,6 +23,22 @@ def test_blocks_of_any_size_give_what_all_rows_at_once_give(some_rows: bool, mon
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.5])
+@pytest.mark.parametrize("neighbours", [1, 3, 50])
+def test_dense_products_give_what_sparse_ones_give(
+    share: float, neighbours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Binary profiles, so that ties are frequent."""
+    profiles = sp.csr_array((sp.random(60, 12, share, random_state=2, dtype=np.float32) > 0).astype(np.float32))
+    keys = np.flatnonzero(np.random.default_rng(1).random(60) < 0.5)
+    found = []
+    for dense_from in (2.0, -1.0):
+        monkeypatch.setattr(similarity, "_DENSE", dense_from)
+        found.append(similarity.most_similar(profiles, keys, neighbours))
+    for sparse, dense in zip(*found, strict=True):
+        np.testing.assert_array_equal(sparse, dense)
+
+
 def test_no_rows_have_no_neighbours() -> None:
     profiles = sp.csr_array(np.eye(4, dtype=np.float32))
     nothing = np.zeros(0, dtype=np.int64)
