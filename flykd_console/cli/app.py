@@ -43,7 +43,7 @@ ENTRIES = {
     "compare": Entry("compare", _COMPARE, "Compare runs: the paper's tables, and what each gain is worth."),
     "report": Entry("report", _COMPARE, "Write one HTML file: curves, tables, gains, calibration, provenance."),
     "profiles": Entry("profiles", _LOOK, "List, show, copy and check profiles."),
-    "graph": Entry("graph", _LOOK, "Fetch, inspect and make knowledge graphs."),
+    "graph": Entry("graph", _LOOK, "Fetch, import, inspect and make knowledge graphs."),
     "doctor": Entry("doctor", _LOOK, "Say what this machine can do, and what is missing."),
 }
 

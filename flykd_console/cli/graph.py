@@ -1,75 +1,33 @@
-"""`flykd-console graph`: fetch PrimeKG, look at a graph, make one."""
+"""`flykd-console graph`: look at a graph, make one; fetching and importing are files of their own."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli import graph_fetch, graph_import
 from flykd_console.cli.graph_export import export
+from flykd_console.cli.graph_output import consoles, progress_bar
 from flykd_console.words import grouped
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, ProgressColumn
     from rich.table import Table
 
     from flykd_console.graph.summary import GraphSummary
 
-app = typer.Typer(help="Get, inspect and make knowledge graphs.", no_args_is_help=True)
+app = typer.Typer(help="Get, import, inspect and make knowledge graphs.", no_args_is_help=True)
 app.command("export")(export)
-
-
-@app.command()
-def fetch(
-    dataset: Annotated[str, typer.Argument(help="What to fetch; primekg is the only one.")] = "primekg",
-    what: Annotated[str, typer.Option(help="kg, txgnn-kg (the copy TxGNN uses), nodes or edges.")] = "kg",
-    directory: Annotated[
-        Path | None, typer.Option("--dir", help="Folder to keep it in (default: the per-user data folder).")
-    ] = None,
-    base_url: Annotated[
-        str, typer.Option(help="The Dataverse installation to fetch from.")
-    ] = "https://dataverse.harvard.edu",
-    force: Annotated[bool, typer.Option("--force", help="Fetch it again though it is there.")] = False,
-) -> None:
-    """Fetch PrimeKG from Harvard Dataverse; a broken download goes on where it stopped."""
-    from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    from flykd_console.errors import UserError
-    from flykd_console.graph.sources import primekg
-
-    if dataset != "primekg":
-        raise UserError(f"there is no data set {dataset!r} to fetch", "graph fetch", "Only 'primekg' can be fetched.")
-    out, err = _consoles()
-    with _progress(err, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
-        task = progress.add_task(primekg.FILES[what].name if what in primekg.FILES else what, total=None)
-        result = primekg.fetch(
-            what,
-            directory,
-            base_url,
-            force=force,
-            report=lambda done, total: progress.update(task, completed=done, total=total),
-            log=progress.console.print,
-        )
-    if isinstance(result, Path):
-        out.print(f"{result} is there already; --force fetches it again.", soft_wrap=True)
-        return
-    check = f"verified by {result.verified_by}" if result.verified_by else "the server gave none to check it against"
-    resumed = f", resumed at {grouped(result.resumed_from)}" if result.resumed_from else ""
-    out.print(f"{result.path}: {grouped(result.size)} bytes{resumed}", soft_wrap=True)
-    out.print(f"{result.checksum.algorithm.upper()} {result.checksum.value} ({check})", soft_wrap=True)
-    if what in ("kg", "txgnn-kg"):
-        graph = "primekg" if directory is None else str(result.path)
-        out.print(f"Next: flykd-console graph info {graph}", soft_wrap=True)
+app.command("fetch")(graph_fetch.command)
+app.command("import")(graph_import.command)
 
 
 @app.command()
 def info(
     source: Annotated[
-        str, typer.Argument(help="embedded, synthetic, primekg or a path to kg.csv, .csv.gz, .tsv or .parquet.")
+        str, typer.Argument(help="embedded, synthetic, primekg, or a file, archive or folder that holds a graph.")
     ] = "embedded",
     scale: Annotated[float, typer.Option(help="Size of the synthetic graph; 1.0 is PrimeKG.")] = 0.1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -88,7 +46,7 @@ def info(
         settings = Graph(source=source, scale=scale)
     else:
         settings = Graph(source=source or ".")
-    out, err = _consoles()
+    out, err = consoles()
     summary = summarise(load_graph(settings, err.print, use_cache=cache))
     if as_json:
         import json
@@ -115,8 +73,8 @@ def make(
 
     check_target(out, force)
     size = SIZE if embedded else primekg_size(scale)
-    stdout, err = _consoles()
-    with _progress(err, TaskProgressColumn(), TimeElapsedColumn()) as progress:
+    stdout, err = consoles()
+    with progress_bar(err, TaskProgressColumn(), TimeElapsedColumn()) as progress:
         task = progress.add_task("Generating", total=sum(size.edges.values()))
 
         def begin(relation: str, done: list[str] = []) -> None:  # noqa: B006 - remembers the relation before
@@ -195,20 +153,3 @@ def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) 
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True, min_width=9 if console.width >= 100 else 5)
     return table
-
-
-def _consoles() -> tuple[Console, Console]:
-    """Results on standard output, progress and notes on standard error; what is printed is text, no markup."""
-    from rich.console import Console
-
-    # In a pipe nothing is cut to the width of a screen.
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-    return Console(width=width, highlight=False, markup=False), Console(stderr=True, highlight=False, markup=False)
-
-
-def _progress(console: Console, *after: ProgressColumn) -> Progress:
-    """What is being done, a bar, and the given columns; gone when it is over."""
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    described = TextColumn("{task.description}", markup=False)
-    return Progress(described, BarColumn(), *after, console=console, transient=True)

@@ -62,6 +62,11 @@ def check_files(profile: Profile, file: str) -> None:
     from flykd_console.profile.sections import graph_hint
 
     for key, path in files_of(profile).items():
+        if key == "graph.source" and Path(path).exists():
+            from flykd_console.graph.read import check_source
+
+            check_source(Path(path))
+            continue
         if Path(path).is_file():
             continue
         kind = "graph file" if key == "graph.source" else "file"

@@ -16,7 +16,7 @@ import os
 import time
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.graph.whole_file import whole_file
 from flykd_console.runs.files import replace_file
 
-SCHEMA = 1
+SCHEMA = 2
 KEPT = 8  # entries; the least recently used go first
 _SETTLED = 2.0  # seconds after which an unchanged modification time proves an unchanged file
 
@@ -85,7 +85,23 @@ def file_key(path: Path, *makers: str) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    return f"{_content_hash(path)[:32]}-{_code_hash(*makers)}"
+    return f"{content_hash(path)[:32]}-{_code_hash(*makers)}"
+
+
+def source_key(path: Path, files: Sequence[Path], settings: Sequence[str], *makers: str) -> str:
+    """A key for the files of a graph that lies in `path`, read under `settings`.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    if len(files) == 1 and not settings:
+        return file_key(files[0], *makers)
+    digest = hashlib.sha256("\n".join(settings).encode())
+    for file in files:
+        # What a file is called may say which others it belongs to.
+        name = file.relative_to(path).as_posix() if file != path else ""
+        digest.update(f"\0{name}\0{content_hash(file)}".encode())
+    return f"{digest.hexdigest()[:32]}-{_code_hash(*makers)}"
 
 
 def made_key(name: str, *makers: str) -> str:
@@ -101,7 +117,7 @@ def _code_hash(*makers: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _content_hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
     """SHA-256 of a file, remembered until its size, time, inode or path change."""
     state = path.stat()
     mark = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
@@ -131,6 +147,7 @@ def _write(entry: Path, graph: KnowledgeGraph) -> None:
         "fingerprint": graph.fingerprint,
         "nodes": {name: table.height for name, table in graph.nodes.items()},
         "edges": [list(edge_type) for edge_type in graph.edges],
+        "imported": graph.imported,
     }
     arrays: dict[str, Any] = {
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
@@ -158,7 +175,7 @@ def _read(entry: Path, source: str) -> KnowledgeGraph:
         for place, names in enumerate(about["edges"]):
             heads, tails = arrays[f"edges.{place}"].astype(np.int64)
             edges[EdgeType(*names)] = (heads, tails)
-    graph = KnowledgeGraph(nodes, edges, source)
+    graph = KnowledgeGraph(nodes, edges, source, about["imported"])
     graph.__dict__["fingerprint"] = about["fingerprint"]  # where cached_property keeps it
     return graph
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +60,13 @@ class KnowledgeGraph:
         nodes: Per node type a table `id, name` (both strings); a node's index is its row.
         edges: Per edge type (heads, tails), int64 [n] each, one direction, duplicates kept.
         source: What it was read from, for people.
+        imported: The report of its import, as plain data; None where it was not imported.
     """
 
     nodes: Mapping[str, pl.DataFrame]
     edges: Mapping[EdgeType, Pairs]
     source: str = field(default="", compare=False)
+    imported: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def count(self, node_type: str) -> int:
         """Number of nodes of a type."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,9 @@ def load_graph(settings: Graph, log: Callable[[str], None] = _silent, use_cache:
     Raises:
         UserError: The source is not there or cannot be read as a graph.
     """
+    if settings.where and settings.source in ("embedded", "synthetic"):
+        hint = "Leave graph.where empty, or name a graph that has such columns."
+        raise UserError(f"the {settings.source} graph has no columns of evidence", "graph.where", hint)
     if settings.source == "embedded":
         from flykd_console.graph.sources.embedded import embedded_graph
 
@@ -39,8 +42,8 @@ def load_graph(settings: Graph, log: Callable[[str], None] = _silent, use_cache:
     if settings.source == "primekg":
         from flykd_console.graph.sources.primekg import stored
 
-        return _file(stored("kg"), "primekg", log, use_cache)
-    return _file(Path(settings.source).expanduser(), settings.source, log, use_cache)
+        return _file(stored("kg"), "primekg", settings.where, log, use_cache)
+    return _file(Path(settings.source).expanduser(), settings.source, settings.where, log, use_cache)
 
 
 def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
@@ -61,22 +64,39 @@ def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> Kno
     return cache.cached(key, "synthetic", make, log)
 
 
-def _file(path: Path, source: str, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
+def _file(path: Path, source: str, where: Sequence[str], log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
     from dataclasses import replace
 
-    from flykd_console.graph import cache
-    from flykd_console.graph.formats import kg, kg_faults
+    from flykd_console.graph import cache, read
+    from flykd_console.graph.imports.report import of_table
+    from flykd_console.graph.tables.unpack import check_readable, files_in
+    from flykd_console.profile.conditions import Condition
 
     def make() -> KnowledgeGraph:
         log(f"Reading {path}.")
-        return replace(kg.read_kg(path), source=source)
+        return read.read_graph(path, source, [Condition.parse(text) for text in where])
 
-    form = {",": "c", "\t": "t", "": "p"}[kg_faults.check_file(path, kg.FORMATS)]
-    if not use_cache:
-        return make()
+    check_readable(path)
     try:
-        key = cache.file_key(path, str(kg.__file__))
+        files = files_in(path)
+        if use_cache:
+            key = cache.source_key(path, files, where, *_readers())
+            graph = cache.cached(key, source, make, log)
+        else:
+            graph = make()
+        report = of_table(path, cache.content_hash) if path.is_file() else None
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror or error}", str(path), CHECK_PATH) from error
-    # The form follows from the name, so the same bytes under another ending are another graph.
-    return cache.cached(key + form, source, make, log)
+    if report is None:
+        return graph
+    told = replace(graph, imported=report)
+    told.__dict__["fingerprint"] = graph.fingerprint  # where cached_property keeps it; ids and edges are the same
+    return told
+
+
+def _readers() -> list[str]:
+    """The files that decide what is read: a changed one makes what was kept before useless."""
+    here = Path(__file__).parent
+    folders = [file for name in ("formats", "imports", "tables") for file in sorted((here / name).rglob("*.*"))]
+    code = [file for file in folders if file.suffix in (".py", ".toml")]
+    return [str(file) for file in (*code, here / "read.py", here / "recognise.py", here / "where.py")]

@@ -7,6 +7,7 @@ needs all targets to point the same way.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
 from flykd_console.relation_names import any_meant, is_meant
@@ -41,4 +42,4 @@ def orient_targets(
     edges: dict[EdgeType, Pairs] = {}
     for edge_type, (heads, tails) in graph.edges.items():
         edges[turned.get(edge_type, edge_type)] = (tails, heads) if edge_type in turned else (heads, tails)
-    return KnowledgeGraph(nodes=graph.nodes, edges=edges, source=graph.source)
+    return replace(graph, edges=edges)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from flykd_console.profile import sections
 
 
+# Rows whose products with all keys are held at once: of dense profiles all of them together would not fit in memory.
+_BLOCK = 1024
+# From which share of products that are not zero on a block is taken as dense.
+_DENSE = 0.2
+
+
 def profile_relations(train: Mapping[EdgeType, Pairs], targets: Targets, settings: sections.Pooling) -> list[str]:
     """Names of the relations that make a tail's profile: those of the settings, and all others where they say so."""
     names = list(settings.relations)
@@ -107,10 +113,30 @@ def most_similar(
     Returns:
         Row, key and weight of each entry, [n] each, in ascending order of the row, the most similar key first.
     """
-    product = ((similar if rows is None else similar[rows]) @ similar[keys].T).tocoo()
-    if rows is not None:
-        product = sp.coo_array((product.data, (rows[product.row], product.col)), shape=(similar.shape[0], len(keys)))
-    row, column, value = product.row.astype(np.int64), keys[product.col], product.data
+    asked = np.arange(similar.shape[0]) if rows is None else rows
+    features = sp.csr_array(similar[keys].T)
+    found = [
+        _most_similar(similar, features, keys, neighbours, asked[start : start + _BLOCK])
+        for start in range(0, max(len(asked), 1), _BLOCK)
+    ]
+    row, column, weight = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(row, kind="stable")
+    return row[order], column[order], weight[order]
+
+
+def _most_similar(
+    similar: sp.csr_array,
+    features: sp.csr_array,
+    keys: NDArray[np.int64],
+    neighbours: int,
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """`most_similar` of some rows at once; `features` are the keys' profiles, a column each."""
+    product = similar[rows] @ features
+    if product.nnz > _DENSE * len(rows) * len(keys):
+        return _most_similar_of_dense(product.toarray(), keys, neighbours, rows)
+    product = product.tocoo()
+    row, column, value = rows[product.row].astype(np.int64), keys[product.col], product.data
     other = row != column
     row, column, value = row[other], column[other], value[other]
     order = np.lexsort((column, -value, row))
@@ -120,3 +146,28 @@ def most_similar(
     row, column, value = row[top], column[top], value[top]
     total = np.bincount(row, weights=np.abs(value), minlength=similar.shape[0])
     return row, column, (value / total[row]).astype(np.float32)
+
+
+def _most_similar_of_dense(
+    product: NDArray[np.float32], keys: NDArray[np.int64], neighbours: int, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """The same where nearly every product is there: taking the largest a few times is quicker than sorting all.
+
+    Args:
+        product: Of rows and keys, float32 [rows, keys]; not negative, and 0 where they share nothing. It is used up.
+    """
+    every = np.arange(len(rows))
+    own = np.minimum(np.searchsorted(keys, rows), len(keys) - 1)
+    product[every, own] = np.where(keys[own] == rows, np.float32(0.0), product[every, own])
+    columns, values = [], []
+    for _ in range(min(neighbours, len(keys))):
+        best = product.argmax(axis=1)  # of equals the first, whose index is the lowest
+        columns.append(keys[best])
+        values.append(product[every, best])
+        product[every, best] = 0.0
+    value, column = np.stack(values, axis=1), np.stack(columns, axis=1)
+    there = value > 0.0
+    total = np.where(there, value, 0.0).sum(axis=1, dtype=np.float64, keepdims=True)
+    row = np.broadcast_to(rows[:, None], value.shape)[there]
+    weight = np.divide(value, total, out=np.zeros(value.shape), where=total > 0.0)
+    return row.astype(np.int64), column[there], weight[there].astype(np.float32)

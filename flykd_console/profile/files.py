@@ -89,7 +89,7 @@ def _read(file: Path, chain: list[str], open_files: list[Path], done: set[Path],
 def _parse(file: Path, source: str) -> dict[str, Any]:
     text = ""
     try:
-        text = file.read_bytes().decode()
+        text = file.read_bytes().decode("utf-8-sig")  # editors on other systems put a mark first
         return tomllib.loads(text)
     except UnicodeDecodeError:
         raise UserError(
@@ -140,7 +140,7 @@ def moved_text(file: Path) -> str:
     Raises:
         UserError: The file is no TOML, or extends what is not there.
     """
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8-sig")
     parents = extended(_parse(file, str(file)), str(file))
     if not parents:
         return text

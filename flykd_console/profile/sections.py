@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from flykd_console.profile.conditions import Condition
 from flykd_console.profile.distill import Distill, Plateau
 from flykd_console.profile.rooms import heuristics
 from flykd_console.profile.section import FilePath, IsPath, Section
@@ -15,7 +16,7 @@ from flykd_console.profile.section import FilePath, IsPath, Section
 HEURISTICS = heuristics()
 # Values of `graph.source` that are no path.
 GRAPHS = ("embedded", "synthetic", "primekg")
-GRAPHS_HINT = "Graphs are embedded, synthetic, primekg, or a path to a kg.csv, .csv.gz, .tsv or .parquet."
+GRAPHS_HINT = "Graphs are embedded, synthetic, primekg, or the path of a file, archive or folder that holds one."
 
 
 def graph_hint(path: Path) -> str:
@@ -114,7 +115,9 @@ class Graph(Section):
     """Which knowledge graph, and which of its relations are learnt and scored."""
 
     source: Annotated[str, IsPath(lambda source: source not in GRAPHS)] = Field(
-        "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
+        "embedded",
+        min_length=1,
+        description="embedded, synthetic, primekg (fetched before), or a file, archive or folder in a known layout",
     )
     targets: list[str] = Field(
         ["contraindication", "indication"],
@@ -122,7 +125,19 @@ class Graph(Section):
         description="relations that are learnt and scored; one that stands between several types: README.md",
     )
     scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
+    where: list[str] = Field(
+        [],
+        description="which rows are read, by their columns of time and evidence: [RELATION:] COLUMN OPERATOR VALUE "
+        "[or missing], such as publication_year <= 2015 or missing; operators = != < <= > >=",
+    )
     pooling: Pooling = Pooling()
+
+    @field_validator("where")
+    @classmethod
+    def _conditions(cls, where: list[str]) -> list[str]:
+        for text in where:
+            Condition.parse(text)
+        return where
 
     @field_validator("targets")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,13 @@ class Prepared:
         facts: Source, fingerprint, nodes, edges and targets, as the event log names them.
         tasks: By seed; each is made once, and what it prepares goes with it when its seed is done.
         leave: What is left in the run directory before any seed begins.
+        imported: The report of the import that made the graph; None: it was read as it is.
     """
 
     facts: dict[str, Any]
     tasks: dict[int, Task]
     leave: Callable[[RunDirectory], None] = field(default=lambda directory: None)
+    imported: Mapping[str, Any] | None = None
 
 
 def prepare(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
@@ -64,7 +66,7 @@ def _links(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
         "targets": [target.relation for target in targets],
     }
     tasks: dict[int, Task] = {seed: LinkPrediction(profile, graph, targets, seed, device) for seed in profile.run.seeds}
-    return Prepared(facts, tasks, lambda directory: save_nodes(graph, directory))
+    return Prepared(facts, tasks, lambda directory: save_nodes(graph, directory), graph.imported)
 
 
 def _nodes(profile: Profile, device: torch.device, tell: Tell) -> Prepared:

@@ -23,7 +23,7 @@ _COMPUTING = ("torch", "dgl", "numpy", "scipy")
 
 
 def describe(graph: Mapping[str, Any], device: str, device_name: str, threads: int) -> dict[str, Any]:
-    """Versions, machine, command and graph of this process's run; `graph`: source, fingerprint, nodes, edges."""
+    """Versions, machine, command and graph of this process's run; `graph`: source, fingerprint, nodes, edges, imported."""
     return {
         "flykd_console": __version__,
         "python": platform.python_version(),
@@ -40,6 +40,7 @@ def describe(graph: Mapping[str, Any], device: str, device_name: str, threads: i
             "fingerprint": graph["fingerprint"],
             "nodes": graph["nodes"],
             "edges": graph["edges"],
+            "imported": graph["imported"],
         },
         "splits": {},
     }

@@ -70,7 +70,8 @@ def _tell_prepared(
 ) -> None:
     tasks = prepared.tasks
     device = next(iter(tasks.values())).device
-    facts = environment.describe(prepared.facts, str(device), device_name(device), torch.get_num_threads())
+    source = prepared.facts | {"imported": prepared.imported}
+    facts = environment.describe(source, str(device), device_name(device), torch.get_num_threads())
     environment.write(directory, facts)
     prepared.leave(directory)
     # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.

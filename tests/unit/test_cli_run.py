@@ -203,7 +203,7 @@ def test_a_run_in_training_is_not_resumed(runs: Path, capsys: pytest.CaptureFixt
         (["flykd", "--seeds", "4x"], "--seeds 4x: '4x' is not a seed. Give seeds as 45,46 or 45-49."),
         (["flykd", "--graph", "nowhere.csv"], "there is no such graph file"),
         (["flykd", "--graph", "embeded"], "there is no such graph file. Did you mean embedded?"),
-        (["flykd", "--graph", "."], "is a folder"),
+        (["flykd", "--graph", "."], "the folder holds no file"),
         (["flykd", "--device", "gpu"], "--device gpu: must be"),
         (["flykd", "--name", "../up"], "--name ../up: must be"),
         (["flykd", "--set", "nonsense"], "--set nonsense: must read key=value"),
@@ -226,7 +226,7 @@ def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
 
 
 def test_a_graph_named_on_the_command_line_is_found_from_here_and_saved_absolute(runs: Path, tmp_path: Path) -> None:
-    (tmp_path / "kg.csv").write_text("relation\n")
+    (tmp_path / "kg.csv").write_text("relation,x_id,x_type,y_id,y_type\n")
     assert run("flykd", "--seeds", "45", "--graph", "./kg.csv") == 0
     assert load_profile(only_run(runs).profile).graph.source == str(tmp_path / "kg.csv")
 
@@ -234,7 +234,7 @@ def test_a_graph_named_on_the_command_line_is_found_from_here_and_saved_absolute
 def test_a_graph_named_in_a_profile_is_found_from_the_profiles_folder(runs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "er"
     folder.mkdir(parents=True)
-    (tmp_path / "deep" / "kg.csv").write_text("relation\n")
+    (tmp_path / "deep" / "kg.csv").write_text("relation,x_id,x_type,y_id,y_type\n")
     (folder / "mine.toml").write_text('[graph]\nsource = "../kg.csv"\n')
     assert run("deep/er/mine.toml", "--seeds", "45") == 0
     assert load_profile(only_run(runs).profile).graph.source == str(tmp_path / "deep" / "kg.csv")

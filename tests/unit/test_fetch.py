@@ -333,5 +333,5 @@ def test_the_command_shows_size_checksum_and_the_next_step(tmp_path: Path, monke
 
 
 def test_the_command_refuses_other_data_sets() -> None:
-    result = CliRunner().invoke(app, ["fetch", "hetionet"])
+    result = CliRunner().invoke(app, ["fetch", "nonsense"])
     assert isinstance(result.exception, UserError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,11 +44,11 @@ def test_a_directory(tmp_path: Path) -> None:
     assert "is a directory" in refusal(tmp_path / "kg.csv")
 
 
-def test_an_unknown_ending(tmp_path: Path) -> None:
-    (tmp_path / "kg.xlsx").write_bytes(b"PK")
-    line = refusal(tmp_path / "kg.xlsx")
-    assert "is not a known kind of graph file" in line
-    assert ".csv.gz" in line
+def test_a_spreadsheet(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "kg.xlsx", "w") as file:
+        file.writestr("[Content_Types].xml", "<Types/>")
+        file.writestr("xl/workbook.xml", "<workbook/>")
+    assert "is a spreadsheet. Save it as CSV" in refusal(tmp_path / "kg.xlsx")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -76,18 +77,8 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     path = tmp_path / "kg.csv"
     path.write_text("relation,x_id,x_type,x_name,y_id,tail_type\nr,1,a,n,2,b\n")
     line = refusal(path)
-    assert "lacks the columns y_type, y_name" in line
+    assert "lacks the column y_type" in line
     assert "Found relation, x_id" in line
-
-
-def test_a_tab_separated_file_called_csv(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "kg.tsv", ROWS[:4]).rename(tmp_path / "kg.csv")
-    assert "name it .tsv" in refusal(path)
-
-
-def test_a_comma_separated_file_called_tsv(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "kg.csv", ROWS[:4]).rename(tmp_path / "kg.tsv")
-    assert "name it .csv" in refusal(path)
 
 
 @pytest.mark.parametrize("column", ["relation", "x_id", "x_type", "y_id", "y_type"])

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flykd_console.errors import UserError
-from flykd_console.graph.formats.kg import FORMATS, read_kg
+from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from tests.support.graph_files import HEADER, Row, both_ways, full_row, write_rows
 from tests.support.small_graph import small_graph
 
+FORMATS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 INDICATION = EdgeType("drug", "indication", "disease")
 ROWS: list[Row] = [
     ("indication", "drug", "DB1", "disease", "1000"),

@@ -57,6 +57,11 @@ def test_every_shipped_profile_is_sound_and_round_trips(name: str, tmp_path: Pat
     assert load_profile(write(tmp_path, dump_profile(profile))) == profile
 
 
+def test_a_byte_order_mark_is_no_part_of_a_profile(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[run]\nname = "mine"\n', "utf-8-sig")
+    assert load_profile(tmp_path / "mine.toml").run.name == "mine"
+
+
 def test_shipped_profiles_are_found_by_name_and_by_file() -> None:
     assert {"flykd", "primekg/flykd"} <= set(shipped_profiles())
     for path in shipped_profiles().values():

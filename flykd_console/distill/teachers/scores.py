@@ -99,15 +99,14 @@ def _load(path: Path, targets: Targets) -> pl.DataFrame:
     """
     import polars as pl
 
-    from flykd_console.graph.formats import kg, kg_faults
+    from flykd_console.graph.tables.table import opened_one
 
     if not path.exists():
         raise UserError("there is no such file of scores", str(path), "Check `file` in distill.teachers.")
     if path.is_dir():
         raise UserError("is a directory, not a file of scores", str(path), "Name the file in it.")
-    separator = kg_faults.check_file(path, kg.FORMATS)
-    try:
-        table = kg.scan(path, separator).collect()
+    with opened_one(path) as opened:
+        table = opened.collect()
         if not set(COLUMNS) <= set(table.columns):
             table = table.rename(renamed(table.columns, targets.head, targets.tail, "x_id", "y_id"))
         missing = [column for column in COLUMNS if column not in table.columns]
@@ -118,8 +117,6 @@ def _load(path: Path, targets: Targets) -> pl.DataFrame:
                 f"It needs {', '.join(COLUMNS)}; found {', '.join(table.columns[:12])}.",
             )
         rows = table.select(pl.col(COLUMNS).cast(pl.String)).with_row_index("row", offset=1)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise kg_faults.explain(path, separator, error) from error
     rows = rows.filter(~pl.all_horizontal(pl.col(COLUMNS).is_null()))
     said = pl.col("score").fill_null("")
     # Logits are float32: what is finite in float64 alone is refused with the infinite ones.

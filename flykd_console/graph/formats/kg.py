@@ -1,8 +1,8 @@
-"""Reading a file in kg form, the twelve columns of PrimeKG's `kg.csv`: CSV or TSV, plain or gzip, or Parquet.
+"""Rows in kg form, the columns of PrimeKG's `kg.csv`, to a graph; every format is turned into such rows.
 
-Seven of the columns are needed: `relation, x_id, x_type, x_name, y_id, y_type, y_name`; any others are ignored. Rows
-are streamed into integer codes by polars, so that memory stays far below the file's size, and everything after that is
-arithmetic on columns.
+Needed are `relation, x_id, x_type, y_id, y_type`; `x_name, y_name` are read where they are, and any others are ignored.
+Rows are streamed into integer codes by polars, so that memory stays far below the file's size, and everything after
+that is arithmetic on columns.
 
 One direction of every edge is kept, as PrimeKG's users do: edge types are grouped by relation and unordered pair of
 node types, and the group's first row gives the direction. A row of the other direction is the mirror image of a kept
@@ -22,16 +22,66 @@ from flykd_console.errors import UserError
 from flykd_console.graph.formats import kg_faults
 from flykd_console.graph.keys import distinct
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.graph.tables.table import Table, opened_one
 
+NEEDED = ("relation", "x_id", "x_type", "y_id", "y_type")
 COLUMNS = ("relation", "x_id", "x_type", "x_name", "y_id", "y_type", "y_name")
-FORMATS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t", ".parquet": ""}
 
 
 def read_kg(path: Path) -> KnowledgeGraph:
-    """Read a knowledge graph.
+    """Read a knowledge graph from one file in kg form.
 
     Args:
-        path: A file whose name ends in one of `FORMATS`.
+        path: CSV, TSV or Parquet, plain or packed.
+
+    Returns:
+        The graph, as `graph_of` gives it.
+
+    Raises:
+        UserError: The file is missing, unreadable, damaged, empty or not of this form; names the file and, where it
+            can, the line.
+    """
+    with opened_one(path) as table:
+        kg_faults.check_columns(table, NEEDED)
+        return graph_of(encode(table.scan(), table), str(path), table)
+
+
+def encode(rows: pl.LazyFrame, table: Table, kept: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Rows as categories that share one set of codes; rows without any value are left out.
+
+    Args:
+        rows: Has the columns `NEEDED`, as text or anything that reads as text.
+        table: What they stand in, for messages.
+        kept: Further columns that are kept as they are.
+
+    Returns:
+        The columns `COLUMNS` (a name that is not there is null) and `kept`.
+
+    Raises:
+        UserError: They cannot be read.
+    """
+    try:
+        schema = rows.collect_schema()
+        found = [column for column in COLUMNS if column in schema]
+        kinds = {schema[column] for column in found}
+        coded = len(kinds) == 1 and isinstance(next(iter(kinds)), pl.Categorical)
+        category = next(iter(kinds)) if coded else pl.Categorical(pl.Categories.random())
+        # Categories that share their codes already are not written out and coded anew.
+        columns = pl.col(found) if coded else pl.col(found).cast(pl.String).cast(category)
+        filled = rows.select(columns, pl.col(kept)).filter(~pl.all_horizontal(pl.col(found).is_null()))
+        absent = [pl.lit(None, category).alias(column) for column in COLUMNS if column not in schema]
+        return filled.with_columns(absent).select(*COLUMNS, *kept).collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise table.explain(error) from error
+
+
+def graph_of(rows: pl.DataFrame, source: str, table: Table | None = None) -> KnowledgeGraph:
+    """Encoded rows as a graph.
+
+    Args:
+        rows: As `encode` gives them.
+        source: The graph's name for people.
+        table: What they stand in, to name the line of a fault.
 
     Returns:
         The graph. Nodes of a type stand in ascending order of their ids, edges of a type in ascending order of (head,
@@ -39,51 +89,21 @@ def read_kg(path: Path) -> KnowledgeGraph:
         the first in the alphabet is taken.
 
     Raises:
-        UserError: The file is missing, unreadable, damaged, empty or not of this form; names the file and, where it
-            can, the line.
+        UserError: There are no rows, or one lacks an id, a type or the relation.
     """
-    separator = kg_faults.check_file(path, FORMATS)
-    try:
-        table = scan(path, separator)
-        kg_faults.check_columns(path, table.collect_schema(), COLUMNS, separator)
-        rows = _encode(table)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise kg_faults.explain(path, separator, error) from error
     if rows.is_empty():
-        raise UserError("has a header but no rows", str(path), "It should hold one row per edge.")
+        raise UserError("has a header but no rows", source, "It should hold one row per edge.")
     nodes = _nodes(rows)
     if kg_faults.is_blank(nodes["id"]).any() or kg_faults.is_blank(nodes["type"]).any() or _blank_relation(rows):
-        raise kg_faults.blank_field(path, separator, tuple(c for c in COLUMNS if not c.endswith("_name")))
-    groups = rows.select(pl.all().exclude("x_name", "y_name")).partition_by(
-        ["relation", "x_type", "y_type"], maintain_order=True, include_key=False, as_dict=True
+        raise kg_faults.blank_field(table, source, NEEDED)
+    groups = (
+        rows.select(COLUMNS)
+        .drop("x_name", "y_name")
+        .partition_by(["relation", "x_type", "y_type"], maintain_order=True, include_key=False, as_dict=True)
     )
     del rows
     tables, places = _node_tables(nodes)
-    return KnowledgeGraph(tables, _edges(groups, tables, places), str(path))
-
-
-def scan(path: Path, separator: str, row_index_name: str | None = None) -> pl.LazyFrame:
-    """The rows of a table; brackets and stars in its name are part of the name.
-
-    Args:
-        path: A readable table.
-        separator: Between its columns; empty for Parquet.
-        row_index_name: A column to add that counts rows from 0; None: none.
-    """
-    if not separator:
-        return pl.scan_parquet(path, row_index_name=row_index_name, glob=False)
-    return pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name=row_index_name, glob=False)
-
-
-def _encode(table: pl.LazyFrame) -> pl.DataFrame:
-    """The needed columns as categories that share one set of codes; rows without any value are left out."""
-    others = pl.exclude(COLUMNS)
-    columns = [pl.col(COLUMNS).cast(pl.String).cast(pl.Categorical(pl.Categories.random()))]
-    if len(table.collect_schema()) > len(COLUMNS):
-        # polars overlooks rows with too many fields unless every column is used.
-        columns.append(pl.any_horizontal(others.is_not_null()).alias("more"))
-    rows = table.select(columns).filter(~pl.all_horizontal(pl.col(COLUMNS).is_null())).collect(engine="streaming")
-    return rows.select(COLUMNS)
+    return KnowledgeGraph(tables, _edges(groups, tables, places), source)
 
 
 def _nodes(rows: pl.DataFrame) -> pl.DataFrame:

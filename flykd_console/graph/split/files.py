@@ -17,10 +17,10 @@ import numpy as np
 import polars as pl
 
 from flykd_console.errors import UserError
-from flykd_console.graph.formats import kg, kg_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
 from flykd_console.graph.node_lookup import rows_of
 from flykd_console.graph.split.random import joins
+from flykd_console.graph.tables.table import opened_one
 from flykd_console.pair_lists import renamed
 from flykd_console.relation_names import is_meant, spelling
 from flykd_console.words import grouped
@@ -102,9 +102,8 @@ def _load(path: Path, part: str, targets: Targets) -> pl.DataFrame:
     """The table as text, with `row` counted from 1, and `label`, `part` null-free or filled in."""
     if not path.exists():
         raise UserError("there is no such file", f"split.{part} = {path}", "Check the path.")
-    separator = kg_faults.check_file(path, kg.FORMATS)
-    try:
-        frame = kg.scan(path, separator).collect()
+    with opened_one(path) as table:
+        frame = table.collect()
         if not set(ROWS) <= set(frame.columns) and not set(PAIRS) <= set(frame.columns):
             frame = frame.rename(renamed(frame.columns, targets.head, targets.tail, "head_id", "tail_id"))
         form = next((form for form in (ROWS, PAIRS) if set(form) <= set(frame.columns)), None)
@@ -116,8 +115,6 @@ def _load(path: Path, part: str, targets: Targets) -> pl.DataFrame:
             )
         kept = [*form, *(name for name in ("label", "part") if name in frame.columns)]
         frame = frame.select(pl.col(kept).cast(pl.String)).with_row_index("row", offset=1)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise kg_faults.explain(path, separator, error) from error
     if form == PAIRS:
         frame = frame.rename({"head_id": "x_id", "tail_id": "y_id"})
         frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in ("x_type", "y_type"))

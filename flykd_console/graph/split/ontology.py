@@ -109,13 +109,15 @@ def _first_rows(path: str, modified: int, size: int, node_type: str) -> tuple[pl
 
     The file's time and size only tell one state of it from another.
     """
-    from flykd_console.graph.formats import kg, kg_faults
+    from flykd_console.graph.tables.table import opened_one
 
-    separator = kg_faults.check_file(Path(path), kg.FORMATS)
-    table = kg.scan(Path(path), separator, row_index_name="row")
-    nothing = pl.DataFrame(schema={"parent": pl.String, "child": pl.String})
-    if "display_relation" not in table.collect_schema():
-        return nothing, True
+    with opened_one(Path(path)) as table:
+        if "display_relation" not in table.columns:
+            return pl.DataFrame(schema={"parent": pl.String, "child": pl.String}), True
+        return _parents_of(table.scan(row_index_name="row"), node_type)
+
+
+def _parents_of(table: pl.LazyFrame, node_type: str) -> tuple[pl.DataFrame, bool]:
     text = [pl.col(c).cast(pl.String) for c in ("display_relation", "x_type", "y_type", "x_id", "y_id")]
     rows = (
         table.select("row", *text)

@@ -1,0 +1,72 @@
+"""`graph.where`: which rows of a graph are read, by their columns of time and evidence.
+
+A condition is `[RELATION:] COLUMN OPERATOR VALUE [or missing]`, such as `publication_year <= 2015 or missing` or
+`indication: knowledge_level = knowledge_assertion`. Operators are `= != < <= > >=`; the last four compare numbers. A
+text of several values joined by `|` equals each of them. A row without a value is left out unless `or missing` stands
+there; rows of other relations than the one named are not asked. Several conditions hold together.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import polars as pl
+
+from flykd_console.errors import UserError
+from flykd_console.profile.conditions import Condition
+
+
+def keeps(condition: Condition) -> pl.Expr:
+    """Whether a row stays."""
+    text = pl.col(condition.column).cast(pl.String)
+    if condition.operator in ("=", "!="):
+        equal = text.str.split("|").list.contains(condition.value)
+        holds = equal if condition.operator == "=" else ~equal
+    else:
+        number = text.str.extract(r"^\s*(-?[\d.]+(?:[eE][-+]?\d+)?)").cast(pl.Float64, strict=False)
+        limit = float(condition.value)
+        holds = {
+            "<": number < limit,
+            "<=": number <= limit,
+            ">": number > limit,
+            ">=": number >= limit,
+        }[condition.operator]
+    holds = holds.fill_null(condition.missing)
+    if not condition.relation:
+        return holds
+    return holds | (pl.col("relation").cast(pl.String) != condition.relation)
+
+
+def kept_by(conditions: Sequence[Condition], rows: pl.LazyFrame, source: str) -> pl.LazyFrame:
+    """The rows for which every condition holds.
+
+    Raises:
+        UserError: A column or relation is not there, or no row is left.
+    """
+    if not conditions:
+        return rows
+    columns = rows.collect_schema().names()
+    for condition in conditions:
+        if condition.column not in columns:
+            known = [
+                c for c in columns if c not in ("x_id", "x_type", "x_name", "y_id", "y_type", "y_name", "relation")
+            ]
+            near = difflib.get_close_matches(condition.column, known, n=3) or known[:8]
+            hint = f"The graph has {', '.join(near)}." if near else "The graph has no columns of evidence."
+            raise UserError(f"there is no column {condition.column!r} in {source}", "graph.where", hint)
+    named = [condition.relation for condition in conditions if condition.relation]
+    if named:
+        relations = rows.select(pl.col("relation").unique()).collect(engine="streaming")["relation"].cast(pl.String)
+        absent = sorted(set(named) - set(relations.to_list()))
+        if absent:
+            near = (
+                difflib.get_close_matches(absent[0], relations.drop_nulls().to_list(), n=3) or relations.to_list()[:8]
+            )
+            raise UserError(
+                f"there is no relation {absent[0]!r} in {source}", "graph.where", f"It has {', '.join(near)}."
+            )
+    kept = rows.filter(pl.all_horizontal(keeps(condition) for condition in conditions))
+    if kept.head(1).collect(engine="streaming").is_empty():
+        raise UserError(f"no row of {source} is left", "graph.where", "Widen the conditions.")
+    return kept
