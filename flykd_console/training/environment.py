@@ -23,7 +23,7 @@ _COMPUTING = ("torch", "dgl", "numpy", "scipy")
 
 
 def describe(graph: Mapping[str, Any], device: str, device_name: str, threads: int) -> dict[str, Any]:
-    """Versions, machine, command and graph of this process's run; `graph`: source, fingerprint, nodes, edges, import."""
+    """Versions, machine, command and graph of this run; `graph`: source, fingerprint, nodes, edges, imported."""
     return {
         "flykd_console": __version__,
         "python": platform.python_version(),
