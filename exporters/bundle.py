@@ -40,6 +40,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import model_of
 from flykd_console.runs.events import ExportFinished
+from flykd_console.runs.files import refuse_links
 from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
@@ -91,6 +92,8 @@ def export_run(
         UserError: The run has nothing to export, its files are damaged, or the folder holds other things.
         ParityError: A check failed; nothing is left behind.
     """
+    # Before the work, and not after it: what follows writes into the run.
+    refuse_links(directory.path)
     results = results_of(directory)
     name = model_of(directory, results, model).name
     why = "chosen by hand"

@@ -107,7 +107,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except OSError as error:
         raise UserError(f"the manifest cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise damaged("is not valid JSON", path) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int or schema < 1:

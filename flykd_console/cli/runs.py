@@ -128,7 +128,7 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
     try:
         status = status_of(directory)
     except NewerSchemaError as error:
-        return {**facts, "state": "unreadable", "error": f"written by a newer program ({error})"}
+        return {**facts, "state": "unreadable", "error": f"written by a newer program ({error.versions})"}
     started = status.started
     facts |= {
         "state": status.state,

@@ -99,7 +99,7 @@ def overview_of(directory: RunDirectory) -> RunOverview:
     try:
         status = status_of(directory)
     except NewerSchemaError as error:
-        return RunOverview(directory, "unreadable", error=f"written by a newer program ({error})", batch=batch)
+        return RunOverview(directory, "unreadable", error=f"written by a newer program ({error.versions})", batch=batch)
     except OSError as error:
         return RunOverview(directory, "unreadable", error=error.strerror or str(error), batch=batch)
     about = status.started

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.files import open_own
 
 WORKER = ("-m", "flykd_console.training.worker")
 
@@ -70,7 +71,7 @@ def spawn_worker(
         fresh: Train every stage anew, also where a finished one could be reused.
     """
     command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then)), *(["--fresh"] if fresh else [])]
-    with open(directory.worker_log, "ab") as log:
+    with os.fdopen(open_own(directory.worker_log, os.O_WRONLY | os.O_APPEND), "ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from types import FrameType
 
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Control, RunFinished
+from flykd_console.runs.files import remove_own_leftovers
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.more_epochs import MoreEpochs, take_more_epochs
 
@@ -124,8 +125,7 @@ class Orders:
                 Control(action="abort", state="stopping", seed=seed, stage=stage),
                 RunFinished(outcome="stopped", seconds=time.time() - self._began, saved=False),
             )
-            for part in self._directory.path.rglob(f".*.{os.getpid()}.tmp"):
-                part.unlink(missing_ok=True)  # of a file that was being written
+            remove_own_leftovers(self._directory.path)
         finally:
             os._exit(_ABORTED)
 

@@ -26,10 +26,13 @@ from flykd_console.profile.models import entries_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunStarted
+from flykd_console.runs.files import open_own, refuse_links, remove_leftovers
 from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.runs.status import status_of
 from flykd_console.training.orders import Orders, StopRequestedError, StopSignals
+
+_NO_LOCKS = "this disk knows no locks: a second training process is refused on this machine only; start none elsewhere"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,10 +67,12 @@ def _locked_run(directory: RunDirectory, fresh: bool, stop: StopSignals, in_batc
         print(f"{directory.name} is not there any more; the next run follows.", file=sys.stderr)
         return 0
     try:
-        with held(directory):
+        refuse_links(directory.path)
+        with held(directory) as locked:
+            remove_leftovers(directory.path)
             if in_batch and status_of(directory).state == "finished":
                 return 0
-            return _run(directory, fresh, stop)
+            return _run(directory, fresh, stop, locked)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -82,7 +87,7 @@ def _output_to(path: Path | None) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {number: os.dup(number) for number in (1, 2)}
-    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    target = open_own(path, os.O_WRONLY | os.O_APPEND)
     try:
         for number in kept:
             os.dup2(target, number)
@@ -96,7 +101,7 @@ def _output_to(path: Path | None) -> Iterator[None]:
         os.close(target)
 
 
-def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
+def _run(directory: RunDirectory, fresh: bool, stop: StopSignals, locked: bool) -> int:
     resumed = directory.events.exists() and directory.events.stat().st_size > 0
     # The run's own clock: what earlier starts took counts too.
     began = time.time() - _seconds_before(directory)
@@ -106,6 +111,8 @@ def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
         with orders.open(), _forwarded_warnings(events):
             profile = load_profile(directory.profile)
             events.write(_first_event(directory, profile, resumed))
+            if not locked:
+                events.write(Log(level="warning", message=_NO_LOCKS))
             # Only now: torch takes seconds to import, and whoever watches has something to look at already.
             from flykd_console.training.run import train_run
 

@@ -47,7 +47,7 @@ def test_every_layer_has_a_matrix_and_its_vectors_per_relation(layers: int, kind
 
 
 def test_tensors_of_another_depth_or_kind_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"layer2\.bias: not a tensor of 1 rgcn layers"):
+    with pytest.raises(ValueError, match=r"no tensor of this model"):
         _model(1, "rgcn").load_tensors(_model(2, "rgcn").tensors())
     with pytest.raises(ValueError, match=r"layer1\.query: not a tensor"):
         _model(2, "rgcn").load_tensors(_model(2, "rgat").tensors())
