@@ -37,6 +37,7 @@ from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
 from exporters.parity import Check, check_files, run_checks, verify
 from exporters.trained_run import TrainedRun, choose_seed, read_trained_run, results_of
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import model_of
 from flykd_console.runs.events import ExportFinished
@@ -119,7 +120,7 @@ def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callab
         write_ranking_head(folder / RANKING_HEAD, run.vectors(), properties)
     checks = verify(folder, run, onnx, on_check)
     example = _example(run)
-    (folder / CARD).write_text(write_card(run, why, checks, example, onnx), encoding="utf-8")
+    (folder / CARD).write_text(plain(write_card(run, why, checks, example, onnx)), encoding="utf-8")
     written = [name for name in FILES if (folder / name).is_file()]
     _manifest(run, why, checks, {name: folder / name for name in written}).write(folder)
     manifest = read_manifest(folder)

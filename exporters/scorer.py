@@ -39,6 +39,7 @@ from exporters.manifest import (
     verify_files,
 )
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain, spreadsheet_cell
 
 Floats = NDArray[np.float32]
 
@@ -360,11 +361,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 ranking = scorer.rank_tails(options.head, *how)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(plain(str(error)), file=sys.stderr)
         return 2
     writer = csv.DictWriter(sys.stdout, [one.name for one in fields(Ranked)])
     writer.writeheader()
-    writer.writerows(map(asdict, ranking))
+    writer.writerows({name: spreadsheet_cell(value) for name, value in asdict(one).items()} for one in ranking)
     return 0
 
 

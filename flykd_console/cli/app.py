@@ -17,6 +17,7 @@ import typer.core
 import typer.main
 
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -144,5 +145,5 @@ def _run(arguments: list[str]) -> int:
 
 def _complain(line: str, code: int) -> int:
     sys.stdout.flush()
-    print(line, file=sys.stderr)
+    print(plain(line), file=sys.stderr)
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from exporters.bundle import Bundle
+    from exporters.parity import Check
 
 
 def command(
@@ -43,13 +43,12 @@ def command(
     - flykd-console export
     - flykd-console export flykd-2026 --seed 46 --out bundle
     """
-    from rich.console import Console
-
     from exporters.agreement import ParityError
     from exporters.bundle import export_run
+    from flykd_console.cli.console import PlainConsole, say
     from flykd_console.runs.find import find_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     directory = find_run(run, finished=True)
     try:
         bundle = export_run(
@@ -58,11 +57,11 @@ def command(
             out=out,
             onnx=onnx or not hdf5,
             model=model,
-            on_start=lambda name, chosen, why: _say(console, f"{directory.name}: {name} of seed {chosen} ({why})"),
-            on_check=lambda check: _say(console, check.detail, f"  [green]✓[/green] {check.name:<14} "),
+            on_start=lambda name, chosen, why: console.print(f"{directory.name}: {name} of seed {chosen} ({why})"),
+            on_check=lambda check: _tell_check(console, check),
         )
     except ParityError as error:
-        print(f"The export failed its check of {error}. Nothing was written.", file=sys.stderr)
+        say(f"The export failed its check of {error}. Nothing was written.", err=True)
         raise typer.Exit(1) from None
     _report(console, bundle)
 
@@ -70,12 +69,12 @@ def command(
 def _report(console: Console, bundle: Bundle) -> None:
     """The files with their sizes, and a command that works on them."""
     place = shown_path(bundle.path)
-    _say(console, f"{'Replaced' if bundle.replaced else 'Wrote'} {place}")
+    console.print(f"{'Replaced' if bundle.replaced else 'Wrote'} {place}")
     for name, size in bundle.files.items():
-        _say(console, f"  {name:<20} {_size(size):>10}")
+        console.print(f"  {name:<20} {_size(size):>10}")
     command = _next(bundle, place)
     if command:
-        _say(console, f"Try it: {command}")
+        console.print(f"Try it: {command}")
 
 
 def _next(bundle: Bundle, place: str) -> str:
@@ -99,11 +98,10 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _say(console: Console, text: str, lead: str = "") -> None:
-    """One line; `lead` is markup of ours, `text` may hold names of nodes with brackets."""
-    from rich.markup import escape
+def _tell_check(console: Console, check: Check) -> None:
+    from rich.text import Text
 
-    console.print(lead + escape(text))
+    console.print(Text.assemble("  ", ("✓", "green"), f" {check.name:<14} {check.detail}"))
 
 
 def _size(count: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.plain_text import shown_json
 from flykd_console.words import grouped
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def info(
     if as_json:
         import json
 
-        print(json.dumps(asdict(summary), indent=2, ensure_ascii=False))
+        print(shown_json(json.dumps(asdict(summary), indent=2, ensure_ascii=False)))
     else:
         _show(out, summary)
 
@@ -187,11 +188,11 @@ def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) 
 
 def _consoles() -> tuple[Console, Console]:
     """Results on standard output, progress and notes on standard error; what is printed is text, no markup."""
-    from rich.console import Console
+    from flykd_console.cli.console import PlainConsole
 
     # In a pipe nothing is cut to the width of a screen.
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-    return Console(width=width, highlight=False, markup=False), Console(stderr=True, highlight=False, markup=False)
+    return PlainConsole(width=width), PlainConsole(stderr=True)
 
 
 def _progress(console: Console, *after: ProgressColumn) -> Progress:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def command(
         _refuse({**given, "--name": name})
         batch = _resumable(resume)
         if len(batch) > 1:
-            typer.echo(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
+            say(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
     else:
         if not profiles:
             raise UserError("no profile given", "flykd-console run", "For example: flykd-console run flykd")

@@ -152,12 +152,13 @@ _UNCALIBRATED = "Probabilities are sigmoids of logits and not calibrated: they o
 
 def _print_rankings(scorer: Scorer, side: str, node: str, relations: Sequence[str], rows: Sequence[Ranked]) -> None:
     """One table per relation; with several, each also shows the probabilities under the others."""
-    from rich.console import Console
     from rich.text import Text
+
+    from flykd_console.cli.console import PlainConsole
 
     nodes, ranked = (scorer.heads, scorer.tails) if side == "head" else (scorer.tails, scorer.heads)
     row = nodes.find(node)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = PlainConsole(width=None if sys.stdout.isatty() else 120)
     console.print(Text.assemble((nodes.names[row] or nodes.ids[row], "bold"), f" ({nodes.node_type} {nodes.ids[row]})"))
     for relation in relations:
         found = [one for one in rows if one.relation == relation]
@@ -190,8 +191,9 @@ def _print_rankings(scorer: Scorer, side: str, node: str, relations: Sequence[st
 
 
 def _print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:
-    from rich.console import Console
     from rich.text import Text
+
+    from flykd_console.cli.console import PlainConsole
 
     columns = [scorer.manifest.head_type, scorer.manifest.tail_type, "relation", "logit", "probability", "known"]
     table = _table(columns, left={0, 1, 2, 5})
@@ -199,7 +201,7 @@ def _print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:
         names = [one.head_name or one.head_id, one.tail_name or one.tail_id]
         cells = [*names, one.relation, f"{one.logit:.3f}", f"{one.probability:.4f}", one.known]
         table.add_row(*map(Text, cells))
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = PlainConsole(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(Text(_UNCALIBRATED, style="dim"))
 
@@ -222,7 +224,9 @@ def _write_json(rows: Sequence[Ranked | ScoredPair]) -> None:
     import json
     from dataclasses import asdict
 
-    print(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+    from flykd_console.plain_text import shown_json
+
+    print(shown_json(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)))
 
 
 def _write_csv(rows: Sequence[Ranked | ScoredPair]) -> None:
@@ -230,7 +234,8 @@ def _write_csv(rows: Sequence[Ranked | ScoredPair]) -> None:
     from dataclasses import asdict, fields
 
     from exporters.scorer import Ranked
+    from flykd_console.plain_text import spreadsheet_cell
 
     writer = csv.DictWriter(sys.stdout, [one.name for one in fields(rows[0] if rows else Ranked)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(asdict, rows))
+    writer.writerows({name: spreadsheet_cell(value) for name, value in asdict(row).items()} for row in rows)

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from rich.console import Console
+from rich.text import Text
 
 from flykd_console.cli.batch import cause, complain, conclude_batch
+from flykd_console.cli.console import PlainConsole, say
 from flykd_console.cli.plain import follow_plain
 from flykd_console.cli.tables import ranking_table, relations_table, results_table
 from flykd_console.errors import UserError
@@ -84,7 +85,7 @@ def _dashboard(directory: RunDirectory, worker: subprocess.Popen[bytes]) -> bool
         from flykd_console.dashboard.app import run_dashboard
     except ImportError as error:
         gc.enable()
-        print(f"The dashboard cannot start ({error}); plain lines follow.", file=sys.stderr)
+        say(f"The dashboard cannot start ({error}); plain lines follow.", err=True)
         return False
     run_dashboard(directory, worker=worker)
     return True
@@ -162,7 +163,7 @@ def _force(worker: subprocess.Popen[bytes], directory: RunDirectory) -> None:
 def _conclude(
     directory: RunDirectory, worker: subprocess.Popen[bytes], status: RunStatus, *, new: bool, quiet: bool
 ) -> int:
-    say = Console(file=sys.stderr if quiet else sys.stdout, highlight=False, soft_wrap=True).print
+    console = PlainConsole(file=sys.stderr if quiet else sys.stdout, soft_wrap=True)
     name = directory.name
     if status.state == "finished":
         if not quiet:
@@ -170,7 +171,7 @@ def _conclude(
         return 0
     if status.state == "stopped":
         how = ", with a checkpoint. Go on" if status.saved else " at once. Go on from the last checkpoint"
-        say(f"Stopped{how}: [bold]flykd-console run --resume {name}[/bold]")
+        console.print(Text.assemble(f"Stopped{how}: ", (f"flykd-console run --resume {name}", "bold")))
         return 0
     if status.state == "failed":
         if not status.traceback:
@@ -178,9 +179,9 @@ def _conclude(
         complain(f"The run failed: {status.error}. The whole story: {directory.worker_log}")
         return 1
     if worker.poll() is None:
-        say("Training goes on without this window.")
-        say(f"  watch it  [bold]flykd-console watch {name}[/bold]")
-        say(f"  stop it   [bold]flykd-console runs stop {name}[/bold]")
+        console.print("Training goes on without this window.")
+        console.print(Text.assemble("  watch it  ", (f"flykd-console watch {name}", "bold")))
+        console.print(Text.assemble("  stop it   ", (f"flykd-console runs stop {name}", "bold")))
         return 0
     again = f" Go on from the last checkpoint: flykd-console run --resume {name}" if status.stage else ""
     complain(f"Training ended {cause(worker.returncode)}. Its output: {directory.worker_log}.{again}")
@@ -197,7 +198,7 @@ def _user_mistake(directory: RunDirectory, status: RunStatus, new: bool) -> NoRe
 
 def _show_results(directory: RunDirectory) -> None:
     results = read_results(directory.results)
-    console = Console(highlight=False)
+    console = PlainConsole()
     console.print()
     console.print(results_table(results))
     console.print()

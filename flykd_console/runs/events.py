@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain_json
 from flykd_console.runs.model_shape import LAYER_KIND, LAYERS
 from flykd_console.runs.models import ModelEntry
 from flykd_console.runs.stage import Phase
@@ -302,7 +303,8 @@ def decode(line: bytes) -> AnyEvent | None:
         NewerSchemaError: The line's `v` is above this program's `SCHEMA`.
     """
     try:
-        event: AnyEvent = _decoder.decode(line)
+        # What a stranger's log says is shown on terminals.
+        event: AnyEvent = _decoder.decode(plain_json(line))
     except (ValueError, RecursionError):
         version = _version_of(line)
         if version > SCHEMA:
