@@ -38,12 +38,14 @@ from exporters.manifest import (
     table_path,
     verify_files,
 )
+from exporters.strange_files import check_layout, finite_table, model_bytes, open_tables, pair_rows, text_column
 from flykd_console.errors import UserError
 from flykd_console.plain_text import plain, spreadsheet_cell
 
 Floats = NDArray[np.float32]
 
 _BLOCK = 1 << 16
+_EXPORT_AGAIN = "Copy or export the bundle again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +110,11 @@ class Scorer:
                 "Export it with --onnx to score with it.",
             )
         if verify:
-            verify_files(self.path, self.manifest, (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD))
+            verify_files(self.path, self.manifest, (EMBEDDINGS,))
         self.relations: tuple[str, ...] = tuple(self.manifest.relations)
-        self._scoring = self._session(SCORING_HEAD)
-        self._ranking = self._session(RANKING_HEAD)
-        try:
-            # A bundle never changes, and file locks fail on some network disks.
-            self._file = h5py.File(self.path / EMBEDDINGS, "r", locking=False)
-        except OSError:
-            raise damaged("is no readable HDF5 file", self.path / EMBEDDINGS) from None
+        self._scoring = self._session(SCORING_HEAD, verify)
+        self._ranking = self._session(RANKING_HEAD, verify)
+        self._file = open_tables(self.path / EMBEDDINGS)
         self.heads = self._nodes(self.manifest.head_type)
         self.tails = self._nodes(self.manifest.tail_type)
         types = {"head": self.manifest.head_type, "tail": self.manifest.tail_type}
@@ -125,6 +123,9 @@ class Scorer:
             for name in self.relations
             for side, kind in types.items()
         }
+        places = {place: (self._file.get(place), types[side]) for (side, _), place in self._places.items()}
+        counts = {nodes.node_type: len(nodes) for nodes in (self.heads, self.tails)}
+        check_layout(self.manifest, counts, places, self.path / EMBEDDINGS)
         self._tables: dict[str, Floats] = {}
         self._known: dict[str, Mapping[tuple[int, int], str]] = {}
         self._silent: dict[str, frozenset[int]] = {}
@@ -219,7 +220,9 @@ class Scorer:
                 "relation": np.full(len(rows[0][block]), self.relations.index(name), dtype=np.int64),
                 "tail": self._table("tail", name)[rows[1][block]],
             }
-            for output, values in zip(outputs, self._scoring.run(["logit", "probability"], feed), strict=True):
+            for output, values in zip(outputs, self._run(self._scoring, ["logit", "probability"], feed), strict=True):
+                if values.shape != (len(rows[0][block]),):
+                    raise damaged("gives something else than one number a pair", self.path / SCORING_HEAD)
                 output[block] = values
         return outputs[0], outputs[1]
 
@@ -268,7 +271,10 @@ class Scorer:
             "candidates": self._table(other_side, name),
             "k": np.array([top + len(silent) + (len(known) if exclude_known else 0)], dtype=np.int64),
         }
-        index, logit, probability = self._ranking.run(["index", "logit", "probability"], feed)
+        index, logit, probability = self._run(self._ranking, ["index", "logit", "probability"], feed)
+        shapes_agree = index.ndim == 1 and index.shape == logit.shape == probability.shape
+        if not shapes_agree or (index.size and (index.min() < 0 or index.max() >= len(others))):
+            raise damaged("ranks what its tables do not have", self.path / RANKING_HEAD)
         # A node without an embedding scores 0 with everything, which would stand above every negative logit.
         left_out = silent | known.keys() if exclude_known else silent
         kept = [n for n, other in enumerate(index.tolist()) if other not in left_out][:top]
@@ -303,14 +309,19 @@ class Scorer:
 
     def _nodes(self, kind: str) -> NodeIndex:
         group = self._get(f"nodes/{hdf5_name(kind)}")
-        ids, names = (group[name].asstr()[:].tolist() for name in ("id", "name"))
+        path = self.path / EMBEDDINGS
+        if not isinstance(group, h5py.Group) or "id" not in group or "name" not in group:
+            raise damaged(f"names no {kind} nodes", path)
+        ids, names = (text_column(group[name], f"nodes/{kind}/{name}", path) for name in ("id", "name"))
+        if len(ids) != len(names):
+            raise damaged(f"has {len(ids)} ids and {len(names)} names of {kind} nodes", path)
         return NodeIndex(kind, ids, names)
 
     def _table(self, side: str, relation: str) -> Floats:
         """Embeddings, float32 [n, d], read when first asked for; relations that share a table share the array."""
         place = self._places[side, relation]
         if place not in self._tables:
-            self._tables[place] = self._get(place)[:]
+            self._tables[place] = finite_table(self._get(place), place, self.path / EMBEDDINGS)
         return self._tables[place]
 
     def _pairs(self, relation: str) -> Mapping[tuple[int, int], str]:
@@ -318,7 +329,9 @@ class Scorer:
         if relation not in self._known:
             known: dict[tuple[int, int], str] = {}
             for part in reversed(PARTS):
-                pairs = self._get(f"relations/{hdf5_name(relation)}/pairs/{part}")[:]
+                place = f"relations/{hdf5_name(relation)}/pairs/{part}"
+                counts = (len(self.heads), len(self.tails))
+                pairs = pair_rows(self._get(place), place, counts, self.path / EMBEDDINGS)
                 known.update(dict.fromkeys(map(tuple, pairs.tolist()), part))
             self._known[relation] = known
         return self._known[relation]
@@ -329,17 +342,40 @@ class Scorer:
         except KeyError:
             raise damaged(f"lacks {path}", self.path / EMBEDDINGS) from None
 
-    def _session(self, name: str) -> Any:
+    def _run(self, session: Any, outputs: list[str], feed: Mapping[str, Any]) -> Any:
         try:
-            session = onnxruntime.InferenceSession(self.path / name, providers=["CPUExecutionProvider"])
+            return session.run(outputs, feed)
+        except Exception as error:  # onnxruntime's errors share no base class of its own
+            reason = str(error).splitlines()[0][:200]
+            raise UserError(f"a head of the bundle cannot be run ({reason})", str(self.path), _EXPORT_AGAIN) from None
+
+    def _session(self, name: str, verify: bool) -> Any:
+        data = model_bytes(self.path / name, self.manifest.files[name] if verify else None)
+        try:
+            session = onnxruntime.InferenceSession(data, _quiet(), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no base class of its own
             raise damaged(f"cannot be loaded ({str(error).splitlines()[0]})", self.path / name) from None
         facts = session.get_modelmeta().custom_metadata_map
         if facts.get("embeddings_sha256") != self.manifest.files[EMBEDDINGS].sha256:
             raise damaged(f"belongs to other tables than {EMBEDDINGS}", self.path / name)
-        if json.loads(facts.get("relations", "[]")) != self.manifest.relations:
+        if _names(facts.get("relations", "[]")) != self.manifest.relations:
             raise damaged("names other relations than the manifest", self.path / name)
         return session
+
+
+def _names(text: str) -> Any:
+    """A list as JSON; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _quiet() -> Any:
+    """Options under which the runtime prints nothing about a stranger's graph, which is told by its error."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

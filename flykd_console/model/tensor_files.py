@@ -42,7 +42,7 @@ def tensor_parts(
     buffers = []
     for name, tensor in tensors.items():
         whole = tensor.detach().cpu().contiguous()
-        data = memoryview(whole.reshape(-1).view(torch.uint8).numpy())
+        data = whole.reshape(-1).view(torch.uint8).numpy().data
         buffers.append(Buffer(name, _DTYPES[whole.dtype], whole.element_size(), tuple(whole.shape), data))
     return sealed(buffers, {key: value if plain else json.dumps(value) for key, value in metadata.items()})
 
