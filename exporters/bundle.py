@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from exporters.manifest import (
     Manifest,
     read_manifest,
     record,
+    verify_files,
 )
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
@@ -210,6 +212,18 @@ def _may_be_replaced(target: Path) -> bool:
     if foreign or MANIFEST not in present:
         what = f"holds {foreign[0]!r}, which no export wrote" if foreign else "is not a bundle"
         raise UserError(f"the folder {what}", str(target), "Choose another folder with --out.")
+    # Names prove nothing: somebody's own README.md and manifest.json are not to be lost.
+    try:
+        if any(not stat.S_ISREG(path.lstat().st_mode) for path in target.iterdir()):
+            raise UserError("a name in it is no ordinary file", str(target))
+        listed = read_manifest(target).files
+        verify_files(target, read_manifest(target), [CARD] if CARD in listed else [])
+    except UserError as error:
+        raise UserError(
+            f"the folder holds files of a bundle's names that no export left so ({error.title})",
+            str(target),
+            "Choose another folder with --out, or remove it by hand.",
+        ) from None
     return True
 
 

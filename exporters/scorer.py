@@ -292,6 +292,22 @@ class Scorer:
             for rank, n in enumerate(kept, start=1)
         ]
 
+    def test_set(self, relation: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
+        """Heads, tails (rows, int64 [n] each) and labels (int8 [n]) of the pairs that were kept back for a test.
+
+        Raises:
+            UserError: The bundle's tables do not have them.
+        """
+        place = f"relations/{hdf5_name(self.relation(relation))}/test_set"
+        path = self.path / EMBEDDINGS
+        columns = [self._get(f"{place}/{name}") for name in ("head", "tail", "label")]
+        if any(one.ndim != 1 or one.dtype.kind not in "iu" or one.shape != columns[0].shape for one in columns):
+            raise damaged(f"holds no test set at {place}", path)
+        pairs = np.stack([finite_table(one, place, path).astype(np.int64) for one in columns[:2]], axis=1)
+        if pairs.size and (pairs.min() < 0 or (pairs.max(axis=0) >= (len(self.heads), len(self.tails))).any()):
+            raise damaged(f"names rows at {place} that its tables do not have", path)
+        return pairs[:, 0], pairs[:, 1], np.asarray(columns[2][:], dtype=np.int8)
+
     def unembedded(self, side: str, relation: str | None = None) -> frozenset[int]:
         """Rows of the `head` or `tail` nodes that no training edge led to: all zeros, and left out of rankings."""
         place = self._places[side, self.relation(relation)]

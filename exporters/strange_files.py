@@ -8,6 +8,7 @@ its tensors in other files and loop without end. None of that is read here: see 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -114,7 +115,8 @@ def _checked_bytes(dataset: Any, place: str, path: Path) -> int:
     text = h5py.check_string_dtype(dataset.dtype)
     if text is None and dataset.dtype.kind not in "fiub":
         raise damaged(f"holds neither numbers nor text at {place}", path)
-    return int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
+    count: int = math.prod(dataset.shape)
+    return count * int(dataset.dtype.itemsize)
 
 
 def check_layout(manifest: Manifest, nodes: dict[str, int], tables: dict[str, Any], path: Path) -> None:

@@ -1,7 +1,8 @@
 """The `flykd-console` command: its subcommands by name, and what happens when one of them fails.
 
 A subcommand's module is imported when it is called, so that `--help` stays quick and one that cannot be imported leaves
-the others working. Exit codes: 0 done, 1 the run failed, 2 the user can mend it, 130 interrupted.
+the others working. Exit codes: 0 done, 1 the run failed, 2 the user can mend it, 130 interrupted or
+stopped, 128 + n stopped by signal n.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ENTRIES = {
     "runs": Entry("runs", _TRAIN, "List runs, show one, give it orders, or remove it."),
     "export": Entry("export", _USE, "Write and verify the bundle: embeddings in HDF5, scoring head in ONNX."),
     "score": Entry("score", _USE, "Rank drugs for a disease, or diseases for a drug, from a bundle."),
+    "verify": Entry("verify", _USE, "Say whether everything of a run or a bundle is what it claims to be."),
     "compare": Entry("compare", _COMPARE, "Compare runs: the paper's tables, and what each gain is worth."),
     "report": Entry("report", _COMPARE, "Write one HTML file: curves, tables, gains, calibration, provenance."),
     "profiles": Entry("profiles", _LOOK, "List, show, copy and check profiles."),

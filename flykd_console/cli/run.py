@@ -71,6 +71,16 @@ def command(
             "--fresh", help="Train every stage, also where an equal one could be reused.", rich_help_panel=_AGAIN
         ),
     ] = False,
+    max_hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="H",
+            help="Stop with a checkpoint after so many hours, as before a cluster's time limit.",
+            rich_help_panel=_HOW,
+            show_default=False,
+        ),
+    ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="Plain lines instead of the dashboard.", rich_help_panel=_HOW)
     ] = False,
@@ -82,6 +92,7 @@ def command(
 
     On a terminal the dashboard opens at once; closing it does not stop training. Without a terminal, or with
     `--headless`, the same run prints plain lines: Ctrl-C then stops it with a checkpoint, a second one ends it at once.
+    SIGTERM, SIGHUP and SIGUSR1 stop it with a checkpoint, too. A stopped run exits with 130, or 128 + n for signal n.
 
     * `flykd-console run flykd`
     * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
@@ -101,7 +112,8 @@ def command(
 
     from flykd_console.cli.training import train
 
-    raise typer.Exit(train(batch, new=resume is None, fresh=fresh, headless=headless or json, json=json))
+    how = {"fresh": fresh, "headless": headless or json, "json": json}
+    raise typer.Exit(train(batch, new=resume is None, max_hours=max_hours, **how))
 
 
 def parse_seeds(text: str) -> list[int]:

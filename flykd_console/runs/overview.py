@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from flykd_console.runs.models import headliner
 from flykd_console.runs.results import Results, read_results
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.status import status_of
+from flykd_console.toml_text import parse_toml
 
 # States in which a run's line goes on changing although its files may stand still: a lock is let go, a silence grows.
 _MOVING = ("starting", "running", "paused", "stopping", "waiting")
@@ -175,7 +175,7 @@ class _Planned:
 
 def _planned(path: Path) -> _Planned:
     try:
-        settings = tomllib.loads(path.read_text("utf-8"))
+        settings = parse_toml(path.read_text("utf-8"))
         run, graph = settings.get("run", {}), settings.get("graph", {})
         method = settings.get("distill", {}).get("method", "flykd")
         return _Planned(

@@ -60,7 +60,12 @@ def worker_environment(threads: int = 0, base: Mapping[str, str] | None = None) 
 
 
 def spawn_worker(
-    directory: RunDirectory, *, then: Sequence[RunDirectory] = (), threads: int = 0, fresh: bool = False
+    directory: RunDirectory,
+    *,
+    then: Sequence[RunDirectory] = (),
+    threads: int = 0,
+    fresh: bool = False,
+    max_hours: float | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start training of a run directory that holds `profile.toml`; returns at once.
 
@@ -69,8 +74,11 @@ def spawn_worker(
         then: Runs that the same process trains after it, each with a log of its own.
         threads: CPU threads; 0: all the process may use.
         fresh: Train every stage anew, also where a finished one could be reused.
+        max_hours: Stop with a checkpoint after so many hours; None: never.
     """
-    command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then)), *(["--fresh"] if fresh else [])]
+    command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then))]
+    command += ["--fresh"] if fresh else []
+    command += [] if max_hours is None else ["--max-hours", str(max_hours)]
     with os.fdopen(open_own(directory.worker_log, os.O_WRONLY | os.O_APPEND), "ab") as log:
         return subprocess.Popen(
             command,

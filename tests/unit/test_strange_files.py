@@ -153,7 +153,7 @@ TABLES: dict[str, Callable[[Any, Path], None]] = {
     "names as numbers": lambda file, _: _replace(file, "nodes/disease/name", data=np.arange(50)),
     "scalar name": lambda file, _: _replace(file, "nodes/disease/name", data="x"),
     "no ids": lambda file, _: (file.pop("nodes/disease/id"), None),  # type: ignore[dict-item]
-    "nodes that are a table": lambda file, _: _replace(file, "nodes/disease", data=np.arange(3)),  # type: ignore[dict-item]
+    "nodes that are a table": lambda file, _: _replace(file, "nodes/disease", data=np.arange(3)),
     "pairs out of range": lambda file, _: file["relations/indication/pairs/train"].__setitem__((0, 1), 50),
     "negative pairs": lambda file, _: file["relations/indication/pairs/train"].__setitem__((0, 0), -1),
     "pairs of three": lambda file, _: _replace(
