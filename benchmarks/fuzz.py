@@ -30,7 +30,9 @@ from tests.support.tiny_run import make_run, small_kg, tiny_profile
 
 SECONDS = 60
 BYTES = 8 << 30
-NASTY = (b"[" * 100_000, b"{" * 5000, b"\xff\xfe\x00", b"9" * 5000, b"\x1b[2J", b"NaN", b'"' * 100, b"-1", b"1e999", b"../")
+NASTY = (
+    b"[" * 100_000, b"{" * 5000, b"\xff\xfe\x00", b"9" * 5000, b"\x1b[2J", b"NaN", b'"' * 100, b"-1", b"1e999", b"../",
+)  # fmt: skip
 
 
 def main() -> None:
