@@ -28,6 +28,8 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.training import worker
 from tests.support.tiny_run import make_run, small_kg, tiny_profile
 
+# What a user writes: another sound file is another input, and no damage.
+INPUTS = ("graph table", "profile")
 SECONDS = 60
 BYTES = 8 << 30
 NASTY = (
@@ -59,14 +61,16 @@ def fuzz(root: Path, count: int, draws: random.Random) -> dict[str, Counter[str]
             kept = path.read_bytes()
             path.write_bytes(mutated(kept, draws))
             outcome = judge(call(root, command), sound, lambda: call(root, ["verify", run.name]))
-            if outcome not in ("refused", "same"):
+            if outcome == "changed" and kind in INPUTS:
+                outcome = "other input"
+            if outcome not in ("refused", "same", "other input", "noticed by verify"):
                 print(f"{kind} {number}: {outcome}")
                 shutil.copy(path, Path(tempfile.gettempdir()) / f"fuzz-{kind.replace(' ', '-')}-{number}")
             found[outcome] += 1
             path.write_bytes(kept)
         outcomes[kind] = found
         words = ", ".join(f"{number} {outcome}" for outcome, number in sorted(found.items()))
-        good = sum(found[outcome] for outcome in ("refused", "same", "noticed by verify"))
+        good = sum(found[outcome] for outcome in ("refused", "same", "noticed by verify", "other input"))
         print(f"{kind:15} {good} of {count}: {words}", flush=True)
     return outcomes
 

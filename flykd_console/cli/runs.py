@@ -102,6 +102,13 @@ def rm(
         raise UserError(
             "this folder has a profile.toml but is no run", str(directory.path), "Remove it by hand if you mean it."
         )
+    foreign = _foreign(directory)
+    if foreign:
+        raise UserError(
+            f"this folder holds {foreign!r}, which no run wrote",
+            str(directory.path),
+            "Remove it by hand if you mean it.",
+        )
     if directory.path.is_symlink():
         raise UserError("this is a link; remove the link or what it points to", str(directory.path))
     if not yes:
@@ -117,6 +124,22 @@ def rm(
             f"cannot be removed ({error.strerror})", str(error.filename or directory.path), "Check who may write there."
         ) from None
     say(f"Removed {directory.name}.")
+
+
+def _foreign(directory: RunDirectory) -> str:
+    """What a folder elsewhere holds that is no run's; below the runs' own root everything belongs to its run."""
+    import re
+
+    from flykd_console.runs.find import runs_root
+
+    if directory.path.parent.resolve() == runs_root().resolve():
+        return ""
+    known = {
+        "profile.toml", "environment.json", "events.jsonl", "results.json", "nodes.parquet", "worker.log",
+        "worker.lock", "queue.json", "export", "control",
+    }  # fmt: skip
+    names = sorted(path.name for path in directory.path.iterdir())
+    return next((name for name in names if name not in known and not re.fullmatch(r"seed-\d+|\..*\.tmp", name)), "")
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:

@@ -114,3 +114,15 @@ def test_a_newer_log_is_one_line_in_every_command(runs: Path, capsys: pytest.Cap
         assert "Traceback" not in err
     assert call("runs") == 0
     assert "unreadable" in capsys.readouterr().out
+
+
+def test_a_folder_elsewhere_that_holds_more_than_a_run_is_not_removed(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "home"
+    elsewhere.mkdir()
+    for name in ("profile.toml", "events.jsonl", "thesis.tex"):
+        (elsewhere / name).write_text("")
+    assert call("runs", "rm", "--yes", str(elsewhere)) == 2
+    assert "'thesis.tex', which no run wrote" in capsys.readouterr().err
+    assert (elsewhere / "thesis.tex").exists()
