@@ -39,8 +39,13 @@ class FaultyDisk:
     @contextmanager
     def mounted(self) -> Iterator[FaultyDisk]:
         """From here to the end calls go through the layer."""
-        by_path = {"open": os.open, "replace": os.replace, "rename": os.rename, "link": os.link}
-        by_handle = {"write": os.write, "fsync": os.fsync}
+        by_path: dict[str, Callable[..., Any]] = {
+            "open": os.open,
+            "replace": os.replace,
+            "rename": os.rename,
+            "link": os.link,
+        }
+        by_handle: dict[str, Callable[..., Any]] = {"write": os.write, "fsync": os.fsync}
         for name, call in by_path.items():
             setattr(os, name, self._watched(name, call, lambda first: os.fspath(first)))
         for name, call in by_handle.items():
