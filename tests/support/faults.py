@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+Calls = dict[str, Callable[..., Any]]
+
 _PURPOSES = {
     ".state": "checkpoint", ".embeddings.safetensors": "embeddings", ".safetensors": "weights",
     "events.jsonl": "event log", "results.json": "results", "environment.json": "environment", ".parquet": "scores",
