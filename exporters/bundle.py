@@ -12,14 +12,18 @@ import shutil
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 
 from exporters.agreement import ParityError
+from exporters.calibration import Calibration, calibrate
+from exporters.ensemble import mean_of
 from exporters.hdf5 import write_hdf5
 from exporters.lookup import normal_form
 from exporters.manifest import (
@@ -37,7 +41,8 @@ from exporters.manifest import (
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
 from exporters.parity import Check, check_files, run_checks, verify
-from exporters.trained_run import TrainedRun, choose_seed, read_trained_run, results_of
+from exporters.precision import Dtype, check_loss, loss_of, rounded
+from exporters.trained_run import TrainedRun, choose_seeds, read_trained_run, results_of
 from flykd_console.errors import UserError
 from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
@@ -48,6 +53,8 @@ from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
 FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, MANIFEST)
+# Points of AP that smaller tables may lose.
+MAX_LOSS = 0.5
 _STALE_SECONDS = 3600.0
 
 
@@ -75,56 +82,71 @@ def export_run(
     directory: RunDirectory,
     *,
     seed: int | None = None,
+    ensemble: bool = False,
     out: Path | None = None,
     onnx: bool = True,
     model: str | None = None,
-    on_start: Callable[[str, int, str], None] = lambda model, seed, why: None,
+    dtype: Dtype = "float32",
+    max_loss: float = MAX_LOSS,
+    on_start: Callable[[str, Sequence[int], str], None] = lambda model, seeds, why: None,
     on_check: Callable[[Check], None] = lambda check: None,
 ) -> Bundle:
     """Write and verify the bundle of one model of a run.
 
     Args:
         seed: Which seed; None: the one whose model is best on validation data.
+        ensemble: The mean of the models of all finished seeds instead, by averaged logits.
         out: The bundle's folder; None: `export/` in the run.
         onnx: Write the ONNX heads beside the tables.
         model: Name of a model that left embeddings; None: the one that the run is about.
-        on_start: Hears the model, the seed and why it was chosen, before anything is written.
+        dtype: How embeddings are stored (`exporters.precision`).
+        max_loss: The most that they may lose by it, in points of AP.
+        on_start: Hears the model, the seeds and why they were chosen, before anything is written.
         on_check: Hears of every check as it passes.
 
     Raises:
-        UserError: The run has nothing to export, its files are damaged, or the folder holds other things.
+        UserError: The run has nothing to export, its files are damaged, the folder holds other things, or the tables
+            lose more than allowed.
         ParityError: A check failed; nothing is left behind.
     """
     # Before the work, and not after it: what follows writes into the run.
     refuse_links(directory.path)
     results = results_of(directory)
     name = model_of(directory, results, model).name
-    why = "chosen by hand"
-    if seed is None:
-        seed, why = choose_seed(directory, name, results)
+    seeds, why = ([seed], "chosen by hand") if seed is not None else choose_seeds(directory, name, results, ensemble)
     target = Path(os.path.abspath(out or directory.export))
     replaced = _may_be_replaced(target)
-    run = read_trained_run(directory, seed, name, results)
+    members = [read_trained_run(directory, one, name, results) for one in seeds]
+    whole = members[0] if len(members) == 1 else mean_of(members)
+    run = rounded(whole, dtype)
+    loss = {} if run is whole else loss_of(whole, run)
+    if loss:
+        check_loss(loss, max_loss, dtype)
     with _temporary_folder(target) as folder:
-        on_start(name, seed, why)
-        bundle = _write(run, folder, why, onnx, on_check)
+        on_start(name, seeds, why)
+        bundle = _write(run, folder, why, loss, onnx, on_check)
         _put_in_place(folder, target)
-    _tell_the_run(directory, seed, target)
+    _tell_the_run(directory, seeds, target)
     return replace(bundle, path=target, replaced=replaced)
 
 
-def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callable[[Check], None]) -> Bundle:
+def _write(
+    run: TrainedRun, folder: Path, why: str, loss: dict[str, Any], onnx: bool, on_check: Callable[[Check], None]
+) -> Bundle:
     """Write every file of the bundle into the folder and verify them."""
     write_hdf5(folder / EMBEDDINGS, run)
+    calibration = calibrate(run)
     if onnx:
+        numbers = np.array([calibration[relation].numbers for relation in run.relations], dtype=np.float32)
         properties = metadata(run.relations, run.head_type, run.tail_type, record(folder / EMBEDDINGS).sha256)
-        write_scoring_head(folder / SCORING_HEAD, run.vectors(), properties)
-        write_ranking_head(folder / RANKING_HEAD, run.vectors(), properties)
-    checks = verify(folder, run, onnx, on_check)
+        write_scoring_head(folder / SCORING_HEAD, run.vectors(), numbers, properties)
+        write_ranking_head(folder / RANKING_HEAD, run.vectors(), numbers, properties)
+    checks = verify(folder, run, calibration, onnx, on_check)
     example = _example(run)
-    (folder / CARD).write_text(plain(write_card(run, why, checks, example, onnx)), encoding="utf-8")
+    card = write_card(run, why, calibration, checks, example, onnx, loss)
+    (folder / CARD).write_text(plain(card), encoding="utf-8")
     written = [name for name in FILES if (folder / name).is_file()]
-    _manifest(run, why, checks, {name: folder / name for name in written}).write(folder)
+    _manifest(run, why, loss, calibration, checks, {name: folder / name for name in written}).write(folder)
     manifest = read_manifest(folder)
     last: dict[str, Callable[[], str]] = {"checksums": lambda: check_files(folder, manifest)}
     if onnx:
@@ -134,9 +156,15 @@ def _write(run: TrainedRun, folder: Path, why: str, onnx: bool, on_check: Callab
     return Bundle(folder, manifest, sizes, checks, False, example)
 
 
-def _manifest(run: TrainedRun, why: str, checks: list[Check], files: dict[str, Path]) -> Manifest:
+def _manifest(
+    run: TrainedRun,
+    why: str,
+    loss: dict[str, Any],
+    calibration: dict[str, Calibration],
+    checks: list[Check],
+    files: dict[str, Path],
+) -> Manifest:
     import h5py
-    import numpy
     import onnx
 
     splits = run.environment.get("splits")
@@ -145,7 +173,7 @@ def _manifest(run: TrainedRun, why: str, checks: list[Check], files: dict[str, P
         run=run.directory.name,
         method=run.results.method,
         model=run.model,
-        seed=run.seed,
+        seeds=list(run.seeds),
         seed_choice=why,
         dim=run.dim,
         head_type=run.head_type,
@@ -154,14 +182,18 @@ def _manifest(run: TrainedRun, why: str, checks: list[Check], files: dict[str, P
         nodes={kind: len(table.ids) for kind, table in run.nodes.items()},
         graph=run.graph,
         profile_sha256=run.profile_sha256,
-        split_sha256=str(splits.get(str(run.seed), "")) if isinstance(splits, dict) else "",
+        split_sha256=",".join(str(splits.get(str(seed), "")) for seed in run.seeds) if isinstance(splits, dict) else "",
         metrics={
             "test": msgspec.to_builtins(run.result.test),
             "validation": msgspec.to_builtins(run.result.validation),
         },
         files={name: record(path) for name, path in files.items()},
         checks=[asdict(check) for check in checks],
-        written_with={"h5py": h5py.__version__, "numpy": numpy.__version__, "onnx": onnx.__version__},
+        calibration={relation: one.as_json() for relation, one in calibration.items()},
+        missing=run.missing,
+        written_with={"h5py": h5py.__version__, "numpy": np.__version__, "onnx": onnx.__version__},
+        dtype=run.dtype,
+        loss=loss,
     )
 
 
@@ -172,21 +204,23 @@ def _check_scorer(folder: Path, run: TrainedRun, example: tuple[str, str]) -> st
     relation, name = example
     with Scorer(folder) as scorer:
         ranking = scorer.rank_heads(name, relation)
-    if len(ranking) != min(20, len(run.nodes[run.head_type].ids)):
+    # Heads that no training edge leads to are in no ranking.
+    if len(ranking) != min(20, int(run.tensors["head.embedding"].any(axis=1).sum())):
         raise ParityError(f"{len(ranking)} heads are ranked for {name!r}")
     return f"opens with numpy, h5py and onnxruntime alone; ranks {run.head_type} for {name!r}"
 
 
 def _example(run: TrainedRun) -> tuple[str, str]:
-    """A relation and the tail with the most true test pairs in it, by its name where only one tail is called so.
+    """A relation and a tail to rank for, by its name where only one tail is called so.
 
-    Without test pairs those of validation or training count.
+    Of the tails that a training edge leads to, for of others the model knows nothing: the one with the most true test
+    pairs, without such pairs those of validation or training.
     """
     relation = "indication" if "indication" in run.relations else run.relations[-1]
-    tails = next(
-        (rows[:, 1].tolist() for part in ("test", "validation", "train") if len(rows := run.pairs[relation][part])), [0]
-    )
-    counts = Counter(tails)
+    embedded = np.asarray(run.tensors[run.tail_tensor(relation)].any(axis=1))
+    parts = (run.pairs[relation][part][:, 1] for part in ("test", "validation", "train"))
+    known = (tails[embedded[tails]].tolist() for tails in parts)
+    counts = Counter(next(filter(None, known), None) or np.flatnonzero(embedded)[:1].tolist() or [0])
     row = max(counts, key=lambda row: (counts[row], -row))
     table = run.nodes[run.tail_type]
     name = table.names[row]
@@ -216,8 +250,8 @@ def _may_be_replaced(target: Path) -> bool:
     try:
         if any(not stat.S_ISREG(path.lstat().st_mode) for path in target.iterdir()):
             raise UserError("a name in it is no ordinary file", str(target))
-        listed = read_manifest(target).files
-        verify_files(target, read_manifest(target), [CARD] if CARD in listed else [])
+        manifest = read_manifest(target)
+        verify_files(target, manifest, [CARD] if CARD in manifest.files else [])
     except UserError as error:
         raise UserError(
             f"the folder holds files of a bundle's names that no export left so ({error.title})",
@@ -274,13 +308,13 @@ def _put_in_place(folder: Path, target: Path) -> None:
     shutil.rmtree(older, ignore_errors=True)
 
 
-def _tell_the_run(directory: RunDirectory, seed: int, target: Path) -> None:
+def _tell_the_run(directory: RunDirectory, seeds: Sequence[int], target: Path) -> None:
     """Append the event. A run on a disk that cannot be written exports all the same, to a folder elsewhere."""
     try:
         log = EventWriter(directory.events, cut=not is_held(directory))
     except OSError:
         return
     try:
-        log.write(ExportFinished(seed=seed, bundle=str(target)))
+        log.write(ExportFinished(seeds=list(seeds), bundle=str(target)))
     finally:
         log.close()

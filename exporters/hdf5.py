@@ -1,9 +1,15 @@
 """Writing `embeddings.h5`: nodes, embedding tables, relation vectors, true pairs and the test set.
 
-    /nodes/<type>/{id, name, embedding?}
-    /relations/<relation>/{head_type, tail_type, vector, head_embedding?, tail_embedding?}
+    /nodes/<type>/{id, name, embedding?, embedding_scale?}
+    /relations/<relation>/{head_type, tail_type, vector, head_embedding?, tail_embedding?, tail_embedding_scale?}
     /relations/<relation>/pairs/{train, validation, test}        rows (head, tail)
     /relations/<relation>/test_set/{head, tail, label}           positives and the stored negatives
+    /relations/<relation>/nearest/{indptr, index, similarity}    each tail's most similar trained tails, as sparse rows
+    /connections/<number>/{x, y}                                 edges of third node types: rows of `x_type`, `y_type`
+
+The last two are there where the run left what they are made of; then `/nodes` holds the third types, too.
+
+Embeddings are float32, float16, or int8 with a scale for every row: value = level x scale (`read_table` widens).
 
 Every group and dataset says its `encoding-type` and `encoding-version`, as AnnData's do. The oldest file format and no
 time stamps are used: equal models give equal bytes. A relation without a table of its own uses that of its node type.
@@ -20,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.manifest import ENCODING_VERSION, PARTS, SCHEMA, hdf5_name
+from exporters.run_tables import Connection
 from exporters.trained_run import Tensors, TrainedRun
 from flykd_console.errors import UserError
 
@@ -37,7 +44,7 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
     tables = {run.head_type: "head.embedding", run.tail_type: shared}
     with h5py.File(path, "w", libver="earliest") as file:
         _describe(file, "flykd-bundle")
-        file.attrs.update({"schema": SCHEMA, "model": run.model, "seed": run.seed, "dim": run.dim})
+        file.attrs.update({"schema": SCHEMA, "model": run.model, "seeds": list(run.seeds), "dim": run.dim})
         nodes = _group(file, "nodes", "node-tables")
         for kind, tensor in tables.items():
             group = _group(nodes, hdf5_name(kind), "node-table")
@@ -45,7 +52,12 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
             _strings(group, "id", run.nodes[kind].ids, kind)
             _strings(group, "name", run.nodes[kind].names, kind)
             if tensor:
-                _array(group, "embedding", run.tensors[tensor])
+                _table(group, "embedding", run, tensor)
+        for kind, table in run.third.items():
+            group = _group(nodes, hdf5_name(kind), "node-table")
+            group.attrs["name"] = kind
+            _strings(group, "id", table.ids, kind)
+            _strings(group, "name", table.names, kind)
         relations = _group(file, "relations", "relations")
         for index, relation in enumerate(run.relations):
             group = _group(relations, hdf5_name(relation), "relation")
@@ -54,13 +66,28 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
             _scalar(group, "tail_type", run.tail_type)
             _array(group, "vector", run.tensors[f"relation/{relation}"])
             if run.tail_tensor(relation) != shared and not _equal(run.tensors, run.tail_tensor(relation), shared):
-                _array(group, "tail_embedding", run.tensors[run.tail_tensor(relation)])
+                _table(group, "tail_embedding", run, run.tail_tensor(relation))
             pairs = _group(group, "pairs", "pairs")
             for part in PARTS:
                 _array(pairs, part, run.pairs[relation][part])
             test = _group(group, "test_set", "test-set")
             for name in ("head", "tail", "label"):
                 _array(test, name, getattr(run.tests[relation], name))
+            if run.nearest is not None:
+                nearest = _group(group, "nearest", "nearest-tails")
+                for name in ("indptr", "index", "similarity"):
+                    values = getattr(run.nearest[relation], name)
+                    _array(nearest, name, values if name == "similarity" else values.astype(np.int32), packed=True)
+        if run.connections is not None:
+            _connections(_group(file, "connections", "connections"), run.connections)
+
+
+def _connections(parent: Any, connections: Sequence[Connection]) -> None:
+    for number, one in enumerate(connections):
+        group = _group(parent, str(number), "connection")
+        group.attrs.update({"x_type": one.x_type, "y_type": one.y_type})
+        _array(group, "x", one.x, packed=True)
+        _array(group, "y", one.y, packed=True)
 
 
 def shared_tail_tensor(run: TrainedRun) -> str | None:
@@ -87,8 +114,12 @@ def _group(parent: Any, name: str, encoding: str) -> Any:
     return group
 
 
-def _array(group: Any, name: str, values: NDArray[Any]) -> None:
-    """A dataset of whole rows, about 256 KiB a chunk; chunks ask that an empty one may grow."""
+def _array(group: Any, name: str, values: NDArray[Any], packed: bool = False) -> None:
+    """A dataset of whole rows, about 256 KiB a chunk; chunks ask that an empty one may grow.
+
+    Args:
+        packed: Compress it: indices shrink to a third, embeddings would not.
+    """
     row = values.itemsize * int(np.prod(values.shape[1:], dtype=np.int64))
     dataset = group.create_dataset(
         name,
@@ -97,10 +128,22 @@ def _array(group: Any, name: str, values: NDArray[Any]) -> None:
         dtype=values.dtype.newbyteorder("<"),
         chunks=(min(max(1, len(values)), max(1, _CHUNK_BYTES // row)), *values.shape[1:]),
         track_times=False,
+        shuffle=packed,
+        compression="gzip" if packed else None,
     )
     if values.size:
         dataset[...] = values
     _describe(dataset, "array")
+
+
+def _table(group: Any, name: str, run: TrainedRun, tensor: str) -> None:
+    """An embedding table as the run stores it; int8 levels have their rows' scales beside them."""
+    if run.dtype == "int8":
+        levels, scale = run.quantised[tensor]
+        _array(group, name, levels)
+        _array(group, f"{name}_scale", scale)
+        return
+    _array(group, name, run.tensors[tensor].astype(run.dtype))
 
 
 def _strings(group: Any, name: str, values: Sequence[str], kind: str) -> None:

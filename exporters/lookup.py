@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import islice
 
 from flykd_console.errors import UserError
+from flykd_console.node_ids import IdLookup
 
 _SHORTEST_WORD = 4
 _WORDS_ALIKE = 0.55
@@ -39,6 +40,10 @@ class NodeIndex:
         return {node_id: row for row, node_id in enumerate(self.ids)}
 
     @cached_property
+    def _spelt(self) -> IdLookup:
+        return IdLookup(self.ids)
+
+    @cached_property
     def _by_name(self) -> dict[str, list[int]]:
         rows: dict[str, list[int]] = defaultdict(list)
         for row, name in enumerate(self.names):
@@ -49,8 +54,17 @@ class NodeIndex:
     def _sorted_names(self) -> list[str]:
         return sorted(self._by_name)
 
+    def exact(self, text: str) -> int | None:
+        """Row of the node of this id, else of the only one of this name; None where there is none such."""
+        row = self._by_id.get(text.strip())
+        rows = self._by_name.get(normal_form(text), [])
+        if row is None and len(rows) == 1:
+            return rows[0]
+        return row
+
     def find(self, text: str) -> int:
-        """Row of the node meant by `text`: its exact id, else its exact name, else the only name that begins so.
+        """Row of the node meant by `text`: its exact id, else its exact name, else another spelling of the id
+        (`flykd_console.node_ids`), else the only name that begins so.
 
         Names are compared without regard to case.
 
@@ -71,6 +85,11 @@ class NodeIndex:
                 f"{len(rows)} nodes of type {self.node_type} are called {stripped!r}", hint=f"Give the id: {ids}."
             )
         if not rows:
+            rows = self._spelt.rows(stripped)
+            if len(rows) > 1:
+                ids = "; ".join(self.ids[row] for row in rows[:5])
+                raise UserError(f"{stripped!r} could be several ids of type {self.node_type}", hint=f"Give one: {ids}.")
+        if not rows:
             rows = self._starting_with(key)
         if len(rows) > 1:
             shown = "; ".join(self.names[row] for row in rows[:5]) + ("; and more" if len(rows) > 5 else "")
@@ -83,6 +102,19 @@ class NodeIndex:
         near = self.near(stripped)
         hint = f"Near: {'; '.join(near)}." if near else "Give its full name or its id."
         raise UserError(f"there is no {self.node_type} {stripped!r}", hint=hint)
+
+    def known(self, text: str) -> int | None:
+        """Row of the node of this id in any spelling, or of the only one of this name; None where there is none such.
+
+        What people type may be the beginning of a name; what stands in a list is not.
+        """
+        exact = self._by_id.get(text.strip())
+        if exact is not None:
+            return exact
+        rows = self._by_name.get(normal_form(text), [])
+        if rows:
+            return rows[0] if len(rows) == 1 else None
+        return self._spelt.row(text)
 
     def near(self, text: str, limit: int = 5) -> list[str]:
         """Names like `text`, best first: those that begin with it, hold it, are spelt alike, or hold a word that is."""

@@ -1,6 +1,6 @@
 """The bundle's table of contents: file names, schema version, provenance and checksums, as plain JSON and dataclasses.
 
-Writer and scorer share this module, so it imports nothing but the standard library.
+Writer and scorer share this module, so it imports nothing but the standard library (and numpy where tables are read).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from flykd_console.errors import CHECK_PATH, UserError
 
-SCHEMA = 1
+SCHEMA = 2
 ENCODING_VERSION = "1.0"
 
 MANIFEST = "manifest.json"
@@ -47,7 +47,7 @@ class Manifest:
         run: Name of the run that was exported.
         method: Distillation method named by the run's profile.
         model: Its name in the run: student, baseline, teacher, or a further model's.
-        seed: The seed that was exported; `seed_choice` says why that one.
+        seeds: The seed that was exported, or those whose logits are averaged; `seed_choice` says why these.
         dim: Width d of every embedding.
         head_type: Node type of the heads; `tail_type` that of the tails.
         relations: Scored relations; a relation's place is its index in the ONNX heads.
@@ -57,7 +57,12 @@ class Manifest:
         split_sha256: SHA-256 of the split of this seed, empty where the run left none.
         metrics: The run's own figures for this model and seed: `test` and `validation`.
         checks: What was verified before the bundle got its name: `name`, `detail`.
+        calibration: Per relation the numbers that make a probability of a logit, sigmoid(slope logit + intercept), with
+            the base rate that it assumes and the validation pairs that it was learnt from; or the `problem`.
+        missing: What the scorer cannot do because the run left no such file: `neighbours`, `through`; the file's name.
         written_with: Versions of the libraries that wrote the files.
+        dtype: How embeddings are stored: float32, float16 or int8; `loss` is what lists lose by it
+            (`exporters.precision.loss_of`), empty for float32.
         files: Record of each file except the manifest.
     """
 
@@ -65,7 +70,7 @@ class Manifest:
     run: str
     method: str
     model: str
-    seed: int
+    seeds: list[int]
     seed_choice: str
     dim: int
     head_type: str
@@ -78,7 +83,11 @@ class Manifest:
     metrics: dict[str, Any]
     files: dict[str, FileRecord]
     checks: list[dict[str, str]] = field(default_factory=list)
+    calibration: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     written_with: dict[str, str] = field(default_factory=dict)
+    dtype: str = "float32"
+    loss: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write `manifest.json` into the folder: UTF-8, sorted keys, equal contents give equal bytes."""
@@ -86,6 +95,16 @@ class Manifest:
         partial = folder / f".{MANIFEST}.partial"
         partial.write_text(text + "\n", encoding="utf-8")
         os.replace(partial, folder / MANIFEST)
+
+
+def provenance(manifest: Manifest) -> dict[str, str]:
+    """Who scored: the run, its seeds, the model and the method, as every output says them."""
+    return {
+        "run": manifest.run,
+        "seeds": " ".join(map(str, manifest.seeds)),
+        "model": manifest.model,
+        "method": manifest.method,
+    }
 
 
 def record(path: Path) -> FileRecord:
@@ -117,9 +136,15 @@ def read_manifest(folder: Path) -> Manifest:
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int or schema < 1:
         raise damaged("names no schema version", path)
+    if schema < SCHEMA:
+        raise UserError(
+            f"the bundle was written by an older program (schema {schema}, this one reads {SCHEMA})",
+            str(path),
+            "Export the run again.",
+        )
     if schema > SCHEMA:
         raise UserError(
-            f"the bundle was written by a newer program (schema {schema}, this one reads up to {SCHEMA})",
+            f"the bundle was written by a newer program (schema {schema}, this one reads {SCHEMA})",
             str(path),
             "Update flykd-console, or export again with this version.",
         )
@@ -149,6 +174,16 @@ def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None =
 def hdf5_name(name: str) -> str:
     """A node type or relation as the name of an HDF5 group: `/` would open a group, so it is written `%2F`."""
     return "%2E" if name == "." else name.replace("%", "%25").replace("/", "%2F")
+
+
+def read_table(file: Any, path: str) -> Any:
+    """An embedding table at a path of the HDF5 file, widened to float32 [n, d] from whatever type it is stored in."""
+    import numpy as np
+
+    table = file[path][:]
+    if table.dtype == np.int8:
+        return table.astype(np.float32) * file[f"{path}_scale"][:][:, None]
+    return table.astype(np.float32, copy=False)
 
 
 def table_path(file: Container[str], relation: str, side: str, node_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Average precision as scikit-learn defines it, in numpy: importing scikit-learn takes longer than an export."""
+"""Average precision as scikit-learn defines it, in numpy: what a bundle says is not checked by what the run used."""
 
 from __future__ import annotations
 

@@ -6,13 +6,17 @@ Its text is `card.md.j2`; here are the words and numbers that go into it.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 
+from exporters.calibration import Calibration, brier_score
+from exporters.front_matter import front_matter
 from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hdf5_name
 from exporters.parity import Check
 from exporters.trained_run import TrainedRun
@@ -32,29 +36,43 @@ _TITLES = {
     Role.HEURISTIC: "heuristic",
 }
 _NETWORKS = {"rgcn": "R-GCN", "rgat": "R-GAT"}
-_LEARNT_PAIRS = "learnt with as many random negatives as true pairs"
-_LEARNT_LISTS = "and the logits were learnt as orders of whole lists, never as probabilities"
+_LEARNT_PAIRS = "was learnt with as many random negatives as true pairs"
+_LEARNT_LISTS = "was learnt as the order of whole lists"
+_REPLACED = {
+    "tail": "keep the head and replace the tail",
+    "head": "keep the tail and replace the head",
+    "": "came with the split or stand in no one's place",
+}
 _SPLITS = {
     "complex_disease": "complex_disease: tails of the test part have no scored edge in training (zero-shot)",
     "random": "random: edges of every relation are divided at random",
     "disease_area": "disease_area: tails of one area have no edge to the head type in training (zero-shot)",
     "disease": "disease: named tails have no edge to the head type in training (zero-shot)",
-    "full_graph": "full_graph: 95 % of every relation trains and 5 % validates; nothing is kept back for a test",
+    "full_graph": "full_graph: 95 % of every relation trains and 5 % validates, nothing is kept back for a test; most "
+    "tails that validate have other pairs in training, which is easier than having none",
     "files": "files: the parts were given",
 }
 _MADE_UP = ("embedded", "synthetic")
 
 
 def write_card(
-    run: TrainedRun, seed_choice: str, checks: Sequence[Check], example: tuple[str, str], with_heads: bool
+    run: TrainedRun,
+    seed_choice: str,
+    calibration: Mapping[str, Calibration],
+    checks: Sequence[Check],
+    example: tuple[str, str],
+    with_heads: bool,
+    loss: Mapping[str, Any],
 ) -> str:
-    """The card as Markdown.
+    """The card as Markdown, with the header that model hubs read.
 
     Args:
-        seed_choice: Why this seed was exported.
+        seed_choice: Why this seed, or these, were exported.
+        calibration: Per relation what makes a probability of a logit.
         checks: What was verified.
         example: A relation and the name of a tail to show in the code.
         with_heads: Whether the bundle holds the ONNX heads.
+        loss: What lists lose by tables of fewer bits; empty for float32.
     """
     environment = Environment(
         autoescape=False,  # Markdown; `text` sees to bars and line breaks
@@ -75,20 +93,29 @@ def write_card(
     template = environment.from_string(resources.files(__package__).joinpath("card.md.j2").read_text(encoding="utf-8"))
     relation, name = example
     kind = run.profile.get("split", {}).get("kind", "")
-    return template.render(
+    return front_matter(run) + template.render(
         run=run,
         seed_choice=seed_choice,
         checks=checks,
         relation=relation,
         name=name,
         with_heads=with_heads,
+        loss=loss,
         titles=_titles(run.results.models),
         size=_size(run),
         network=_network(run.result.layer_kind),
         learnt=_LEARNT_LISTS if run.result.layer_kind == TABLE else _LEARNT_PAIRS,
         split=_SPLITS.get(kind, kind or "not recorded"),
-        models=run.results.seeds[str(run.seed)],
+        models=run.results.seeds[str(run.seeds[0])],
+        seeds=", ".join(map(str, run.seeds)),
+        guessing=_guessing(run),
+        calibration=calibration,
+        replaced=_REPLACED,
+        brier={relation: _brier(run, calibration, relation) for relation in run.relations},
+        density=_density(run),
+        shift=_log_odds,
         summary=run.results.summary,
+        tested=[name for name, one in run.results.summary.items() if one.macro_auprc is not None],
         gaining=[entry for entry in run.results.trained() if run.results.summary[entry.name].gain_points],
         made_up=run.graph["source"].split(":")[0] in _MADE_UP,
         MACRO_AUPRC=MACRO_AUPRC,
@@ -97,6 +124,46 @@ def write_card(
         SCORING_HEAD=SCORING_HEAD,
         RANKING_HEAD=RANKING_HEAD,
     )
+
+
+def _guessing(run: TrainedRun) -> str:
+    """What scores that know nothing reach on the test, or know only the end that stays; empty without a test."""
+    tests = {relation: test for relation, test in run.tests.items() if len(test.label)}
+    if not tests:
+        return ""
+    rates = {relation: float(test.label.mean()) for relation, test in tests.items()}
+    reached = ", ".join(f"{100 * rate:.2f} for {_text(relation)}" for relation, rate in rates.items())
+    if set(rates.values()) == {0.5}:
+        reached = "50"
+    kinds = {test.replaced for test in tests.values()}
+    replaced = kinds.pop() if len(kinds) == 1 else ""
+    kept = {"tail": "head", "head": "tail"}.get(replaced)
+    too = f", and so does a score that knows the {kept} alone" if kept else ""
+    return f"Negatives {_REPLACED[replaced]}: guessing scores {reached}{too}."
+
+
+def _brier(run: TrainedRun, calibration: Mapping[str, Calibration], relation: str) -> str:
+    """The calibrated probabilities' Brier score on the test pairs, and that of the base rate; empty without either."""
+    test = run.tests[relation]
+    if not len(test.label) or calibration[relation].platt is None:
+        return ""
+    slope, intercept = calibration[relation].numbers
+    found = brier_score(1.0 / (1.0 + np.exp(-(slope * test.logit.astype(np.float64) + intercept))), test.label)
+    rate = float(test.label.mean())
+    return f"{found:.3f} ({rate * (1.0 - rate):.3f}: the test's base rate for every pair)"
+
+
+def _density(run: TrainedRun) -> dict[str, float]:
+    """Per relation the share of true pairs among all pairs of a head and a tail, as far as the graph knows them."""
+    heads, tails = (len(run.nodes[kind].ids) for kind in (run.head_type, run.tail_type))
+    return {
+        relation: sum(len(pairs) for pairs in run.pairs[relation].values()) / (heads * tails)
+        for relation in run.relations
+    }
+
+
+def _log_odds(rate: float) -> float:
+    return math.log(rate / (1.0 - rate)) if 0.0 < rate < 1.0 else -math.inf
 
 
 def _titles(models: Sequence[ModelEntry]) -> dict[str, str]:

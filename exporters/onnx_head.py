@@ -1,5 +1,7 @@
 """The decoder as two ONNX graphs, built node by node: DistMult's logit, `Σ_i head_i · relation_i · tail_i`.
 
+The probability is `sigmoid(slope logit + intercept)` with the relation's calibration, 1 and 0 where there is none.
+
 `scoring_head.onnx` scores N pairs; `ranking_head.onnx` scores one node against M others and keeps the best k. DistMult
 is symmetric in head and tail, so one ranking graph serves both directions.
 Operator set 13 and IR version 7 are read by every onnxruntime since 1.7 (2021).
@@ -63,12 +65,15 @@ def metadata(relations: Sequence[str], head_type: str, tail_type: str, embedding
     }
 
 
-def write_scoring_head(path: Path, vectors: NDArray[np.float32], properties: Mapping[str, str]) -> None:
+def write_scoring_head(
+    path: Path, vectors: NDArray[np.float32], calibration: NDArray[np.float32], properties: Mapping[str, str]
+) -> None:
     """Write the graph that scores pairs.
 
     Args:
         path: Where to write.
         vectors: Relation vectors, float32 [R, d].
+        calibration: Slope and intercept of each relation's probability, float32 [R, 2].
         properties: `metadata_props` of the model.
     """
     nodes = [
@@ -76,13 +81,16 @@ def write_scoring_head(path: Path, vectors: NDArray[np.float32], properties: Map
         helper.make_node("Mul", ["head", "vector"], ["weighted"]),
         helper.make_node("Mul", ["weighted", "tail"], ["terms"]),
         helper.make_node("ReduceSum", ["terms", "last"], ["logit"], keepdims=0),
-        helper.make_node("Sigmoid", ["logit"], ["probability"]),
+        *_probability(),
     ]
-    constants: dict[str, NDArray[Any]] = {"vectors": vectors, "last": np.array([1], dtype=np.int64)}
+    last = np.array([1], dtype=np.int64)
+    constants: dict[str, NDArray[Any]] = {"vectors": vectors, "last": last, **_numbers(calibration)}
     _write(path, "distmult_score", nodes, scoring_signature(vectors.shape[1]), constants, properties)
 
 
-def write_ranking_head(path: Path, vectors: NDArray[np.float32], properties: Mapping[str, str]) -> None:
+def write_ranking_head(
+    path: Path, vectors: NDArray[np.float32], calibration: NDArray[np.float32], properties: Mapping[str, str]
+) -> None:
     """Write the graph that ranks candidates for one node, best first; arguments as in `write_scoring_head`."""
     nodes = [
         helper.make_node("Gather", ["vectors", "relation"], ["vector"], axis=0),
@@ -91,9 +99,25 @@ def write_ranking_head(path: Path, vectors: NDArray[np.float32], properties: Map
         helper.make_node("Shape", ["logits"], ["count"]),
         helper.make_node("Min", ["k", "count"], ["kept"]),
         helper.make_node("TopK", ["logits", "kept"], ["logit", "index"], axis=0, largest=1, sorted=1),
-        helper.make_node("Sigmoid", ["logit"], ["probability"]),
+        *_probability(),
     ]
-    _write(path, "distmult_rank", nodes, ranking_signature(vectors.shape[1]), {"vectors": vectors}, properties)
+    constants = {"vectors": vectors} | _numbers(calibration)
+    _write(path, "distmult_rank", nodes, ranking_signature(vectors.shape[1]), constants, properties)
+
+
+def _probability() -> list[Any]:
+    """From `logit` and `relation` to `probability`."""
+    return [
+        helper.make_node("Gather", ["slopes", "relation"], ["slope"], axis=0),
+        helper.make_node("Gather", ["intercepts", "relation"], ["intercept"], axis=0),
+        helper.make_node("Mul", ["logit", "slope"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "intercept"], ["log_odds"]),
+        helper.make_node("Sigmoid", ["log_odds"], ["probability"]),
+    ]
+
+
+def _numbers(calibration: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    return {"slopes": calibration[:, 0], "intercepts": calibration[:, 1]}
 
 
 def _write(

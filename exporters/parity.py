@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters import ensemble
 from exporters.agreement import (
     AUPRC_TOLERANCE,
     LOGIT_TOLERANCE,
@@ -30,6 +31,7 @@ from exporters.agreement import (
     same_signature,
     tie_slack,
 )
+from exporters.calibration import Calibration
 from exporters.hdf5 import shared_tail_tensor
 from exporters.manifest import (
     EMBEDDINGS,
@@ -38,6 +40,7 @@ from exporters.manifest import (
     SCORING_HEAD,
     Manifest,
     hdf5_name,
+    read_table,
     record,
     table_path,
     verify_files,
@@ -50,6 +53,7 @@ from flykd_console.errors import UserError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+_NO_TEST = "no test part, so no figure to compare"
 BATCHES = (1, 7, 4096)
 
 
@@ -66,11 +70,13 @@ class Candidate:
     """A bundle that has no name yet: its files, reopened from disk, beside the run that they came from.
 
     Attributes:
+        calibration: Per relation what makes a probability of a logit.
         scoring: Session of `scoring_head.onnx`, None for a bundle of tables alone; `ranking` likewise.
     """
 
     folder: Path
     run: TrainedRun
+    calibration: Mapping[str, Calibration]
     hdf5: h5py.File
     scoring: InferenceSession | None
     ranking: InferenceSession | None
@@ -104,7 +110,7 @@ class Candidate:
 
     def _table(self, name: str) -> Floats:
         if name not in self._tables:
-            self._tables[name] = self.hdf5[name][:]
+            self._tables[name] = read_table(self.hdf5, name)
         return self._tables[name]
 
 
@@ -145,13 +151,16 @@ def check_tables(candidate: Candidate) -> str:
     tables += [(run.tail_tensor(relation), candidate.tail_table(relation)) for relation in run.relations]
     shared = shared_tail_tensor(run)
     if shared:
-        tables.append((shared, candidate.hdf5[f"nodes/{hdf5_name(run.tail_type)}/embedding"][:]))
+        tables.append((shared, read_table(candidate.hdf5, f"nodes/{hdf5_name(run.tail_type)}/embedding")))
     for relation in run.relations:
         tables.append((f"relation/{relation}", candidate.hdf5[f"relations/{hdf5_name(relation)}/vector"][:]))
     for tensor, found in tables:
         same_bits(tensor, found, run.tensors[tensor])
         values += found.size
-    return f"{values} values equal the run's bit for bit, none of them infinite or missing"
+    whose = "those of the mean" if run.members else "the run's"
+    if run.dtype != "float32":
+        whose += f" as {run.dtype} holds them,"
+    return f"{values} values equal {whose} bit for bit, none of them infinite or missing"
 
 
 def check_probe(candidate: Candidate) -> str:
@@ -180,11 +189,46 @@ def check_test_logits(candidate: Candidate) -> str:
     return f"{count} test pairs, values and order; largest difference {worst:.1e}"
 
 
+def check_validation_logits(candidate: Candidate) -> str:
+    """Logits of every validation pair, which probabilities are learnt from, against those stored with the run."""
+    if candidate.run.validation is None:
+        return "several seeds: each has its own" if candidate.run.members else "the run left none"
+    worst, count = 0.0, 0
+    for relation, pairs in candidate.run.validation.items():
+        worst = max(worst, candidate.compare(relation, pairs.head, pairs.tail, pairs.logit))
+        count += len(pairs.logit)
+    return f"{count} validation pairs, values and order; largest difference {worst:.1e}"
+
+
+def check_members(candidate: Candidate) -> str:
+    """Every seed's tables against torch's logits for it; their mean is what the bundle is held against."""
+    return ensemble.check_members(candidate.run)
+
+
+def check_nearest(candidate: Candidate) -> str:
+    """Nearest tails and connections read back as the run has them."""
+    run, count = candidate.run, 0
+    for relation, nearest in (run.nearest or {}).items():
+        for name in ("indptr", "index", "similarity"):
+            found = candidate.hdf5[f"relations/{hdf5_name(relation)}/nearest/{name}"][:]
+            if not np.array_equal(found, getattr(nearest, name)):
+                raise ParityError(f"{relation!r}: {name} of the nearest tails reads back differently")
+        count += len(nearest.index)
+    edges = 0
+    for number, one in enumerate(run.connections or ()):
+        group = candidate.hdf5[f"connections/{number}"]
+        if not np.array_equal(group["x"][:], one.x) or not np.array_equal(group["y"][:], one.y):
+            raise ParityError(f"edges of {one.x_type} and {one.y_type} read back differently")
+        edges += len(one.x)
+    return f"{count} similarities of tails and {edges} edges of third node types read back as the run has them"
+
+
 def check_probability(candidate: Candidate) -> str:
-    """The scoring head's probabilities are the sigmoid of its logits."""
+    """The scoring head's probabilities are the sigmoid of its calibrated logits."""
     assert candidate.scoring is not None
     worst = 0.0
     for index, relation in enumerate(candidate.run.relations):
+        slope, intercept = candidate.calibration[relation].numbers
         probe = candidate.run.probe(relation)
         feed = {
             "head": candidate.head_table()[probe.head],
@@ -192,11 +236,12 @@ def check_probability(candidate: Candidate) -> str:
             "tail": candidate.tail_table(relation)[probe.tail],
         }
         logit, probability = candidate.scoring.run(["logit", "probability"], feed)
-        expected = 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logit, dtype=np.float64)))
+        log_odds = slope * np.asarray(logit, dtype=np.float64) + intercept
+        expected = 0.5 * (1.0 + np.tanh(0.5 * log_odds))
         worst = max(worst, float(np.abs(np.asarray(probability) - expected).max(initial=0.0)))
         if not worst <= 1e-6:
-            raise ParityError(f"{relation!r}: a probability is {worst:.1e} from the sigmoid of its logit")
-    return f"the sigmoid of the logit; largest difference {worst:.1e}"
+            raise ParityError(f"{relation!r}: a probability is {worst:.1e} from the sigmoid of its calibrated logit")
+    return f"the sigmoid of the calibrated logit; largest difference {worst:.1e}"
 
 
 def check_ranking(candidate: Candidate) -> str:
@@ -250,6 +295,8 @@ def check_auprc(candidate: Candidate) -> str:
         if not len(test.label):
             continue
         figure = stated.relations[relation].auprc if relation in stated.relations else None
+        if run.dtype != "float32":
+            figure = average_precision(test.label, test.logit)
         same_auprc(f"{relation!r}: the run's own test scores", average_precision(test.label, test.logit), figure)
         stored = candidate.hdf5[f"relations/{hdf5_name(relation)}/test_set"]
         labels, logits = stored["label"][:], candidate.logits(relation, stored["head"][:], stored["tail"][:])
@@ -257,8 +304,11 @@ def check_auprc(candidate: Candidate) -> str:
         found.append(average_precision(labels, logits))
         same_auprc(f"{relation!r}: the bundle", found[-1], figure, slacks[-1])
     if not found:
-        return "no test part, so no figure to compare"
+        return "no test of its own: most test pairs are training pairs of other seeds" if run.members else _NO_TEST
     macro = float(np.mean(found))
+    if run.dtype != "float32":
+        whole = f"{100 * stated.macro_auprc:.2f} %" if stated.macro_auprc is not None else "not measured"
+        return f"macro {100 * macro:.2f} % from the bundle alone, by tables of {run.dtype}; the run's own: {whole}"
     difference = same_auprc("macro: the bundle", macro, stated.macro_auprc, float(np.mean(slacks)))
     why = "" if difference <= AUPRC_TOLERANCE else ", by test pairs that tie but for rounding"
     return f"macro {100 * macro:.2f} % from the bundle alone; {difference:.1e} from the run's{why}"
@@ -275,7 +325,9 @@ Checks = dict[str, Callable[[Candidate], str]]
 TABLE_CHECKS: Checks = {
     "tables": check_tables,
     "known pairs": check_known_pairs,
+    "neighbours": check_nearest,
     "random pairs": check_probe,
+    "valid. pairs": check_validation_logits,
     "test pairs": check_test_logits,
     "test AUPRC": check_auprc,
 }
@@ -283,7 +335,13 @@ GRAPH_CHECKS: Checks = {"graphs": check_signatures, "metadata": check_metadata}
 HEAD_CHECKS: Checks = {"probabilities": check_probability, "ranking": check_ranking}
 
 
-def verify(folder: Path, run: TrainedRun, with_heads: bool, passed: Callable[[Check], None]) -> list[Check]:
+def verify(
+    folder: Path,
+    run: TrainedRun,
+    calibration: Mapping[str, Calibration],
+    with_heads: bool,
+    passed: Callable[[Check], None],
+) -> list[Check]:
     """Reopen the files of a bundle and run every check; `passed` hears of each as it succeeds.
 
     Raises:
@@ -291,8 +349,10 @@ def verify(folder: Path, run: TrainedRun, with_heads: bool, passed: Callable[[Ch
     """
     scoring, ranking = (_session(folder / name) if with_heads else None for name in (SCORING_HEAD, RANKING_HEAD))
     with h5py.File(folder / EMBEDDINGS, "r") as hdf5:
-        candidate = Candidate(folder, run, hdf5, scoring, ranking)
+        candidate = Candidate(folder, run, calibration, hdf5, scoring, ranking)
         checks = GRAPH_CHECKS | TABLE_CHECKS | HEAD_CHECKS if with_heads else TABLE_CHECKS
+        if run.members:
+            checks = {"seeds": check_members} | checks
         return run_checks({name: partial(check, candidate) for name, check in checks.items()}, passed)
 
 

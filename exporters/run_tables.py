@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from exporters.manifest import PARTS
 from flykd_console.errors import CHANGED_AFTER_TRAINING, CHECK_PATH, UserError
+from flykd_console.explore.rivals import NearestTails
 from flykd_console.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class NodeTable:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """The scored test pairs of one relation: rows int64 [n], labels int8 [n], the run's logits float32 [n].
+    """The scored pairs of one relation and part: rows int64 [n], labels int8 [n], the run's logits float32 [n].
 
-    Empty where the run's split has no test pairs of the relation.
+    Empty where the run's split has no such pairs of the relation.
     """
 
     head: Indices
@@ -43,9 +44,28 @@ class EvaluationSet:
     label: NDArray[np.int8]
     logit: Floats
 
+    @property
+    def replaced(self) -> str:
+        """Which end of a true pair its negative replaces: `tail`, `head`, or empty where they do not stand so."""
+        true, false = self.label == 1, self.label == 0
+        for kept, name in ((self.head, "tail"), (self.tail, "head")):
+            if true.any() and np.array_equal(kept[true], kept[false]):
+                return name
+        return ""
 
-def read_nodes(directory: RunDirectory, kinds: tuple[str, str]) -> dict[str, NodeTable]:
-    """Node tables of two types from `nodes.parquet`; ids are unique, indices run from 0 without a gap."""
+
+@dataclass(frozen=True)
+class Connection:
+    """Edges between a third node type and another type, by the rows of their tables, int32 [n] each."""
+
+    x_type: str
+    y_type: str
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
+
+
+def read_nodes(directory: RunDirectory, kinds: Iterable[str]) -> dict[str, NodeTable]:
+    """Node tables of some types from `nodes.parquet`; ids are unique, indices run from 0 without a gap."""
     import polars as pl
 
     table = _read_parquet(directory.nodes, {"type": pl.String, "index": pl.Int64, "id": pl.String, "name": pl.String})
@@ -110,28 +130,92 @@ def read_pairs(path: Path, relations: list[str], sides: Mapping[str, NodeTable])
     }
 
 
-def read_tests(
+def read_scored(
     path: Path, relations: list[str], sides: Mapping[str, NodeTable], model: str
 ) -> dict[str, EvaluationSet]:
-    """Test set per relation in the file's order, with one model's logits; both labels occur, or none."""
+    """A part's pairs per relation in the file's order, with one model's logits."""
     import polars as pl
 
     columns: dict[str, Any] = dict.fromkeys(("relation", "head_id", "tail_id"), pl.String)
     table = _read_parquet(path, {**columns, "label": pl.Int8, model: pl.Float32})
     table = _with_rows(table, sides, path)
-    tests: dict[str, EvaluationSet] = {}
-    for relation in relations:
-        part = table.filter(pl.col("relation") == relation)
-        labels = set(part["label"].unique().to_list())
-        if labels and labels != {0, 1}:
+    return {relation: _scored(table.filter(pl.col("relation") == relation), model) for relation in relations}
+
+
+def _scored(part: pl.DataFrame, model: str) -> EvaluationSet:
+    return EvaluationSet(
+        part["head"].to_numpy().astype(np.int64),
+        part["tail"].to_numpy().astype(np.int64),
+        part["label"].to_numpy().astype(np.int8),
+        part[model].to_numpy().astype(np.float32),
+    )
+
+
+def read_tests(
+    path: Path, relations: list[str], sides: Mapping[str, NodeTable], model: str
+) -> dict[str, EvaluationSet]:
+    """Test set per relation in the file's order, with one model's logits; both labels occur, or none."""
+    tests = read_scored(path, relations, sides, model)
+    for relation, test in tests.items():
+        if len(test.label) and set(test.label.tolist()) != {0, 1}:
             raise UserError(f"{relation!r} has no positive or no negative test pairs", str(path), "Train it again.")
-        tests[relation] = EvaluationSet(
-            part["head"].to_numpy().astype(np.int64),
-            part["tail"].to_numpy().astype(np.int64),
-            part["label"].to_numpy().astype(np.int8),
-            part[model].to_numpy().astype(np.float32),
-        )
     return tests
+
+
+def read_nearest(path: Path, relations: list[str], tails: int) -> dict[str, NearestTails]:
+    """Each tail's nearest trained tails, per relation.
+
+    Raises:
+        UserError: The file is damaged, or names a tail that there is not.
+    """
+    import polars as pl
+
+    columns: dict[str, Any] = {"relation": pl.String, "tail": pl.Int64, "neighbour": pl.Int64}
+    table = _read_parquet(path, {**columns, "similarity": pl.Float32})
+    for name in ("tail", "neighbour"):
+        _within(table[name], tails, f"{path}, column {name}")
+    parts = {relation: table.filter(pl.col("relation") == relation) for relation in relations}
+    return {
+        relation: NearestTails.of(
+            part["tail"].to_numpy(), part["neighbour"].to_numpy(), part["similarity"].to_numpy(), tails
+        )
+        for relation, part in parts.items()
+    }
+
+
+def read_connections(directory: RunDirectory) -> tuple[Connection, ...]:
+    """Edges of third node types, in the order of their types.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    import polars as pl
+
+    columns: dict[str, Any] = {"x_type": pl.String, "x": pl.Int32, "y_type": pl.String, "y": pl.Int32}
+    table = _read_parquet(directory.connections, columns)
+    found = table.partition_by("x_type", "y_type", as_dict=True)
+    return tuple(
+        Connection(x_type, y_type, part["x"].to_numpy(), part["y"].to_numpy())
+        for (x_type, y_type), part in sorted(found.items())
+    )
+
+
+def check_connections(connections: Iterable[Connection], nodes: Mapping[str, NodeTable], path: Path) -> None:
+    """Refuse edges that end in nodes that there are not.
+
+    Raises:
+        UserError: The first of them.
+    """
+    import polars as pl
+
+    for one in connections:
+        for node_type, rows in ((one.x_type, one.x), (one.y_type, one.y)):
+            _within(pl.Series(rows), len(nodes[node_type].ids), f"{path}, {node_type}")
+
+
+def _within(rows: pl.Series, count: int, where: str) -> None:
+    if rows.null_count() or (len(rows) and (rows.min() < 0 or rows.max() >= count)):  # type: ignore[operator]
+        raise UserError(f"names a node beyond the {count} that there are", where, CHANGED_AFTER_TRAINING)
 
 
 def _read_parquet(path: Path, columns: Mapping[str, Any]) -> pl.DataFrame:

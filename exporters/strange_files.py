@@ -119,36 +119,43 @@ def _checked_bytes(dataset: Any, place: str, path: Path) -> int:
     return count * int(dataset.dtype.itemsize)
 
 
-def check_layout(manifest: Manifest, nodes: dict[str, int], tables: dict[str, Any], path: Path) -> None:
-    """Hold node tables and embeddings against the manifest: numbers of rows, width, type.
-
-    Args:
-        nodes: By node type the number of its ids.
-        tables: By place in the file a dataset [rows, dim] of embeddings, and its node type.
+def check_rows(manifest: Manifest, kind: str, ids: list[str], names: list[str], path: Path) -> None:
+    """Hold a node table against the manifest.
 
     Raises:
-        UserError: They differ.
+        UserError: It has another number of rows, or not as many names as ids.
     """
-    for kind, count in nodes.items():
-        if manifest.nodes.get(kind) != count or count < 1:
-            raise damaged(f"holds {count} {kind} nodes where the manifest says {manifest.nodes.get(kind)}", path)
-    for place, (dataset, kind) in tables.items():
-        expected = (nodes[kind], manifest.dim)
-        if dataset is None or getattr(dataset, "shape", None) != expected or dataset.dtype != np.float32:
-            raise damaged(f"holds no table of {expected[0]} × {expected[1]} numbers at {place}", path)
+    if len(ids) != len(names):
+        raise damaged(f"has {len(ids)} ids and {len(names)} names of {kind} nodes", path)
+    scored = kind in (manifest.head_type, manifest.tail_type)
+    if not ids or (scored and manifest.nodes.get(kind) != len(ids)):
+        raise damaged(f"holds {len(ids)} {kind} nodes where the manifest says {manifest.nodes.get(kind)}", path)
 
 
-def finite_table(dataset: Any, place: str, path: Path) -> Any:
-    """A table read whole, float32 [n, d], all of it finite."""
-    values = _read(dataset, place, path)
+def check_table(values: Any, shape: tuple[int, int], place: str, path: Path) -> Any:
+    """A table of embeddings, float32 [n, d], as the manifest has it and finite."""
+    if values.shape != shape or values.dtype != np.float32:
+        raise damaged(f"holds no table of {shape[0]} × {shape[1]} numbers at {place}", path)
     if not np.isfinite(values).all():
         raise damaged(f"holds values at {place} that are not finite", path)
     return values
 
 
+def number_column(dataset: Any, place: str, path: Path) -> Any:
+    """A column of whole numbers, int64 [n]."""
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1 or dataset.dtype.kind not in "iu":
+        raise damaged(f"holds no column of numbers at {place}", path)
+    return np.asarray(_read(dataset, place, path), dtype=np.int64)
+
+
 def pair_rows(dataset: Any, place: str, counts: tuple[int, int], path: Path) -> Any:
     """Pairs of rows, int64 [n, 2], every one within `counts` (heads, tails)."""
-    if dataset.ndim != 2 or dataset.shape[1] != 2 or dataset.dtype.kind not in "iu":
+    if (
+        not isinstance(dataset, h5py.Dataset)
+        or dataset.ndim != 2
+        or dataset.shape[1] != 2
+        or dataset.dtype.kind not in "iu"
+    ):
         raise damaged(f"holds no pairs at {place}", path)
     pairs = np.asarray(_read(dataset, place, path), dtype=np.int64)
     if pairs.size and (pairs.min() < 0 or (pairs.max(axis=0) >= counts).any()):

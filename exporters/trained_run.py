@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -16,18 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.run_tables import (
+    Connection,
     EvaluationSet,
     Floats,
     Indices,
     NodeTable,
+    check_connections,
     parse_toml,
     read_bytes,
+    read_connections,
     read_json,
+    read_nearest,
     read_nodes,
     read_pairs,
+    read_scored,
     read_tests,
 )
 from flykd_console.errors import UserError
+from flykd_console.explore.rivals import NearestTails
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import embedded_models, embedded_seeds
 from flykd_console.runs.results import ModelResult, Results, read_results
@@ -47,21 +53,28 @@ class Probe:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """One model of one seed, with all that an export needs.
+    """One model of one seed, or the mean of several seeds' (`exporters.ensemble`), with all that an export needs.
 
     Attributes:
+        seeds: The seed, or those whose logits are averaged.
         tensors: By name: `head.embedding`, `tail.embedding/RELATION`, `relation/RELATION`, `probe/RELATION/...`.
         nodes: Node table of the head type and of the tail type.
         pairs: Per relation and part the true pairs, rows (head, tail), int64 [n, 2], sorted and without repeats.
-        tests: Per relation the test set.
+        tests: Per relation the test set; of several seeds none, since each has trained on most pairs of the others'.
+        validation: Per relation what probabilities are learnt from; None where the run left no such file.
+        nearest: Per relation each tail's nearest trained tails; None where the run left no such file.
+        connections: Edges of third node types, whose tables are `third`; None where the run left no such file.
         result: What the run measured for this model and seed.
         results: The whole of `results.json`.
         environment: The whole of `environment.json` (empty where there is none).
         profile: The resolved profile; `profile_sha256` is its file's hash.
+        members: The models that are averaged; none for one alone.
+        dtype: How tables are stored (`exporters.precision`); `tensors` are as they read back.
+        quantised: For int8, by tensor the levels int8 [n, d] and the scales float32 [n].
     """
 
     directory: RunDirectory
-    seed: int
+    seeds: tuple[int, ...]
     model: str
     dim: int
     head_type: str
@@ -71,11 +84,27 @@ class TrainedRun:
     nodes: Mapping[str, NodeTable]
     pairs: Mapping[str, Mapping[str, Indices]]
     tests: Mapping[str, EvaluationSet]
+    validation: Mapping[str, EvaluationSet] | None
+    nearest: Mapping[str, NearestTails] | None
+    connections: tuple[Connection, ...] | None
+    third: Mapping[str, NodeTable]
     result: ModelResult
     results: Results
     environment: dict[str, Any]
     profile: dict[str, Any]
     profile_sha256: str
+    members: tuple[TrainedRun, ...] = ()
+    dtype: str = "float32"
+    quantised: Mapping[str, tuple[NDArray[np.int8], Floats]] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """What the bundle cannot hold because the run left no such file: by the scorer's word for it the file."""
+        files = {
+            "neighbours": (self.nearest, "neighbours.parquet"),
+            "through": (self.connections, "connections.parquet"),
+        }
+        return {name: file for name, (found, file) in files.items() if found is None}
 
     @property
     def graph(self) -> dict[str, Any]:
@@ -113,29 +142,40 @@ def results_of(directory: RunDirectory) -> Results:
     return read_results(directory.results)
 
 
-def choose_seed(directory: RunDirectory, model: str, results: Results) -> tuple[int, str]:
+def choose_seeds(directory: RunDirectory, model: str, results: Results, ensemble: bool) -> tuple[list[int], str]:
     """The seed whose model is best on validation data (never on test data), and the reason in words.
 
+    Args:
+        ensemble: All finished seeds instead.
+
     Raises:
-        UserError: No seed of the run has finished this model.
+        UserError: No seed of the run has finished this model, or one alone where several are to be averaged.
     """
     finished = embedded_seeds(directory, results, model)
     if not finished:
         others = embedded_models(directory, results)
         hint = f"Choose another with --model: {', '.join(others)}." if others else "Let the run finish first."
         raise UserError(f"no seed of this run has a finished {model}", directory.name, hint)
+    if ensemble and len(finished) == 1:
+        raise UserError(
+            f"seed {finished[0]} alone has a finished {model}: there is nothing to average",
+            f"{directory.name}, --ensemble",
+            "Train more seeds, or leave --ensemble out.",
+        )
+    if ensemble:
+        return finished, f"the mean of the logits of all {len(finished)} finished seeds"
     if len(finished) == 1:
-        return finished[0], "the only finished seed"
+        return finished, "the only finished seed"
     scores = {seed: results.seeds[str(seed)][model].validation.value(results.headline) for seed in finished}
     known = {seed: score for seed, score in scores.items() if score is not None}
     if not known:
-        return finished[0], "the first seed; the run has no validation figures to choose by"
+        return finished[:1], "the first seed; the run has no validation figures to choose by"
     best = max(known, key=lambda seed: (known[seed], -seed))
     metric = metric_words(results.headline)
     reason = (
         f"best validation {metric} of {len(finished)} seeds, {100 * known[best]:.2f} %; test figures played no part"
     )
-    return best, reason
+    return [best], reason
 
 
 def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Results) -> TrainedRun:
@@ -158,14 +198,20 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
     except (SafetensorError, OSError) as error:
         raise UserError(f"the embeddings cannot be read ({error})", str(path), "Train this seed again.") from None
     head_type, tail_type, relations = _types(metadata, path)
-    nodes = read_nodes(directory, (head_type, tail_type))
+    connections = read_connections(directory) if directory.connections.is_file() else None
+    third_types = sorted({one.x_type for one in connections or ()} - {head_type, tail_type})
+    tables = read_nodes(directory, dict.fromkeys((head_type, tail_type, *third_types)))
+    nodes = {kind: tables[kind] for kind in (head_type, tail_type)}
     sides = {"head": nodes[head_type], "tail": nodes[tail_type]}
+    dim = _width(tensors, relations, sides, path)
+    check_connections(connections or (), tables, directory.connections)
     profile = read_bytes(directory.profile)
+    validation, nearest = directory.scores(seed, "validation"), directory.neighbours(seed)
     return TrainedRun(
         directory=directory,
-        seed=seed,
+        seeds=(seed,),
         model=model,
-        dim=_width(tensors, relations, sides, path),
+        dim=dim,
         head_type=head_type,
         tail_type=tail_type,
         relations=relations,
@@ -173,6 +219,10 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
         nodes=nodes,
         pairs=read_pairs(directory.labels(seed), relations, sides),
         tests=read_tests(directory.test_scores(seed), relations, sides, model),
+        validation=read_scored(validation, relations, sides, model) if validation.is_file() else None,
+        nearest=read_nearest(nearest, relations, len(sides["tail"].ids)) if nearest.is_file() else None,
+        connections=connections,
+        third={kind: tables[kind] for kind in third_types},
         result=results.seeds[str(seed)][model],
         results=results,
         environment=read_json(directory.environment) if directory.environment.is_file() else {},

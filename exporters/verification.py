@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
 
 from exporters.agreement import ParityError
+from exporters.calibration import calibrate
+from exporters.ensemble import mean_of
 from exporters.manifest import SCORING_HEAD, read_manifest, verify_files
 from exporters.metrics import average_precision
 from exporters.parity import verify
+from exporters.precision import Dtype, rounded
 from exporters.trained_run import read_trained_run
 from flykd_console.compare.stored_scores import TOLERANCE, disagreements
 from flykd_console.errors import UserError
@@ -159,9 +163,11 @@ def _log_and_results(directory: RunDirectory) -> str:
 def _parity(directory: RunDirectory) -> str:
     manifest = read_manifest(directory.export)
     results = read_results(directory.results)
-    run = read_trained_run(directory, manifest.seed, manifest.model, results)
-    checks = verify(directory.export, run, SCORING_HEAD in manifest.files, lambda check: None)
-    return f"{manifest.model} of seed {manifest.seed} is the run's: {len(checks)} checks"
+    members = [read_trained_run(directory, one, manifest.model, results) for one in manifest.seeds]
+    whole = members[0] if len(members) == 1 else mean_of(members)
+    run = rounded(whole, cast(Dtype, manifest.dtype))
+    checks = verify(directory.export, run, calibrate(run), SCORING_HEAD in manifest.files, lambda check: None)
+    return f"{manifest.model} of seeds {', '.join(map(str, manifest.seeds))} is the run's: {len(checks)} checks"
 
 
 # A bundle.
@@ -180,8 +186,8 @@ def _bundle_scores(folder: Path) -> str:
         stated = scorer.manifest.metrics.get("test")
         relations = stated.get("relations", {}) if isinstance(stated, dict) else {}
         for relation in scorer.relations:
-            heads, tails, labels = scorer.test_set(relation)
-            scores, _ = scorer.score(heads, tails, relation)
+            heads, tails, labels = scorer.tables.test_set(relation)
+            scores = scorer.score(heads, tails, relation)[0]
             if not np.isfinite(scores).all():
                 raise DiffersError(f"scores of {relation!r} are not all finite")
             claimed = relations.get(relation, {}).get("auprc")

@@ -82,6 +82,11 @@ def span(seconds: float | None) -> str:
     return f"{rest} s"
 
 
+def to_go(seconds: float | None) -> str:
+    """A span that is left: no 0 s while there is something left."""
+    return span(max(1.0, seconds)) if seconds else span(seconds)
+
+
 def rate(per_second: float | None) -> str:
     """Epochs a second with about three digits; below one, seconds an epoch."""
     if per_second is None or not math.isfinite(per_second) or per_second <= 0:

@@ -73,8 +73,11 @@ def test_every_library_that_is_imported_is_declared_and_pinned() -> None:
     def names(requirements: list[str]) -> set[str]:
         return {re.split(r"[^\w-]", text)[0].replace("_", "-").lower() for text in requirements}
 
-    runtime = names(project["dependencies"])
-    development = runtime | names(project["optional-dependencies"]["dev"])
+    extras = project["optional-dependencies"]
+    runtime = names(project["dependencies"]) | {
+        name for extra in extras.keys() - {"dev"} for name in names(extras[extra])
+    }
+    development = runtime | names(extras["dev"])
     for folders, declared in ((("flykd_console", "exporters"), runtime), (("tests", "benchmarks"), development)):
         for module in sorted(set().union(*map(imported, folders)) - own - sys.stdlib_module_names):
             candidates = {name.replace("_", "-").lower() for name in homes.get(module, [module])}

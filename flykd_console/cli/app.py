@@ -1,8 +1,7 @@
 """The `flykd-console` command: its subcommands by name, and what happens when one of them fails.
 
 A subcommand's module is imported when it is called, so that `--help` stays quick and one that cannot be imported leaves
-the others working. Exit codes: 0 done, 1 the run failed, 2 the user can mend it, 130 interrupted or
-stopped, 128 + n stopped by signal n.
+the others working. Exit codes: 0 done, 1 the run failed, 2 the user can mend it, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -37,9 +36,12 @@ ENTRIES = {
     "run": Entry("run", _TRAIN, "Train teacher, baseline and student over the seeds of a profile."),
     "watch": Entry("watch", _TRAIN, "Open the dashboard on a running or finished run."),
     "runs": Entry("runs", _TRAIN, "List runs, show one, give it orders, or remove it."),
+    "select": Entry("select", _TRAIN, "Train candidates, measure quality, latency and size, and pick one."),
     "export": Entry("export", _USE, "Write and verify the bundle: embeddings in HDF5, scoring head in ONNX."),
     "score": Entry("score", _USE, "Rank drugs for a disease, or diseases for a drug, from a bundle."),
     "verify": Entry("verify", _USE, "Say whether everything of a run or a bundle is what it claims to be."),
+    "diff": Entry("diff", _USE, "Say which ranks moved between two bundles."),
+    "refresh": Entry("refresh", _USE, "Train a bundle's model again on a newer graph, and say what moved."),
     "compare": Entry("compare", _COMPARE, "Compare runs: the paper's tables, and what each gain is worth."),
     "report": Entry("report", _COMPARE, "Write one HTML file: curves, tables, gains, calibration, provenance."),
     "profiles": Entry("profiles", _LOOK, "List, show, copy and check profiles."),

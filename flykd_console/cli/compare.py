@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flykd_console.compare.figures import Comparison
     from flykd_console.compare.loading import LoadedRun
     from flykd_console.compare.population import Restriction
+    from flykd_console.runs.directory import RunDirectory
 
 _WHAT, _HOW = "What is compared", "How it is shown"
 
@@ -34,6 +35,18 @@ def command(
     only: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="CSV of disease (tail) ids: pairs of these alone.", rich_help_panel=_WHAT),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Instead: AUROC and enrichment of a list with outcomes (approved, failed, in trial, or 1 and 0).",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    relation: Annotated[
+        str | None,
+        typer.Option(metavar="RELATION", help="With --pairs; default: every relation.", rich_help_panel=_WHAT),
     ] = None,
     validation: Annotated[
         bool,
@@ -65,6 +78,16 @@ def command(
         check_writable(out)
         forms = forms or [_form_of(out)]
     part = "validation" if validation else "test"
+    if pairs is not None:
+        if only is not None or against is not None or set(forms) - {".json"}:
+            raise UserError(
+                "--pairs takes no --only and no --against, and prints tables or JSON", "flykd-console compare",
+                "Leave the others out.",
+            )  # fmt: skip
+        _listed(runs, pairs, relation, resamples, part, bool(forms), out)
+        return
+    if relation is not None:
+        raise UserError("--relation belongs to --pairs", "flykd-console compare", "Give --pairs FILE, or leave it out.")
     comparison, _, _ = compared(runs, against, only, anyway, resamples, part)
     if not forms:
         _print(comparison)
@@ -74,6 +97,31 @@ def command(
 
     writers = {".md": to_markdown, ".csv": to_csv, ".json": to_json}
     text = writers[forms[0]](comparison)
+    if out is None:
+        say(text, end="")
+        return
+    write_whole(out, text)
+    say(f"Wrote {out}.")
+
+
+def _listed(
+    names: list[str], pairs: Path, relation: str | None, resamples: int, part: str, json: bool, out: Path | None
+) -> None:
+    """What the runs' models are worth on a list of pairs with outcomes."""
+    from flykd_console.cli.listed import as_json, of_runs
+    from flykd_console.cli.listed_tables import print_tables
+    from flykd_console.cli.titled import table_console
+    from flykd_console.compare.joined import joined
+    from flykd_console.compare.loading import load_runs
+    from flykd_console.runs.find import find_run
+
+    tables = of_runs(joined(load_runs([find_run(name) for name in names], part)), pairs, relation, resamples)
+    if not json:
+        print_tables(table_console(), tables)
+        return
+    import json as form
+
+    text = form.dumps(as_json(tables), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         say(text, end="")
         return
@@ -114,6 +162,7 @@ def compared(
     """
     from flykd_console.compare import compare as comparing
     from flykd_console.compare import population as tested
+    from flykd_console.compare.joined import joined
     from flykd_console.compare.loading import load_runs, read_ids
     from flykd_console.runs.find import find_run
 
@@ -122,10 +171,16 @@ def compared(
     if rival is not None and rival.path.resolve() not in {directory.path.resolve() for directory in directories}:
         directories.append(rival)
     restriction = None if only is None else tested.Restriction(only.name, read_ids(only))
-    loaded = load_runs(directories, part)
-    chosen = next((run for run in loaded if rival and run.directory.path.resolve() == rival.path.resolve()), None)
+    loaded = joined(load_runs(directories, part))
+    if restriction is not None:
+        restriction = tested.spelt_as(loaded, restriction)
+    chosen = next((run for run in loaded if rival and _lies_in(run, rival)), None)
     comparison = comparing.compare(loaded, anyway=anyway, only=restriction, against=chosen, resamples=resamples)
     return comparison, loaded, restriction
+
+
+def _lies_in(run: LoadedRun, directory: RunDirectory) -> bool:
+    return directory.path.resolve() in [one.path.resolve() for one in run.directories]
 
 
 def check_writable(out: Path) -> None:

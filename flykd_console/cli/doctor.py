@@ -9,11 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+if TYPE_CHECKING:
+    from flykd_console.cli.thread_trial import Trial
+
 _DGL_SECONDS = 120
+# Cores in use below which the machine is at rest, and a gain of all threads over one that is worth having.
+_AT_REST, _WORTH = 0.3, 1.1
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -61,6 +66,7 @@ def examine() -> Iterator[Finding]:
     yield _memory()
     yield from _libraries()
     yield _torch()
+    yield from _load()
     yield _dgl()
     yield from _folders()
     yield from _terminal()
@@ -78,9 +84,48 @@ def _cores() -> Finding:
     found = f"{usable} CPU core{'s' if usable > 1 else ''}"
     found += f" of {present} may be used" if usable < present else ""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and 0 < int(asked) < usable:
-        return Finding("warn", "cores", f"{found}; OMP_NUM_THREADS={asked}", "Unset OMP_NUM_THREADS to use them all.")
-    return Finding("ok", "cores", found)
+    if asked.isdigit() and int(asked) > usable:
+        remedy = "More threads than cores wait for each other: unset OMP_NUM_THREADS, or lower it."
+        return Finding("warn", "cores", f"{found}; OMP_NUM_THREADS={asked}", remedy)
+    return Finding("ok", "cores", f"{found}; OMP_NUM_THREADS={asked}" if asked else found)
+
+
+def _load() -> Iterator[Finding]:
+    """What other processes use, and what that makes of several threads: tried, for the load alone does not tell."""
+    from flykd_console.cli.thread_trial import cpu_in_use, try_threads
+    from flykd_console.runs.spawn import usable_cpus, worker_environment
+
+    usable, present = usable_cpus(), os.cpu_count() or 1
+    used = cpu_in_use()
+    yield Finding("ok", "load", f"other processes use {used:.1f} of {present} cores")
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    threads = int(worker_environment()["OMP_NUM_THREADS"])
+    trial = try_threads(max(threads, usable))
+    if trial is not None:
+        yield _worth(trial, threads, asked.isdigit() and int(asked) > 0, used)
+
+
+def _worth(trial: Trial, threads: int, asked: bool, used: float) -> Finding:
+    """What to do about threads after a trial.
+
+    Args:
+        trial: All that may be used against one.
+        threads: Those that a run takes as things are.
+        asked: They are OMP_NUM_THREADS.
+        used: Cores that other processes use.
+    """
+    if trial.gain >= 1.0:
+        found = f"{trial.threads} are {trial.gain:.1f} times as fast as one at present"
+        # Somebody who leaves cores to others on a busy machine knows why.
+        if threads < trial.threads and used < _AT_REST and trial.gain >= _WORTH:
+            remedy = f"A run takes {threads}" + (" (OMP_NUM_THREADS)" if asked else "")
+            return Finding("ok", "threads", found, f"{remedy}; on a machine at rest more are faster.")
+        return Finding("ok", "threads", found)
+    found = f"one is {1.0 / trial.gain:.1f} times as fast as {trial.threads} at present"
+    if threads == 1:
+        return Finding("ok", "threads", f"{found}; a run takes one")
+    remedy = "The machine is busy. While it is, train with --set engine.threads=1, or with OMP_WAIT_POLICY=passive."
+    return Finding("warn", "threads", found, remedy)
 
 
 def _memory() -> Finding:

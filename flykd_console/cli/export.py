@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,12 +31,32 @@ def command(
         int | None,
         typer.Option(metavar="N", help="The seed to export; default: the best on validation data.", show_default=False),
     ] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="The mean of all seeds' models instead of one seed's.")
+    ] = False,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="A model of the run; default: its student.", show_default=False)
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(help="How embeddings are stored; what lists lose by fewer bits is measured."),
+    ] = "float32",
+    max_loss: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="POINTS",
+            help="Refuse tables that lose more points of AP than this; default: 0.5.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The bundle's folder; default: export/ in the run.", show_default=False),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="REPO", help="Upload the bundle to this Hugging Face repository.", show_default=False),
     ] = None,
 ) -> None:
     """Write and verify the bundle: embeddings in HDF5, scoring head in ONNX. No flag means both.
@@ -40,41 +64,81 @@ def command(
     Every file is read back and checked against what training left in the run before it gets its name; a failed check
     leaves nothing behind and exits with 1. An older bundle is replaced only by a verified one.
 
+    One seed is exported: the one whose model is best on validation pairs, never on the test. --ensemble averages the
+    logits of all finished seeds instead; it is as many times as wide, and no test can be made of it.
+
     - flykd-console export
     - flykd-console export flykd-2026 --seed 46 --out bundle
+    - flykd-console export deploy --ensemble --dtype int8
     """
     from exporters.agreement import ParityError
-    from exporters.bundle import export_run
-    from flykd_console.cli.console import PlainConsole, say
+    from exporters.bundle import MAX_LOSS, export_run
+    from flykd_console.cli.console import PlainConsole
     from flykd_console.runs.find import find_run
 
+    if ensemble and seed is not None:
+        raise UserError("--seed names one seed, --ensemble averages all", "flykd-console export", "Leave one out.")
+    if push is not None:
+        from exporters.hub import check_repository
+
+        check_repository(push)
     console = PlainConsole(soft_wrap=True)
     directory = find_run(run, finished=True)
     try:
         bundle = export_run(
             directory,
             seed=seed,
+            ensemble=ensemble,
             out=out,
             onnx=onnx or not hdf5,
             model=model,
-            on_start=lambda name, chosen, why: console.print(f"{directory.name}: {name} of seed {chosen} ({why})"),
+            dtype=dtype,
+            max_loss=MAX_LOSS if max_loss is None else max_loss,
+            on_start=lambda name, seeds, why: _say(console, f"{directory.name}: {name} of {_seeds(seeds)} ({why})"),
             on_check=lambda check: _tell_check(console, check),
         )
     except ParityError as error:
-        say(f"The export failed its check of {error}. Nothing was written.", err=True)
+        print(f"The export failed its check of {error}. Nothing was written.", file=sys.stderr)
         raise typer.Exit(1) from None
     _report(console, bundle)
+    if push is not None:
+        from exporters.hub import push_bundle
+
+        _say(console, f"Pushed: {push_bundle(bundle.path, push)}")
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def _report(console: Console, bundle: Bundle) -> None:
     """The files with their sizes, and a command that works on them."""
     place = shown_path(bundle.path)
-    console.print(f"{'Replaced' if bundle.replaced else 'Wrote'} {place}")
+    _say(console, f"{'Replaced' if bundle.replaced else 'Wrote'} {place}")
     for name, size in bundle.files.items():
-        console.print(f"  {name:<20} {_size(size):>10}")
+        _say(console, f"  {name:<20} {_size(size):>10}")
+    if loss := bundle.manifest.loss:
+        known = f"AP {100 * loss['ap_float32']:.2f} before, {100 * loss['ap']:.2f} after; " if loss["ap"] else ""
+        _say(
+            console,
+            f"By {bundle.manifest.dtype}: {known}Kendall's tau {loss['kendall_tau']:.4f}, "
+            f"{100 * loss['top_20_overlap']:.1f} % of the first 20 kept ({loss['lists']} lists)",
+        )
+    for relation, numbers in bundle.manifest.calibration.items():
+        if problem := numbers.get("problem"):
+            _say(console, f"No probabilities of {relation}: {problem}.")
+    if missing := bundle.manifest.missing:
+        files = " and ".join(missing.values())
+        run = bundle.manifest.run
+        _say(console, f"The run left no {files}: score shows no {_lost(missing)}. flykd-console run --resume {run}")
     command = _next(bundle, place)
     if command:
-        console.print(f"Try it: {command}")
+        _say(console, f"Try it: {command}")
+
+
+def _lost(missing: Mapping[str, str]) -> str:
+    words = {"neighbours": "ranks by neighbours", "through": "--through"}
+    return " and ".join(words[what] for what in missing)
 
 
 def _next(bundle: Bundle, place: str) -> str:
@@ -96,6 +160,10 @@ def _next(bundle: Bundle, place: str) -> str:
 def shown_path(path: Path) -> str:
     """A path from the current folder where it lies below it, else in full."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text)
 
 
 def _tell_check(console: Console, check: Check) -> None:

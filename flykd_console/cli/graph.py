@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.graph_export import export
 from flykd_console.plain_text import shown_json
 from flykd_console.words import grouped
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from flykd_console.graph.summary import GraphSummary
 
 app = typer.Typer(help="Get, inspect and make knowledge graphs.", no_args_is_help=True)
+app.command("export")(export)
 
 
 @app.command()
@@ -171,6 +173,16 @@ def _show(console: Console, summary: GraphSummary) -> None:
             f"{grouped(label.largest)} nodes."
         )
         console.print(Text(line))
+    for twins in summary.twins:
+        shown = "; ".join(" and ".join(map(repr, ids)) for ids in twins.examples)
+        more = "; and more" if twins.groups > len(twins.examples) else ""
+        console.print(
+            Text(
+                f"Suspicious: {grouped(twins.groups)} times several {twins.type} nodes look like one under different "
+                f"spellings of its id: {shown}{more}. What one of them is joined to, the other does not know."
+            ),
+            style="yellow",
+        )
 
 
 def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) -> Table:
@@ -199,5 +211,5 @@ def _progress(console: Console, *after: ProgressColumn) -> Progress:
     """What is being done, a bar, and the given columns; gone when it is over."""
     from rich.progress import BarColumn, Progress, TextColumn
 
-    described = TextColumn("{task.description}", markup=False)
+    described = TextColumn("{task.description}")
     return Progress(described, BarColumn(), *after, console=console, transient=True)

@@ -34,7 +34,7 @@ from flykd_console.runs.model_shape import model_width
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.progress import progress
 from flykd_console.runs.state.run import RunState
-from flykd_console.words import THIN, grouped, metric_words, per_cent, rate, span
+from flykd_console.words import THIN, grouped, metric_words, per_cent, rate, span, to_go
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60.0
@@ -226,7 +226,8 @@ class _Narrator:
             parts.append(f"loss {finite(total):.4f}")
         remaining = progress(self._state).remaining
         if remaining is not None:
-            parts.append(f"ETA {span(remaining):<10}")
+            parts.append(f"ETA {to_go(remaining):<10}")
+        parts += [busy] if (busy := self._state.busy_words) else []
         self._line(self._place(event), "  ".join([*parts, score]).rstrip())
         self._last_line = event.t
 

@@ -97,7 +97,7 @@ def keys(
         rows = [key for key in found if key.section == name]
         if rows:
             console.print(f"[{name}]", style="bold", markup=False, end="  ")
-            console.print(about[name], markup=False)
+            console.print(about[name])
             console.print(keys_table(rows))
             console.print()
 
@@ -130,11 +130,16 @@ def copy(
 def check(profile: _Profile, settings: _Settings = None) -> None:
     """Say whether a profile is sound, without training."""
     from flykd_console.profile.load import load_profile
+    from flykd_console.profile.models import trains_nothing
     from flykd_console.runs.model_shape import model_shape, model_width
 
     loaded = load_profile(profile, settings or [])
     teacher, student = loaded.teacher, loaded.student
     seeds = ", ".join(map(str, loaded.run.seeds))
+    if trains_nothing(loaded):
+        scorers = ", ".join(loaded.evaluation.heuristics)
+        say(f"{profile} is sound: trains nothing on {loaded.graph.source}, seeds {seeds}, measures {scorers}.")
+        return
     say(
         f"{profile} is sound: {loaded.distill.method} on {loaded.graph.source}, seeds {seeds}, "
         f"{loaded.finetune.epochs} + {loaded.distill.epochs} epochs, "

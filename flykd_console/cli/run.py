@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flykd_console.profile.load import Override
-    from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
 
 _WHAT, _HOW, _AGAIN = "What is trained", "How it is shown", "Going on"
+_MANY = "Many runs"
 _MOST_SEEDS = 1000
 
 
@@ -36,12 +35,17 @@ def command(
             "--set",
             "-s",
             metavar="KEY=VALUE",
-            help="Replace any key of the profile; may be repeated.",
+            help="Replace any key of the profile; may be repeated. KEY=A,B,C trains every combination.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="SEEDS", help="Seeds to train, such as 45,46 or 45-49.", rich_help_panel=_WHAT)
+        str | None,
+        typer.Option(
+            metavar="SEEDS",
+            help="Seeds to train, such as 45,46 or 45-49; with --resume: seeds to add to the run.",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     graph: Annotated[
         str | None,
@@ -71,6 +75,26 @@ def command(
             "--fresh", help="Train every stage, also where an equal one could be reused.", rich_help_panel=_AGAIN
         ),
     ] = False,
+    jobs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Train so many runs side by side, a seed each, on one thread each.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Train every N-th of these runs, from the I-th: Slurm arrays.", rich_help_panel=_MANY
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|ray", help="Where they are trained: here, or on a Ray cluster.", rich_help_panel=_MANY
+        ),
+    ] = None,
     max_hours: Annotated[
         float | None,
         typer.Option(
@@ -97,18 +121,30 @@ def command(
     * `flykd-console run flykd`
     * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
     * `flykd-console run profiles/embedded/*.toml` (what they have in common is trained once)
+    * `flykd-console run flykd --set student.dim=16,32,80` (a run each, and a table; given again it goes on)
     * `flykd-console run --resume flykd-20261120-211500`
+    * `flykd-console run --resume flykd-20261120-211500 --seeds 50-54` (these seeds alone are trained)
     """
+    from flykd_console.cli.prepare import is_plan, prepare
+    from flykd_console.cli.resume import resumable
+
     if resume is not None:
-        given = {"PROFILE": profiles, "--set": settings, "--seeds": seeds, "--graph": graph, "--device": device}
-        _refuse({**given, "--name": name})
-        batch = _resumable(resume)
+        given = {"PROFILE": profiles, "--set": settings, "--graph": graph, "--device": device, "--name": name}
+        _refuse({**given, "--jobs": jobs, "--shard": shard, "--engine": engine})
+        batch = resumable(resume, parse_seeds(seeds) if seeds is not None else [])
         if len(batch) > 1:
             say(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
     else:
         if not profiles:
             raise UserError("no profile given", "flykd-console run", "For example: flykd-console run flykd")
-        batch = _prepare(profiles, list(_overrides(settings or [], seeds, graph, device, name)))
+        if is_plan(settings or [], jobs, shard, engine):
+            from flykd_console.cli.plan import carry_out_plan, make_plan
+
+            options = list(_overrides([], seeds, graph, device, name))
+            plan = make_plan(profiles, settings or [], options, a_seed_each=bool(jobs or shard or engine))
+            code = carry_out_plan(plan, jobs, shard, engine or "local", fresh=fresh, headless=headless, json=json)
+            raise typer.Exit(code)
+        batch = prepare(profiles, list(_overrides(settings or [], seeds, graph, device, name)))
 
     from flykd_console.cli.training import train
 
@@ -166,101 +202,6 @@ def _overrides(
     ):
         if value is not None:
             yield Override(key, value, f"--{option} {value}")
-
-
-def _prepare(profiles: list[str], overrides: list[str | Override]) -> list[RunDirectory]:
-    """Check everything that can be checked without the graph, then make the run directories, all or none."""
-    import shutil
-
-    from flykd_console.profile.load import dump_profile, load_profile
-    from flykd_console.runs.batch import write_queue
-    from flykd_console.runs.files import replace_file
-    from flykd_console.runs.find import create_run
-
-    loaded = [load_profile(profile, overrides) for profile in profiles]
-    for file, profile in zip(profiles, loaded, strict=True):
-        _check_files(profile, file)
-    _refuse_equal_names(profiles, loaded)
-    batch: list[RunDirectory] = []
-    try:
-        for profile in loaded:
-            directory = create_run(profile.run.name)
-            batch.append(directory)
-            note = f"# Every setting of the run {directory.name}. Train it again: flykd-console run {directory.profile}"
-            replace_file(directory.profile, f"{note}\n\n{dump_profile(profile)}".encode())
-        if len(batch) > 1:
-            write_queue(batch)
-    except BaseException:
-        for directory in batch:
-            shutil.rmtree(directory.path, ignore_errors=True)
-        raise
-    return batch
-
-
-def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
-    """Runs of a batch are told apart by their names."""
-    taken: dict[str, str] = {}
-    for file, profile in zip(files, profiles, strict=True):
-        other = taken.get(profile.run.name)
-        taken[profile.run.name] = file
-        if other == file:
-            raise UserError("comes twice", file, "Train it again in a run of its own.")
-        if other is not None:
-            raise UserError(
-                f"{other} and {file} name their runs alike, {profile.run.name!r}",
-                "flykd-console run",
-                "Give each a run.name of its own, and leave --name out.",
-            )
-
-
-def _check_files(profile: Profile, file: str) -> None:
-    """Whether the files that a profile names are there."""
-    from flykd_console.profile.paths import files_of
-    from flykd_console.profile.sections import graph_hint
-
-    for key, path in files_of(profile).items():
-        if Path(path).is_file():
-            continue
-        kind = "graph file" if key == "graph.source" else "file"
-        what = "is a folder; name the file inside it" if Path(path).is_dir() else f"there is no such {kind}"
-        raise UserError(what, f"{file}, {key} = {path}", graph_hint(Path(path)) if key == "graph.source" else "")
-
-
-def _is_complete(directory: RunDirectory) -> bool:
-    """Whether a finished run has its results, and beside every seed's scores what its rankings say of each tail.
-
-    Runs of earlier versions left no rankings; resumed, they measure what they trained and train nothing.
-    """
-    from flykd_console.runs.results import read_results
-
-    try:
-        seeds = read_results(directory.results).seeds
-    except UserError:
-        return False
-    places = [(int(seed), part) for seed in seeds for part in ("validation", "test")]
-    return all(directory.ranking(*place).is_file() for place in places if directory.scores(*place).is_file())
-
-
-def _resumable(name: str) -> list[RunDirectory]:
-    """The run to go on with, and after it the runs of its batch that wait and that nobody trains."""
-    from flykd_console.runs.batch import batch_of, waiting_after
-    from flykd_console.runs.directory import ORDERS
-    from flykd_console.runs.find import find_run
-    from flykd_console.runs.status import in_training, status_of
-
-    directory = find_run(name)
-    if in_training(directory):
-        raise UserError(
-            "this run is being trained already", directory.name, f"Watch it: flykd-console watch {directory.name}"
-        )
-    if status_of(directory).state == "finished" and _is_complete(directory):
-        raise UserError("this run is finished", directory.name, f"Look at it: flykd-console runs show {directory.name}")
-    others = any(in_training(run) for run in batch_of(directory))
-    batch = [directory, *([] if others else waiting_after(directory))]
-    for run in batch:
-        for order in ORDERS:  # what was ordered of the process that is gone
-            run.withdraw(order)
-    return batch
 
 
 def _names(runs: list[RunDirectory]) -> str:

@@ -25,6 +25,7 @@ from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.find import runs_root
+from flykd_console.runs.models import trains_nothing
 from flykd_console.runs.results import read_results
 from flykd_console.runs.spawn import spawn_worker
 from flykd_console.runs.status import RunStatus, status_of
@@ -258,6 +259,8 @@ def _show_results(directory: RunDirectory) -> None:
         f"flykd-console score {bundle} --disease NAME --relation {shlex.quote(relation)}": "rank drugs with it",
         f"flykd-console watch {directory.name}": "look at the curves again",
     }
+    if trains_nothing(results.models):
+        steps = {f"flykd-console compare {directory.name} RUN": "hold a trained run of the same split against it"}
     if any(model.test.relations for model in measured):
         steps[f"flykd-console report {directory.name}"] = "write curves, intervals and provenance as one HTML file"
     console.print("Next")

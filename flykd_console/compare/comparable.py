@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from flykd_console.compare.joined import differing
 from flykd_console.compare.loading import KEYS, LoadedRun
 from flykd_console.errors import UserError
+
+# Of the largest logit: some eighty roundings of float32.
+_ROUNDING = 1e-5
 
 
 def difference(a: LoadedRun, b: LoadedRun) -> str | None:
@@ -18,7 +25,7 @@ def difference(a: LoadedRun, b: LoadedRun) -> str | None:
         return f"different scored relations ({_names(a.targets)} and {_names(b.targets)})"
     shared = sorted(set(a.seeds) & set(b.seeds))
     if not shared:
-        return f"no seed in common ({_names(a.seeds)} and {_names(b.seeds)})"
+        return f"no seed in common ({_names(a.seeds)} and {_names(b.seeds)}){_why_not_one(a, b)}"
     for seed in shared:
         first, second = a.splits.get(str(seed)), b.splits.get(str(seed))
         if first and second and first != second:
@@ -33,6 +40,16 @@ def difference(a: LoadedRun, b: LoadedRun) -> str | None:
                 "the split is the same, the stored negatives are not)"
             )
     return None
+
+
+def _why_not_one(a: LoadedRun, b: LoadedRun) -> str:
+    """In which settings runs differ that would else be jobs of one training."""
+    found = differing(a, b)
+    if not found:
+        return ""
+    first = f"{found[0].key}: {found[0].values[0]} and {found[0].values[1]}"
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f", and the settings differ ({first}{more})"
 
 
 def blocks_of(runs: Sequence[LoadedRun], anyway: bool) -> list[list[LoadedRun]]:
@@ -67,9 +84,23 @@ def common_seeds(runs: Sequence[LoadedRun]) -> list[int]:
 
 
 def same_model(runs: Sequence[LoadedRun], model: str, seeds: Sequence[int]) -> bool:
-    """Whether a model is one and the same in all runs: equal logits on every test pair of every seed."""
+    """Whether a model is one and the same in all runs: equal logits on every test pair of every seed.
+
+    Weights that a run took over are measured there anew, and another number of threads adds in another order: logits
+    that differ by no more than float32's rounding of such sums are equal.
+    """
     first = runs[0]
-    return all(run.scores[seed][model].equals(first.scores[seed][model]) for run in runs[1:] for seed in seeds)
+    return all(
+        _same_logits(run.scores[seed][model].to_numpy(), first.scores[seed][model].to_numpy())
+        for run in runs[1:]
+        for seed in seeds
+    )
+
+
+def _same_logits(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether logits [n] are equal but for rounding: within 1e-5 of the largest."""
+    size = float(np.abs(other).max(initial=1.0))
+    return len(one) == len(other) and np.allclose(one, other, rtol=0.0, atol=_ROUNDING * size, equal_nan=True)
 
 
 def restricted(frame: pl.DataFrame, only: frozenset[str] | None) -> pl.DataFrame:

@@ -29,6 +29,7 @@ from flykd_console.compare.bootstrap import (
 from flykd_console.compare.by_tail import Question, notes_on_rankings, tail_scores
 from flykd_console.compare.comparable import blocks_of, common_seeds
 from flykd_console.compare.describe import (
+    by_distance_of,
     describe_runs,
     matrix_of,
     metrics_of,
@@ -43,7 +44,7 @@ from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 from flykd_console.compare.overlap import overlap_of
 from flykd_console.compare.population import Restriction, tested_pairs
 from flykd_console.errors import UserError
-from flykd_console.runs.models import headliner
+from flykd_console.runs.models import ModelEntry, headliner, trains_nothing
 from flykd_console.runs.results import Spread, spread
 
 
@@ -67,7 +68,7 @@ def compare(
     Raises:
         UserError: The runs are not comparable; a relation has no test pairs left; `against` trained no model.
     """
-    if against is not None and headliner(against.models) is None:
+    if against is not None and _about(against) is None:
         raise UserError(
             "this run has no trained model to compare with", against.name, "Name another run: flykd-console runs"
         )
@@ -133,10 +134,15 @@ def _block(runs: Sequence[LoadedRun], only: Restriction | None, against: LoadedR
 
 def _headliner_of(run: LoadedRun | None, contenders: Sequence[Contender]) -> Contender | None:
     """The model that a run is about, where the run is of the block."""
-    entry = headliner(run.models) if run is not None else None
+    entry = _about(run) if run is not None else None
     if run is None or entry is None:
         return None
     return contender_of(run, entry.name, contenders)
+
+
+def _about(run: LoadedRun) -> ModelEntry | None:
+    """The model that a run is about; of one that trains nothing, its strongest scorer without training."""
+    return headliner(run.models, untrained=trains_nothing(run.results.models))
 
 
 def _row(one: Contender, measured: _Measured, baseline: Contender | None, rival: Contender | None, whole: bool) -> Row:
@@ -158,6 +164,7 @@ def _row(one: Contender, measured: _Measured, baseline: Contender | None, rival:
         metrics=metrics_of(one, list(scores)) if whole else {},
         ranking=ranking_of(one, list(scores)) if whole else {},
         matrix=matrix_of(one, list(scores)) if whole else {},
+        by_distance=by_distance_of(one, list(scores)) if whole else {},
         seconds=statistics.fmean(one.result(seed).seconds for seed in scores),
         paper=paper_figure(one) if tested else None,
         gain=_gain(one, baseline, measured, paper.gain if paper else None) if baseline else None,

@@ -12,7 +12,9 @@ from flykd_console.compare.models import Contender
 from flykd_console.compare.paper import model_row, paper
 from flykd_console.profile.distill import TABLES_OF_SOURCES
 from flykd_console.profile.rooms import structure_losses
+from flykd_console.runs.distances import ByDistance, pooled_by_distance
 from flykd_console.runs.events import NewerSchemaError
+from flykd_console.runs.models import trains_nothing
 from flykd_console.runs.results import RANKING_METRICS, Spread, matrix_spread, spread
 from flykd_console.runs.status import status_of
 
@@ -70,6 +72,15 @@ def matrix_of(one: Contender, seeds: Sequence[int]) -> dict[str, dict[int, dict[
     return {}
 
 
+def by_distance_of(one: Contender, seeds: Sequence[int]) -> ByDistance:
+    """Average precision by relation and distance, of the first run that has it in all of the seeds."""
+    for run in one.runs:
+        found = [measured for seed in seeds if (measured := run.measured(seed, one.model).by_distance)]
+        if len(found) == len(seeds):
+            return pooled_by_distance(found)
+    return {}
+
+
 def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], seeds: Sequence[int]) -> list[RunFacts]:
     """Each run of a block; `differs` holds the training settings in which the runs are not all alike."""
     values = [run.settings for run in runs]
@@ -81,12 +92,13 @@ def describe_runs(runs: Sequence[LoadedRun], contenders: Sequence[Contender], se
     composition = made_with(runs)
     facts = []
     for run, known in zip(runs, values, strict=True):
-        student = next((c.label for c in contenders if c.entry.distilled and c.runs[0] is run), "no student")
+        absent = "nothing is trained" if trains_nothing(run.results.models) else "no student"
+        student = next((c.label for c in contenders if c.entry.distilled and c.runs[0] is run), absent)
         rows = [f"{row.name} (Table {row.table})" for row in run.paper_rows.values()]
         facts.append(
             RunFacts(
                 name=run.name,
-                path=str(run.directory.path),
+                path=", ".join(str(directory.path) for directory in run.directories),
                 label=student,
                 method=run.results.method,
                 paper_row=", ".join(rows) or None,
@@ -181,6 +193,9 @@ def notes_of(
             "Validation pairs: the figures to choose by. They flatter what is chosen; what it is worth, the test says."
         )
     for run in runs:
+        if run.jobs:
+            told = "; ".join(f"{job.name} ({_seeds(job.seeds)})" for job in run.jobs)
+            notes.append(f"{run.name} are jobs of one training, whose settings are equal: {told}.")
         left = sorted(set(run.seeds) - set(seeds))
         if left:
             notes.append(f"{run.name} has also {_seeds(left)}, which another run lacks: left out.")
@@ -215,6 +230,8 @@ def notes_of(
 
 def _unfinished(run: LoadedRun) -> list[str]:
     """Which of the seeds that the profile asks for are missing, and where a run that is not in training ended."""
+    if run.jobs:
+        return [note for job in run.jobs for note in _unfinished(job)]
     asked = run.profile.run.seeds
     missing = [seed for seed in asked if seed not in run.seeds]
     if not missing:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from flykd_console.runs.distances import ByDistance
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.models import Role
 from flykd_console.runs.results import Spread
@@ -152,6 +153,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         ranking: Per-tail ranking metrics over the seeds by relation and metric, where the runs measured them.
         matrix: All pairs ranked together: by relation, n and figure (those of `runs.results.MatrixCut`) over the seeds,
             commonality over the pairs of seeds; none where no run measured it in all of them.
+        by_distance: Average precision of its rankings by relation and the tail's distance to the nearest tail that the
+            relation was trained on, over the tails of all seeds; none where only some tails are tested, and where no
+            run measured it in all of the seeds.
         seconds: Mean training time a seed.
         gain: Over its own rival, of the same run; None for baselines and in runs without one.
         rival: Over the model that the caller named; None without one and for that model itself.
@@ -170,6 +174,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Spread] = {}
     ranking: dict[str, dict[str, Spread]] = {}
     matrix: dict[str, dict[int, dict[str, Spread]]] = {}
+    by_distance: ByDistance = {}
     seconds: float
     paper: PaperFigure | None = None
     gain: Gain | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flykd_console.compare.captions import worth_caption
+from flykd_console.compare.distance_grids import distance_grids
 from flykd_console.compare.figures import Block, Comparison, Gain, Row, RunFacts
 from flykd_console.compare.grid import (
     Grid,
@@ -56,6 +57,7 @@ def grids(block: Block) -> Iterator[Grid]:
         yield worth_grid(block, rival=True)
     yield relations_grid(block)
     yield from ranking_grids(block)
+    yield from distance_grids(block)
     yield from matrix_grids(block)
     yield runs_grid(block)
 

@@ -35,6 +35,7 @@ class LoadedRun:
         seeds: Seeds with scores of every model that the run trains, ascending.
         models: Those models, in the run's order.
         part: Whose pairs are compared, `test` or `validation`.
+        jobs: The runs that were joined to this one (`joined`), this one's own first; empty where it stands for itself.
     """
 
     directory: RunDirectory
@@ -44,6 +45,16 @@ class LoadedRun:
     seeds: tuple[int, ...]
     models: tuple[ModelEntry, ...]
     part: str = "test"
+    jobs: tuple[LoadedRun, ...] = ()
+
+    @property
+    def directories(self) -> list[RunDirectory]:
+        """Where it lies: one folder, or one for each job."""
+        return [job.directory for job in self.jobs] or [self.directory]
+
+    def directory_of(self, seed: int) -> RunDirectory:
+        """The folder that holds a seed."""
+        return next((job.directory for job in self.jobs if seed in job.seeds), self.directory)
 
     def measured(self, seed: int, model: str) -> Scores:
         """What the results say of a model on the part."""
@@ -51,7 +62,8 @@ class LoadedRun:
 
     @property
     def name(self) -> str:
-        return self.directory.name
+        more = len(self.jobs) - 1
+        return f"{self.directory.name} and {more} more" if more > 0 else self.directory.name
 
     @property
     def fingerprint(self) -> str:
@@ -64,25 +76,34 @@ class LoadedRun:
 
     @property
     def tail_type(self) -> str:
-        """The graph's word for tails; `tail` where no embeddings say it."""
+        """The graph's word for tails; `tail` where neither embeddings nor the node table say it."""
         return self._word("tail")
 
     @property
     def head_type(self) -> str:
-        """The graph's word for heads; `head` where no embeddings say it."""
+        """The graph's word for heads; `head` where neither embeddings nor the node table say it."""
         return self._word("head")
 
     def _word(self, side: str) -> str:
         """What the embeddings call heads or tails."""
         from safetensors import SafetensorError, safe_open
 
+        seed = self.seeds[0]
         for entry in self.models:
             try:
-                with safe_open(self.directory.embeddings(self.seeds[0], entry.name), "numpy") as file:
+                with safe_open(self.directory_of(seed).embeddings(seed, entry.name), "numpy") as file:
                     return str((file.metadata() or {}).get(f"{side}_type", side))
             except (OSError, SafetensorError):
                 continue
-        return side
+        return self._words_of_nodes().get(side, side)
+
+    def _words_of_nodes(self) -> dict[str, str]:
+        """What the node table calls heads and tails, which stand in it in this order; nothing where there is none."""
+        try:
+            types = pl.read_parquet(self.directory.nodes, columns=["type"])["type"].unique(maintain_order=True)
+        except (OSError, pl.exceptions.PolarsError):
+            return {}
+        return dict(zip(("head", "tail"), map(str, types), strict=False))
 
     @property
     def distills(self) -> bool:
@@ -121,7 +142,7 @@ class LoadedRun:
         return {seed: self._read_scores(seed) for seed in self.seeds}
 
     def _read_scores(self, seed: int) -> pl.DataFrame:
-        path = self.directory.scores(seed, self.part)
+        path = self.directory_of(seed).scores(seed, self.part)
         try:
             frame = pl.read_parquet(path, glob=False)
         except (OSError, pl.exceptions.PolarsError) as error:

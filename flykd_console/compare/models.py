@@ -55,8 +55,8 @@ class Contender:
 def contenders_of(runs: Sequence[LoadedRun], seeds: Sequence[int]) -> list[Contender]:
     """The models of a block: teachers, baselines and the like by role, then distilled ones, in the order of the runs.
 
-    Runs whose models of one role and name have equal logits on every test pair share them; a distilled model is its
-    run's own.
+    Runs whose models of one role and name have equal logits on every test pair, but for rounding, share them; a
+    distilled model is its run's own.
     """
     found: list[tuple[ModelEntry, list[LoadedRun]]] = []
     for role in _SHARED:

@@ -51,7 +51,7 @@ def overlap_of(runs: Sequence[LoadedRun], seeds: Sequence[int]) -> Overlap | Non
 def _counted(runs: Sequence[LoadedRun], seed: int) -> float | None:
     """A seed's ratio by the first run that left its pairs; None where none did, or where a part is empty."""
     for run in runs:
-        path = run.directory.labels(seed)
+        path = run.directory_of(seed).labels(seed)
         if not path.is_file():
             continue
         try:

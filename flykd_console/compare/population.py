@@ -12,6 +12,7 @@ from flykd_console.compare.comparable import restricted
 from flykd_console.compare.loading import LoadedRun
 from flykd_console.compare.models import Contender
 from flykd_console.errors import UserError
+from flykd_console.node_ids import IdLookup
 
 _KIND = ["relation", "label"]
 
@@ -22,6 +23,15 @@ class Restriction:
 
     name: str
     ids: frozenset[str]
+
+
+def spelt_as(runs: Sequence[LoadedRun], only: Restriction) -> Restriction:
+    """A restriction with its ids as the runs write them; what no tested tail is stays as it stands."""
+    tails = {tail for run in runs for frame in run.scores.values() for tail in frame["tail_id"].unique().to_list()}
+    ids = sorted(tails)
+    lookup = IdLookup(ids)
+    rows = {text: lookup.row(text) for text in only.ids}
+    return Restriction(only.name, frozenset(text if row is None else ids[row] for text, row in rows.items()))
 
 
 def tested_pairs(

@@ -19,7 +19,7 @@ _ANEW = "Delete it; resuming the run then writes it anew."
 
 def seeds_without(run: LoadedRun, seeds: Sequence[int]) -> list[int]:
     """The seeds in which a run left no rankings of the compared part."""
-    return [seed for seed in seeds if not run.directory.ranking(seed, run.part).is_file()]
+    return [seed for seed in seeds if not run.directory_of(seed).ranking(seed, run.part).is_file()]
 
 
 def read_ranking(run: LoadedRun, seed: int) -> pl.DataFrame:
@@ -29,7 +29,7 @@ def read_ranking(run: LoadedRun, seed: int) -> pl.DataFrame:
         UserError: The file is damaged, lacks a column or a scored relation, names a tail twice, or holds what is no
             number between 0 and 1.
     """
-    path = run.directory.ranking(seed, run.part)
+    path = run.directory_of(seed).ranking(seed, run.part)
     try:
         frame = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:

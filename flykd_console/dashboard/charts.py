@@ -13,7 +13,7 @@ from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
 from flykd_console.dashboard.scores import levels
 from flykd_console.runs.events import MACRO_AP, MACRO_AUPRC
-from flykd_console.runs.models import Role
+from flykd_console.runs.models import UNTRAINED
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.run import RunState, StageState, Status
 from flykd_console.runs.state.series import Series, Smoothed
@@ -158,7 +158,7 @@ def losses(state: RunState, view: View, look: Look, stage: StageState | None = N
 
 def shown_model(state: RunState, view: View) -> str:
     """Whose validation the chart shows: the reader's choice, else the model in training, else the last with values."""
-    names = [entry.name for entry in state.trained if entry.role is not Role.HEURISTIC]
+    names = [entry.name for entry in state.trained if entry.role not in UNTRAINED]
     if view.model in names:
         return str(view.model)
     if state.finished and state.about is not None:

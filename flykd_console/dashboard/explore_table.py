@@ -1,4 +1,4 @@
-"""A ranking as rows: ranks of student and teacher, score, and whether the graph knows the pair."""
+"""A ranking as rows: ranks of student, teacher, popularity and neighbours, and whether the graph knows the pair."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KNOWN_SIGNS = {"train": "●", "validation": "◐", "test": "○"}
 _WORDS = {"train": "train", "validation": "valid.", "test": "test"}
+RANK_WORDS = "popular, neighb.: ranks without a model; none: untrained"
+NO_NEIGHBOURS = "popular: rank without a model; none: untrained"
 _RANKS_SHOWN = {"train": 3, "validation": 6, "test": 6}
 
 
@@ -34,24 +36,29 @@ def known_style(part: str, look: Look) -> str:
     return {"train": look.curve(2), "validation": look.curve(1), "test": look.curve(0)}.get(part, look.muted)
 
 
-def columns(width: int, node_type: str, has_teacher: bool) -> list[RankColumn]:
-    """The columns for a width in cells."""
-    fixed = [
+def columns(width: int, node_type: str, has_teacher: bool, has_neighbours: bool) -> list[RankColumn]:
+    """The columns for a width in cells: the ranks, the name, and as many of known, logit and id as leave it room."""
+    ranks = [
         RankColumn("rank", 5, lambda n, look: _number(grouped(n.rank), f"bold {look.foreground}")),
-        RankColumn("known", 8, _known, words=True),
-        RankColumn("logit", 6, lambda n, look: _number(signed(n.logit), look.foreground)),
+        RankColumn("teacher", 7, lambda n, look: _rank(n.teacher_rank, look)),
+        RankColumn("popular", 7, _popular),
+        RankColumn("neighb.", 7, lambda n, look: _rank(n.neighbours_rank, look)),
     ]
-    if has_teacher:
-        fixed.insert(1, RankColumn("teacher", 7, _teacher))
-    spare = width - sum(column.width + 2 for column in fixed) - 2
-    wide_enough_for_ids = spare >= 36
-    if wide_enough_for_ids:
-        fixed.append(RankColumn("id", 10, lambda n, look: Text(clipped(n.id, 10), style=look.muted), words=True))
-        spare -= 12
+    shown = {"rank": True, "teacher": has_teacher, "popular": True, "neighb.": has_neighbours}
+    ranks = [column for column in ranks if shown[column.head]]
+    more: list[RankColumn] = []
+    spare = width - sum(column.width + 2 for column in ranks) - 2
+    for column, name_needs in (
+        (RankColumn("known", 8, _known, words=True), 0),
+        (RankColumn("logit", 6, lambda n, look: _number(signed(n.logit), look.foreground)), 22),
+        (RankColumn("id", 10, lambda n, look: Text(clipped(n.id, 10), style=look.muted), words=True), 24),
+    ):
+        if spare - column.width - 2 >= name_needs:
+            more.append(column)
+            spare -= column.width + 2
     room = max(12, spare)
     name = RankColumn(node_type, room, lambda n, look: Text(clipped(n.name, room), style=look.foreground), words=True)
-    at = 2 if has_teacher else 1
-    return [*fixed[:at], name, *fixed[at:]]
+    return [*ranks, name, *more]
 
 
 def known_words(ranking: RankedList, ranked_type: str, look: Look) -> Text:
@@ -73,8 +80,15 @@ def _number(text: str, style: str) -> Text:
     return Text(text, style=style, justify="right")
 
 
-def _teacher(node: RankedNode, look: Look) -> Text:
-    return _number(DASH if node.teacher_rank is None else grouped(node.teacher_rank), look.muted)
+def _rank(rank: int | None, look: Look) -> Text:
+    return _number(DASH if rank is None else grouped(rank), look.muted)
+
+
+def _popular(node: RankedNode, look: Look) -> Text:
+    """The rank by training pairs of the relation; `none` marks a node that the relation never trained on."""
+    if node.trained:
+        return _rank(node.popularity_rank, look)
+    return _number("none", look.curve(1))
 
 
 def _known(node: RankedNode, look: Look) -> Text:

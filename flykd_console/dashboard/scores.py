@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from flykd_console.dashboard.stage_words import subject
-from flykd_console.runs.models import Role
+from flykd_console.runs.models import UNTRAINED, trains_nothing
 from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.stage import Status
 
@@ -40,13 +40,15 @@ def model_score(state: RunState, seed: int, model: str) -> ModelScore | None:
 def levels(state: RunState, metric: str, seed: int | None = None) -> dict[str, float]:
     """What each scorer without training reaches on validation, by its label: a fraction, the mean over seeds.
 
+    Lists that a student learns are among them: what it is not to fall behind.
+
     Args:
         metric: By name.
         seed: One seed's alone, where it is known of that one.
     """
     found = {}
     for entry in state.models:
-        if entry.role is not Role.HEURISTIC:
+        if entry.role not in UNTRAINED:
             continue
         stages = [stage for (_, name), stage in state.stages.items() if name == entry.name]
         events = [stage.evaluations["validation"] for stage in stages if "validation" in stage.evaluations]
@@ -68,4 +70,7 @@ def seed_words(state: RunState, seed: int) -> str:
             return f"{subject(state, stage)} {100 * stage.fraction:.0f} %"
     if any(stage.status is Status.INTERRUPTED for stage in stages):
         return "stopped"
+    if mine and not stages and trains_nothing(state.models):
+        measured = {stage.stage for stage in mine}
+        return "done" if measured >= {entry.name for entry in state.models} else "begun"
     return "begun" if any(stage.over for stage in mine) else "queued"

@@ -33,6 +33,7 @@ class FixedScores(Teacher):
         # Per relation the listed pairs' flat indices, ascending int64 [k], and their logits, float32 [k].
         self._listed = [_listed(space, number, rows) for number in range(len(space.relations))]
         self._around = [_around(space, number, rows) for number in range(len(space.relations))]
+        self._around_heads = [_around_heads(space, number, rows) for number in range(len(space.relations))]
         self._tables: list[Tensor] | None = None
         if all(pairs.area <= space.dense_limit for pairs in space.relations):
             self._tables = [self._table(number) for number in range(len(space.relations))]
@@ -50,15 +51,22 @@ class FixedScores(Teacher):
         return lambda some: self._of(relation, pairs.flat(heads[some].unsqueeze(1), tails))
 
     def lists(self, relation: int, columns: Tensor) -> Tensor:
-        starts, heads, scores = self._around[relation]
-        first = starts[columns]
-        counts = starts[columns + 1] - first
-        row = torch.arange(len(columns), device=columns.device).repeat_interleave(counts)
-        # Of each listed pair its place among those of its tail, and from there among all.
-        within = torch.arange(len(row), device=columns.device) - (counts.cumsum(0) - counts)[row]
+        return self._filled(self._around[relation], columns, len(self._space.heads))
+
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        return self._filled(self._around_heads[relation], rows, self._space.relations[relation].tail_count)
+
+    def _filled(self, around: tuple[Tensor, Tensor, Tensor], asked: Tensor, width: int) -> Tensor:
+        """Rows of a table whose listed entries are kept row by row (`_by_row`), float32 [asked, width]."""
+        starts, columns, scores = around
+        first = starts[asked]
+        counts = starts[asked + 1] - first
+        row = torch.arange(len(asked), device=asked.device).repeat_interleave(counts)
+        # Of each listed pair its place among those of its row, and from there among all.
+        within = torch.arange(len(row), device=asked.device) - (counts.cumsum(0) - counts)[row]
         place = first[row] + within
-        found = scores.new_full((len(columns), len(self._space.heads)), self._default)
-        found[row, heads[place]] = scores[place]
+        found = scores.new_full((len(asked), width), self._default)
+        found[row, columns[place]] = scores[place]
         return found
 
     def _of(self, relation: int, index: Tensor) -> Tensor:
@@ -98,14 +106,29 @@ def _around(space: PairSpace, number: int, rows: pl.DataFrame) -> tuple[Tensor, 
         Where each tail's pairs begin, and where the last one's end, int64 [tails + 1]; positions of their heads in the
         space, int64 [k]; logits, float32 [k].
     """
-    pairs = space.relations[number]
     heads, tails, scores = _inside(space, number, rows, space.heads)
-    order = np.argsort(tails, kind="stable")
-    starts = np.searchsorted(tails[order], np.arange(pairs.tail_count + 1))
-    device = pairs.heads.device
+    return _by_row(tails, heads, scores, space.relations[number].tail_count, space.relations[number].heads.device)
+
+
+def _around_heads(space: PairSpace, number: int, rows: pl.DataFrame) -> tuple[Tensor, Tensor, Tensor]:
+    """The same head by head: where each head's pairs begin, int64 [heads + 1]; their tails; logits."""
+    heads, tails, scores = _inside(space, number, rows, space.heads)
+    return _by_row(heads, tails, scores, len(space.heads), space.relations[number].heads.device)
+
+
+def _by_row(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    count: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Entries in the order of their rows, and where those of each of `count` rows begin, int64 [count + 1]."""
+    order = np.argsort(rows, kind="stable")
+    starts = np.searchsorted(rows[order], np.arange(count + 1))
     return (
         torch.from_numpy(starts).to(device),
-        torch.from_numpy(heads[order]).to(device),
+        torch.from_numpy(columns[order]).to(device),
         torch.from_numpy(scores[order]).to(device),
     )
 

@@ -1,9 +1,9 @@
 """A heuristic as a teacher: its scores as lists, and as logits once they are calibrated.
 
-A heuristic's score is an order, not a probability. Around a tail it stands as it is, divided by the largest of the
-list. Where a label is wanted, Platt's logistic regression (1999) on validation pairs makes it a logit: a t + b, a > 0.
-Half of the negatives replace the tail and half the head; together they weigh as much as the positives, so that the
-probability is one of evens.
+A heuristic's score is an order, not a probability. Around a tail or a head it stands as it is, divided by the largest
+of the list. Where a label is wanted, Platt's logistic regression (1999) on validation pairs makes it a logit: a t + b,
+a > 0. Half of the negatives replace the tail and half the head; together they weigh as much as the positives, so that
+the probability is one of evens.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flykd_console.calibration import NotCalibratedError, fit_platt
 from flykd_console.distill.teacher import Teacher
 from flykd_console.errors import UserError
 from flykd_console.heuristics.base import listed
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     Nodes = NDArray[np.int64]
     Floats = NDArray[np.float32]
 
-# Fewer validation pairs of a class than this say nothing of probabilities.
-_FEWEST = 10
 # Tails in work at a time.
 _ROWS = 1024
 
@@ -97,30 +96,27 @@ class HeuristicTeacher(Teacher):
         return self._calibrations[relation]
 
     def _calibrate(self, target: EdgeType) -> tuple[float, float]:
-        from sklearn.linear_model import LogisticRegression
-
         known = next(pairs for pairs in self._inputs.calibration() if pairs.relation == target.relation)
         positives = int(known.labels.sum())
-        negatives = len(known.labels) - positives
-        if min(positives, negatives) < _FEWEST:
+        scores = listed(lambda tails, heads: self.scores(target, tails)[:, heads], known.heads, known.tails)
+        weights = np.where(known.labels == 1, 1.0, positives / max(len(known.labels) - positives, 1))
+        try:
+            fitted = fit_platt(scores, known.labels, weights)
+        except NotCalibratedError as problem:
             raise UserError(
-                f"{positives} validation pairs of {target.relation} are too few to make a heuristic's scores "
-                f"probabilities; {_FEWEST} are needed",
+                f"a heuristic's scores cannot be made probabilities on the validation pairs of {target.relation}: "
+                f"{problem}",
                 "distill.teachers",
                 "Take label sources without soft labels, such as pseudo_lists, or validate on more pairs.",
-            )
-        scores = listed(lambda tails, heads: self.scores(target, tails)[:, heads], known.heads, known.tails)
-        weights = np.where(known.labels == 1, 1.0, positives / negatives)
-        fitted = LogisticRegression(C=1e6).fit(scores[:, None], known.labels.astype(np.int64), weights)
-        slope = float(fitted.coef_[0, 0])
-        if slope <= 0.0:
+            ) from None
+        if fitted.slope <= 0.0:
             raise UserError(
                 f"a heuristic's scores of {target.relation} are no higher for true validation pairs than for others: "
                 "no label can be made of them",
                 "distill.teachers",
                 "Leave that teacher out, or take label sources without soft labels, such as pseudo_lists.",
             )
-        return slope, float(fitted.intercept_[0])
+        return fitted.slope, fitted.intercept
 
 
 class NeighbourTeacher(HeuristicTeacher):
@@ -130,7 +126,10 @@ class NeighbourTeacher(HeuristicTeacher):
         super().__init__(inputs)
         self._heuristic = heuristic
         self._kept: dict[EdgeType, sp.csr_array] = {}
+        # Per target the largest score of every tail's list, float64 [N_tail], by which it was divided.
+        self._most: dict[EdgeType, NDArray[np.float64]] = {}
         self._in_space: dict[int, sp.csr_array] = {}
+        self._around_heads: dict[int, sp.csr_array] = {}
 
     def scores(self, target: EdgeType, tails: Nodes) -> Floats:
         dense: Floats = self._all(target)[tails].toarray()
@@ -143,20 +142,35 @@ class NeighbourTeacher(HeuristicTeacher):
             self._in_space[relation] = sp.csr_array(own[:, self._space.heads])
         return torch.from_numpy(self._in_space[relation][columns.cpu().numpy()].toarray()).to(columns.device)
 
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        if relation not in self._around_heads:
+            target = self._inputs.targets[relation]
+            tails = self._space.tails[target.relation]
+            scaled = self._all(target)[tails]
+            # Between tails the scores themselves are compared: a list's own scale would make all first heads alike.
+            own = sp.diags_array(self._most[target][tails]) @ scaled
+            around = sp.csr_array(sp.csr_array(own)[:, self._space.heads].T)
+            most = np.asarray(around.max(axis=1).todense()).reshape(-1)
+            lists = sp.diags_array(1.0 / np.where(most > 0.0, most, 1.0)) @ around
+            self._around_heads[relation] = sp.csr_array(lists.astype(np.float32))
+        return torch.from_numpy(self._around_heads[relation][rows.cpu().numpy()].toarray()).to(rows.device)
+
     def _all(self, target: EdgeType) -> sp.csr_array:
         """Scaled lists of every tail, float32 [N_tail, N_head]."""
         if target not in self._kept:
             tails = np.arange(self._heuristic.training.tails)
-            blocks = []
+            blocks, most = [], []
             for start in range(0, len(tails), _ROWS):
                 dense = self._heuristic.block(target, tails[start : start + _ROWS])
                 blocks.append(sp.csr_array(_scaled(dense).astype(np.float32)))
+                most.append(dense.max(axis=1, initial=0.0))
             self._kept[target] = sp.csr_array(sp.vstack(blocks, format="csr"))
+            self._most[target] = np.concatenate(most)
         return self._kept[target]
 
 
 class PopularityTeacher(HeuristicTeacher):
-    """One list for every tail: log(1 + training degree)."""
+    """One list for every tail: log(1 + training degree). Around a head all tails are alike."""
 
     def __init__(self, inputs: DistillInputs, heuristic: Heuristic) -> None:
         super().__init__(inputs)
@@ -169,6 +183,9 @@ class PopularityTeacher(HeuristicTeacher):
     def lists(self, relation: int, columns: Tensor) -> Tensor:
         row = torch.from_numpy(self._row(self._inputs.targets[relation])[self._space.heads])
         return row.to(columns.device).expand(len(columns), -1).clone()
+
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        return torch.zeros(len(rows), self._space.relations[relation].tail_count, device=rows.device)
 
     def _row(self, target: EdgeType) -> Floats:
         """The list, float32 [N_head]."""

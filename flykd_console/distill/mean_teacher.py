@@ -33,6 +33,13 @@ class _Mean(Teacher):
             total.add_(teacher.lists(relation, columns), alpha=part)
         return total
 
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        (first, share), *others = self._teachers
+        total = first.tail_lists(relation, rows).mul_(share)
+        for teacher, part in others:
+            total.add_(teacher.tail_lists(relation, rows), alpha=part)
+        return total
+
     def block(
         self, relation: int, rows: Tensor | None = None, columns: Tensor | None = None
     ) -> Callable[[slice], Tensor]:

@@ -53,6 +53,12 @@ class SoftLabels(Teacher):
         heads = self.teacher.head * self.teacher.relation[name]
         return self.teacher.tails[name].index_select(0, columns) @ heads.T
 
+    @torch.no_grad()
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        name = self._space.relations[relation].relation
+        heads = self.teacher.head.index_select(0, rows) * self.teacher.relation[name]
+        return heads @ self.teacher.tails[name].T
+
     def block(
         self, relation: int, rows: Tensor | None = None, columns: Tensor | None = None
     ) -> Callable[[slice], Tensor]:

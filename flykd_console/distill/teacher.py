@@ -44,6 +44,18 @@ class Teacher(ABC):
             float32 [n, m], a column a head of the space; a new tensor.
         """
 
+    @abstractmethod
+    def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        """How the teacher orders every tail of a relation in the space around some heads, as it scores them.
+
+        Args:
+            relation: Its number in the space.
+            rows: Positions among the heads of the space, int64 [n].
+
+        Returns:
+            float32 [n, m], a column a tail of the relation in the space; a new tensor.
+        """
+
     def check_labels(self) -> None:
         """Refuse to be asked for logits, before anything is trained.
 

@@ -1,4 +1,5 @@
-"""What a trained model says of one disease or one drug: its ranking beside the teacher's, known pairs marked.
+"""What a trained model says of one disease or one drug: its ranking beside the teacher's and those of two scorers
+without training (popularity, nearest neighbours), known pairs marked.
 
 Everything comes from the run directory: the tables of embeddings that a model leaves as its last act, the nodes' names,
 and the true pairs with the part that they belong to. A score is DistMult's, `logit = Σ_i head_i · relation_i · tail_i`.
@@ -21,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 
 from flykd_console.errors import UserError
 from flykd_console.explore.fuzzy import NameSearch
+from flykd_console.explore.rivals import NearestTails, RivalRanks, neighbour_scores, popularity
 from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import embedded_seeds, model_of
@@ -72,10 +74,12 @@ class RankedNode:
     """One line of a ranking.
 
     Attributes:
-        rank: By the model, from 1.
+        rank: By the model, from 1; all ranks are among the same nodes.
         row: Of the node in its embedding table.
-        probability: Sigmoid of the model's logit. Training saw as many negatives as positives: an order, not a risk.
-        teacher_rank: Among the same nodes; None where the run keeps no teacher.
+        teacher_rank: None where the run keeps no teacher.
+        popularity_rank: By training pairs of the relation; equal ones share the first rank, None without any.
+        neighbours_rank: By the scores of nearest neighbours, likewise; None where they say nothing of the pair.
+        trained: Whether the relation has a training pair of the node.
         known: `train`, `validation` or `test` where the pair is a true one of the graph, else empty.
     """
 
@@ -84,8 +88,10 @@ class RankedNode:
     id: str
     name: str
     logit: float
-    probability: float
     teacher_rank: int | None
+    popularity_rank: int | None
+    neighbours_rank: int | None
+    trained: bool
     known: str
 
 
@@ -122,6 +128,7 @@ class Exploration:
 
     Attributes:
         entry: The model, as the run lists it; `tables` are its embeddings.
+        nearest: Per relation each tail's nearest trained tails; None where the run left no such file.
         teacher: The first teacher's tables; None where the run left none, or the model is that teacher.
 
     Raises:
@@ -140,6 +147,8 @@ class Exploration:
             "tail": _names(nodes, self.tables.tail_type, self.tables.tail_count, directory.nodes),
         }
         self._labels = _read_parquet(directory.labels(seed))
+        path = directory.neighbours(seed)
+        self.nearest = self._read_nearest(path) if path.is_file() else None
 
     def _read_teacher(self, results: Results) -> Tables | None:
         teacher = next((entry for entry in results.models if entry.role is Role.TEACHER), None)
@@ -175,6 +184,25 @@ class Exploration:
                 pairs[head, tail] = part
         return known
 
+    def _read_nearest(self, path: Path) -> dict[str, NearestTails]:
+        table, tails = _read_parquet(path), self.tables.tail_count
+        found = {}
+        for relation in self.relations:
+            mine = table.filter(pl.col("relation") == relation)
+            rows, index, similarity = (mine[name].to_numpy() for name in ("tail", "neighbour", "similarity"))
+            if len(rows) and max(rows.max(), index.max()) >= tails:
+                raise UserError("names nodes that there are not", str(path), "Files of different runs were mixed.")
+            found[relation] = NearestTails.of(rows.astype(np.int64), index.astype(np.int64), similarity, tails)
+        return found
+
+    @cached_property
+    def _train(self) -> dict[str, NDArray[np.int64]]:
+        """Per relation the training pairs (head row, tail row), int64 [n, 2]."""
+        return {
+            relation: np.array([pair for pair, part in pairs.items() if part == "train"], dtype=np.int64).reshape(-1, 2)
+            for relation, pairs in self._known.items()
+        }
+
     def known(self, relation: str, side: Side, row: int) -> dict[int, str]:
         """The rows that a node makes true pairs with, and the part of each."""
         place = 0 if side == "head" else 1
@@ -200,13 +228,16 @@ class Exploration:
         teacher = None
         if self.teacher is not None:
             teacher = _ranks(np.argsort(-self.teacher.logits(side, row, relation)[candidates], kind="stable"))
+        popular, near = self._rivals(side, row, relation, candidates)
         names, known = self._nodes[other(side)], self.known(relation, side, row)
         nodes = tuple(
             RankedNode(
                 rank=rank, row=int(candidates[place]), id=names.ids[candidates[place]],
                 name=names.names[candidates[place]], logit=float(logits[place]),
-                probability=float(1.0 / (1.0 + np.exp(-np.float64(logits[place])))),
                 teacher_rank=int(teacher[place]) if teacher is not None else None,
+                popularity_rank=int(popular.rank[place]) or None,
+                neighbours_rank=(int(near.rank[place]) or None) if near is not None else None,
+                trained=bool(popular.rank[place]),
                 known=known.get(int(candidates[place]), ""),
             )
             for rank, place in enumerate(order[:top].tolist(), start=1)
@@ -214,6 +245,17 @@ class Exploration:
         rank_of = dict(zip(candidates.tolist(), _ranks(order).tolist(), strict=True))
         known_ranks = {part: _known_ranks(known, rank_of, part) for part in PARTS}
         return RankedList(side, row, relation, nodes, len(candidates), left_out, known_ranks)
+
+    def _rivals(
+        self, side: Side, row: int, relation: str, candidates: NDArray[np.int64]
+    ) -> tuple[RivalRanks, RivalRanks | None]:
+        """How popularity and, where the run left what they need, nearest neighbours order the candidates."""
+        train, counts = self._train[relation], (len(self.tables.head), self.tables.tail_count)
+        popular = RivalRanks.of(popularity(train, other(side), counts)[candidates])
+        if self.nearest is None:
+            return popular, None
+        scores = neighbour_scores(self.nearest[relation], train, side, row, counts)
+        return popular, RivalRanks.of(scores[candidates])
 
 
 def explorable_seeds(directory: RunDirectory, model: str | None = None) -> list[int]:

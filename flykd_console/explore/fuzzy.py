@@ -13,6 +13,8 @@ from functools import cached_property
 import polars as pl
 from rapidfuzz import fuzz, process, utils
 
+from flykd_console.node_ids import IdLookup
+
 _ALIKE = 72.0  # of 100: below it, WRatio calls words alike that nobody would
 _CANDIDATES = 60
 _ENOUGH = 5  # literal matches, beyond which nothing spelt alike is meant
@@ -55,6 +57,10 @@ class NameSearch:
         return pl.Series("name", self._plain, dtype=pl.String)
 
     @cached_property
+    def _by_id(self) -> IdLookup:
+        return IdLookup(self.ids)
+
+    @cached_property
     def _ids(self) -> pl.Series:
         return pl.Series("id", [utils.default_process(node_id) for node_id in self.ids], dtype=pl.String)
 
@@ -64,6 +70,8 @@ class NameSearch:
         if not query:
             return []
         literal = self._literal(query)
+        spelt = self._by_id.rows(text)
+        literal = [(0, 0, row) for row in spelt] + [match for match in literal if match[2] not in spelt]
         found = [Match(row, _WAYS[way]) for way, _, row in sorted(literal)[:limit]]
         if len(found) < min(limit, _ENOUGH) and len(query) > 2:
             known = {row for _, _, row in literal}

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
+from flykd_console.relation_names import is_meant, relation_of, spelling
+from flykd_console.words import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -119,23 +121,21 @@ class KnowledgeGraph:
     def targets(self, relations: list[str]) -> Targets:
         """The edge types of the relations to be learnt; they must share head type and tail type.
 
+        Args:
+            relations: Names, or with types where a name stands between several pairs of them (`relation_names`).
+
         Raises:
             UserError: A relation is not in the graph, is ambiguous, or the types differ.
         """
-        found = []
+        found: list[EdgeType] = []
         for relation in relations:
-            matches = [e for e in self.edges if e.relation == relation]
-            if len(matches) != 1:
-                import difflib
-
-                known = sorted({e.relation for e in self.edges})
-                near = difflib.get_close_matches(relation, known, n=3, cutoff=0.4) or known[:8]
-                what = "stands between several pairs of node types" if matches else "is not in the graph"
-                raise UserError(
-                    f"the relation {relation!r} {what}",
-                    f"graph.targets ({self.source})",
-                    f"Name relations of this graph, such as {', '.join(near)}.",
-                )
+            matches = [e for e in self.edges if is_meant(relation, *e)]
+            if not matches:
+                raise self._unknown_relation(relation)
+            if len(matches) > 1:
+                raise self._several_pairs(relation, matches)
+            if matches[0] in found:
+                raise UserError(f"the relation {relation!r} is named twice", "graph.targets", "Name it once.")
             found.append(matches[0])
         if len({(e.head, e.tail) for e in found}) > 1:
             kinds = ", ".join(f"{e.relation} ({e.head} → {e.tail})" for e in found)
@@ -149,6 +149,29 @@ class KnowledgeGraph:
                 "Choose a relation between two node types.",
             )
         return Targets(found)
+
+    def _unknown_relation(self, relation: str) -> UserError:
+        import difflib
+
+        known = sorted({e.relation for e in self.edges})
+        near = difflib.get_close_matches(relation_of(relation), known, n=3, cutoff=0.4) or known[:8]
+        between = [spelling(*e) for e in self.edges if e.relation == relation_of(relation)]
+        return UserError(
+            f"the relation {relation!r} is not in the graph",
+            f"graph.targets ({self.source})",
+            f"Name relations of this graph, such as {', '.join(between[:8] or near)}.",
+        )
+
+    def _several_pairs(self, relation: str, matches: list[EdgeType]) -> UserError:
+        """What a name may mean, the pair of types with most edges first: a mistyped row stands last."""
+        matches = sorted(matches, key=lambda e: -len(self.edges[e][0]))
+        shown = ", ".join(f"{e.head} → {e.tail} ({counted(len(self.edges[e][0]), 'edge')})" for e in matches[:8])
+        more = f" and {len(matches) - 8} more" if len(matches) > 8 else ""
+        return UserError(
+            f"the relation {relation!r} stands between {len(matches)} pairs of node types: {shown}{more}",
+            f"graph.targets ({self.source})",
+            f"Name one with its types, such as {spelling(*matches[0])!r}.",
+        )
 
 
 def with_reverses(edges: Mapping[EdgeType, Pairs]) -> dict[EdgeType, Pairs]:

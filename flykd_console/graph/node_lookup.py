@@ -1,20 +1,14 @@
-"""Finding nodes by what people write: an id, an id that a spreadsheet has spoilt, one id of a group, or a name.
-
-PrimeKG merges diseases into groups whose id joins those of its members (`11786_5324_24332`), and lists of diseases made
-with pandas write ids as fractions (`15999.0`): TxGNN's lists do both.
-"""
+"""Finding nodes by what people write: an id in any of its spellings (`node_ids`), or a name."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from flykd_console.node_ids import IdLookup
 
 if TYPE_CHECKING:
     import polars as pl
-
-_FRACTION = re.compile(r"^(\d+)\.0+$")
-_CURIE = re.compile(r"^[A-Za-z]+[:_]0*(\d+)$")
 
 
 class NodeLookup:
@@ -25,34 +19,36 @@ class NodeLookup:
     """
 
     def __init__(self, table: pl.DataFrame) -> None:
-        self._by_id = {node_id: row for row, node_id in enumerate(table["id"].to_list())}
-        self._by_member: dict[str, int] = {}
+        self._ids = table["id"].to_list()
+        self._lookup = IdLookup(self._ids)
         self._by_name: dict[str, list[int]] = {}
-        for node_id, row in self._by_id.items():
-            if "_" in node_id:
-                for member in node_id.split("_"):
-                    self._by_member.setdefault(member, row)
         for row, name in enumerate(table["name"].to_list()):
             self._by_name.setdefault(name.strip().lower(), []).append(row)
 
     def by_id(self, text: str) -> int | None:
-        """The node of an id, or of the group that the id has been merged into; None where there is none."""
-        text = text.strip()
-        for candidate in dict.fromkeys((text, _FRACTION.sub(r"\1", text), _CURIE.sub(r"\1", text))):
-            found = self._by_id.get(candidate, self._by_member.get(candidate))
-            if found is not None:
-                return found
-        return None
+        """The node of an id, or of the group that the id has been merged into; None where there is none, or several."""
+        return self._lookup.row(text)
 
     def find(self, text: str) -> list[int]:
-        """The node of an id, else every node of that name (capitals do not matter); ascending."""
-        found = self.by_id(text)
-        return [found] if found is not None else self._by_name.get(text.strip().lower(), [])
+        """The node of an id, else every node of that name (capitals do not matter), else of another spelling of the
+        id; ascending.
+        """
+        exact = self._lookup.exact(text)
+        if exact is not None:
+            return [exact]
+        named = self._by_name.get(text.strip().lower())
+        if named is not None:
+            return named
+        found = self._lookup.row(text)
+        return [] if found is None else [found]
 
     def near(self, text: str) -> list[str]:
-        """Up to three names much like the text."""
+        """Up to three names much like the text; the ids that it could be, where it could be several."""
         import difflib
 
+        several = self._lookup.rows(text)
+        if several:
+            return [self._ids[row] for row in several[:3]]
         return difflib.get_close_matches(text.strip().lower(), self._by_name, n=3, cutoff=0.6)
 
     def find_all(self, texts: Iterable[str]) -> tuple[list[int], list[str]]:
@@ -65,3 +61,21 @@ class NodeLookup:
             if not found:
                 unknown.append(text)
         return sorted(rows), unknown
+
+
+def rows_of(column: pl.Series, ids: Sequence[str]) -> pl.Series:
+    """The nodes' indices of a column of ids in whatever spelling, Int64, null where an id means no node or several."""
+    import polars as pl
+
+    known = (
+        pl.DataFrame({"id": ids}, {"id": pl.String}).with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    )
+    found = column.to_frame("id").join(known, on="id", how="left", maintain_order="left")
+    strange = found.filter(pl.col("row").is_null())["id"].unique().drop_nulls().to_list()
+    if not strange:
+        return found["row"]
+    lookup = IdLookup(ids)
+    spelt = pl.DataFrame(
+        {"id": strange, "other": [lookup.row(text) for text in strange]}, {"id": pl.String, "other": pl.Int64}
+    )
+    return found.join(spelt, on="id", how="left", maintain_order="left").select(pl.coalesce("row", "other"))["row"]

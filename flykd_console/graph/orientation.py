@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
+from flykd_console.relation_names import any_meant, is_meant
 
 
 def orient_targets(
@@ -22,14 +23,14 @@ def orient_targets(
     The tail is the type that the pooling relations touch; where they touch both or neither, the first target's.
     Targets that are missing, ambiguous or join other types are left as they are; `KnowledgeGraph.targets` refuses them.
     """
-    targets = [edge_type for relation in relations for edge_type in graph.edges if edge_type.relation == relation]
+    targets = [edge_type for relation in relations for edge_type in graph.edges if is_meant(relation, *edge_type)]
     if not targets:
         return graph
     first, *_ = targets
     joined = {frozenset((e.head, e.tail)) for e in targets}
     if first.head == first.tail or len(joined) > 1:
         return graph
-    touched = {node_type for e in graph.edges if e.relation in pooling_relations for node_type in (e.head, e.tail)}
+    touched = {node_type for e in graph.edges if any_meant(pooling_relations, *e) for node_type in (e.head, e.tail)}
     tail = first.head if first.head in touched and first.tail not in touched else first.tail
     turned = {e: EdgeType(e.tail, e.relation, e.head) for e in targets if e.tail != tail}
     if not turned:

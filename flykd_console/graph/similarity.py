@@ -12,6 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from flykd_console.relation_names import any_meant
+
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import EdgeType, Pairs, Targets
     from flykd_console.profile import sections
@@ -24,7 +26,7 @@ def profile_relations(train: Mapping[EdgeType, Pairs], targets: Targets, setting
         return names
     for edge_type in sorted(train):
         touches = targets.tail in (edge_type.head, edge_type.tail)
-        if touches and edge_type not in targets and edge_type.relation not in names:
+        if touches and edge_type not in targets and not any_meant(names, *edge_type):
             names.append(edge_type.relation)
     return names
 
@@ -47,7 +49,7 @@ def tail_profiles(
     """
     blocks = []
     for edge_type, (heads, tails) in sorted(train.items()):
-        if edge_type.relation not in relations or tail_type not in (edge_type.head, edge_type.tail) or len(heads) == 0:
+        if not any_meant(relations, *edge_type) or tail_type not in (edge_type.head, edge_type.tail) or len(heads) == 0:
             continue
         if edge_type.head == edge_type.tail:
             heads, tails = np.concatenate([heads, tails]), np.concatenate([tails, heads])

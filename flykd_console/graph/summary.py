@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.node_ids import IdLookup
 
+_EXAMPLES = 3
 LABELS = ("contraindication", "indication", "off-label use")
 
 
@@ -57,6 +59,20 @@ class LabelSummary:
 
 
 @dataclass(frozen=True)
+class Twins:
+    """Nodes of one type whose ids look like spellings of one id (`node_ids`).
+
+    Attributes:
+        groups: How many such sets of nodes there are.
+        examples: The ids of the first few sets.
+    """
+
+    type: str
+    groups: int
+    examples: list[list[str]]
+
+
+@dataclass(frozen=True)
 class GraphSummary:
     """Everything that `graph info` shows."""
 
@@ -67,6 +83,7 @@ class GraphSummary:
     node_types: list[NodeTypeSummary]
     relations: list[RelationSummary]
     labels: list[LabelSummary]
+    twins: list[Twins]
 
 
 def summarise(graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS) -> GraphSummary:
@@ -83,7 +100,17 @@ def summarise(graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS) -> GraphS
             _labels(graph, [e for e in graph.edges if e.relation in labels and (e.head, e.tail) == pair])
             for pair in ends
         ],
+        twins=[found for node_type in graph.nodes if (found := twins_of(graph, node_type)) is not None],
     )
+
+
+def twins_of(graph: KnowledgeGraph, node_type: str) -> Twins | None:
+    """The suspicious twins of a type; None where there are none."""
+    ids = graph.ids(node_type)
+    groups = IdLookup(ids).twins()
+    if not groups:
+        return None
+    return Twins(node_type, len(groups), [[ids[row] for row in rows] for rows in groups[:_EXAMPLES]])
 
 
 def _node_type(graph: KnowledgeGraph, name: str) -> NodeTypeSummary:

@@ -42,7 +42,7 @@ def check(
     _check_patience(finetune, distill)
     for name, model in models.items():
         # A model's name is part of file names; those of stages are taken.
-        if name in ("baseline", "student", "student-table") or name.startswith(("pretrain", "teacher")):
+        if name in ("baseline", "student", "student-table", "none") or name.startswith(("pretrain", "teacher")):
             raise ValueError(f"models.{name}: the name is taken; choose another one")
         if name in KEY_COLUMNS:
             raise ValueError(f"models.{name}: files of scores have a column of that name; choose another one")

@@ -10,7 +10,16 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag, create_model, field_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from flykd_console.profile.rooms import label_sources, structure_losses, teacher_kinds
 from flykd_console.profile.section import ByKind, Section, StructureSettings, TeacherSettings
@@ -50,18 +59,34 @@ class RandomGraph(Section):
 
 
 class Lists(Section):
-    """What a teacher's lists around tails are made into: pseudo_lists."""
+    """What a teacher's lists around tails and around heads are made into: pseudo_lists."""
 
     sharpness: float = Field(
         8.0, gt=0.0, description="the student is to give the softmax of so many times the teacher's scores of all heads"
     )
-    tails: int = Field(1024, ge=1, description="tails (diseases) whose lists are drawn per relation and epoch")
+    tails: int = Field(
+        1024, ge=0, description="tails (diseases) whose lists of heads are drawn per relation and epoch; 0: none"
+    )
     unseen: float = Field(
         0.5,
         ge=0.0,
         le=1.0,
         description="share of them that is drawn from every tail with an edge of any relation, and not of this one",
     )
+    heads: int = Field(
+        0,
+        ge=0,
+        description="heads (drugs) with an edge of the relation whose lists of tails are drawn per relation and epoch; "
+        "0: none",
+    )
+    head_weight: float = Field(1.0, gt=0.0, description="what lists around heads weigh beside those around tails")
+    head_sharpness: float = Field(8.0, gt=0.0, description="the sharpness of lists around heads")
+
+    @model_validator(mode="after")
+    def _some(self) -> Lists:
+        if not self.tails and not self.heads:
+            raise ValueError("tails and heads are both 0: lists around one of them are needed")
+        return self
 
 
 class _Curriculum(Section):

@@ -28,6 +28,7 @@ from flykd_console.words import lowered
 
 HINT_LIST = "List the shipped profiles: flykd-console profiles list"
 EXTENDS = "extends"
+SELECTION = "select.toml"
 _EXTENDS_LINE = re.compile(r"""^extends\s*=\s*(\[[^\]]*\]|"[^"\n]*"|'[^'\n]*')""", re.MULTILINE)
 
 
@@ -172,7 +173,15 @@ def shipped_profiles() -> dict[str, Path]:
     package = Path(str(resources.files("flykd_console")))
     installed, checkout = package / "_profiles", package.parent / "profiles"
     root = installed if installed.is_dir() else checkout
-    return {str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.toml"))}
+    files = sorted(path for path in root.rglob("*.toml") if path.name != SELECTION)
+    return {str(path.relative_to(root).with_suffix("")): path for path in files}
+
+
+def shipped_selection() -> Path:
+    """The example of a selection that lies among the profiles, and is none."""
+    package = Path(str(resources.files("flykd_console")))
+    installed, checkout = package / "_profiles", package.parent / "profiles"
+    return (installed if installed.is_dir() else checkout) / SELECTION
 
 
 def find_profile(path: str | Path) -> Path:

@@ -17,18 +17,20 @@ from flykd_console.profile.distill import Distill, forget_absent_sources
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Shape
 from flykd_console.runs.events import PlannedStage
-from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.models import NEIGHBOURS, ModelEntry, Role
 from flykd_console.runs.stage import Phase, Stage
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
 # What a student of tables begins from, which its baseline, a network, does not.
 STUDENT_TABLE = "student-table"
-# The strongest scorer without training.
-NEIGHBOURS = "neighbours"
 # Where several teachers are averaged: the mean of their logits among the results and the scores.
 TEACHER_MEAN = "teacher-mean"
 # What a student of lists learns from, measured as it stands.
 TEACHER_LISTS = "teacher-lists"
+# In `run.models`, alone: nothing is trained, and the run is of scorers without training.
+NO_MODEL = "none"
+# What tables call the method of such a run.
+NO_METHOD = "heuristics"
 _SHAPE_KEYS = tuple(Shape.model_fields)
 
 
@@ -85,8 +87,11 @@ def models_of(profile: Profile) -> list[ModelSpec]:
     """The models of a run, in the order in which they are trained and shown.
 
     Raises:
-        UserError: `run.models` names a model that there is not, or leaves out one that another needs.
+        UserError: `run.models` names a model that there is not, or leaves out one that another needs, or nothing at all
+            is left to measure.
     """
+    if trains_nothing(profile):
+        return []
     teachers, students = _teachers(profile), _of_students_size(profile)
     every = [*teachers, *_lists_of_teachers(students), *students]
     chosen = profile.run.models
@@ -110,6 +115,34 @@ def models_of(profile: Profile) -> list[ModelSpec]:
                 f"{spec.name} learns from a teacher, which run.models leaves out", "run.models", "Add teacher to it."
             )
     return [_with_present_rival(spec, kept, profile.evaluation.heuristics) for spec in kept]
+
+
+def trains_nothing(profile: Profile) -> bool:
+    """Whether a run is of scorers without training alone.
+
+    Raises:
+        UserError: It names models beside, or has no such scorer.
+    """
+    chosen = profile.run.models
+    if NO_MODEL not in chosen:
+        return False
+    others = [name for name in chosen if name != NO_MODEL]
+    if others:
+        raise UserError(
+            f"{NO_MODEL!r} stands beside {', '.join(others)}", "run.models", f"Leave {NO_MODEL!r} out, or the others."
+        )
+    if not profile.evaluation.heuristics:
+        raise UserError(
+            "no model is trained and no heuristic is named, so there is nothing to measure",
+            "evaluation.heuristics",
+            "Name some, or leave the key out for all of them.",
+        )
+    return True
+
+
+def method_of(profile: Profile) -> str:
+    """What tables call the method of a run: that of its student, unless nothing is trained."""
+    return NO_METHOD if trains_nothing(profile) else profile.distill.method
 
 
 def entries_of(profile: Profile) -> list[ModelEntry]:

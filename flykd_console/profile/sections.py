@@ -70,7 +70,9 @@ class Run(Section):
         description="auto, cpu, cuda or cuda:N; auto: a GPU where there is one",
     )
     models: list[str] = Field(
-        [], description="which are trained: teacher, baseline, student, or the NAME of a table [models.NAME]; []: all"
+        [],
+        description="which are trained: teacher, baseline, student, or the NAME of a table [models.NAME]; []: all; "
+        '["none"]: none, so that the run is of heuristics alone',
     )
 
     @field_validator("seeds")
@@ -88,7 +90,8 @@ class Pooling(Section):
 
     enabled: bool = Field(True, description="whether tails borrow from similar ones that have drugs")
     relations: list[str] = Field(
-        ["disease_disease", "disease_protein"], description="whose neighbours say how similar two tails are"
+        ["disease_disease", "disease_protein"],
+        description="whose neighbours say how similar two tails are; as in targets",
     )
     all_relations: bool = Field(
         False, description="besides these, every training relation that touches tails and is no target"
@@ -119,7 +122,9 @@ class Graph(Section):
         "embedded", min_length=1, description="embedded, synthetic, primekg (fetched before), or a file in kg form"
     )
     targets: list[str] = Field(
-        ["contraindication", "indication"], min_length=1, description="relations that are learnt and scored"
+        ["contraindication", "indication"],
+        min_length=1,
+        description="relations that are learnt and scored; one that stands between several types: README.md",
     )
     scale: float = Field(0.1, gt=0.0, description="size of the synthetic graph; 1.0 is full PrimeKG")
     pooling: Pooling = Pooling()
@@ -160,9 +165,22 @@ class Split(Section):
         None, min_length=1, description="disease_area: an area's name, or a CSV of its diseases"
     )
     diseases: list[str] = Field([], description="disease: ids or names whose drug edges are the test")
+    hops: int = Field(
+        0,
+        ge=0,
+        description="labels of other tails within so many steps of a tested one, over every relation between tails, "
+        "leave training and validation; 0: they stay",
+    )
     train: FilePath | None = Field(None, description="files: kg-form CSV of the training edges")
     validation: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
-    test: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
+    test: FilePath | None = Field(
+        None,
+        description="files: kg-form CSV, may hold stored negatives; without the other two a list of pairs, maybe with "
+        "outcomes",
+    )
+    later: FilePath | None = Field(
+        None, description="files: instead of these, a later release of the graph, whose new target pairs are the test"
+    )
 
     @field_validator("fractions")
     @classmethod
@@ -171,9 +189,17 @@ class Split(Section):
             raise ValueError("train, validation and test must each be above 0 and sum to 1")
         return fractions
 
+    def _needed_files(self) -> tuple[str, ...]:
+        """All three parts, or a list or a later release to test alone."""
+        if self.later is not None:
+            if self.train or self.validation or self.test:
+                raise ValueError("split.later takes no split.train, split.validation and split.test: leave them out")
+            return ("later",)
+        return ("train", "validation", "test") if self.train or self.validation or not self.test else ("test",)
+
     @model_validator(mode="after")
     def _what_the_kind_needs(self) -> Split:
-        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": ("train", "validation", "test")}
+        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": self._needed_files()}
         for kind, keys in needed.items():
             for key in keys:
                 given = bool(getattr(self, key))
@@ -181,10 +207,16 @@ class Split(Section):
                     raise ValueError(f"kind = {kind!r} needs split.{key}")
                 if self.kind != kind and given:
                     raise ValueError(f"split.{key} belongs to kind = {kind!r}, but the kind is {self.kind!r}")
+        if self.hops and self.kind not in TAIL_SPLITS:
+            kinds = ", ".join(TAIL_SPLITS)
+            raise ValueError(f"split.hops is for splits that keep tails for the test ({kinds}), not for {self.kind!r}")
         if self.kind in FIXED_SPLITS and self.fractions != type(self).model_fields["fractions"].default:
             raise ValueError(f"split.fractions does not apply: kind = {self.kind!r} {FIXED_SPLITS[self.kind]}")
         return self
 
+
+# Kinds of split whose test tails have no label in training.
+TAIL_SPLITS = ("complex_disease", "disease_area", "disease")
 
 # What a network can have, and a table has not or has of itself.
 NETWORK_KEYS = ("biases", "popularity", "aggregation", "self_loop", "inputs", "degrees")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flykd_console.compare.figures import Block, Gain, Row
 from flykd_console.compare.rivals import several_rivals
-from flykd_console.runs.models import DISTILLED
+from flykd_console.runs.models import DISTILLED, Role
 from flykd_console.words import per_cent, signed
 
 
@@ -13,6 +13,8 @@ def headline(block: Block) -> str:
     students = _students(block)
     if not students:
         means = (f"{row.label} {per_cent(row.auprc.mean)}" for row in block.rows)
+        if all(row.role is Role.HEURISTIC for row in block.rows):
+            return f"Scorers without training alone; nothing was trained. Test AUPRC in per cent: {', '.join(means)}."
         learnt = any(row.role in DISTILLED for row in block.rows)
         why = "No baseline was trained, so no gain is told." if learnt else "No student was trained."
         return f"{why} Test AUPRC in per cent: {', '.join(means)}."

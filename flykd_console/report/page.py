@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from flykd_console import __version__
 from flykd_console.compare.comparable import blocks_of
+from flykd_console.compare.distance_grids import distance_grids
 from flykd_console.compare.figures import Block, Comparison
 from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import (
@@ -30,9 +31,9 @@ from flykd_console.compare.models import Contender, contenders_of
 from flykd_console.compare.population import Restriction, tested_pairs
 from flykd_console.compare.rivals import over_rivals
 from flykd_console.report import figures
-from flykd_console.report.curves import read_curves
+from flykd_console.report.curves import Curves, read_curves
 from flykd_console.report.headline import headline, verdict
-from flykd_console.words import grouped
+from flykd_console.words import counted, grouped
 
 _GAINS = (
     "Diamond: mean over the seeds. Dots: the seeds. Line: 95 % interval over seeds (paired t, corrected as the table "
@@ -142,9 +143,9 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
             ],
             caption="Mean distance from the diagonal, weighted by the bins' pairs.",
         ),
-        ranking=[*ranking_grids(block), *matrix_grids(block)],
+        ranking=[*ranking_grids(block), *distance_grids(block), *matrix_grids(block)],
         runs=runs_grid(block),
-        provenance=[_provenance(run) for run in runs],
+        provenance=[_provenance(job) for run in runs for job in run.jobs or (run,)],
     )
 
 
@@ -158,7 +159,7 @@ def _worth(block: Block) -> list[Grid]:
 
 
 def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[LoadedRun], name: str) -> list[Picture]:
-    curves = {run.name: read_curves(run.directory) for run in runs}
+    curves = {run.name: _curves_of(run) for run in runs}
     looks = list(figures.loss_looks(contenders, curves).values())
     validation = "Thin: a seed. Bold: the mean over the seeds, with one standard deviation to each side."
     losses = "Mean over the seeds, with the range between them; the total is weighted. Logarithmic axis."
@@ -187,6 +188,14 @@ def _curves(block: Block, contenders: Sequence[Contender], runs: Sequence[Loaded
     return [Picture(title, svg, caption, legend) for title, svg, caption, legend in found if svg]
 
 
+def _curves_of(run: LoadedRun) -> Curves:
+    """The curves of a run, each seed's from the folder that holds it."""
+    found: Curves = {}
+    for directory in run.directories:
+        found |= read_curves(directory)
+    return found
+
+
 def _legend(contenders: Sequence[Contender]) -> list[tuple[str, str, bool]]:
     return [
         (one.label, figures.css(style.colour), style.dashes is not None)
@@ -213,5 +222,15 @@ def _provenance(run: LoadedRun) -> dict[str, Any]:
         "graph fingerprint": run.fingerprint,
     }
     facts |= {f"split of seed {seed}": run.splits.get(str(seed), "") for seed in run.seeds}
+    facts |= {f"labels left out, seed {seed}": _left_out(run, seed) for seed in run.seeds}
     profile = run.directory.profile.read_text(encoding="utf-8")
     return {"name": run.name, "facts": {key: value for key, value in facts.items() if value}, "profile": profile}
+
+
+def _left_out(run: LoadedRun, seed: int) -> str:
+    """How many labels near the test are in no part of a seed's split; nothing where there are none such."""
+    left = run.results.left_out.get(str(seed))
+    if left is None:
+        return ""
+    labels = counted(sum(left.labels.values()), "label")
+    return f"{labels} of {counted(left.tails, 'node')} within {left.hops} of a tested one over {', '.join(left.over)}"

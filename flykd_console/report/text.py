@@ -62,9 +62,9 @@ def _unit(figure: str) -> str:
     """The unit of a figure's value, deviation and interval; the paper does not tell that of its gains."""
     if figure in ("auprc", "paper auprc", "ap by tail", *RANKING_METRICS):
         return "fraction"
-    if figure.startswith(("matrix heads", "matrix tails")):
+    if figure.startswith(("matrix heads", "matrix tails", "tails at distance")):
         return "nodes"
-    if figure.startswith("matrix "):
+    if figure.startswith(("matrix ", "ap at distance")):
         return "fraction"
     if figure.startswith("paper "):
         return "points or per cent"
@@ -111,6 +111,10 @@ def _long(block: Block) -> Iterator[list[object]]:
             for n, figures in cuts.items():
                 for name, spread in figures.items():
                     yield [*model, f"matrix {name} at {n}", relation, None, spread.mean, spread.std, None, None]
+        for relation, distances in row.by_distance.items():
+            for name, scores in distances.items():
+                yield [*model, f"ap at distance {name}", relation, None, scores.ap, None, None, None]
+                yield [*model, f"tails at distance {name}", relation, None, scores.tails, None, None, None]
         if row.by_tail:
             yield from ([*model, *rest] for rest in _long_tail_score(row.by_tail, block.part))
         for name, gain in (("gain", row.gain), ("difference", row.rival)):

@@ -41,8 +41,13 @@ class RunDirectory:
 
     @property
     def nodes(self) -> Path:
-        """Parquet: `type, index, id, name` of the scored node types, index in the order of the embeddings' rows."""
+        """Parquet: `type, index, id, name` of all nodes, index in the order of the embeddings' rows."""
         return self.path / "nodes.parquet"
+
+    @property
+    def connections(self) -> Path:
+        """Parquet: `x_type, x, y_type, y` (indices of nodes): edges that tell what a head and a tail have in common."""
+        return self.path / "connections.parquet"
 
     @property
     def worker_log(self) -> Path:
@@ -56,6 +61,11 @@ class RunDirectory:
     def queue(self) -> Path:
         """The batch that the run was started in, see `flykd_console.runs.batch`; absent for a run started alone."""
         return self.path / "queue.json"
+
+    @property
+    def added_seeds(self) -> Path:
+        """Seeds that it was given after its first start, see `flykd_console.runs.more_seeds`; absent without any."""
+        return self.path / "added-seeds.json"
 
     @property
     def export(self) -> Path:
@@ -110,6 +120,10 @@ class RunDirectory:
     def labels(self, seed: int) -> Path:
         """Parquet: `relation, head_id, tail_id, part` (train, validation, test): every true pair of the targets."""
         return self.seed(seed) / "labels.parquet"
+
+    def neighbours(self, seed: int) -> Path:
+        """Parquet: `relation, tail, neighbour` (indices), `similarity`: each tail's most similar trained tails."""
+        return self.seed(seed) / "neighbours.parquet"
 
     def order_file(self, order: str) -> Path:
         return self.path / "control" / order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.models import ModelEntry, headliner
+from flykd_console.runs.models import ModelEntry, headliner, trains_nothing
 from flykd_console.runs.results import Results
 
 
@@ -23,12 +23,18 @@ def model_of(directory: RunDirectory, results: Results, name: str | None = None)
     """A model of a run: the one of this name, or the one that the run is about.
 
     Raises:
-        UserError: The run has no model of this name, or none at all.
+        UserError: The run has no model of this name, none at all, or trains nothing.
     """
     if name is None:
         found = headliner(results.models)
     else:
         found = next((entry for entry in results.models if entry.name == name), None)
+    if trains_nothing(results.models):
+        raise UserError(
+            "nothing was trained in this run, so there are no embeddings: it measures scorers without training",
+            directory.name,
+            "Take a run that trains a model, such as that of flykd-console run best.",
+        )
     if found is None:
         known = embedded_models(directory, results)
         hint = f"Choose one of {', '.join(known)}." if known else "Let the run finish first."

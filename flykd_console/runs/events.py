@@ -63,7 +63,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     run: str
     name: str
     method: str
-    seeds: list[int]
+    seeds: list[int] = []
     stages: list[PlannedStage]
     device: str
     device_name: str = ""
@@ -172,9 +172,13 @@ class Evaluation(Event, frozen=True, kw_only=True, tag="evaluation"):
 
 
 class Resources(Event, frozen=True, kw_only=True, tag="resources"):
-    """At most once a second. CPU in per cent of one core, memory in bytes, power in watts; None where absent."""
+    """At most once a second. CPU in per cent of one core, memory in bytes, power in watts; None where absent.
+
+    `others`: CPU that other processes of the machine use.
+    """
 
     cpu: float
+    others: float | None = None
     rss: int
     memory_total: int | None = None
     gpu_utilisation: float | None = None
@@ -232,9 +236,9 @@ class StageFinished(Event, frozen=True, kw_only=True, tag="stage.finished"):
 
 
 class ExportFinished(Event, frozen=True, kw_only=True, tag="export.finished"):
-    """A verified bundle was written."""
+    """A verified bundle was written, of one seed or of the mean of several."""
 
-    seed: int
+    seeds: list[int] = []
     bundle: str
 
 

@@ -26,8 +26,14 @@ class Role(StrEnum):
     HEURISTIC = "heuristic"
 
 
+# The strongest scorer without training.
+NEIGHBOURS = "neighbours"
+
 # Roles of models that learn from other models; what they win over a baseline is what a run is for.
 DISTILLED = (Role.STUDENT, Role.CANDIDATE, Role.MEMBER)
+
+# Roles of what no stage trains: it is measured as it stands.
+UNTRAINED = (Role.HEURISTIC, Role.ENSEMBLE)
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +67,24 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
         return self.role in DISTILLED
 
 
-def headliner(models: Iterable[ModelEntry]) -> ModelEntry | None:
-    """The model that a run is about: its first distilled one, else its last trained one; None in a run without any."""
+def headliner(models: Iterable[ModelEntry], *, untrained: bool = False) -> ModelEntry | None:
+    """The model that a run is about: its first distilled one, else its last trained one; None in a run without any.
+
+    Args:
+        untrained: The run trains nothing: then it is about its strongest scorer without training.
+    """
     listed = list(models)
     distilled = [model for model in listed if model.distilled]
     trained = [model for model in listed if model.role not in (Role.HEURISTIC, Role.ENSEMBLE)]
     if distilled:
         return distilled[0]
-    return trained[-1] if trained else None
+    if trained:
+        return trained[-1]
+    heuristics = [model for model in listed if model.role is Role.HEURISTIC] if untrained else []
+    return next((model for model in heuristics if model.name == NEIGHBOURS), next(iter(heuristics), None))
+
+
+def trains_nothing(models: Iterable[ModelEntry]) -> bool:
+    """Whether a run's list is of scorers without training alone; not where it has no list."""
+    roles = {model.role for model in models}
+    return roles == {Role.HEURISTIC}

@@ -15,7 +15,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.batch import read_queue
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import NewerSchemaError
-from flykd_console.runs.models import headliner
+from flykd_console.runs.models import headliner, trains_nothing
 from flykd_console.runs.results import Results, read_results
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.status import status_of
@@ -30,7 +30,8 @@ class Outcome:
     """What a run came to: the scores of the model that it is about, by the run's headline metric on test.
 
     Attributes:
-        model: What tables call it; the first student, or the last trained model of a run without any.
+        model: What tables call it; the first student, or the last trained model of a run without any; in a run that
+            trains nothing the strongest scorer without training.
         metric: The headline metric.
         seeds: How many have that model.
         best: Its best seed, a fraction; `mean` and `std` over the seeds.
@@ -187,7 +188,7 @@ def _planned(path: Path) -> _Planned:
 
 def outcome_of(results: Results) -> Outcome | None:
     """What a run came to so far; None where no model was tested."""
-    model = headliner(results.trained())
+    model = headliner(results.trained(), untrained=trains_nothing(results.models))
     if model is None:
         return None
     tests = [models[model.name].test for models in results.seeds.values() if model.name in models]

@@ -18,6 +18,7 @@ import msgspec
 
 from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.distances import ByDistance, pooled_by_distance
 from flykd_console.runs.events import MACRO_AUPRC, RelationScore
 from flykd_console.runs.files import replace_file
 from flykd_console.runs.model_shape import LAYER_KIND, LAYERS, model_shape
@@ -92,7 +93,8 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one part. `macro_*`: mean over the relations; `micro_*`: all pairs pooled. None: not measured.
 
     `metrics`: every metric by name, those before among them. `ranking`: per relation, over the part's tails, heads
-    ranked for each; `ranking_tails`: over the part's heads, tails ranked for each; `matrix`: all pairs ranked together.
+    ranked for each; `ranking_tails`: over the part's heads, tails ranked for each; `matrix`: all pairs ranked together;
+    `by_distance`: heads ranked for each tail, by relation and the tail's distance to the nearest tail of training.
     """
 
     macro_auprc: float | None = None
@@ -103,6 +105,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     ranking: dict[str, RankingScores] | None = None
     ranking_tails: dict[str, RankingScores] | None = None
     matrix: dict[str, MatrixScores] | None = None
+    by_distance: ByDistance | None = None
     metrics: dict[str, float] = {}
 
     def value(self, metric: str) -> float | None:
@@ -145,6 +148,18 @@ class GraphSource(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
 
+class LeftOutLabels(msgspec.Struct, frozen=True, kw_only=True):
+    """Labels that left training and validation, since their tail is within `hops` steps of a tested one.
+
+    `over`: the relations that the steps go over; `tails`: how many tails lost a label; `labels`: how many, by relation.
+    """
+
+    hops: int
+    over: list[str]
+    tails: int
+    labels: dict[str, int]
+
+
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """Mean and sample deviation over `n` seeds; `std` is None for a single one."""
 
@@ -157,7 +172,8 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """One model over the seeds, test part. `relations`: per relation `auprc` and `auroc`.
 
     `ranking`, `ranking_tails`: per relation the fractions of `RankingScores`. `matrix`: per relation and n those of
-    `MatrixCut`, commonality over the pairs of seeds. `metrics`: every metric by name.
+    `MatrixCut`, commonality over the pairs of seeds. `by_distance`: average precision over the tails of all seeds, by
+    relation and distance. `metrics`: every metric by name.
     `gains`: by metric, in points, over the model that its entry names; `gain_points` and `gain_percent` are those of
     macro AUPRC.
     """
@@ -168,6 +184,7 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ranking: dict[str, dict[str, Spread]] = {}
     ranking_tails: dict[str, dict[str, Spread]] = {}
     matrix: dict[str, dict[int, dict[str, Spread]]] = {}
+    by_distance: ByDistance = {}
     gain_points: Spread | None = None
     gain_percent: Spread | None = None
     metrics: dict[str, Spread] = {}
@@ -178,6 +195,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file. Keys of `seeds` are the seeds as text; a seed in work lacks the models that are not done.
 
     `models` lists every model of the run in the order of tables; `headline` names the metric that comes first.
+    `left_out`: by seed the labels that are in no part of its split (`split.hops`).
     """
 
     schema: int = SCHEMA
@@ -188,6 +206,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     models: list[ModelEntry] = []
     seeds: dict[str, dict[str, ModelResult]] = {}
     summary: dict[str, ModelSummary] = {}
+    left_out: dict[str, LeftOutLabels] = {}
 
     def trained(self) -> list[ModelEntry]:
         """The models that any seed has, in the order of the list."""
@@ -245,6 +264,7 @@ def _summary_of(entry: ModelEntry, tests: list[Scores], seeds: Mapping[str, Mapp
         ranking=_ranking_spread([test.ranking for test in tests if test.ranking]),
         ranking_tails=_ranking_spread([test.ranking_tails for test in tests if test.ranking_tails]),
         matrix=matrix_spread([test.matrix for test in tests if test.matrix]),
+        by_distance=pooled_by_distance([test.by_distance for test in tests if test.by_distance]),
         gain_points=points.get(MACRO_AUPRC),
         gain_percent=percent,
         metrics={metric: value for metric, value in spreads.items() if value is not None},
@@ -259,8 +279,10 @@ def build_results(
     seeds: Mapping[int, Mapping[str, ModelResult]],
     models: Sequence[ModelEntry],
     headline: str = MACRO_AUPRC,
+    left_out: Mapping[int, LeftOutLabels] | None = None,
 ) -> Results:
     """The results of the seeds so far, in ascending order of the seed, with their summary."""
+    left = left_out or {}
     ordered = {str(seed): dict(seeds[seed]) for seed in sorted(seeds)}
     return Results(
         run=run,
@@ -270,6 +292,7 @@ def build_results(
         models=list(models),
         seeds=ordered,
         summary=summarise(ordered, models),
+        left_out={str(seed): left[seed] for seed in sorted(left)},
     )
 
 
@@ -374,6 +397,7 @@ def _clean(model: ModelResult) -> ModelResult:
             ranking=part.ranking,
             ranking_tails=part.ranking_tails,
             matrix=part.matrix,
+            by_distance=part.by_distance,
             metrics={metric: value for metric, value in part.metrics.items() if _finite(value)},
         )
 

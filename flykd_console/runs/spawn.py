@@ -66,6 +66,7 @@ def spawn_worker(
     threads: int = 0,
     fresh: bool = False,
     max_hours: float | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start training of a run directory that holds `profile.toml`; returns at once.
 
@@ -75,6 +76,7 @@ def spawn_worker(
         threads: CPU threads; 0: all the process may use.
         fresh: Train every stage anew, also where a finished one could be reused.
         max_hours: Stop with a checkpoint after so many hours; None: never.
+        environment: Variables beside those that every worker has, such as which GPU it sees.
     """
     command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then))]
     command += ["--fresh"] if fresh else []
@@ -87,5 +89,5 @@ def spawn_worker(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             # The trainer's own arguments say nothing of what the user asked for.
-            env=worker_environment(threads) | {"FLYKD_COMMAND": json.dumps(sys.argv)},
+            env=worker_environment(threads) | {"FLYKD_COMMAND": json.dumps(sys.argv)} | dict(environment or {}),
         )

@@ -28,6 +28,7 @@ from flykd_console.runs.events import (
     decode,
 )
 from flykd_console.runs.lock import is_alive, is_held, other_machine
+from flykd_console.runs.more_seeds import read_added
 from flykd_console.runs.stage import Phase
 
 State = Literal["waiting", "starting", "running", "paused", "stopping", "finished", "stopped", "failed", "died"]
@@ -46,7 +47,7 @@ class RunStatus:
     Attributes:
         state: `died` means that training ended without a last word (killed, or out of memory); `waiting`, that the run
             comes after others of its batch.
-        started: The first record, or None where nothing is logged yet.
+        started: The first record, of a run that was given seeds the first since; None where nothing is logged yet.
         seed: The seed in work, or the last one.
         stage: Its stage, by name; `phase` what is done in it.
         epoch: Finished epochs of that stage, of `epochs`.
@@ -85,7 +86,7 @@ def status_of(directory: RunDirectory) -> RunStatus:
         NewerSchemaError: The log was written by a newer program.
     """
     alive = is_alive(directory)
-    started, stages = _opening(directory.events)
+    started, stages = _plan_of(directory)
     if started is None:
         updated = _modified(directory.profile)
         young = time.time() - updated < _START_SECONDS
@@ -122,7 +123,8 @@ def status_of(directory: RunDirectory) -> RunStatus:
         saved=saved,
     )
     if position is None:
-        return status
+        # A run of scorers without training alone has no stages.
+        return replace(status, progress=1.0) if state == "finished" else status
     epoch = _epoch_of(position)
     progress = progress_of(stages, position.seed, position.stage, epoch / max(1, position.epochs))
     return replace(
@@ -190,12 +192,23 @@ def _epoch_of(event: StageStarted | Epoch | StageFinished) -> int:
             return epoch
 
 
-def _opening(path: Path) -> tuple[RunStarted | None, list[PlannedStage]]:
-    """The first `run.started`, and the planned stages as last told before the first of them began."""
+def _plan_of(directory: RunDirectory) -> tuple[RunStarted | None, list[PlannedStage]]:
+    """The first start with its plan, or the first one that knows of every seed that the run was given since."""
+    added = read_added(directory)
+    if added is not None:
+        started, stages = _opening(directory.events, added.log_offset)
+        if started is not None:
+            return started, stages
+    return _opening(directory.events)
+
+
+def _opening(path: Path, offset: int = 0) -> tuple[RunStarted | None, list[PlannedStage]]:
+    """The first `run.started` behind an offset, and the planned stages as last told before the first of them began."""
     started: RunStarted | None = None
     stages: list[PlannedStage] = []
     try:
         with open(path, "rb") as file:
+            file.seek(offset)
             for _, line in zip(range(_OPENING_LINES), file, strict=False):
                 match decode(line):
                     case RunStarted() as event:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flykd_console.profile.models import ModelSpec
     from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
-    from flykd_console.runs.results import Scores
+    from flykd_console.runs.results import LeftOutLabels, Scores
 
 # Weights of the losses that take part; on a GPU tensors there.
 Weights = Mapping[str, "float | Tensor"]
@@ -132,6 +132,11 @@ class Task(ABC):
     @abstractmethod
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of the data and of the split, by name: what every stage depends on."""
+
+    @property
+    def left_out(self) -> LeftOutLabels | None:
+        """Labels that the split keeps out of every part; None: there are none such."""
+        return None
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 
 _LIBRARIES = ("torch", "dgl", "numpy", "scipy", "polars", "scikit-learn", "safetensors", "pydantic", "msgspec")
+# Those that a model's numbers come from.
+_COMPUTING = ("torch", "dgl", "numpy", "scipy")
 
 
 def describe(graph: KnowledgeGraph, device: str, device_name: str, threads: int) -> dict[str, Any]:
@@ -46,6 +48,33 @@ def describe(graph: KnowledgeGraph, device: str, device_name: str, threads: int)
 def write(directory: RunDirectory, facts: dict[str, Any]) -> None:
     """Put `environment.json` in place."""
     replace_file(directory.environment, json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def differences(directory: RunDirectory, other: RunDirectory) -> list[str]:
+    """What two runs were made with that can move their figures, in words: threads and versions; none where equal.
+
+    Also none where either run left no readable `environment.json`.
+    """
+    ours, theirs = _read(directory), _read(other)
+    if not ours or not theirs:
+        return []
+    found = []
+    if ours.get("threads") != theirs.get("threads"):
+        found.append(f"{theirs.get('threads')} threads there, {ours.get('threads')} here")
+    versions = [{**facts.get("libraries", {}), "flykd_console": facts.get("flykd_console")} for facts in (ours, theirs)]
+    for library in ("flykd_console", *_COMPUTING):
+        here, there = (of.get(library) for of in versions)
+        if here != there:
+            found.append(f"{library} {there} there, {here} here")
+    return found
+
+
+def _read(directory: RunDirectory) -> dict[str, Any]:
+    try:
+        facts = json.loads(directory.environment.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _version(library: str) -> str | None:

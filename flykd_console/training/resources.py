@@ -27,6 +27,7 @@ class ResourceSampler:
 
     def start(self) -> None:
         self._process.cpu_percent()
+        psutil.cpu_percent()
         self._thread.start()
 
     def stop(self) -> None:
@@ -40,8 +41,10 @@ class ResourceSampler:
     def sample(self) -> Resources:
         """One reading; what cannot be read is None."""
         gpu = {} if self._gpu is None else _read_gpu(self._gpu)
+        own, all_of_us = self._process.cpu_percent(), psutil.cpu_percent() * (psutil.cpu_count() or 1)
         return Resources(
-            cpu=self._process.cpu_percent(),
+            cpu=own,
+            others=max(0.0, round(all_of_us - own, 1)),
             rss=self._process.memory_info().rss,
             memory_total=psutil.virtual_memory().total,
             **gpu,

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import torch
 
 from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
 from flykd_console.graph.load import load_graph
 from flykd_console.graph.orientation import orient_targets
-from flykd_console.profile.models import entries_of, planned_stages
+from flykd_console.profile.models import entries_of, method_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFinished, RunPrepared
 from flykd_console.runs.log import EventWriter
-from flykd_console.runs.results import GraphSource, ModelResult, build_results, write_results
+from flykd_console.runs.results import GraphSource, LeftOutLabels, ModelResult, build_results, write_results
 from flykd_console.tasks.base import Task
 from flykd_console.tasks.link_prediction.files import save_nodes
 from flykd_console.tasks.link_prediction.task import LinkPrediction
 from flykd_console.training import environment
 from flykd_console.training.devices import device_name, engine_settings, gpu_uuid, resolve_device
+from flykd_console.training.finished_seeds import check_added, finished_seeds
 from flykd_console.training.orders import Orders
 from flykd_console.training.resources import ResourceSampler
 from flykd_console.training.reuse import StageStore
@@ -48,8 +50,10 @@ def train_run(
         try:
             graph, targets = _read_graph(profile, events, device)
             tasks = _tasks(profile, graph, targets, device)
-            _tell_prepared(directory, profile, graph, tasks, events, begun_here)
-            _train_seeds(directory, profile, graph, tasks, events, orders, fresh)
+            done = finished_seeds(directory, profile, tasks)
+            check_added(directory, graph, done)
+            _tell_prepared(directory, profile, graph, targets, tasks, events, begun_here)
+            _train_seeds(directory, profile, graph, tasks, events, orders, fresh, done)
             orders.close()
             events.write(RunFinished(outcome="finished", seconds=time.time() - began))
         finally:
@@ -76,6 +80,7 @@ def _tell_prepared(
     directory: RunDirectory,
     profile: Profile,
     graph: KnowledgeGraph,
+    targets: Targets,
     tasks: dict[int, Task],
     events: EventWriter,
     begun_here: float,
@@ -83,9 +88,12 @@ def _tell_prepared(
     device = next(iter(tasks.values())).device
     facts = environment.describe(graph, str(device), device_name(device), torch.get_num_threads())
     environment.write(directory, facts)
-    save_nodes(graph, graph.targets(profile.graph.targets), directory)
+    save_nodes(graph, directory)
     # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
     facts["splits"] = {str(seed): task.fingerprints["split"] for seed, task in tasks.items()}
+    left_out = {str(seed): left for seed, left in _left_out(tasks).items()}
+    if left_out:
+        facts["left_out"] = msgspec.to_builtins(left_out)
     environment.write(directory, facts)
     events.write(
         RunPrepared(
@@ -94,7 +102,7 @@ def _tell_prepared(
                 fingerprint=graph.fingerprint,
                 nodes=graph.node_count,
                 edges=graph.edge_count,
-                targets=profile.graph.targets,
+                targets=[target.relation for target in targets],
             ),
             stages=planned_stages(profile, {seed: task.pretraining_steps() for seed, task in tasks.items()}),
             device=str(device),
@@ -112,15 +120,27 @@ def _train_seeds(
     events: EventWriter,
     orders: Orders,
     fresh: bool,
+    done: dict[int, dict[str, ModelResult]],
 ) -> None:
-    results: dict[int, dict[str, ModelResult]] = {}
+    results = dict(done)
     source = GraphSource(source=graph.source, fingerprint=graph.fingerprint)
     models = entries_of(profile)
-    for seed in profile.run.seeds:
+    left_out = _left_out(tasks)
+    if done:
+        seeds = f"seed{'s' if len(done) > 1 else ''} {', '.join(map(str, sorted(done)))}"
+        events.write(Log(level="info", message=f"{seeds}: trained and measured before in this run; left as they are"))
+        for seed in done:
+            del tasks[seed]
+    for seed in list(tasks):
         stages = SeedStages(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh))
         results[seed] = stages.run()
         # After each seed, so that a run that ends early leaves what it has measured.
         found = build_results(
-            directory.name, profile.distill.method, source, results, models, profile.evaluation.headline
+            directory.name, method_of(profile), source, results, models, profile.evaluation.headline, left_out
         )
         write_results(directory, found)
+
+
+def _left_out(tasks: dict[int, Task]) -> dict[int, LeftOutLabels]:
+    """Of the seeds whose split keeps labels out of every part, which."""
+    return {seed: left for seed, task in tasks.items() if (left := task.left_out) is not None}

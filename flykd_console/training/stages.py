@@ -18,7 +18,7 @@ from flykd_console.runs.models import Role
 from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.runs.stage import Stage
 from flykd_console.tasks.base import Task, Trainable
-from flykd_console.training import stage_events
+from flykd_console.training import environment, stage_events
 from flykd_console.training.checkpoint import Checkpointer
 from flykd_console.training.loops.train import pretrain, train
 from flykd_console.training.orders import Orders
@@ -242,6 +242,16 @@ class SeedStages:
         self._tell_start(stage, model, finished.epochs, finished.epochs)
         where = "in this run" if finished.run == self.directory.name else f"in {finished.run}"
         self._log(f"{stage}: trained before {where} under the same graph, split, seed and settings; not trained again")
+        if other := self._lender(finished):
+            found = environment.differences(self.directory, other)
+            if found:
+                self._log(f"{stage}: {'; '.join(found)}: trained here, its figures could differ")
+
+    def _lender(self, finished: FinishedStage) -> RunDirectory | None:
+        """The other run that a stage was trained in; None: this one."""
+        if finished.run == self.directory.name:
+            return None
+        return RunDirectory(self.directory.path.parent / finished.run)
 
     def _tell_start(
         self, stage: Stage, model: Trainable, epochs: int, first_epoch: int, distill: Distill | None = None

@@ -22,8 +22,9 @@ from pathlib import Path
 
 from flykd_console.errors import DivergedError, UserError
 from flykd_console.profile.load import load_profile
-from flykd_console.profile.models import entries_of, planned_stages
+from flykd_console.profile.models import entries_of, method_of, planned_stages
 from flykd_console.profile.schema import Profile
+from flykd_console.relation_names import relation_of
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunStarted
 from flykd_console.runs.files import open_own, refuse_links, remove_leftovers
@@ -174,12 +175,14 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
     return RunStarted(
         run=directory.name,
         name=profile.run.name,
-        method=profile.distill.method,
+        method=method_of(profile),
         seeds=profile.run.seeds,
         # How many steps pretraining takes depends on the graph: `run.prepared` tells.
         stages=planned_stages(profile, dict.fromkeys(profile.run.seeds, min(1, profile.pretrain.epochs))),
         device=profile.run.device,
-        graph=GraphFacts(source=profile.graph.source, targets=profile.graph.targets),
+        graph=GraphFacts(
+            source=profile.graph.source, targets=[relation_of(target) for target in profile.graph.targets]
+        ),
         teacher_dim=profile.teacher.dim,
         student_dim=profile.student.dim,
         teacher_layers=profile.teacher.layers,

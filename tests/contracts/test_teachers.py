@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from flykd_console.distill.mean_teacher import mean_teacher
 from flykd_console.distill.method import teacher_of
 from flykd_console.distill.teacher import Teacher
 from flykd_console.profile.rooms import teacher_kinds
@@ -98,5 +99,35 @@ def test_its_lists_order_the_heads_as_its_logits_do(kind: str, tmp_path: Path) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_student_learns_from_its_lists(kind: str, tmp_path: Path) -> None:
     found = lesson(teachers=[_entry(kind, tmp_path)], sources=["pseudo_lists"], lists={"tails": 8})
+    found.losses()["total"].backward()
+    assert any(bool(p.grad is not None and p.grad.abs().sum() > 0) for p in found.student.parameters())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in ("network", "scores")])
+def test_lists_around_heads_and_around_tails_are_one_table_of_logits(kind: str, tmp_path: Path) -> None:
+    found = lesson(teachers=[_entry(kind, tmp_path)])
+    teacher, space = _teacher(found), found.task.data.space
+    for number, pairs in enumerate(space.relations):
+        around_tails = teacher.lists(number, torch.arange(pairs.tail_count))
+        rows = torch.tensor([3, 0, 5])
+        assert torch.allclose(teacher.tail_lists(number, rows), around_tails.T[rows], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_lists_around_heads_are_new_tables_and_take_part_in_a_mean(kind: str, tmp_path: Path) -> None:
+    teacher = _teacher(lesson(teachers=[_entry(kind, tmp_path)]))
+    rows = torch.tensor([2, 0])
+    before = teacher.tail_lists(0, rows).clone()
+    teacher.tail_lists(0, rows).zero_()
+    assert torch.equal(teacher.tail_lists(0, rows), before)
+    assert before.dtype == torch.float32
+    mean = mean_teacher([teacher, teacher], [3.0, 1.0])
+    assert torch.allclose(mean.tail_lists(0, rows), before, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tails", [0, 8])
+def test_a_student_learns_from_its_lists_around_heads(kind: str, tails: int, tmp_path: Path) -> None:
+    found = lesson(teachers=[_entry(kind, tmp_path)], sources=["pseudo_lists"], lists={"tails": tails, "heads": 8})
     found.losses()["total"].backward()
     assert any(bool(p.grad is not None and p.grad.abs().sum() > 0) for p in found.student.parameters())

@@ -181,7 +181,7 @@ async def test_too_small_a_terminal_names_the_keys_that_work(
 
 async def test_an_exported_run_tells_how_to_score_with_it(make_app: AppMaker) -> None:
     app = make_app("finished")
-    append(app.directory, ev.ExportFinished(seed=45, bundle=str(app.directory.export)))
+    append(app.directory, ev.ExportFinished(seeds=[45], bundle=str(app.directory.export)))
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         first, command = banner_text(app).splitlines()

@@ -14,7 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, OptionList
 
 from flykd_console.dashboard.app import DashboardApp
+from flykd_console.dashboard.explore_table import columns
+from flykd_console.dashboard.palette import look as look_of
 from flykd_console.dashboard.screens.explore import ExploreScreen
+from flykd_console.explore.exploration import RankedNode
 from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split.make import split_graph
@@ -332,3 +335,49 @@ async def test_every_size_is_drawn(run: RunDirectory, size: tuple[int, int]) -> 
         await press(pilot)
         assert screen.table.virtual_size.width <= size[0]
         assert screen.query_one("#explore-right").display
+
+
+async def test_ranks_without_a_model_stand_beside_the_students_and_untrained_drugs_are_marked(
+    run: RunDirectory,
+) -> None:
+    app = app_on(run, alive=False)
+    async with app.run_test(size=NORMAL) as pilot:
+        screen = await opened(pilot)
+        await press(pilot, *"disease 7", "enter")
+        assert screen.ranking is not None
+        heads = [str(column.label) for column in screen.table.columns.values()]
+        assert heads[:5] == ["rank", "teacher", "popular", "neighb.", "drug"]
+        for place, node in enumerate(screen.ranking.nodes):
+            popular, near = (str(cell).strip() for cell in screen.table.get_row_at(place)[2:4])
+            assert popular == (str(node.popularity_rank) if node.trained else "none")
+            assert near == (str(node.neighbours_rank) if node.neighbours_rank else "–")
+        assert any(node.neighbours_rank for node in screen.ranking.nodes)
+        assert "none: untrained" in text(screen, "#explore-summary")
+
+
+async def test_a_run_that_left_no_neighbours_shows_popularity_alone(run: RunDirectory) -> None:
+    run.neighbours(45).unlink()
+    app = app_on(run, alive=False)
+    async with app.run_test(size=NORMAL) as pilot:
+        screen = await opened(pilot)
+        await press(pilot, *"disease 7", "enter")
+        heads = [str(column.label) for column in screen.table.columns.values()]
+        assert "popular" in heads
+        assert "neighb." not in heads
+
+
+def test_a_drug_that_the_relation_never_trained_on_is_marked() -> None:
+    node = RankedNode(1, 0, "D1", "drug 1", 0.5, None, None, None, trained=False, known="")
+    look = look_of(dark=True)
+    found = {column.head: column.cell(node, look).plain for column in columns(100, "drug", True, True)}
+    assert found["popular"] == "none"
+    assert found["teacher"] == found["neighb."] == "–"
+
+
+@pytest.mark.parametrize("width", [30, 58, 63, 77, 107])
+def test_the_columns_of_a_ranking_leave_the_name_room_and_fit_their_width(width: int) -> None:
+    for has_teacher, has_neighbours in ((True, True), (True, False), (False, False)):
+        found = columns(width, "drug", has_teacher, has_neighbours)
+        assert next(column for column in found if column.head == "drug").width >= 12
+        if width >= 58:
+            assert sum(column.width + 2 for column in found) <= width

@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flykd_console.graph.formats.kg import read_kg
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.distances import distance_name
 from flykd_console.runs.results import RANKING_METRICS, read_results
 from flykd_console.training import worker
 from flykd_console.words import metric_words
@@ -146,3 +148,38 @@ def test_the_log_tells_what_heuristics_reach_on_validation(tmp_path: Path) -> No
     assert [event.split for event in found] == ["validation", "test"]
     measured = read_results(directory.results).seeds["45"]["popularity"]
     assert [event.metrics for event in found] == [measured.validation.metrics, measured.test.metrics]
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+def test_average_precision_by_distance_is_that_of_the_tails_there(tmp_path: Path, hops: int) -> None:
+    directory = trained(tmp_path / "runs", split={"hops": hops}, evaluation={"heuristics": ["neighbours"]})
+    results = read_results(directory.results)
+    graph = read_kg(small_kg(tmp_path))
+    row = {id_: place for place, id_ in enumerate(graph.ids("disease"))}
+    ends = next(pairs for edge_type, pairs in graph.edges.items() if edge_type.relation == "disease_disease")
+    labels = pl.read_parquet(directory.labels(45))
+    for part in ("test", "validation"):
+        table = pl.read_parquet(directory.ranking(45, part))
+        for (relation,), rows in table.group_by("relation"):
+            near = {row[i] for i in labels.filter(part="train", relation=relation)["tail_id"]}
+            steps = dict.fromkeys(near, 0)
+            for far in range(1, 60):
+                near = {b for a, b in _both_ways(ends) if a in near} - set(steps)
+                steps |= dict.fromkeys(near, far)
+            for model in ("student", "neighbours"):
+                found = (getattr(results.seeds["45"][model], part).by_distance or {})[str(relation)]
+                expected: dict[str, list[float]] = {}
+                for tail, ap in zip(rows["tail_id"], rows[model], strict=True):
+                    expected.setdefault(distance_name(steps.get(row[tail], -1)), []).append(ap)
+                assert {name: scores.tails for name, scores in found.items()} == {
+                    name: len(values) for name, values in expected.items()
+                }
+                for name, values in expected.items():
+                    assert found[name].ap == pytest.approx(np.mean(values), abs=1e-6)
+                if part == "test":
+                    assert ("1" in found) == (hops == 0)
+
+
+def _both_ways(pairs: tuple[np.ndarray, np.ndarray]) -> list[tuple[int, int]]:
+    heads, tails = (end.tolist() for end in pairs)
+    return [*zip(heads, tails, strict=True), *zip(tails, heads, strict=True)]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from exporters.bundle import export_run
+from flykd_console.cli.app import app
 from flykd_console.cli.tables import ranking_table, relations_table, results_table
 from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.split.make import split_graph
@@ -120,3 +123,28 @@ def test_a_file_at_fault_ends_the_run_with_one_line_before_training(tmp_path: Pa
     assert isinstance(last, ev.RunFailed)
     assert last.traceback == ""
     assert "has neither the columns x_type" in last.error
+
+
+def test_a_run_without_the_tests_relatives_says_what_left_and_takes_no_model_over(tmp_path: Path) -> None:
+    trained(tmp_path / "runs")
+    directory = trained(tmp_path / "runs", hops=1)
+    results = read_results(directory.results)
+    left = results.left_out["45"]
+    assert (left.hops, left.over) == (1, ["disease_disease"])
+    assert 0 < left.tails <= sum(left.labels.values())
+    assert {model.reused_from for model in results.seeds["45"].values()} == {None}
+    assert read_results(trained(tmp_path / "runs", hops=1).results).seeds["45"]["baseline"].reused_from
+
+    told = [line for line in logged(directory) if line.startswith("split.hops = 1 over disease_disease: ")]
+    assert len(told) == 1
+    assert f"{sum(left.labels.values())} labels of {left.tails} nodes" in told[0]
+    facts = json.loads(directory.environment.read_text("utf-8"))["left_out"]
+    assert facts == {"45": {"hops": 1, "over": left.over, "tails": left.tails, "labels": left.labels}}
+    labels = pl.read_parquet(directory.labels(45))
+    graph = read_kg(small_kg(tmp_path))
+    edges = sum(len(graph.edges[e][0]) for e in graph.edges if e.relation in left.labels)
+    assert labels.height == edges - sum(left.labels.values())
+
+    target = directory.path / "report.html"
+    assert CliRunner().invoke(app, ["report", str(directory.path), "--out", str(target)]).exit_code == 0
+    assert f"{sum(left.labels.values())} labels of {left.tails} nodes within 1" in target.read_text("utf-8")

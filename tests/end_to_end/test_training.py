@@ -243,6 +243,7 @@ def test_finished_stages_are_reused_and_fresh_trains_anew(tmp_path: Path) -> Non
     assert reused["teacher"] == reused["baseline"] == reused["pretrain-student"] == first.name
     assert reused["student"] is None
     assert any("not trained again" in e.message for e in events_of(second) if isinstance(e, ev.Log))
+    assert not any("could differ" in e.message for e in events_of(second) if isinstance(e, ev.Log))
     ends = [(e.stage, e.reused_from) for e in events_of(second) if isinstance(e, ev.StageFinished)]
     assert ends[0] == ("pretrain-teacher", first.name)
     assert ends[-1] == ("student", None)
@@ -258,6 +259,17 @@ def test_finished_stages_are_reused_and_fresh_trains_anew(tmp_path: Path) -> Non
     reused = {e.stage: e.reused_from for e in events_of(changed) if isinstance(e, ev.StageFinished)}
     assert reused["teacher"] is None
     assert reused["baseline"] is not None
+
+
+def test_the_log_tells_where_a_reused_stages_figures_could_differ(tmp_path: Path) -> None:
+    first = _trained(tmp_path / "runs", engine={"threads": 1})
+    facts = json.loads(first.environment.read_bytes())
+    facts["libraries"]["torch"] = "1.0"
+    first.environment.write_text(json.dumps(facts))
+    second = _trained(tmp_path / "runs", engine={"threads": 2})
+    told = [e.message for e in events_of(second) if isinstance(e, ev.Log) and "could differ" in e.message]
+    expected = f"1 threads there, 2 here; torch 1.0 there, {torch.__version__} here"
+    assert {line.split(": ", 1)[1].split(": trained here")[0] for line in told} == {expected}
 
 
 def test_another_runs_stages_are_reused_on_the_same_kind_of_device_only(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from flykd_console.runs.stage import Phase
 
 Floats = NDArray[np.float32]
 MODELS = ("teacher", "baseline", "student")
+# Nodes of third types: proteins are joined to heads and tails, pathways to proteins.
+THIRD = {"protein": 12, "pathway": 3}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class RunSpec:
         empty: (relation, part) pairs without any true pair; a test part keeps its scored pairs.
         names: Replacements of node names, by id.
         probe: Probe pairs per relation.
+        beside: Leave what scores are shown beside and calibrated on: validation scores, neighbours, third nodes.
     """
 
     name: str = "flykd-20260102-030405"
@@ -58,6 +61,7 @@ class RunSpec:
     empty: tuple[tuple[str, str], ...] = ()
     names: dict[str, str] | None = None
     probe: int = 4096
+    beside: bool = True
 
     @property
     def models(self) -> list[ModelEntry]:
@@ -87,6 +91,9 @@ def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
     rows = [
         (kinds[side], i, key, names.get(key, f"{kinds[side]} {key}")) for side in ids for i, key in enumerate(ids[side])
     ]
+    if spec.beside:
+        rows += [(kind, i, f"{kind[0].upper()}{i}", f"{kind} {i}") for kind in THIRD for i in range(THIRD[kind])]
+        _write_connections(directory, spec)
     # Not in order: readers must go by the index.
     rows.reverse()
     schema = {"type": pl.String, "index": pl.Int64, "id": pl.String, "name": pl.String}
@@ -158,6 +165,8 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
             )
         for n, (h, t) in enumerate(scored):
             tests.append((relation, ids["head"][h], ids["tail"][t], int(truth[n]), *(float(c[n]) for c in columns)))
+    if spec.beside:
+        _write_beside(directory, spec, seed, ids, tables, labels)
     schema: dict[str, Any] = dict.fromkeys(("relation", "head_id", "tail_id", "part"), pl.String)
     pl.DataFrame(labels, schema=schema, orient="row").write_parquet(directory.labels(seed))
     schema = {"relation": pl.String, "head_id": pl.String, "tail_id": pl.String, "label": pl.Int8}
@@ -175,6 +184,56 @@ def _write_seed(directory: RunDirectory, spec: RunSpec, seed: int, ids: dict[str
         )
         for entry in spec.models
     }
+
+
+def _write_beside(
+    directory: RunDirectory,
+    spec: RunSpec,
+    seed: int,
+    ids: dict[str, list[str]],
+    tables: dict[str, dict[str, Floats]],
+    labels: list[tuple[str, str, str, str]],
+) -> None:
+    """Validation scores whose negatives the student scores low, and five trained neighbours of every tail."""
+    random = np.random.default_rng([seed, 1])
+    rows = {side: {key: row for row, key in enumerate(ids[side])} for side in ids}
+    scored: list[tuple[Any, ...]] = []
+    near: list[tuple[Any, ...]] = []
+    for relation in spec.relations:
+
+        def logit(model: str, head: int, tail: int, relation: str = relation) -> float:
+            table = tables[model]
+            return float(logits_of(table["head"][[head]], table[relation], table[f"tail/{relation}"][[tail]])[0])
+
+        mine = [(rows["head"][h], rows["tail"][t], part) for r, h, t, part in labels if r == relation]
+        for label in (1, 0):
+            for head, true, part in mine:
+                drawn = random.integers(0, spec.tails, 10).tolist()
+                tail = true if label else min((logit("student", head, one), one) for one in drawn)[1]
+                if part == "validation":
+                    logits = (logit(model, head, tail) for model in tables)
+                    scored.append((relation, ids["head"][head], ids["tail"][tail], label, *logits))
+        trained = sorted({tail for _, tail, part in mine if part == "train"})
+        for tail in range(spec.tails):
+            others = random.permutation([one for one in trained if one != tail])[:5]
+            near += [(relation, tail, int(one), float(random.random())) for one in others]
+    columns: dict[str, Any] = {"relation": pl.String, "head_id": pl.String, "tail_id": pl.String, "label": pl.Int8}
+    columns |= dict.fromkeys(tables, pl.Float32)
+    pl.DataFrame(scored, schema=columns, orient="row").write_parquet(directory.scores(seed, "validation"))
+    columns = {"relation": pl.String, "tail": pl.Int32, "neighbour": pl.Int32, "similarity": pl.Float32}
+    pl.DataFrame(near, schema=columns, orient="row").write_parquet(directory.neighbours(seed))
+
+
+def _write_connections(directory: RunDirectory, spec: RunSpec) -> None:
+    """Protein i is joined to the heads and tails whose number leaves i divided by 12, pathways to proteins likewise."""
+    ends = [
+        ("protein", spec.head_type, spec.heads),
+        ("protein", spec.tail_type, spec.tails),
+        ("pathway", "protein", 12),
+    ]
+    edges = [(x, row % THIRD[x], y, row) for x, y, count in ends for row in range(count)]
+    columns = {"x_type": pl.String, "x": pl.Int32, "y_type": pl.String, "y": pl.Int32}
+    pl.DataFrame(edges, schema=columns, orient="row").write_parquet(directory.connections)
 
 
 def _write_model(

@@ -259,7 +259,7 @@ def test_the_seed_is_chosen_and_the_card_judges_by_the_headline_metric(whole: Pa
         results.seeds[seed]["student"] = msgspec.structs.replace(student, validation=validation)
     write_results(run, msgspec.structs.replace(results, headline="macro_auroc"))
     bundle = export_run(run)
-    assert bundle.manifest.seed == 45
+    assert bundle.manifest.seeds == [45]
     assert bundle.manifest.seed_choice.startswith("best validation AUROC of 2 seeds, 90.00 %")
     card = (bundle.path / CARD).read_text(encoding="utf-8")
     assert "What the run is judged by, AUROC: " in card

@@ -279,6 +279,58 @@ def test_doctor_finds_this_machine_fit(runs: Path, capsys: pytest.CaptureFixture
     assert findings["libraries"]["level"] == findings["torch"]["level"] == "ok"
 
 
+def test_doctor_reports_the_load_and_tries_what_threads_are_worth(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flykd_console.cli import doctor, thread_trial
+
+    monkeypatch.setattr(thread_trial, "cpu_in_use", lambda: 1.3)
+    monkeypatch.setattr(thread_trial, "try_threads", lambda threads: thread_trial.Trial(threads, 0.05))
+    monkeypatch.setattr(doctor, "_dgl", lambda: doctor.Finding("ok", "dgl", "2.1.0"))
+    monkeypatch.setattr("flykd_console.runs.spawn.usable_cpus", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert call("doctor", "--json") == 0
+    findings = {finding["subject"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert findings["load"]["found"].startswith("other processes use 1.3 of ")
+    assert findings["threads"]["level"] == "warn"
+    assert findings["threads"]["found"] == "one is 20.0 times as fast as 2 at present"
+    assert "engine.threads=1" in findings["threads"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("gain", "threads", "asked", "used", "level", "says"),
+    [
+        (1.5, 2, False, 0.0, "ok", ""),
+        (1.5, 1, True, 0.1, "ok", "A run takes 1 (OMP_NUM_THREADS); on a machine at rest more are faster."),
+        (1.5, 1, True, 1.0, "ok", ""),
+        (1.05, 1, True, 0.0, "ok", ""),
+        (0.5, 1, True, 1.0, "ok", ""),
+        (0.5, 2, False, 1.0, "warn", "The machine is busy."),
+    ],
+)
+def test_doctor_never_advises_more_threads_on_a_busy_machine(
+    gain: float, threads: int, asked: bool, used: float, level: str, says: str
+) -> None:
+    from flykd_console.cli.doctor import _worth
+    from flykd_console.cli.thread_trial import Trial
+
+    finding = _worth(Trial(2, gain), threads, asked, used)
+    assert finding.level == level
+    assert finding.remedy.startswith(says)
+    assert bool(finding.remedy) == bool(says)
+
+
+def test_threads_are_tried_in_a_process_of_their_own() -> None:
+    from flykd_console.cli.thread_trial import cpu_in_use, try_threads
+
+    assert try_threads(1) is None
+    trial = try_threads(2)
+    assert trial is not None
+    assert trial.threads == 2
+    assert trial.gain > 0
+    assert cpu_in_use() >= 0
+
+
 def test_doctor_ends_with_2_and_a_remedy_where_something_needed_is_missing(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

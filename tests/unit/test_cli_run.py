@@ -210,7 +210,7 @@ def test_a_run_in_training_is_not_resumed(runs: Path, capsys: pytest.CaptureFixt
         (["flykd", "--set", "distill.epocs=3"], "Did you mean distill.epochs?"),
         (["--resume", "nothing"], "there is no run 'nothing'"),
         (["flykd", "--resume", "x"], "PROFILE cannot be given"),
-        (["--resume", "x", "--seeds", "45", "--set", "a=b"], "--set and --seeds cannot be given"),
+        (["--resume", "x", "--seeds", "45", "--set", "a=b", "--device", "cpu"], "--set and --device cannot be given"),
     ],
 )
 def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(

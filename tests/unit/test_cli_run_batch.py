@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flykd_console.cli.run import _prepare as prepare
+from flykd_console.cli.prepare import prepare
 from flykd_console.profile.load import load_profile
 from flykd_console.runs.batch import Queue, batch_of, read_queue, waiting_after, write_queue
 from flykd_console.runs.directory import RunDirectory

@@ -67,6 +67,20 @@ def test_shared_teacher_and_baseline_come_once_and_students_apart(two: list[RunD
     assert block.rows[0].runs == ["flykd-1", "basic-1"]
 
 
+def test_a_model_measured_with_another_number_of_threads_is_the_same_but_for_rounding(
+    two: list[RunDirectory],
+) -> None:
+    def moved(seed: int, by: float) -> None:
+        logits = pl.read_parquet(two[1].test_scores(seed))["teacher"].to_numpy()
+        rescore(two[1], seed, "teacher", lambda labels: logits * np.float32(1.0 + by))
+
+    for seed in (45, 46, 47):
+        moved(seed, 2e-7)
+    assert only_block(*two).rows[0].runs == ["flykd-1", "basic-1"]
+    moved(45, 1e-3)
+    assert only_block(*two).rows[0].runs == ["flykd-1"]
+
+
 def test_scores_and_gains_are_those_of_the_results_files(two: list[RunDirectory]) -> None:
     block = only_block(*two)
     for row in block.rows:
@@ -346,9 +360,14 @@ def test_they_can_be_seen_in_separate_blocks(two: list[RunDirectory], change: An
     assert [[run.name for run in block.runs] for block in blocks] == [["flykd-1"], ["basic-1"]]
 
 
-def test_runs_without_a_common_seed_are_refused(runs: Path) -> None:
-    with pytest.raises(UserError, match="no seed in common"):
-        compared(comparable_run(runs, "a-1", seeds=(45,)), comparable_run(runs, "b-1", seeds=(46,)))
+def test_runs_without_a_common_seed_are_refused_where_their_settings_differ(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    comparable_run(runs, "a-1", seeds=(45,))
+    comparable_run(runs, "b-1", seeds=(46,), distill=BASIC)
+    assert call("compare", "a-1", "b-1") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no seed in common (45 and 46), and the settings differ (distill.sources: [" in said
 
 
 def test_the_order_of_the_stored_pairs_does_not_matter(two: list[RunDirectory]) -> None:

@@ -82,7 +82,7 @@ EVERY_KIND: list[AnyEvent] = [
     Control(action="pause", state="paused"),
     Log(level="info", message="zwei\nZeilen, ünïcödé \x09"),
     StageFinished(seed=45, stage="student", epochs=9, seconds=1.0, reused_from="flykd-0"),
-    ExportFinished(seed=45, bundle="export"),
+    ExportFinished(seeds=[45], bundle="export"),
     RunFinished(outcome="stopped", seconds=3.0),
     RunFailed(error="RuntimeError: no", traceback="Traceback ..."),
 ]

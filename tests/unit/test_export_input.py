@@ -130,7 +130,7 @@ def test_a_run_without_environment_or_validation_figures_still_exports(tmp_path:
         models["student"]["validation"] = {}
     run.results.write_text(json.dumps(results))
     manifest = export_run(run).manifest
-    assert manifest.seed == 45
+    assert manifest.seeds == [45]
     assert "no validation figures" in manifest.seed_choice
     assert manifest.split_sha256 == ""
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from exporters.onnx_head import IR_VERSION, OPSET, metadata, write_ranking_head, write_scoring_head
 
+# Slope and intercept of each relation's probability; the second has none.
+CALIBRATION = np.array([[0.5, -1.0], [1.0, 0.0]], dtype=np.float32)
 PROPERTIES = metadata(["treats", "härms"], "drug", "disease", "ab" * 32)
 
 
@@ -24,14 +26,14 @@ def vectors() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 @pytest.fixture(scope="module")
 def scoring(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
     path = tmp_path_factory.mktemp("onnx") / "scoring.onnx"
-    write_scoring_head(path, vectors, PROPERTIES)
+    write_scoring_head(path, vectors, CALIBRATION, PROPERTIES)
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module")
 def ranking(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
     path = tmp_path_factory.mktemp("onnx") / "ranking.onnx"
-    write_ranking_head(path, vectors, PROPERTIES)
+    write_ranking_head(path, vectors, CALIBRATION, PROPERTIES)
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
@@ -47,7 +49,8 @@ def test_scores_are_distmults_for_any_number_of_pairs_and_mixed_relations(
     expected = (head.astype(np.float64) * vectors[relation] * tail).sum(axis=1)
     assert logit.shape == probability.shape == (size,)
     np.testing.assert_allclose(logit, expected, atol=1e-5)
-    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-expected)), atol=1e-6)
+    log_odds = CALIBRATION[relation, 0] * expected + CALIBRATION[relation, 1]
+    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-log_odds)), atol=1e-6)
 
 
 @given(size=st.integers(1, 40), k=st.integers(0, 60), seed=st.integers(0, 1000))
@@ -74,7 +77,7 @@ def test_equal_scores_rank_in_the_order_of_the_table(ranking: onnxruntime.Infere
 def test_graphs_say_what_they_are(scoring: onnxruntime.InferenceSession, ranking: onnxruntime.InferenceSession) -> None:
     for session in (scoring, ranking):
         facts = session.get_modelmeta().custom_metadata_map
-        assert facts["schema"] == "1"
+        assert facts["schema"] == "2"
         assert facts["relations"] == '["treats", "härms"]'
         assert facts["embeddings_sha256"] == "ab" * 32
 
@@ -83,8 +86,8 @@ def test_graphs_are_of_a_version_that_old_runtimes_read_and_equal_byte_for_byte(
     vectors: np.ndarray, tmp_path: Path
 ) -> None:
     for write in (write_scoring_head, write_ranking_head):
-        write(tmp_path / "a.onnx", vectors, PROPERTIES)
-        write(tmp_path / "b.onnx", vectors, PROPERTIES)
+        write(tmp_path / "a.onnx", vectors, CALIBRATION, PROPERTIES)
+        write(tmp_path / "b.onnx", vectors, CALIBRATION, PROPERTIES)
         assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
         model = onnx.load(tmp_path / "a.onnx")
         assert (model.ir_version, model.opset_import[0].version) == (IR_VERSION, OPSET) == (7, 13)

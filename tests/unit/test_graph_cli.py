@@ -88,6 +88,23 @@ def test_info_on_a_graph_without_drug_disease_labels(tmp_path: Path) -> None:
     assert "component" not in result.stdout
 
 
+def test_info_names_nodes_whose_ids_look_like_one(tmp_path: Path) -> None:
+    rows: list[Row] = both_ways(
+        [
+            ("indication", "drug", "D1", "disease", "1035"),
+            ("disease_disease", "disease", "1035.0", "disease", "7.0"),
+            ("disease_disease", "disease", "MONDO:0000007", "disease", "8"),
+        ]
+    )
+    path = str(write_rows(tmp_path / "kg.csv", rows))
+    said = " ".join(run("info", path).stdout.split())
+    assert "Suspicious: 2 times several disease nodes look like one under different spellings of its id" in said
+    assert "'1035' and '1035.0'; '7.0' and 'MONDO:0000007'." in said
+    (twins,) = json.loads(run("info", path, "--json").stdout)["twins"]
+    assert twins == {"type": "disease", "groups": 2, "examples": [["1035", "1035.0"], ["7.0", "MONDO:0000007"]]}
+    assert "Suspicious" not in run("info").stdout
+
+
 def test_info_on_what_is_not_there() -> None:
     for arguments in (["info", "nowhere.csv"], ["info", "primekg"], ["info", "synthetic", "--scale", "100"]):
         result = CliRunner().invoke(app, arguments)

@@ -212,6 +212,94 @@ def test_the_loss_is_the_cross_entropy_of_two_softmaxes(task: LinkPrediction, in
     assert source.loss(encoded, 0).item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-5)
 
 
+def test_neighbours_around_a_head_are_the_heuristics_divided_by_the_maximum_of_the_head(inputs: DistillInputs) -> None:
+    heuristic = Neighbours(inputs.training(), power=2.0)
+    teacher = NeighbourTeacher(inputs, heuristic)
+    for number, target in enumerate(inputs.targets):
+        rows = torch.tensor([4, 0, 7])
+        raw = heuristic.block(target, inputs.space.tails[target.relation])[:, inputs.space.heads[rows]].T
+        most = raw.max(axis=1, keepdims=True)
+        assert most.max() > 0.0
+        expected = raw / np.where(most > 0.0, most, 1.0)
+        assert np.allclose(teacher.tail_lists(number, rows).numpy(), expected, atol=1e-6)
+
+
+def test_popularity_orders_no_tails(inputs: DistillInputs) -> None:
+    teacher = PopularityTeacher(inputs, Popularity(inputs.training()))
+    assert torch.equal(teacher.tail_lists(0, torch.arange(3)), torch.zeros(3, inputs.space.relations[0].tail_count))
+
+
+def around_heads(task: LinkPrediction, inputs: DistillInputs, **settings: float) -> PseudoLists:
+    lists = task.profile.distill.lists.model_copy(update={"heads": 6, "head_weight": 0.5, "head_sharpness": 3.0})
+    teacher = NeighbourTeacher(inputs, Neighbours(inputs.training()))
+    draws = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    return PseudoLists(inputs.space, teacher, lists.model_copy(update=settings), *draws)
+
+
+def test_lists_around_heads_are_the_cross_entropy_over_tails_and_add_up(
+    task: LinkPrediction, inputs: DistillInputs
+) -> None:
+    model = table_of(task)
+    encoded = inputs.encoder(link_model(model), None)(model)
+    again, teacher = around_heads(task, inputs), NeighbourTeacher(inputs, Neighbours(inputs.training()))
+    expected = []
+    for number, pairs in enumerate(inputs.space.relations):
+        each = []
+        for row in again._draw_heads(pairs):
+            wanted = (3.0 * teacher.tail_lists(number, row[None])[0]).softmax(dim=0)
+            logits = encoded.tails[pairs.relation] @ (encoded.head[row] * encoded.relation[pairs.relation])
+            each.append(-(wanted * logits.log_softmax(dim=0)).sum())
+        expected.append(0.5 * torch.stack(each).mean())
+    alone = around_heads(task, inputs, tails=0).loss(encoded, 0)
+    assert alone.item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-5)
+    around_tails = around_heads(task, inputs, heads=0).loss(encoded, 0)
+    assert around_heads(task, inputs).loss(encoded, 0).item() == pytest.approx((alone + around_tails).item(), rel=1e-5)
+
+
+def test_the_gradient_of_lists_around_heads_is_that_of_finite_differences(
+    task: LinkPrediction, inputs: DistillInputs
+) -> None:
+    model = table_of(task).double()
+    rng = torch.Generator().manual_seed(0)
+
+    def loss() -> torch.Tensor:
+        return around_heads(task, inputs, tails=0).loss(inputs.encoder(link_model(model), None)(model), 0)
+
+    loss().backward()
+    for parameter in (model.head, model.tails, model.relation):
+        assert parameter.grad is not None
+        direction = torch.randn(parameter.shape, generator=rng, dtype=torch.float64)
+        slope = (parameter.grad * direction).sum().item()
+        found = []
+        for step in (1e-4, -1e-4):
+            with torch.no_grad():
+                parameter.add_(direction, alpha=step)
+                found.append(loss().item())
+                parameter.add_(direction, alpha=-step)
+        assert slope == pytest.approx((found[0] - found[1]) / 2e-4, rel=1e-3, abs=1e-7)
+
+
+def test_heads_are_drawn_from_those_with_an_edge(task: LinkPrediction, inputs: DistillInputs) -> None:
+    source = around_heads(task, inputs, heads=400)
+    for target, pairs in zip(inputs.targets, inputs.space.relations, strict=True):
+        drawn = inputs.space.heads[source._draw_heads(pairs)]
+        assert set(drawn.tolist()) <= set(inputs.train[target][0].tolist())
+        assert len(set(drawn.tolist())) > 5
+
+
+def test_a_method_without_lists_around_heads_draws_as_it_did(inputs: DistillInputs) -> None:
+    teacher = PopularityTeacher(inputs, Popularity(inputs.training()))
+    plain = PseudoLists.build(task_of().profile.distill, inputs, teacher)
+    assert list(plain.generators) == ["lists"]
+    both = PseudoLists.build(task_of(distill=DISTILL | {"lists": {"heads": 4}}).profile.distill, inputs, teacher)
+    assert list(both.generators) == ["lists", "lists-around-heads"]
+
+
+def test_lists_around_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="tails and heads are both 0"):
+        Profile.model_validate({"distill": {"lists": {"tails": 0}}})
+
+
 def test_lists_are_drawn_from_tails_without_an_edge_too(inputs: DistillInputs) -> None:
     teacher = PopularityTeacher(inputs, Popularity(inputs.training()))
     draws = []

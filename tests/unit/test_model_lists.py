@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flykd_console.dashboard import charts
@@ -19,6 +20,8 @@ from flykd_console.dashboard.screens.results import fitting_columns, result_rows
 from flykd_console.dashboard.seed_columns import columns, left_out
 from flykd_console.dashboard.stage_words import short_words, stage_words
 from flykd_console.dashboard.table import ColumnKey, gain_sentence, gaining, mean_gains, seed_rows, sorted_rows
+from flykd_console.runs.events import Evaluation, RunStarted
+from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.overview import Outcome, overview_of
 from flykd_console.runs.state.run import RunState
 from tests.support.event_log import FOUR_STUDENTS, LogSpec, events, write_run
@@ -301,3 +304,24 @@ def test_the_list_of_runs_names_the_phase_and_the_metric(tmp_path: Path) -> None
     outcome = Outcome("flykd", "macro_mrr", 1, mean=0.5)
     lines = [line, replace(line, outcome=outcome)]
     assert next(column for column in run_columns(120, lines) if column.key == "mean").head == "MRR"
+
+
+def test_the_lists_that_teach_are_a_level_and_no_curve_of_their_own() -> None:
+    lists = ModelEntry(name="teacher-lists", role=Role.ENSEMBLE, label="teacher lists")
+    told = list(events(LogSpec(epochs=60, seeds=(45, 46), heuristics=("neighbours",))))
+    first = told[0]
+    assert isinstance(first, RunStarted)
+    told[0] = msgspec.structs.replace(first, models=[lists, *first.models])
+    for seed, ap in ((45, 0.5), (46, 0.6)):
+        metrics: dict[str, float | None] = {"macro_auprc": 0.8, "macro_ap": ap}
+        measured = Evaluation(
+            seed=seed, stage="teacher-lists", model="teacher-lists", epoch=0, split="validation", metrics=metrics
+        )
+        told.insert(2, measured)
+    state = RunState().fold(told)
+    assert levels(state, "macro_ap")["teacher lists"] == pytest.approx(0.55)
+    assert levels(state, "macro_ap", 46)["teacher lists"] == pytest.approx(0.6)
+    assert "neighbours" in levels(state, "macro_ap")
+    drawn = charts.ranking(state, View(), DARK_LOOK)
+    assert dict(drawn.levels)["teacher lists"] == pytest.approx(55.0)
+    assert charts.shown_model(state, View(model="teacher-lists")) != "teacher-lists"

@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from exporters.__main__ import main as scorer_main
 from exporters.bundle import export_run
 from exporters.lookup import NodeIndex, normal_form
 from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, SCORING_HEAD
 from exporters.pairs import score_file
 from exporters.scorer import Scorer
-from exporters.scorer import main as scorer_main
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from tests.support.finished_run import RunSpec, logits_of, make_finished_run
@@ -103,7 +103,9 @@ def test_pairs_score_as_the_run_scores_them(scorer: Scorer, run: RunDirectory) -
     assert (one.head_id, one.tail_name, one.relation) == ("H0002", "asthma", "indication")
     assert one.logit == pytest.approx(logits[2, 3], abs=1e-5)
     assert other.logit == pytest.approx(logits[0, 49], abs=1e-5)
-    assert one.probability == pytest.approx(1 / (1 + np.exp(-one.logit)), abs=1e-6)
+    numbers = scorer.manifest.calibration["indication"]
+    log_odds = numbers["slope"] * one.logit + numbers["intercept"]
+    assert one.probability == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-6)
 
 
 def test_no_pairs_give_no_scores(scorer: Scorer) -> None:
@@ -175,6 +177,14 @@ def test_a_name_finds_its_node_unless_another_bears_it(names: list[str]) -> None
         assert index.find(index.ids[row]) == row
 
 
+def test_a_relation_may_be_named_with_its_types(scorer: Scorer) -> None:
+    types = scorer.manifest.head_type, scorer.manifest.tail_type
+    assert scorer.relation(f"{types[0]}|indication|{types[1]}") == "indication"
+    assert scorer.relation(f"{types[1]}|indication|{types[0]}") == "indication"
+    with pytest.raises(UserError, match="there is no relation"):
+        scorer.relation(f"{types[0]}|indication|gene")
+
+
 def test_a_relation_must_be_named_where_there_are_several(scorer: Scorer) -> None:
     with pytest.raises(UserError, match=r"several relations\. Choose one: contraindication, indication"):
         scorer.rank_drugs("asthma")
@@ -240,11 +250,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "binary manifest": (lambda p: (p / MANIFEST).write_bytes(b"\xff\xfe\x00"), "manifest.json is not valid JSON"),
     "a list for a manifest": (lambda p: (p / MANIFEST).write_text("[]"), "names no schema version"),
     "newer schema": (
-        lambda p: rewrite(p, lambda m: m.update(schema=2)),
-        "newer program .schema 2, this one reads up to 1",
+        lambda p: rewrite(p, lambda m: m.update(schema=3)),
+        "newer program .schema 3, this one reads 2",
     ),
+    "older schema": (lambda p: rewrite(p, lambda m: m.update(schema=1)), "older program .schema 1, this one reads 2"),
     "no dim": (lambda p: rewrite(p, lambda m: m.pop("dim")), "no usable 'dim'"),
-    "text for a number": (lambda p: rewrite(p, lambda m: m.update(seed="45")), "no usable 'seed'"),
+    "text for a number": (lambda p: rewrite(p, lambda m: m.update(seeds="45")), "no usable 'seeds'"),
     "numbers for relations": (lambda p: rewrite(p, lambda m: m.update(relations=[1])), "no usable 'relations'"),
     "no hashes": (lambda p: rewrite(p, lambda m: m["files"][EMBEDDINGS].pop("sha256")), "no usable 'files'"),
     "other relations": (lambda p: rewrite(p, lambda m: m["relations"].reverse()), "names other relations"),
@@ -338,7 +349,7 @@ def test_the_module_prints_csv_and_needs_three_libraries(copy: Path) -> None:
         "import sys\n"
         "for name in 'torch polars pydantic msgspec onnx safetensors rich typer sklearn scipy'.split():\n"
         "    sys.modules[name] = None\n"
-        "from exporters.scorer import main\n"
+        "from exporters.__main__ import main\n"
         f"sys.exit(main([{str(copy)!r}, '--disease', 'asthma', '--relation', 'indication', '--top', '3']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -367,18 +378,17 @@ def runs(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
 
 
 @pytest.mark.parametrize("asked", [("--disease", "T0008"), ("--disease", "T0008", "--drug", "H0001")])
-def test_printed_probabilities_are_said_not_to_be_calibrated(
+def test_printed_probabilities_say_what_they_were_calibrated_on(
     runs: RunDirectory, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = command("score", runs.name, *asked, capsys=capsys)
     assert code == 0
-    assert out.count("not calibrated") == 1
+    for relation in ("contraindication", "indication"):
+        assert out.count(f"Probabilities of {relation} assume a base rate of 50 %") == 1
 
 
 def test_score_prints_one_table_per_relation(runs: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = command("score", runs.name, "--disease", "t0008", "--top", "2", capsys=capsys)
-    assert code == 2  # ids are matched exactly
-    code, out, _ = command("score", runs.name, "--disease", "T0008", "--top", "2", capsys=capsys)
     assert code == 0
     assert "[red]brackets[/red] (disease T0008)" in out
     assert out.count("probability") == 2
@@ -428,7 +438,7 @@ def test_score_takes_a_pair_a_file_and_other_names_for_the_sides(
     ("arguments", "says"),
     [
         ((), "nothing to score is named"),
-        (("--disease", "asthma", "--json", "--csv"), "both --json and --csv"),
+        (("--disease", "asthma", "--json", "--csv"), "several of --json, --csv and --to"),
         (("--disease", "asthma", "--tail", "asthma"), "the tail is named twice"),
         (("--pairs", "x.csv", "--drug", "y"), "takes no --disease or --drug"),
         (("--disease", "astma"), "Near: asthma"),
@@ -469,7 +479,7 @@ def test_export_ends_with_a_command_that_works(
     monkeypatch.setenv("FLYKD_RUNS", str(tmp_path))
     code, out, _ = command("export", "--onnx", capsys=capsys)
     assert code == 0
-    assert out.count("✓") == 11
+    assert out.count("✓") == 13
     last = out.splitlines()[-1].removeprefix("Try it: ")
     code, out, err = command(*shlex.split(last)[1:], capsys=capsys)
     assert (code, err) == (0, "")
@@ -513,8 +523,8 @@ def test_help_needs_none_of_the_heavy_libraries() -> None:
 def test_nodes_without_an_embedding_are_left_out_of_rankings_and_refused_as_queries(run: RunDirectory) -> None:
     with Scorer(run.export) as scorer:
         # As in a run where no training edge leads to them; their logit of 0 would stand above every negative one.
-        scorer._table("head", "indication")[3] = 0.0
-        scorer._table("tail", "indication")[2] = 0.0
+        scorer.tables.embeddings("head", "indication")[3] = 0.0
+        scorer.tables.embeddings("tail", "indication")[2] = 0.0
         assert scorer.unembedded("head", "indication") == {3}
         everything = scorer.rank_heads(1, "indication", top=1000)
         assert len(everything) == len(scorer.heads) - 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Targets, with_reverses
+from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets, with_reverses
 from flykd_console.graph.orientation import orient_targets
 from flykd_console.graph.split.edge_split import PARTS
 from flykd_console.graph.split.make import split_graph
@@ -141,3 +143,25 @@ def test_reverses_carry_every_edge_both_ways() -> None:
     assert np.array_equal(tails, graph.edges[INDICATION][0])
     same = EdgeType("gene/protein", "protein_protein", "gene/protein")
     assert len(both[same][0]) == 2 * len(graph.edges[same][0])
+
+
+@pytest.mark.parametrize("kind", ["random", "complex_disease"])
+def test_filtered_negatives_of_validation_tell_nothing_of_the_test(kind: str) -> None:
+    graph = small_graph()
+    split = split_graph(graph, TARGETS, sections.Split(kind=kind), 45)
+    nothing = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    untold: dict[EdgeType, Pairs] = {}
+    for target in TARGETS:
+        (heads, tails), (more_heads, more_tails) = split.train[target], split.validation[target]
+        untold[target] = np.concatenate([heads, more_heads]), np.concatenate([tails, more_tails])
+    blind = KnowledgeGraph(graph.nodes, {**graph.edges, **untold}, "blind")
+    without = replace(split, test={**split.test, **dict.fromkeys(TARGETS, nothing)})
+    for ours, theirs in zip(
+        evaluation_pairs(graph, split, "validation", 45, filter_true=True),
+        evaluation_pairs(blind, without, "validation", 45, filter_true=True),
+        strict=True,
+    ):
+        assert np.array_equal(ours.tails, theirs.tails)
+    for target, pairs in zip(TARGETS, evaluation_pairs(graph, split, "test", 45, filter_true=True), strict=True):
+        false = zip(pairs.heads[pairs.positives :], pairs.tails[pairs.positives :], strict=True)
+        assert not set(false) & set(zip(*graph.edges[target], strict=True))

@@ -16,7 +16,13 @@ from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Target
 from flykd_console.graph.node_lookup import NodeLookup
 from flykd_console.graph.split.edge_split import PARTS, EdgeSplit
 from flykd_console.graph.split.make import _check_parts, split_graph
-from flykd_console.graph.split.negatives import evaluation_pairs, has_negatives, true_negatives
+from flykd_console.graph.split.negatives import (
+    EvaluationPairs,
+    TrueNegatives,
+    evaluation_pairs,
+    has_negatives,
+    true_negatives,
+)
 from flykd_console.graph.split.ontology import ontology_area
 from flykd_console.profile import sections
 from tests.support.graph_files import HEADER, both_ways, write_rows
@@ -113,7 +119,19 @@ def test_an_area_of_few_diseases_has_other_drugs_as_negatives(tmp_path: Path) ->
     split = split_of(graph, kind="disease_area", area=str(path))
     assert split.notes[0] == "area of area.csv: 1 row matches 1 node; 1 of them has pairs to test"
     for target, pairs in zip(TARGETS, evaluation_pairs(graph, split, "test", 45, filter_true=True), strict=True):
-        assert true_negatives(graph, target, pairs) == (0, pairs.positives)
+        assert true_negatives(graph, split, target, pairs) == TrueNegatives(0, 0, pairs.positives)
+
+
+def test_stored_negatives_that_are_true_are_counted_and_those_that_are_trained_on() -> None:
+    graph = small_graph()
+    split = split_of(graph, kind="random")
+    edges, train = (set(zip(*found[INDICATION], strict=True)) for found in (graph.edges, split.train))
+    others = [pair for pair in edges if pair not in train]
+    false = next((h, t) for h in range(5) for t in range(50) if (h, t) not in edges)
+    stored = [*sorted(train)[:3], *sorted(others)[:2], false]
+    heads, tails = np.array(stored).T
+    pairs = EvaluationPairs(INDICATION.relation, heads, tails, np.zeros(len(stored), np.float32))
+    assert true_negatives(graph, split, INDICATION, pairs) == TrueNegatives(5, 3, 6)
 
 
 def test_a_relation_whose_test_negatives_are_all_true_pairs_is_refused() -> None:

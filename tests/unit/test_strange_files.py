@@ -143,7 +143,6 @@ TABLES: dict[str, Callable[[Any, Path], None]] = {
     "short table": lambda file, _: _replace(file, TAIL, data=np.ones((49, 8), dtype="<f4")),
     "wide table": lambda file, _: _replace(file, TAIL, data=np.ones((50, 9), dtype="<f4")),
     "flat table": lambda file, _: _replace(file, TAIL, data=np.ones(50, dtype="<f4")),
-    "table of doubles": lambda file, _: _replace(file, TAIL, data=np.ones((50, 8))),
     "table of text": lambda file, _: _replace(file, TAIL, data=np.array(["x"] * 50, dtype=object)),
     "table that is a group": lambda file, _: (file.pop(TAIL), file.create_group(TAIL)),  # type: ignore[dict-item]
     "no table": lambda file, _: (file.pop("nodes/drug/embedding"), None),  # type: ignore[dict-item]

@@ -6,7 +6,7 @@ from textual import work
 
 from flykd_console.dashboard.following import FollowingApp
 from flykd_console.dashboard.health import near
-from flykd_console.runs.models import Role
+from flykd_console.runs.models import UNTRAINED
 
 
 class ChartActions(FollowingApp):
@@ -70,7 +70,7 @@ class ChartActions(FollowingApp):
         self._chart_action("right")
 
     def action_model(self) -> None:
-        order = [None, *(entry.name for entry in self.state.trained if entry.role is not Role.HEURISTIC)]
+        order = [None, *(entry.name for entry in self.state.trained if entry.role not in UNTRAINED)]
         shown = self.main.metrics[0].model
         # The model of a run that was shown before may be none of this one's.
         at = order.index(shown) if shown in order else 0

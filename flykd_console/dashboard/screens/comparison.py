@@ -63,10 +63,11 @@ class ComparisonScreen(FullScreen[None]):
     def compare(self) -> None:
         """Read the runs' scores and resample them; some seconds for several runs."""
         from flykd_console.compare.compare import compare
+        from flykd_console.compare.joined import joined
         from flykd_console.compare.loading import load_runs
 
         try:
-            message = self.Compared(compare(load_runs(self._runs), anyway=True))
+            message = self.Compared(compare(joined(load_runs(self._runs)), anyway=True))
         except UserError as error:
             message = self.Compared(None, str(error))
         self.post_message(message)

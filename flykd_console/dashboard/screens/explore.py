@@ -22,7 +22,7 @@ from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
 from flykd_console.dashboard.connection_text import ConnectionView
-from flykd_console.dashboard.explore_table import KNOWN_SIGNS, columns, known_words
+from flykd_console.dashboard.explore_table import KNOWN_SIGNS, NO_NEIGHBOURS, RANK_WORDS, columns, known_words
 from flykd_console.dashboard.keymap import Action
 from flykd_console.dashboard.palette import look
 from flykd_console.dashboard.screen_keys import EXPLORE_ACTIONS, screen_bindings
@@ -332,11 +332,13 @@ class ExploreScreen(FullScreen[None]):
         head.append_text(known_words(ranking, self._ranked_type, colours))
         left_out = f", {grouped(ranking.left_out)} without training edges left out" if ranking.left_out else ""
         head.append(f"\n{grouped(ranking.ranked)} {self._ranked_type}s ranked{left_out}", style=colours.muted)
+        head.append(f"\n{RANK_WORDS}" if exploration.nearest is not None else f"\n{NO_NEIGHBOURS}", style=colours.muted)
         summary.update(head)
         width = (
             self.app.size.width * 11 // 20 if self.app.size.width >= _SIDE_BY_SIDE_FROM else self.app.size.width
         ) - 3
-        layout = columns(width, self._ranked_type, has_teacher=exploration.teacher is not None)
+        near = exploration.nearest is not None
+        layout = columns(width, self._ranked_type, has_teacher=exploration.teacher is not None, has_neighbours=near)
         for column in layout:
             table.add_column(
                 Text(column.head, style=colours.muted, justify="left" if column.words else "right"), width=column.width

@@ -11,7 +11,7 @@ from flykd_console.dashboard.stage_words import short_words, stage_words
 from flykd_console.runs.events import RunFinished
 from flykd_console.runs.state.progress import Progress
 from flykd_console.runs.state.run import RunState
-from flykd_console.words import grouped, rate, span
+from flykd_console.words import grouped, rate, span, to_go
 
 _LOUD = {
     Phase.PAUSED: "bold $warning", Phase.PAUSING: "$warning", Phase.CONTINUING: "$warning", Phase.STOPPING: "$warning",
@@ -87,6 +87,8 @@ def _facts(state: RunState, phase: Phase, replay: str = "") -> list[tuple[int, s
         facts.append((4, f"epoch {grouped(stage.epoch)}/{grouped(stage.epochs)}", "$foreground"))
         if phase in (Phase.RUNNING, Phase.STARTING, Phase.REPLAY, Phase.PAUSING, Phase.STOPPING):
             facts.append((2, rate(state.its_per_second), "$foreground"))
+            if state.busy_words:
+                facts.append((3, state.busy_words, "$warning"))
     elif phase in (Phase.STARTING, Phase.RUNNING):
         facts.append((1, "preparing" if state.started is not None else "starting", "$primary"))
     if state.started is not None:
@@ -186,11 +188,11 @@ def progress_line(state: RunState, run: Progress, phase: Phase, width: int) -> C
             took = state.ended.seconds
         end = f"took {span(took)}" if state.resumes == 0 else ""
     elif phase in (Phase.PAUSED, Phase.CONTINUING):
-        end = f"{span(run.remaining)} to go" if run.remaining is not None else ""
+        end = f"{to_go(run.remaining)} to go" if run.remaining is not None else ""
     elif phase is Phase.WAITING:
         end = ""
     else:
-        end = "ETA " + (("~" if run.rough else "") + span(run.remaining) if run.remaining is not None else "–")
+        end = "ETA " + (("~" if run.rough else "") + to_go(run.remaining) if run.remaining is not None else "–")
     texts = len(left) + len(left_end) + len(right_end) + len(end) + len("run")
     room = max(8, width - texts - 12)
     first = room // 2

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.relation_names import any_meant
 
 _POLYNOMIAL_OFFSET = 2.0
 # Keeps the gradient of a distance finite where both ends coincide.
@@ -60,7 +61,7 @@ class Neighbourhood:
     ) -> None:
         found: dict[str, list[Pairs]] = {}
         for edge_type, (heads, tails) in sorted(edges.items()):
-            if relations is not None and edge_type.relation not in relations:
+            if relations is not None and not any_meant(relations, *edge_type):
                 continue
             if edge_type.tail == tail_type:
                 found.setdefault(edge_type.head, []).append((tails, heads))

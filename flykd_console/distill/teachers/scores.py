@@ -2,9 +2,10 @@
 
     distill.teachers = [{ kind = "scores", file = "my_scores.csv" }]
 
-The table has the columns `relation, x_id, y_id, score`, others are ignored: CSV or TSV, plain or gzip, or Parquet. The
-relation is a target of the profile, `x_id` and `y_id` are the graph's ids of its head and its tail, and the score is a
-logit. Every row is checked; those of pairs that a student is never asked about are then left aside.
+The table has the columns `relation, x_id, y_id, score` (or `drug_id, disease_id` and the like), others are ignored: CSV
+or TSV, plain or gzip, or Parquet. The relation is a target of the profile, `x_id` and `y_id` are the graph's ids of its
+head and its tail, and the score is a logit. Every row is checked; those of pairs that a student is never asked about
+are then left aside.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pydantic import Field
 
 from flykd_console.distill.teachers.base import TeacherKind
 from flykd_console.errors import UserError
+from flykd_console.pair_lists import renamed
 from flykd_console.profile.section import FilePath, TeacherSettings
+from flykd_console.relation_names import is_meant
 from flykd_console.words import counted
 
 if TYPE_CHECKING:
@@ -79,8 +82,9 @@ def read_scores(path: Path, targets: Targets, node_ids: Callable[[str], Sequence
         UserError: As `Scores.build`; names the file and, where one is at fault, the row, counted from 1 below the
             header.
     """
-    rows = _load(path)
+    rows = _load(path, targets)
     _check_scores(rows, path)
+    rows = _named(rows, targets)
     _check_relations(rows, targets, path)
     rows = _numbered(rows, "x_id", "head", targets.head, node_ids, path)
     rows = _numbered(rows, "y_id", "tail", targets.tail, node_ids, path)
@@ -88,7 +92,7 @@ def read_scores(path: Path, targets: Targets, node_ids: Callable[[str], Sequence
     return rows.select("relation", "head", "tail", "score")
 
 
-def _load(path: Path) -> pl.DataFrame:
+def _load(path: Path, targets: Targets) -> pl.DataFrame:
     """The needed columns as text and `row`; `score` as float32, null where it is no number; rows of nothing left out.
 
     Polars overlooks a row of too many fields unless every column is read, so all are.
@@ -104,6 +108,8 @@ def _load(path: Path) -> pl.DataFrame:
     separator = kg_faults.check_file(path, kg.FORMATS)
     try:
         table = kg.scan(path, separator).collect()
+        if not set(COLUMNS) <= set(table.columns):
+            table = table.rename(renamed(table.columns, targets.head, targets.tail, "x_id", "y_id"))
         missing = [column for column in COLUMNS if column not in table.columns]
         if missing:
             raise UserError(
@@ -129,6 +135,15 @@ def _check_scores(rows: pl.DataFrame, path: Path) -> None:
         raise _fault(
             f"the score {wrong['said'][0]!r} is not a finite number", path, wrong, "Give a logit, or take the row out."
         )
+
+
+def _named(rows: pl.DataFrame, targets: Targets) -> pl.DataFrame:
+    """Targets that are written with their types by their names."""
+    import polars as pl
+
+    written = rows["relation"].unique().to_list()
+    names = {one: target.relation for one in written for target in targets if is_meant(one, *target)}
+    return rows.with_columns(pl.col("relation").replace(names))
 
 
 def _check_relations(rows: pl.DataFrame, targets: Targets, path: Path) -> None:
@@ -163,8 +178,9 @@ def _numbered(
     """The rows with the numbers of a column's nodes, int64, as column `name`."""
     import polars as pl
 
-    nodes = pl.DataFrame({column: node_ids(node_type)}, {column: pl.String}).with_row_index(name)
-    found = rows.join(nodes.with_columns(pl.col(name).cast(pl.Int64)), on=column, how="left", maintain_order="left")
+    from flykd_console.graph.node_lookup import rows_of
+
+    found = rows.with_columns(rows_of(rows[column], node_ids(node_type)).alias(name))
     unknown = found.filter(pl.col(name).is_null())
     if unknown.height:
         raise _fault(

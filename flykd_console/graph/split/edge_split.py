@@ -19,6 +19,28 @@ PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Labels of the test's relatives, which are in no part (`relatives.py`).
+
+    Attributes:
+        hops: Within so many steps of a tested tail.
+        relations: Names of the relations that the steps go over.
+        tails: How many tails lost a label.
+        labels: Per target the pairs that left training and validation, int64 [n] each.
+    """
+
+    hops: int
+    relations: tuple[str, ...]
+    tails: int
+    labels: Edges
+
+    @property
+    def count(self) -> int:
+        """Labels in all."""
+        return sum(len(heads) for heads, _ in self.labels.values())
+
+
+@dataclass(frozen=True)
 class EdgeSplit:
     """The edges of the three parts, one direction each, and the edge types that are learnt.
 
@@ -29,6 +51,7 @@ class EdgeSplit:
         replaced: Which end of a true test pair a drawn negative replaces. The head where the question is which heads
             go with a few named tails: another of these tails would mostly be the true pair again.
         notes: What is worth telling of how the parts came about, a sentence without a full stop each.
+        left_out: Labels near the test that are in no part; None: every edge is in one.
     """
 
     targets: Targets
@@ -39,10 +62,22 @@ class EdgeSplit:
     negatives: Mapping[str, Mapping[EdgeType, Pairs]] = field(default_factory=dict)
     replaced: Literal["head", "tail"] = "tail"
     notes: tuple[str, ...] = ()
+    left_out: LeftOut | None = None
 
     def part(self, name: str) -> Edges:
         """`train`, `validation` or `test`."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def known_before(self, part: str, target: EdgeType) -> Pairs:
+        """True pairs of a target that a ranking of `part` (`validation`, `test`) does not ask for.
+
+        Those of earlier parts (the filtered protocol), and those that are in none: they are true, too.
+        """
+        earlier = [self.train, self.validation] if part == "test" else [self.train]
+        if self.left_out is not None:
+            earlier.append(self.left_out.labels)
+        heads, tails = (np.concatenate([edges[target][end] for edges in earlier]) for end in (0, 1))
+        return heads, tails
 
     def linked(self, node_type: str) -> NDArray[np.int64]:
         """Nodes of a type with at least one training edge of any relation, int64 [n], ascending."""

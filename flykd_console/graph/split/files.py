@@ -1,9 +1,9 @@
 """Splits read from files, so that another program's split can be run and compared pair by pair.
 
 Three tables (CSV or TSV, plain or gzip, or Parquet), in one of two forms: rows of a graph (`x_type, x_id, relation,
-y_type, y_id`), or pairs (`relation, head_id, tail_id`) in the graph's own direction. Further columns may say more:
-`part` (`train`, `valid` or `validation`, `test`) lets one file serve several parts; `label` (1 or 0) marks stored
-negatives, which are then used as they stand.
+y_type, y_id`), or pairs (`relation, head_id, tail_id`, or under other usual headings) in the graph's own direction.
+Further columns may say more: `part` (`train`, `valid` or `validation`, `test`) lets one file serve several parts;
+`label` (1 or 0) marks stored negatives, which are then used as they stand.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ import polars as pl
 from flykd_console.errors import UserError
 from flykd_console.graph.formats import kg, kg_faults
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs, Targets
+from flykd_console.graph.node_lookup import rows_of
 from flykd_console.graph.split.random import joins
+from flykd_console.pair_lists import renamed
+from flykd_console.relation_names import is_meant, spelling
 from flykd_console.words import grouped
 
 if TYPE_CHECKING:
@@ -80,7 +83,7 @@ def _read_part(
     graph: KnowledgeGraph, targets: Targets, path: Path, part: str
 ) -> tuple[dict[EdgeType, Pairs], dict[EdgeType, Pairs]]:
     """True edges of every relation, and stored negatives of the targets."""
-    rows = _rows_of_part(_load(path, part), path, part)
+    rows = _rows_of_part(_load(path, part, targets), path, part)
     label = pl.col("label").str.strip_chars().str.to_lowercase()
     wrong = rows.filter(~label.is_in(_TRUE + _FALSE).fill_null(False))
     if wrong.height:
@@ -95,13 +98,15 @@ def _read_part(
     return true, {edge_type: pairs for edge_type, pairs in stored.items() if edge_type in targets}
 
 
-def _load(path: Path, part: str) -> pl.DataFrame:
+def _load(path: Path, part: str, targets: Targets) -> pl.DataFrame:
     """The table as text, with `row` counted from 1, and `label`, `part` null-free or filled in."""
     if not path.exists():
         raise UserError("there is no such file", f"split.{part} = {path}", "Check the path.")
     separator = kg_faults.check_file(path, kg.FORMATS)
     try:
         frame = kg.scan(path, separator).collect()
+        if not set(ROWS) <= set(frame.columns) and not set(PAIRS) <= set(frame.columns):
+            frame = frame.rename(renamed(frame.columns, targets.head, targets.tail, "head_id", "tail_id"))
         form = next((form for form in (ROWS, PAIRS) if set(form) <= set(frame.columns)), None)
         if form is None:
             raise UserError(
@@ -143,14 +148,13 @@ def _edges(
 ) -> dict[EdgeType, Pairs]:
     """Rows as edges in the graph's directions; `distinct`: a target's pair counts once."""
     found: dict[EdgeType, dict[bool, NDArray[np.int64]]] = {}
-    lookups: dict[str, pl.DataFrame] = {}
     for (relation, x_type, y_type), group in rows.partition_by(
         ["relation", "x_type", "y_type"], maintain_order=True, as_dict=True
     ).items():
-        edge_type, flipped = _edge_type(graph, str(relation), x_type, y_type, path, group)
+        edge_type, flipped = _edge_type(graph, targets, str(relation), x_type, y_type, path, group)
         ends = ("y_id", "x_id") if flipped else ("x_id", "y_id")
-        heads = _indices(graph, edge_type.head, group, ends[0], path, lookups)
-        tails = _indices(graph, edge_type.tail, group, ends[1], path, lookups)
+        heads = _indices(graph, edge_type.head, group, ends[0], path)
+        tails = _indices(graph, edge_type.tail, group, ends[1], path)
         if edge_type.head == edge_type.tail:
             heads, tails = np.minimum(heads, tails), np.maximum(heads, tails)
         found.setdefault(edge_type, {})[flipped] = np.sort(heads * graph.count(edge_type.tail) + tails)
@@ -168,10 +172,21 @@ def _edges(
 
 
 def _edge_type(
-    graph: KnowledgeGraph, relation: str, x_type: object, y_type: object, path: Path, group: pl.DataFrame
+    graph: KnowledgeGraph,
+    targets: Targets,
+    relation: str,
+    x_type: object,
+    y_type: object,
+    path: Path,
+    group: pl.DataFrame,
 ) -> tuple[EdgeType, bool]:
-    """The graph's edge type of a group of rows, and whether the rows are written the other way round."""
-    named = [edge_type for edge_type in graph.edges if edge_type.relation == relation]
+    """The graph's edge type of a group of rows, and whether the rows are written the other way round.
+
+    Without types a name that stands between several pairs of them means the target among these.
+    """
+    named = [edge_type for edge_type in graph.edges if is_meant(relation, *edge_type)]
+    if x_type is None and y_type is None and len(named) > 1:
+        named = [edge_type for edge_type in named if edge_type in targets] or named
     if x_type is None and y_type is None and len(named) == 1:
         return named[0], False
     straight, opposite = EdgeType(str(x_type), relation, str(y_type)), EdgeType(str(y_type), relation, str(x_type))
@@ -180,7 +195,12 @@ def _edge_type(
     if opposite in graph.edges:
         return opposite, True
     if named and x_type is None:
-        raise _fault(f"the relation {relation!r} stands between several pairs of node types", path, group)
+        raise _fault(
+            f"the relation {relation!r} stands between several pairs of node types",
+            path,
+            group,
+            f"Name it with its types, such as {spelling(*named[0])!r}.",
+        )
     if named:
         known = " or ".join(f"{e.head} to {e.tail}" for e in named)
         raise _fault(
@@ -192,13 +212,9 @@ def _edge_type(
     )
 
 
-def _indices(
-    graph: KnowledgeGraph, node_type: str, rows: pl.DataFrame, column: str, path: Path, lookups: dict[str, pl.DataFrame]
-) -> NDArray[np.int64]:
+def _indices(graph: KnowledgeGraph, node_type: str, rows: pl.DataFrame, column: str, path: Path) -> NDArray[np.int64]:
     """Node indices of a column of ids, int64 [n]."""
-    if node_type not in lookups:
-        lookups[node_type] = graph.nodes[node_type].with_row_index("index").select("id", pl.col("index").cast(pl.Int64))
-    found = rows.select("row", id=column).join(lookups[node_type], on="id", how="left", maintain_order="left")
+    found = rows.select("row", id=column, index=rows_of(rows[column], graph.ids(node_type)))
     unknown = found.filter(pl.col("index").is_null())
     if unknown.height:
         raise _fault(

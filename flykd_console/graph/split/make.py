@@ -2,7 +2,7 @@
 
 `complex_disease` cuts the targets by tail node: a test disease has no edge to any drug in training (zero-shot),
 whatever the relation. Everything else is cut at random, relation by relation, with the same fractions. The other kinds
-live beside this module: `random`, `diseases` and `files`.
+live beside this module: `random`, `diseases`, `files` and `lists`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from flykd_console.errors import UserError
 from flykd_console.graph.split.diseases import cut_area, cut_diseases
 from flykd_console.graph.split.edge_split import PARTS, Edges, EdgeSplit
 from flykd_console.graph.split.files import read_split
+from flykd_console.graph.split.lists import split_by_list
 from flykd_console.graph.split.negatives import has_negatives
 from flykd_console.graph.split.random import Membership, cut_at_random, cut_by_tail
+from flykd_console.graph.split.relatives import in_words, leave_out_relatives
 from flykd_console.words import counted
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
     Raises:
         UserError: A target is left without an edge in a part that needs one; a list or file of the split is at fault.
     """
-    if settings.kind == "files":
+    if settings.kind == "files" and settings.train is not None:
         given = read_split(graph, targets, settings)
         train, validation, test = (given.parts[name] for name in PARTS)
         split = EdgeSplit(targets, train, validation, test, "files", given.negatives, notes=given.notes)
@@ -43,6 +45,10 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
         return split
     # A pair that stands twice must not be learnt in one part and asked in another.
     edges = {e: _distinct(*pairs) if e in targets else pairs for e, pairs in sorted(graph.edges.items())}
+    if settings.kind == "files":
+        split = split_by_list(graph, edges, targets, settings, seed)
+        _check_parts(graph, split, seed)
+        return split
     note = ""
     membership: Membership
     match settings.kind:
@@ -54,6 +60,9 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
             membership, note = cut_diseases(graph, edges, targets, settings, seed)
         case "disease_area":
             membership, note = cut_area(graph, edges, targets, settings, seed)
+    left_out = None
+    if settings.hops:
+        membership, left_out = leave_out_relatives(graph, edges, targets, membership, settings.hops)
     train, validation, test = (
         {e: _chosen(pairs, membership[e] == number) for e, pairs in edges.items()} for number in range(len(PARTS))
     )
@@ -65,6 +74,8 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
             f"test negatives keep the {tail} and take another {head}, since a relation is tested on fewer than "
             f"{FEW_TAILS} nodes of type {tail!r}"
         )
+    if left_out is not None:
+        notes.append(in_words(left_out, targets.tail))
     split = EdgeSplit(
         targets,
         train,
@@ -73,6 +84,7 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
         kind=settings.kind,
         replaced="head" if few or settings.kind == "disease" else "tail",
         notes=tuple(notes),
+        left_out=left_out,
     )
     _check_parts(graph, split, seed)
     return split
@@ -91,13 +103,12 @@ def _check_parts(graph: KnowledgeGraph, split: EdgeSplit, seed: int) -> None:
         lacking = [target for target in split.targets if len(split.part(name)[target][0]) == 0]
         if lacking and not (chosen and name != "train" and len(lacking) < len(split.targets)):
             seeded = "" if split.kind == "files" else f" with seed {seed}"
+            near = f" and hops = {split.left_out.hops}" if split.left_out is not None else ""
             raise UserError(
-                f"the {split.kind} split{seeded} leaves the relation {lacking[0].relation!r} without {name} edges "
-                f"(the graph has {len(graph.edges[lacking[0]][0])} edges of it in all)",
+                f"the {split.kind} split{seeded}{near} leaves the relation {lacking[0].relation!r} without "
+                f"{name} edges (the graph has {len(graph.edges[lacking[0]][0])} edges of it in all)",
                 "split",
-                f"Add {name} edges of it to the files."
-                if split.kind == "files"
-                else "Take a larger graph, other split.fractions, another split.kind or other graph.targets.",
+                _remedy(split, name),
             )
     blind = next((target for target in split.targets if not has_negatives(graph, split, target)), None)
     if blind is not None:
@@ -108,6 +119,14 @@ def _check_parts(graph: KnowledgeGraph, split: EdgeSplit, seed: int) -> None:
             "split",
             "Test more nodes, or take another split.kind or other graph.targets.",
         )
+
+
+def _remedy(split: EdgeSplit, lacking: str) -> str:
+    """What to do about a target without edges in a part."""
+    if split.kind == "files":
+        return f"Add {lacking} edges of it to the files."
+    fewer = "fewer split.hops, " if split.left_out is not None else ""
+    return f"Take {fewer}a larger graph, other split.fractions, another split.kind or other graph.targets."
 
 
 def _fewest_tails(targets: Targets, test: Edges) -> int:

@@ -45,18 +45,37 @@ def evaluation_pairs(
     uniform over the heads that the relation trains on. Stored negatives take the place of drawn ones.
 
     Args:
-        filter_true: Draw again where the negative is a true pair of the relation anywhere in the graph; a pair that is
-            still true after 100 draws stays as it is (a head linked to every tail has no negative).
+        filter_true: Draw again where the negative is a true pair of the relation anywhere in the graph; in validation
+            but for those of the test, of which nothing is told there. A pair that is still true after 100 draws stays
+            as it is (a head linked to every tail has no negative).
     """
     return [_of_relation(graph, split, part, target, seed, filter_true) for target in split.targets]
 
 
-def true_negatives(graph: KnowledgeGraph, target: EdgeType, pairs: EvaluationPairs) -> tuple[int, int]:
-    """How many stored negatives are true pairs of their relation somewhere in the graph, and of how many."""
+@dataclass(frozen=True)
+class TrueNegatives:
+    """Stored negatives that are true pairs after all; they count as negatives all the same.
+
+    Attributes:
+        count: How many are true pairs of their relation somewhere in the graph.
+        trained: How many of these are training pairs, which a model has been told to be true.
+        stored: Of how many.
+    """
+
+    count: int
+    trained: int
+    stored: int
+
+
+def true_negatives(graph: KnowledgeGraph, split: EdgeSplit, target: EdgeType, pairs: EvaluationPairs) -> TrueNegatives:
+    """How many stored negatives of a relation are true."""
+    width = graph.count(target.tail)
     false = pairs.labels == 0
-    keys = pairs.heads[false] * graph.count(target.tail) + pairs.tails[false]
-    heads, tails = graph.edges[target]
-    return int(np.isin(keys, heads * graph.count(target.tail) + tails).sum()), len(keys)
+    keys = pairs.heads[false] * width + pairs.tails[false]
+    anywhere, trained = (
+        int(np.isin(keys, heads * width + tails).sum()) for heads, tails in (graph.edges[target], split.train[target])
+    )
+    return TrueNegatives(anywhere, trained, len(keys))
 
 
 def has_negatives(graph: KnowledgeGraph, split: EdgeSplit, target: EdgeType) -> bool:
@@ -94,7 +113,7 @@ def _of_relation(
     drawn = rng.choice(candidates, size=len(heads))
     width = graph.count(target.tail)
     if filter_true:
-        true = np.unique(graph.edges[target][0] * width + graph.edges[target][1])
+        true = _told(graph, split, part, target, width)
         for _ in range(_REDRAWS):
             keys = drawn * width + tails if replace_head else heads * width + drawn
             wrong = np.flatnonzero(np.isin(keys, true))
@@ -102,6 +121,16 @@ def _of_relation(
                 break
             drawn[wrong] = rng.choice(candidates, size=len(wrong))
     return _together(target, (heads, tails), (drawn, tails) if replace_head else (heads, drawn))
+
+
+def _told(graph: KnowledgeGraph, split: EdgeSplit, part: str, target: EdgeType, width: int) -> NDArray[np.int64]:
+    """Keys of the true pairs that the negatives of a part may know of, int64 [n], ascending."""
+    heads, tails = graph.edges[target]
+    true = np.unique(heads * width + tails)
+    if part == "test":
+        return true
+    tested = split.test[target]
+    return np.setdiff1d(true, tested[0] * width + tested[1])
 
 
 def _together(target: EdgeType, true: Pairs, false: Pairs) -> EvaluationPairs:

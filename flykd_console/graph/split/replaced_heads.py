@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def replaced_heads(split: EdgeSplit, part: str, seed: int, *, by_degree: bool) -> list[EvaluationPairs]:
-    """Per target the positives of a part and one negative each, never a true pair of the relation in any part.
+    """Per target the positives of a part and one negative each, never a true pair that may be known of.
+
+    Those are the relation's true pairs in training and validation, and for the test those in the test. Validation does
+    not tell which pairs are true in the test: some of its negatives may be.
 
     Args:
         part: `test` or `validation`.
@@ -35,7 +38,9 @@ def _of_relation(split: EdgeSplit, part: str, target: EdgeType, seed: int, by_de
     purpose = "head-by-degree" if by_degree else "head"
     uniform = numpy_rng(seed, f"negatives/{part}/{target.relation}/{purpose}").random(len(heads))
     weight = _weights(split, target, by_degree)
-    true_heads, true_tails = (np.concatenate([split.part(name)[target][end] for name in PARTS]) for end in (0, 1))
+    told = PARTS if part == "test" else PARTS[:2]
+    known = [split.part(name)[target] for name in told]
+    true_heads, true_tails = (np.concatenate([pairs[end] for pairs in known]) for end in (0, 1))
     order = np.argsort(true_tails, kind="stable")
     true_heads, true_tails = true_heads[order], true_tails[order]
 

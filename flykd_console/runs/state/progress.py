@@ -1,5 +1,6 @@
 """How far the whole run is and how long it will still take, from seconds measured by kind of stage.
 
+The stage in training goes on at its present pace, and what is ahead takes as much longer as the machine is slower.
 A kind that this session has trained is believed first, then what an earlier session measured. The cost of a kind that
 was never seen follows from the nearest kind that was, by the relative costs below; the time to go is then called rough.
 Stages that were reused cost nothing; where every stage of a kind was reused so far the coming ones are expected to be.
@@ -92,9 +93,13 @@ def _fraction(state: RunState) -> float:
 def _cost_ahead(state: RunState, stage: StageState) -> tuple[float | None, bool]:
     """Seconds that a stage still needs, and whether they are a guess."""
     left = max(0, stage.epochs - stage.epoch)
-    whole = _whole(state, stage)
+    if state.current == (stage.seed, stage.stage) and stage.status is Status.RUNNING:
+        present = _present(state, stage)
+        if present is not None:
+            return present * left, False
+    slow, whole = state.machine.slow, _whole(state, stage)
     if stage.epoch == 0 and whole is not None:
-        return whole, False
+        return whole * slow, False
     guessed = False
     per_epoch = _per_epoch(state, stage.stage)
     if per_epoch is None and _always_reused(state, stage.stage):
@@ -103,7 +108,24 @@ def _cost_ahead(state: RunState, stage: StageState) -> tuple[float | None, bool]
         per_epoch, guessed = _derived(state, stage.stage), True
     if per_epoch is None:
         return None, True
-    return per_epoch * left + (_setup(state, stage.stage) if stage.epoch == 0 else 0.0), guessed
+    setup = _setup(state, stage.stage) if stage.epoch == 0 else 0.0
+    return (per_epoch * left + setup) * slow, guessed
+
+
+def _present(state: RunState, stage: StageState) -> float | None:
+    """Seconds an epoch of the stage in training at present, evaluations shared out; None before the first few.
+
+    Evaluations keep their share of the time: what slows epochs down slows them down, too.
+    """
+    cost = _measured(state, stage.stage)
+    now = state.seconds_an_epoch
+    if cost is None or now is None:
+        return None
+    own = state.costs.get(stage.stage)
+    if own is not None and own.opens and own.opening:
+        # The first epochs of a stage are slower than those to come.
+        now = min(now, own.usual() * state.machine.slow)
+    return now * cost.overhead
 
 
 def _measured(state: RunState, kind: str) -> Cost | None:

@@ -15,15 +15,15 @@ import msgspec
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
-from flykd_console.runs.models import ModelEntry, headliner
+from flykd_console.runs.models import ModelEntry, headliner, trains_nothing
+from flykd_console.runs.state.pace import Machine, PresentPace
 from flykd_console.runs.state.series import Series
-from flykd_console.runs.state.stage import OPENING_EPOCHS, Cost, LogLine, StageState, Status
+from flykd_console.runs.state.stage import Cost, LogLine, StageState, Status
 from flykd_console.words import grouped, metric_words, per_cent, span
 
 __all__ = ["LOG_LINES", "Cost", "Key", "LogLine", "RunState", "StageState", "Status"]
 
 LOG_LINES = 5_000
-_RATE_WINDOW = 40
 # A library may have coloured its warning; an escape code must not reach the screen.
 _CONTROL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_WORDS = {
@@ -46,6 +46,7 @@ class RunState:
         control_count: Orders that it obeyed, by action; `refusals` those that it did not.
         ended: The last word of the run, None while it goes on.
         costs: By kind of stage, measured in this session; `earlier_costs` before the last resume.
+        machine: How slow it is at present; costs are in its unit.
         version: Grows with every event that was taken.
     """
 
@@ -70,7 +71,8 @@ class RunState:
         self.earlier_costs: dict[str, Cost] = {}
         self.resumes = 0
         self.version = 0
-        self._recent: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self.machine = Machine()
+        self._present = PresentPace()
         self._mark: float | None = None
         self._first_epoch_here = 0
         self._wall_here = 0.0
@@ -132,7 +134,7 @@ class RunState:
     @property
     def about(self) -> ModelEntry | None:
         """The model that the run is about; None before anything is known."""
-        return headliner(self.trained)
+        return headliner(self.trained, untrained=trains_nothing(self.models))
 
     @property
     def headline(self) -> str:
@@ -171,9 +173,19 @@ class RunState:
 
     @property
     def its_per_second(self) -> float | None:
-        """Epochs a second over the last epochs, evaluation left out."""
-        spent = sum(self._recent)
-        return len(self._recent) / spent if spent > 0 else None
+        """Epochs a second at present, evaluation left out."""
+        seconds = self.seconds_an_epoch
+        return 1.0 / seconds if seconds else None
+
+    @property
+    def seconds_an_epoch(self) -> float | None:
+        """Seconds an epoch of the stage in training takes at present; None before the first."""
+        return self._present.seconds_an_epoch(self.last_t if self.control == "running" else None)
+
+    @property
+    def busy_words(self) -> str:
+        """That training is slower than it was, by how much, and whether others use the machine; else empty."""
+        return self.machine.words(self.resources.others if self.resources is not None else None)
 
     def get(self, seed: int, stage: str) -> StageState | None:
         return self.stages.get((seed, stage))
@@ -211,7 +223,8 @@ class RunState:
         self.ended = None
         self.control = "running"
         self._mark = None
-        self._recent.clear()
+        self._present.clear()
+        self.machine = Machine()
         for stage in self.stages.values():
             if stage.status is Status.RUNNING:
                 stage.status = Status.INTERRUPTED
@@ -265,7 +278,8 @@ class RunState:
         if event.schedule:
             stage.schedule = event.schedule
         self.current = (event.seed, event.stage)
-        self._recent.clear()
+        self._present.clear()
+        self.machine.new_stage()
         self._mark = event.t
         self._first_epoch_here = event.first_epoch
         self._wall_here = 0.0
@@ -295,13 +309,34 @@ class RunState:
         step = max(0, event.epoch - stage.epoch)
         stage.epoch, stage.epochs = event.epoch, event.epochs
         stage.furthest = max(stage.furthest, event.epoch)
-        if event.seconds > 0:
-            self._recent.append(event.seconds)
-        self._spend(stage, event.t, unless_marked=event.seconds, epoch=step * event.seconds)
         cost = self.costs.setdefault(event.stage, Cost())
+        if event.seconds > 0 and step:
+            self._present.add(event.t, event.seconds, step)
+            self._follow_pace(cost, event.t, event.seconds, step)
+        self._spend(stage, event.t, unless_marked=event.seconds, epoch=step * event.seconds)
         cost.epochs += step
-        if len(cost.opening) < OPENING_EPOCHS:
-            cost.take_opening(event.seconds)
+        cost.trained += step * event.seconds / self.machine.slow
+        if cost.opens:
+            cost.take_opening(event.seconds / self.machine.slow)
+            if not cost.opens and cost.usual() > 0:
+                self._present.restart(cost.usual() * self.machine.slow)
+
+    def _follow_pace(self, cost: Cost, t: float, seconds: float, epochs: int) -> None:
+        """Hold an epoch against what is usual for its kind."""
+        usual, present = cost.usual_pace, self.seconds_an_epoch
+        if cost.opens:
+            # The first epochs of a stage are slower by nature; the quicker of them tell whether the machine is.
+            present = self._present.quick()
+        elif usual is None:
+            usual = cost.usual()
+        if present is None or not usual:
+            return
+        changed = self.machine.follow(t, present, usual, self.resources.others if self.resources is not None else None)
+        if changed is not None:
+            cost.relearn(changed)
+        elif not cost.opens and self.machine.is_usual(seconds, usual):
+            cost.usual_seconds += epochs * seconds / self.machine.slow
+            cost.usual_epochs += epochs
 
     def _spend(self, stage: StageState, t: float, unless_marked: float = 0.0, epoch: float | None = None) -> None:
         """Book the time since the last sign of life on the stage; pauses were cut out by moving the mark.
@@ -311,10 +346,11 @@ class RunState:
         spent = max(0.0, t - self._mark) if self._mark is not None else unless_marked
         self._mark = t
         stage.wall += spent
+        spent /= self.machine.slow
         self._wall_here += spent
         cost = self.costs.setdefault(stage.stage, Cost())
         if self._setting_up:
-            setup = spent if epoch is None else max(0.0, spent - epoch)
+            setup = spent if epoch is None else max(0.0, spent - epoch / self.machine.slow)
             cost.setup += setup
             spent -= setup
             if epoch is not None:
@@ -334,6 +370,7 @@ class RunState:
             stage.validate(event)
         if self.current == (event.seed, event.stage) and stage.status is Status.RUNNING:
             self._spend(stage, event.t)
+            self._present.evaluated(event.t)
 
     def _resources(self, event: ev.Resources) -> None:
         self.resources = event
@@ -363,6 +400,7 @@ class RunState:
             if was != "paused" and stage is not None and stage.status is Status.RUNNING:
                 self._spend(stage, event.t)
             self._mark = event.t
+            self._present.paused(event.t)
 
     def _log(self, event: ev.Log) -> None:
         self._say(event.t, event.level if event.level in _LEVELS else "info", event.message)
@@ -386,7 +424,7 @@ class RunState:
             stage.epoch = max(stage.epoch, stage.epochs)
             if self._first_epoch_here == 0:
                 self.costs.setdefault(event.stage, Cost()).whole.append(self._wall_here)
-        self._recent.clear()
+        self._present.clear()
         how = f"reused from {event.reused_from}" if event.reused_from is not None else f"done in {span(event.seconds)}"
         score = ""
         if stage.test is not None:
@@ -395,7 +433,9 @@ class RunState:
 
     def _export_finished(self, event: ev.ExportFinished) -> None:
         self.exports.append(event)
-        self._say(event.t, "info", f"Exported seed {event.seed} to {event.bundle}")
+        seeds = ", ".join(map(str, event.seeds))
+        which = "" if not seeds else f" seed {seeds}" if len(event.seeds) == 1 else f" the mean of seeds {seeds}"
+        self._say(event.t, "info", f"Exported{which} to {event.bundle}")
 
     def _run_over(self, event: ev.RunFinished | ev.RunFailed) -> None:
         self.ended = event

@@ -116,7 +116,7 @@ OPENING_EPOCHS = 10
 
 @dataclass
 class Cost:
-    """What a kind of stage was measured to cost in one session."""
+    """What a kind of stage was measured to cost in one session, in seconds of the machine as it was when that began."""
 
     seconds: float = 0.0
     """Wall seconds of epochs and evaluations."""
@@ -130,6 +130,31 @@ class Cost:
     whole: list[float] = field(default_factory=list)
     """Wall seconds of stages that this session trained from their first epoch to their last."""
 
+    trained: float = 0.0
+    """Seconds of the epochs in `seconds` alone."""
+    usual_seconds: float = 0.0
+    usual_epochs: int = 0
+    """Of the epochs that tell the usual pace: those at a settled pace, the first few left out."""
+
+    @property
+    def overhead(self) -> float:
+        """What an epoch costs with its share of the evaluations, as a multiple of itself."""
+        return max(1.0, self.seconds / self.trained) if self.trained > 0 else 1.0
+
+    @property
+    def opens(self) -> bool:
+        """Whether the stage in training is in its first epochs."""
+        return len(self.opening) < OPENING_EPOCHS
+
+    @property
+    def usual_pace(self) -> float | None:
+        """Seconds an epoch; None before any but the first few."""
+        return self.usual_seconds / self.usual_epochs if self.usual_epochs else None
+
+    def relearn(self, seconds: float) -> None:
+        """From here on an epoch usually takes so long."""
+        self.usual_seconds, self.usual_epochs = seconds, 1
+
     def take_opening(self, seconds: float) -> None:
         """Note an early epoch; when enough are there, book what they took longer than usual as setting up."""
         self.opening.append(seconds)
@@ -138,6 +163,7 @@ class Cost:
             excess = min(excess, self.seconds)
             self.setup += excess
             self.seconds -= excess
+            self.trained -= min(excess, self.trained)
 
     def usual(self) -> float:
         """Seconds of an epoch by the quicker of the first ones."""

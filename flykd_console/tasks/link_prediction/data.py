@@ -12,6 +12,7 @@ import torch
 from flykd_console.distill.pairs.pair_space import PairSpace
 from flykd_console.graph.split.make import split_graph
 from flykd_console.graph.split.negatives import EvaluationPairs, evaluation_pairs
+from flykd_console.graph.split.relatives import kin_relations, steps_from
 from flykd_console.graph.split.replaced_heads import replaced_heads
 from flykd_console.heuristics.base import TrainingEdges
 from flykd_console.model.biases import LinkBiases
@@ -55,6 +56,21 @@ class LinkData:
     @cached_property
     def split(self) -> EdgeSplit:
         return split_graph(self.graph, self.targets, self.profile.split, self.seed)
+
+    @cached_property
+    def distances(self) -> dict[str, NDArray[np.int64]]:
+        """By relation the steps from every tail to the nearest one with a training edge of it, int64 [N_tail].
+
+        -1: no way leads to one. Empty where the graph has no edges between tails.
+        """
+        if not kin_relations(self.graph, self.targets.tail):
+            return {}
+        found = {}
+        for target in self.targets:
+            trained = np.zeros(self.graph.count(self.targets.tail), dtype=np.bool_)
+            trained[self.split.train[target][1]] = True
+            found[target.relation] = steps_from(self.graph, self.targets.tail, trained)
+        return found
 
     @cached_property
     def node_counts(self) -> dict[str, int]:

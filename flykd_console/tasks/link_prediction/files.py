@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from flykd_console.graph.connecting_edges import connecting_edges
 from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
 from flykd_console.graph.split.edge_split import PARTS
 from flykd_console.model.encoded import Encoded
@@ -21,6 +22,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 from flykd_console.seeding import numpy_rng
 from flykd_console.tasks.link_prediction.measure import Measured
+from flykd_console.tasks.link_prediction.nearest import nearest_tails
 from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer
 
 if TYPE_CHECKING:
@@ -129,16 +131,44 @@ def save_labels(data: LinkData, directory: RunDirectory) -> None:
     _write_parquet(pl.concat(frames), directory.labels(data.seed))
 
 
-def save_nodes(graph: KnowledgeGraph, targets: Targets, directory: RunDirectory) -> None:
-    """Write `nodes.parquet`: ids and names of the scored node types, in the order of the embeddings' rows."""
+def save_neighbours(data: LinkData, directory: RunDirectory) -> None:
+    """Write `neighbours.parquet`: what the heuristic of that name ranks by, to be shown beside a model's ranks."""
+    types = {"relation": pl.String, "tail": pl.Int32, "neighbour": pl.Int32, "similarity": pl.Float32}
+    columns = pl.Schema(types)
+    frames = [pl.DataFrame(schema=columns)]
+    for target in data.targets:
+        nearest = nearest_tails(data.training, target)
+        found = {
+            "tail": np.repeat(np.arange(nearest.shape[0]), np.diff(nearest.indptr)),
+            "neighbour": nearest.indices,
+            "similarity": nearest.data,
+        }
+        frames.append(pl.DataFrame(found).select(pl.lit(target.relation).alias("relation"), pl.all()).cast(columns))
+    _write_parquet(pl.concat(frames), directory.neighbours(data.seed))
+
+
+def save_connections(graph: KnowledgeGraph, targets: Targets, directory: RunDirectory) -> None:
+    """Write `connections.parquet`: the edges by which a head and a tail can reach a node of a third type."""
+    columns = pl.Schema({"x_type": pl.String, "x": pl.Int32, "y_type": pl.String, "y": pl.Int32})
+    frames = [pl.DataFrame(schema=columns)]
+    for (x_type, y_type), (x, y) in connecting_edges(graph, targets).items():
+        found = pl.DataFrame({"x": x, "y": y}).select(
+            pl.lit(x_type).alias("x_type"), "x", pl.lit(y_type).alias("y_type"), "y"
+        )
+        frames.append(found.cast(columns))
+    _write_parquet(pl.concat(frames), directory.connections)
+
+
+def save_nodes(graph: KnowledgeGraph, directory: RunDirectory) -> None:
+    """Write `nodes.parquet`: ids and names by type, in the order of the embeddings' rows."""
     frames = [
-        graph.nodes[node_type].select(
+        table.select(
             pl.lit(node_type).alias("type"),
             pl.int_range(pl.len(), dtype=pl.Int64).alias("index"),
             pl.col("id").cast(pl.String),
             pl.col("name").cast(pl.String),
         )
-        for node_type in (targets.head, targets.tail)
+        for node_type, table in sorted(graph.nodes.items())
     ]
     _write_parquet(pl.concat(frames), directory.nodes)
 

@@ -12,7 +12,8 @@ D the candidate drugs (heads; diseases, the tails, alike):
 Where ours differs:
 - Candidates are heads and tails with a training edge of any relation, as in `ranking.py`: of others nothing was learnt,
   so that their place says nothing. The project's are curated lists of drugs and of diseases.
-- Left out are true pairs of earlier parts: training, and for the test validation as well (the project: training).
+- Left out are true pairs of earlier parts: training, and for the test validation as well (the project: training); and
+  the labels of the test's relatives, where `split.hops` left them out of every part.
 - T counts true pairs whose head or tail is no candidate, which are not found (the project's T lies in its matrix).
 - Commonality is between seeds, each with a split of its own, and of new pairs: those that are true in no part. With
   each seed's training pairs alone left out, as between the project's folds, a pair that one seed has trained on could
@@ -88,12 +89,11 @@ def rank_matrix(graph: KnowledgeGraph, split: EdgeSplit, part: str, scorer: Scor
         seed: Of the run.
     """
     table = _Table(split.linked(split.targets.head), split.linked(split.targets.tail))
-    earlier = ("train", "validation") if part == "test" else ("train",)
     found = {}
     for target in split.targets:
         if len(split.part(part)[target][0]) == 0:
             continue
-        known = table.cells(_joined([split.part(name)[target] for name in earlier]))
+        known = table.cells(split.known_before(part, target))
         everywhere = [split.part(name)[target] for name in ("train", "validation", "test")]
         labelled = table.cells(_joined([*everywhere, *_edges(graph, target)]))
         found[target.relation] = _rank(split, part, target, scorer, seed, table, known, labelled)

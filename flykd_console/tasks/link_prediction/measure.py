@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from flykd_console.runs.distances import grouped_by_distance
 from flykd_console.tasks.link_prediction.metrics import Scored, score
 from flykd_console.tasks.link_prediction.ranking import Ranked, rank_heads, rank_tails
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flykd_console.graph.split.negatives import EvaluationPairs
+    from flykd_console.runs.distances import ByDistance
     from flykd_console.runs.results import Scores
     from flykd_console.tasks.link_prediction.data import LinkData
     from flykd_console.tasks.link_prediction.scorers import Scorer
@@ -46,7 +50,20 @@ def measure(data: LinkData, scorer: Scorer, part: str, *, tails: bool = True) ->
     ranking, ranking_tails = (
         {relation: ranked.scores for relation, ranked in found.items()} for found in (heads, others)
     )
-    return Measured(pairs, heads, score(pairs, ranking, ranking_tails, replaced))
+    scores = score(pairs, ranking, ranking_tails, replaced)
+    return Measured(pairs, heads, msgspec.structs.replace(scores, by_distance=_by_distance(data, heads)))
+
+
+def _by_distance(data: LinkData, heads: dict[str, Ranked]) -> ByDistance | None:
+    """The rankings of each relation by the distance of their tails; None where no edges say how far a tail is."""
+    if not data.distances or not heads:
+        return None
+    return {
+        relation: grouped_by_distance(
+            data.distances[relation][ranked.nodes].tolist(), ranked.metrics.found["ap"].tolist()
+        )
+        for relation, ranked in heads.items()
+    }
 
 
 def _scored(data: LinkData, scorer: Scorer, pairs: Iterable[EvaluationPairs]) -> dict[str, Scored]:

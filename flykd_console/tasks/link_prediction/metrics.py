@@ -70,6 +70,7 @@ def score(
         ranking=ranking or None,
         ranking_tails=ranking_tails or None,
         matrix=None,
+        by_distance=None,
         metrics=named | others | _macro(ranking or {}, RANKING_NAMES) | _macro(ranking_tails or {}, TAIL_RANKING_NAMES),
     )
 

@@ -2,8 +2,9 @@
 
 For a relation and a tail with at least one true pair of the part (test or validation), all candidate heads are ranked
 by their score, except those that are true pairs of the same relation and tail in an earlier part (the filtered
-protocol): in training, and for the test in validation too. Candidates are the heads with at least one training edge of
-any relation: of nothing else anything was learnt. A part's head without one cannot be ranked and counts as not found.
+protocol): in training, and for the test in validation too. Labels that `split.hops` left out of every part are not
+ranked either. Candidates are the heads with at least one training edge of any relation: of nothing else anything was
+learnt. A part's head without one cannot be ranked and counts as not found.
 The other direction is the same with the two ends exchanged.
 
 Equal scores are broken at random by one draw, which follows from the seed, the part, the relation and the direction:
@@ -70,7 +71,7 @@ def rank_heads(split: EdgeSplit, part: str, scorer: Scorer, seed: int) -> dict[s
         heads, tails = split.part(part)[target]
         if len(heads) == 0:
             continue
-        known = _earlier(split, part, target)
+        known = split.known_before(part, target)
 
         def block(some: Nodes, target: EdgeType = target) -> Floats:
             return scorer.block(target, some, candidates)
@@ -93,7 +94,7 @@ def rank_tails(split: EdgeSplit, part: str, scorer: Scorer, seed: int) -> dict[s
             return scorer.block(target, candidates, some).T
 
         rng = numpy_rng(seed, f"ties/{part}/{target.relation}/tails")
-        found[target.relation] = _rank(block, candidates, wanted, _earlier(split, part, target), rng)
+        found[target.relation] = _rank(block, candidates, wanted, split.known_before(part, target), rng)
     return found
 
 
@@ -130,11 +131,3 @@ def _positions(sorted_nodes: Nodes, wanted: Nodes) -> tuple[Nodes, NDArray[np.bo
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
     at = np.minimum(np.searchsorted(sorted_nodes, wanted), len(sorted_nodes) - 1)
     return at, sorted_nodes[at] == wanted
-
-
-def _earlier(split: EdgeSplit, part: str, target: EdgeType) -> Pairs:
-    """True pairs of the parts before one: heads and tails."""
-    if part != "test":
-        return split.train[target]
-    (h0, t0), (h1, t1) = split.train[target], split.validation[target]
-    return np.concatenate([h0, h1]), np.concatenate([t0, t1])

@@ -18,6 +18,7 @@ from flykd_console.model.encoded import Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model, network
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.runs.results import LeftOutLabels
 from flykd_console.seeding import torch_rng
 from flykd_console.tasks.base import Log, Objective, Task, Trainable
 from flykd_console.tasks.link_prediction import files, names, top_pairs, words
@@ -66,6 +67,14 @@ class LinkPrediction(Task):
     @property
     def fingerprints(self) -> dict[str, str]:
         return {"graph": self.data.graph.fingerprint, "split": self.data.split.fingerprint}
+
+    @property
+    def left_out(self) -> LeftOutLabels | None:
+        left = self.data.split.left_out
+        if left is None:
+            return None
+        labels = {target.relation: len(heads) for target, (heads, _) in left.labels.items()}
+        return LeftOutLabels(hops=left.hops, over=list(left.relations), tails=left.tails, labels=labels)
 
     def settings(self) -> dict[str, Any]:
         profile = self.profile
@@ -227,3 +236,6 @@ class LinkPrediction(Task):
         for part, measured in self._measured.items():
             files.save_ranking(self.data, directory, part, measured)
             files.save_scores(self.data, directory, part, measured)
+        files.save_neighbours(self.data, directory)
+        if not directory.connections.is_file():
+            files.save_connections(self.data.graph, self.data.targets, directory)

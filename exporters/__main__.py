@@ -1,0 +1,49 @@
+"""`python -m exporters BUNDLE --disease NAME`: a ranking as CSV, with numpy, h5py and onnxruntime alone."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+from exporters.answers import RIVALS, Order, Ranked
+from exporters.scorer import Scorer
+from flykd_console.errors import UserError
+from flykd_console.plain_text import plain, spreadsheet_cell
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m exporters`: a ranking as CSV on standard output; 2 where the user can mend what went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m exporters", description="Rank with an exported bundle.")
+    parser.add_argument("bundle", help="the bundle's folder")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--disease", "--tail", metavar="NAME-OR-ID", dest="tail", help="rank heads for this tail")
+    asked.add_argument("--drug", "--head", metavar="NAME-OR-ID", dest="head", help="rank tails for this head")
+    parser.add_argument("--relation", help="needed where the bundle has several")
+    parser.add_argument("--top", type=int, default=20, help="how many (20)")
+    parser.add_argument("--beyond", choices=RIVALS, help="by how many times higher than this rival the model ranks")
+    parser.add_argument("--adjust", action="store_true", help="by the frequent-flyer correction")
+    parser.add_argument("--through", metavar="NODE", help="keep what is joined by this protein, pathway, phenotype")
+    parser.add_argument("--exclude-known", action="store_true", help="leave true pairs of the graph out")
+    options = parser.parse_args(arguments)
+    try:
+        with Scorer(options.bundle) as scorer:
+            how = options.relation, options.top, options.exclude_known
+            order: Order = {"beyond": options.beyond, "adjust": options.adjust, "through": options.through}
+            if options.head is None:
+                ranking = scorer.rank_heads(options.tail, *how, **order)
+            else:
+                ranking = scorer.rank_tails(options.head, *how, **order)
+    except UserError as error:
+        print(plain(str(error)), file=sys.stderr)
+        return 2
+    writer = csv.DictWriter(sys.stdout, [one.name for one in fields(Ranked)])
+    writer.writeheader()
+    writer.writerows({name: spreadsheet_cell(value) for name, value in asdict(one).items()} for one in ranking)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What stands beside a model's ranking in a bundle: the rivals' ranks of the same nodes, and the adjusted scores."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.frequent_flyers import frequent_flyer_scores
+from exporters.opened_tables import OpenedTables, other_side
+from flykd_console.explore.rivals import RivalRanks, neighbour_scores, popularity
+
+Rows = NDArray[np.int64]
+
+
+class Beside:
+    """Args: the tables of a bundle, and the numbers of heads and of tails."""
+
+    def __init__(self, tables: OpenedTables, counts: tuple[int, int]) -> None:
+        self._tables, self._counts = tables, counts
+
+    def training_pairs(self, relation: str, side: str) -> Rows:
+        """How many training pairs of the relation each node at a side has, int64 [N_side]."""
+        return popularity(self._tables.pairs(relation, "train"), side, self._counts)
+
+    def rivals(self, side: str, row: int, relation: str, index: Rows) -> dict[str, RivalRanks]:
+        """How the rivals order the nodes in `index` for a node at a side, by name; without those that the bundle lacks.
+
+        Args:
+            index: Rows of nodes of the other side, int64 [n].
+        """
+        found = {"popularity": RivalRanks.of(self.training_pairs(relation, other_side(side))[index])}
+        nearest = self._tables.nearest(relation)
+        if nearest is not None:
+            scores = neighbour_scores(nearest, self._tables.pairs(relation, "train"), side, row, self._counts)
+            found["neighbours"] = RivalRanks.of(scores[index])
+        return found
+
+    def adjusted(self, side: str, row: int, relation: str, index: Rows) -> NDArray[np.float64]:
+        """Frequent-flyer scores of the nodes in `index`, float64 [n]; the matrix is of every node with an embedding."""
+        place = 0 if side == "head" else 1
+        ranked, alike = self._embedded(other_side(side), relation), self._embedded(side, relation)
+        train = self._tables.pairs(relation, "train")
+        ends = train[:, 1 - place], train[:, place]
+        inside = np.isin(ends[0], ranked) & np.isin(ends[1], alike)
+        scores = frequent_flyer_scores(
+            self._tables.embeddings(other_side(side), relation)[ranked] * self._tables.vector(relation),
+            self._tables.embeddings(side, relation)[alike],
+            int(np.searchsorted(alike, row)),
+            (np.searchsorted(ranked, ends[0][inside]), np.searchsorted(alike, ends[1][inside])),
+        )
+        return scores[np.searchsorted(ranked, index)]
+
+    def _embedded(self, side: str, relation: str) -> Rows:
+        """Rows of the nodes with an embedding, int64 [n], ascending."""
+        return np.flatnonzero(self._tables.embeddings(side, relation).any(axis=1))

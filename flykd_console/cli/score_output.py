@@ -1,0 +1,170 @@
+"""What `flykd-console score` gives programs: JSON, CSV and Parquet, each row with the run, seeds, model and method."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flykd_console.errors import CHECK_PATH, UserError
+from flykd_console.plain_text import shown_json
+
+if TYPE_CHECKING:
+    from exporters.answers import Ranked, ScoredPair
+    from exporters.consensus import Agreed
+    from exporters.scorer import Scorer
+    from exporters.whole_matrix import Wanted
+
+    Row = Ranked | ScoredPair | Agreed
+
+
+def print_json(scorer: Scorer, rows: Sequence[Row]) -> None:
+    """A list of objects on standard output."""
+    import json
+
+    print(shown_json(json.dumps(_records(scorer, rows), indent=2, ensure_ascii=False)))
+
+
+def print_csv(scorer: Scorer, rows: Sequence[Row]) -> None:
+    """CSV on standard output, safe to open in a spreadsheet."""
+    _write_csv(sys.stdout, scorer, rows)
+
+
+def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path) -> None:
+    """The same rows as a CSV or Parquet file.
+
+    Raises:
+        UserError: The file cannot be written, or its name says no known form.
+    """
+    import io
+
+    from exporters.table_files import check_target
+    from flykd_console.runs.files import replace_file
+
+    check_target(path)
+    try:
+        if path.suffix == ".csv":
+            text = io.StringIO()
+            _write_csv(text, scorer, rows)
+            replace_file(path, text.getvalue().encode())
+            return
+        import polars as pl
+
+        buffer = io.BytesIO()
+        pl.DataFrame(_records(scorer, rows), infer_schema_length=None).write_parquet(buffer)
+        replace_file(path, buffer.getvalue())
+    except OSError as error:
+        raise UserError(
+            f"the file cannot be written ({error.strerror})", str(path), "Choose another place with --to."
+        ) from None
+
+
+@contextmanager
+def as_csv(path: Path) -> Iterator[Path]:
+    """A list of pairs as the scorer reads it: a Parquet file as CSV, whose line n + 1 is row n; any other as it is.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    if path.suffix != ".parquet":
+        yield path
+        return
+    import tempfile
+
+    import polars as pl
+
+    try:
+        table = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"the file cannot be read ({reason})", str(path), CHECK_PATH) from None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "pairs.csv"
+        table.write_csv(copy)
+        try:
+            yield copy
+        except UserError as error:
+            if error.where != str(copy):
+                raise
+            raise UserError(error.title, f"{path} (line n + 1 is its row n)", error.hint) from None
+
+
+def write_matrix(scorer: Scorer, relations: Sequence[str], wanted: Wanted, path: Path) -> int:
+    """Every list of every relation into one file, with progress on standard error; how many rows it has.
+
+    Raises:
+        UserError: The file cannot be written, the bundle lacks what was asked for, or nothing is left to rank.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from exporters.table_files import table_file
+    from exporters.whole_matrix import WholeMatrix
+
+    matrices = {relation: WholeMatrix(scorer, relation, wanted) for relation in relations}
+    if not any(len(matrix.tails) for matrix in matrices.values()):
+        raise UserError("nothing is left to rank", "flykd-console score --all", "Leave --through out, or name another.")
+    with table_file(path) as table, Progress(console=Console(stderr=True), transient=True) as progress:
+        for relation, matrix in matrices.items():
+            task = progress.add_task(relation, total=len(matrix.tails))
+            for tails, block in matrix.blocks():
+                table.write(*_columns(scorer, relation, block))
+                progress.advance(task, tails)
+    return table.rows
+
+
+def _columns(scorer: Scorer, relation: str, block: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Columns of a block as a file has them, and where nothing stands."""
+    import numpy as np
+
+    from exporters.manifest import provenance
+    from exporters.table_files import Words
+    from exporters.whole_matrix import KNOWN
+
+    same = np.zeros(len(block["head"]), np.int32)
+    columns: dict[str, Any] = {"relation": Words(_one(relation), same)}
+    for side, nodes in (("head", scorer.heads), ("tail", scorer.tails)):
+        columns |= {f"{side}_id": Words(nodes.ids, block[side]), f"{side}_name": Words(nodes.names, block[side])}
+    for name in ("rank", "logit", "probability", "popularity_rank", "neighbours_rank", "adjusted", "beyond"):
+        if name in block:
+            columns[name] = block[name].astype(np.int32) if name.endswith("rank") else block[name]
+    columns["known"] = Words(KNOWN, block["known"])
+    columns |= {name: block[name] for name in ("head_trained", "tail_trained")}
+    columns |= {name: Words(_one(value), same) for name, value in provenance(scorer.manifest).items()}
+    nulls = {name: block[name] == 0 for name in ("popularity_rank", "neighbours_rank")}
+    return columns, nulls | {"probability": np.isnan(block["probability"])}
+
+
+def _one(word: str) -> tuple[str]:
+    return (word,)
+
+
+def _records(scorer: Scorer, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from exporters.manifest import provenance
+
+    who = provenance(scorer.manifest)
+    return [asdict(row) | who for row in rows]
+
+
+def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Row]) -> None:
+    import csv
+    from dataclasses import fields
+
+    from exporters.answers import Ranked
+    from exporters.manifest import provenance
+    from exporters.table_files import safe_cell
+
+    names = [one.name for one in fields(rows[0] if rows else Ranked)]
+    writer = csv.DictWriter(file, [*names, *provenance(scorer.manifest)], lineterminator="\n")
+    writer.writeheader()
+    for record in _records(scorer, rows):
+        writer.writerow({name: safe_cell(_flat(value)) for name, value in record.items()})
+
+
+def _flat(value: Any) -> Any:
+    """A cell: several numbers with blanks between them."""
+    return " ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else value
