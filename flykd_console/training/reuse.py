@@ -23,6 +23,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_with_parts
 from flykd_console.runs.find import list_runs
 from flykd_console.runs.models import Role
+from flykd_console.runs.sealed import seal_of
 from flykd_console.runs.stage import Phase, Stage
 from flykd_console.runs.stage_record import StageRecord, read_record, write_record
 from flykd_console.tasks.base import Log, Task, Trainable
@@ -176,6 +177,15 @@ class StageStore:
             return [self.directory]
         others = batch_of(self.directory) if self.fresh else list_runs(self.directory.path.parent)
         return [self.directory, *(run for run in others if run.path != self.directory.path)]
+
+
+def is_sound(run: RunDirectory, seed: int, stage: str) -> bool:
+    """Whether a stage's weights are what their record tells of, to the last byte."""
+    path, record = run.weights(seed, stage), read_record(run.record(seed, stage))
+    try:
+        return record is not None and seal_of(path.read_bytes(), path) == record.sha256
+    except OSError:
+        return False
 
 
 def _load(run: RunDirectory, seed: int, stage: Stage, model: Trainable, own: bool) -> FinishedStage:
