@@ -1,7 +1,7 @@
 """Seeds of a run that is taken up again which need nothing more: every model is there as asked for, and measured.
 
-A seed counts as finished where `results.json` has all of its models, each of their weights has the key that the profile
-and the graph give it now and the seal of its record, and the scores and rankings stand beside them. It is neither loaded
+A seed counts as finished where `results.json` has all of its models, each of their weights has the key that profile
+and graph give it now and the seal of its record, and the scores and rankings stand beside them. It is neither loaded
 nor measured again.
 """
 
