@@ -13,7 +13,7 @@ ARGS    ?=
 # Where the CPU build of torch comes from; `make install TORCH_INDEX=` takes PyPI's own build, which brings CUDA.
 TORCH_INDEX ?= auto
 
-.PHONY: help install run watch export test lint format clean
+.PHONY: help install run watch export test lint audit format clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -37,6 +37,12 @@ lint: $(DEV) ## check style, types and import boundaries
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+audit: $(DEV) ## look the pinned versions up in the advisory database (needs the network and pip-audit)
+	@$(BIN)/python -m pip_audit --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet pip-audit \
+		|| { echo "pip-audit cannot be installed here: no index can be reached." >&2; exit 2; }
+	@$(BIN)/python -m pip_audit --disable-pip --no-deps -r constraints.txt \
+		|| { echo "Advisories stand above; where there are none, the advisory service could not be reached." >&2; exit 1; }
 
 format: $(DEV) ## put the code into shape
 	@$(BIN)/ruff check --fix .

@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from exporters.answers import RIVALS, Order, Ranked
 from exporters.scorer import Scorer
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain, spreadsheet_cell
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,11 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 ranking = scorer.rank_tails(options.head, *how, **order)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(plain(str(error)), file=sys.stderr)
         return 2
     writer = csv.DictWriter(sys.stdout, [one.name for one in fields(Ranked)])
     writer.writeheader()
-    writer.writerows(map(asdict, ranking))
+    writer.writerows({name: spreadsheet_cell(value) for name, value in asdict(one).items()} for one in ranking)
     return 0
 
 

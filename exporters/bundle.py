@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ from exporters.manifest import (
     Manifest,
     read_manifest,
     record,
+    verify_files,
 )
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
@@ -42,9 +44,11 @@ from exporters.parity import Check, check_files, run_checks, verify
 from exporters.precision import Dtype, check_loss, loss_of, rounded
 from exporters.trained_run import TrainedRun, choose_seeds, read_trained_run, results_of
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import model_of
 from flykd_console.runs.events import ExportFinished
+from flykd_console.runs.files import refuse_links
 from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
@@ -105,6 +109,8 @@ def export_run(
             lose more than allowed.
         ParityError: A check failed; nothing is left behind.
     """
+    # Before the work, and not after it: what follows writes into the run.
+    refuse_links(directory.path)
     results = results_of(directory)
     name = model_of(directory, results, model).name
     seeds, why = ([seed], "chosen by hand") if seed is not None else choose_seeds(directory, name, results, ensemble)
@@ -137,7 +143,8 @@ def _write(
         write_ranking_head(folder / RANKING_HEAD, run.vectors(), numbers, properties)
     checks = verify(folder, run, calibration, onnx, on_check)
     example = _example(run)
-    (folder / CARD).write_text(write_card(run, why, calibration, checks, example, onnx, loss), encoding="utf-8")
+    card = write_card(run, why, calibration, checks, example, onnx, loss)
+    (folder / CARD).write_text(plain(card), encoding="utf-8")
     written = [name for name in FILES if (folder / name).is_file()]
     _manifest(run, why, loss, calibration, checks, {name: folder / name for name in written}).write(folder)
     manifest = read_manifest(folder)
@@ -239,6 +246,18 @@ def _may_be_replaced(target: Path) -> bool:
     if foreign or MANIFEST not in present:
         what = f"holds {foreign[0]!r}, which no export wrote" if foreign else "is not a bundle"
         raise UserError(f"the folder {what}", str(target), "Choose another folder with --out.")
+    # Names prove nothing: somebody's own README.md and manifest.json are not to be lost.
+    try:
+        if any(not stat.S_ISREG(path.lstat().st_mode) for path in target.iterdir()):
+            raise UserError("a name in it is no ordinary file", str(target))
+        manifest = read_manifest(target)
+        verify_files(target, manifest, [CARD] if CARD in manifest.files else [])
+    except UserError as error:
+        raise UserError(
+            f"the folder holds files of a bundle's names that no export left so ({error.title})",
+            str(target),
+            "Choose another folder with --out, or remove it by hand.",
+        ) from None
     return True
 
 

@@ -24,6 +24,9 @@ SCORING_HEAD = "scoring_head.onnx"
 RANKING_HEAD = "ranking_head.onnx"
 CARD = "README.md"
 
+# Bytes of a manifest.
+_LARGEST = 1 << 26
+
 PARTS = ("train", "validation", "test")
 
 
@@ -119,6 +122,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
+        if path.stat().st_size > _LARGEST:
+            raise damaged("is larger than any manifest", path)
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
@@ -126,7 +131,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except OSError as error:
         raise UserError(f"the manifest cannot be read ({error.strerror})", str(path), CHECK_PATH) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise damaged("is not valid JSON", path) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int or schema < 1:
@@ -210,6 +215,10 @@ def _from_json(data: dict[str, Any], path: Path) -> Manifest:
     except (KeyError, TypeError, ValueError):
         raise damaged("has no usable 'files'", path) from None
     manifest = Manifest(**values)
+    if not set(manifest.files) <= {EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD}:
+        raise damaged("lists files that no bundle has", path)
+    if len(set(manifest.relations)) != len(manifest.relations):
+        raise damaged("lists a relation twice", path)
     if EMBEDDINGS not in manifest.files or not manifest.relations or manifest.dim < 1:
         raise damaged(f"lists no {EMBEDDINGS}, no relation or no width", path)
     return manifest

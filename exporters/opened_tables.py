@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from exporters.lookup import NodeIndex
 from exporters.manifest import EMBEDDINGS, PARTS, Manifest, damaged, hdf5_name, read_table, table_path
+from exporters.strange_files import check_rows, check_table, number_column, open_tables, pair_rows, text_column
 from flykd_console.explore.rivals import NearestTails
 
 Floats = NDArray[np.float32]
@@ -32,12 +33,9 @@ class OpenedTables:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self._path = folder / EMBEDDINGS
-        try:
-            # A bundle never changes, and file locks fail on some network disks.
-            self._file = h5py.File(self._path, "r", locking=False)
-        except OSError:
-            raise damaged("is no readable HDF5 file", self._path) from None
-        types = {"head": manifest.head_type, "tail": manifest.tail_type}
+        self._file = open_tables(self._path)
+        self._manifest = manifest
+        self._types = types = {"head": manifest.head_type, "tail": manifest.tail_type}
         self._places = {
             (side, name): table_path(self._file, name, side, kind)
             for name in manifest.relations
@@ -55,14 +53,18 @@ class OpenedTables:
     def nodes(self, kind: str) -> NodeIndex:
         """Ids and names of a node type."""
         group = self._get(f"nodes/{hdf5_name(kind)}")
-        ids, names = (group[name].asstr()[:].tolist() for name in ("id", "name"))
+        if not isinstance(group, h5py.Group) or "id" not in group or "name" not in group:
+            raise damaged(f"names no {kind} nodes", self._path)
+        ids, names = (text_column(group[name], f"nodes/{kind}/{name}", self._path) for name in ("id", "name"))
+        check_rows(self._manifest, kind, ids, names, self._path)
         return NodeIndex(kind, ids, names)
 
     def embeddings(self, side: str, relation: str) -> Floats:
         """float32 [n, d]; relations that share a table share the array."""
         place = self._places[side, relation]
         if place not in self._embeddings:
-            self._embeddings[place] = self._widened(place)
+            count = self._manifest.nodes.get(self._types[side], 0)
+            self._embeddings[place] = check_table(self._widened(place), (count, self._manifest.dim), place, self._path)
         return self._embeddings[place]
 
     def unembedded(self, side: str, relation: str) -> frozenset[int]:
@@ -81,10 +83,22 @@ class OpenedTables:
     def pairs(self, relation: str, part: str) -> Rows:
         """True pairs (head row, tail row) of a part, int64 [n, 2]."""
         if (relation, part) not in self._pairs:
-            self._pairs[relation, part] = (
-                self._get(f"relations/{hdf5_name(relation)}/pairs/{part}")[:].astype(np.int64).reshape(-1, 2)
-            )
+            place = f"relations/{hdf5_name(relation)}/pairs/{part}"
+            head, tail = (self._manifest.nodes.get(self._types[side], 0) for side in ("head", "tail"))
+            self._pairs[relation, part] = pair_rows(self._get(place), place, (head, tail), self._path)
         return self._pairs[relation, part]
+
+    def test_set(self, relation: str) -> tuple[Rows, Rows, Rows]:
+        """Heads, tails and labels of the pairs that were kept back for a test, int64 [n] each."""
+        place = f"relations/{hdf5_name(relation)}/test_set"
+        head, tail = (self._manifest.nodes.get(self._types[side], 0) for side in ("head", "tail"))
+        columns = [number_column(self._get(f"{place}/{name}"), place, self._path) for name in ("head", "tail", "label")]
+        if len({len(column) for column in columns}) != 1:
+            raise damaged(f"holds no test set at {place}", self._path)
+        for column, count in zip(columns, (head, tail, 2), strict=True):
+            if column.size and (column.min() < 0 or column.max() >= count):
+                raise damaged(f"names rows at {place} that its tables do not have", self._path)
+        return columns[0], columns[1], columns[2]
 
     def known(self, relation: str, side: str, row: int) -> Mapping[int, str]:
         """The nodes that one at a side makes true pairs with, and the part of each; training wins over the others."""
@@ -123,6 +137,8 @@ class OpenedTables:
             table: Floats = read_table(self._file, place)
         except KeyError as error:
             raise damaged(f"lacks {place} ({error})", self._path) from None
+        except (OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
+            raise damaged(f"holds no table at {place} ({type(error).__name__})", self._path) from None
         return table
 
     def _get(self, path: str) -> Any:

@@ -23,8 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from exporters.answers import RIVALS, Nearest, Order, Ranked, ScoredPair
 from exporters.beside import Beside
 from exporters.lookup import NodeIndex
-from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, read_manifest, verify_files
-from exporters.onnx_sessions import open_head
+from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, damaged, read_manifest, verify_files
+from exporters.onnx_sessions import open_head, run_head
 from exporters.opened_tables import OpenedTables, other_side
 from exporters.waypoints import Waypoint, Waypoints
 from flykd_console.errors import UserError
@@ -66,10 +66,10 @@ class Scorer:
                 "Export it with --onnx to score with it.",
             )
         if verify:
-            verify_files(self.path, self.manifest, (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD))
+            verify_files(self.path, self.manifest, (EMBEDDINGS,))
         self.relations: tuple[str, ...] = tuple(self.manifest.relations)
         self._scoring, self._ranking = (
-            open_head(self.path / name, self.manifest, threads) for name in (SCORING_HEAD, RANKING_HEAD)
+            open_head(self.path / name, self.manifest, threads, verify) for name in (SCORING_HEAD, RANKING_HEAD)
         )
         self.tables = OpenedTables(self.path, self.manifest)
         self.heads = self.tables.nodes(self.manifest.head_type)
@@ -240,7 +240,10 @@ class Scorer:
                 "relation": np.full(len(rows[0][block]), self.relations.index(name), dtype=np.int64),
                 "tail": self.tables.embeddings("tail", name)[rows[1][block]],
             }
-            for output, values in zip(outputs, self._scoring.run(["logit", "probability"], feed), strict=True):
+            answer = run_head(self._scoring, ["logit", "probability"], feed, self.path / SCORING_HEAD)
+            for output, values in zip(outputs, answer, strict=True):
+                if values.shape != output[block].shape:
+                    raise damaged("gives something else than one number a pair", self.path / SCORING_HEAD)
                 output[block] = values
         if not self.is_calibrated(name):
             outputs[1].fill(np.nan)
@@ -354,7 +357,11 @@ class Scorer:
             "candidates": candidates,
             "k": np.array([len(candidates)], dtype=np.int64),
         }
-        index, logit, probability = self._ranking.run(["index", "logit", "probability"], feed)
+        path = self.path / RANKING_HEAD
+        index, logit, probability = run_head(self._ranking, ["index", "logit", "probability"], feed, path)
+        agree = index.ndim == 1 and index.shape == logit.shape == probability.shape
+        if not agree or (index.size and (index.min() < 0 or index.max() >= len(candidates))):
+            raise damaged("ranks what its tables do not have", path)
         # A node without an embedding scores 0 with everything, which would stand above every negative logit.
         kept = ~np.isin(index, [*silent, *left_out])
         return index[kept], logit[kept], probability[kept]

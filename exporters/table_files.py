@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
+from flykd_console.plain_text import spreadsheet_cell
 
 SUFFIXES = (".csv", ".parquet")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def safe_cell(value: Any) -> Any:
-    """A cell of a CSV: text that a spreadsheet would take for a formula begins with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """A cell of a CSV: no control characters, and an apostrophe before what a spreadsheet would take for a formula."""
+    return spreadsheet_cell(value)
 
 
 class Words:

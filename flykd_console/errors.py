@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flykd_console.plain_text import plain
+
 # What to do about a file that cannot be opened, and about one of a run's that is not what training left.
 CHECK_PATH = "Check the path and who may read it."
 CHANGED_AFTER_TRAINING = "The file was changed after training; take the run's own, or train again."
@@ -24,7 +26,8 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         line = f"{self.where}: {self.title}" if self.where else self.title
-        return f"{line}. {self.hint}" if self.hint else line
+        # A title names what a file holds.
+        return plain(f"{line}. {self.hint}" if self.hint else line)
 
 
 class DivergedError(Exception):

@@ -17,6 +17,7 @@ import typer.core
 import typer.main
 
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -38,6 +39,7 @@ ENTRIES = {
     "select": Entry("select", _TRAIN, "Train candidates, measure quality, latency and size, and pick one."),
     "export": Entry("export", _USE, "Write and verify the bundle: embeddings in HDF5, scoring head in ONNX."),
     "score": Entry("score", _USE, "Rank drugs for a disease, or diseases for a drug, from a bundle."),
+    "verify": Entry("verify", _USE, "Say whether everything of a run or a bundle is what it claims to be."),
     "diff": Entry("diff", _USE, "Say which ranks moved between two bundles."),
     "refresh": Entry("refresh", _USE, "Train a bundle's model again on a newer graph, and say what moved."),
     "compare": Entry("compare", _COMPARE, "Compare runs: the paper's tables, and what each gain is worth."),
@@ -147,5 +149,5 @@ def _run(arguments: list[str]) -> int:
 
 def _complain(line: str, code: int) -> int:
     sys.stdout.flush()
-    print(line, file=sys.stderr)
+    print(plain(line), file=sys.stderr)
     return code

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from rich.console import Console
+from rich.text import Text
 
+from flykd_console.cli.console import PlainConsole, say
 from flykd_console.cli.tables import results_table
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
@@ -31,7 +33,7 @@ def conclude_batch(batch: Sequence[RunDirectory], worker: subprocess.Popen[bytes
     Returns:
         The exit code: 0 finished, stopped or left going; 1 one failed; 2 one met a mistake of the user's.
     """
-    console = Console(file=sys.stderr if quiet else sys.stdout, highlight=False, soft_wrap=True)
+    console = PlainConsole(file=sys.stderr if quiet else sys.stdout, soft_wrap=True)
     if all(status_of(directory).state in _OVER for directory in batch):
         with suppress(subprocess.TimeoutExpired):
             worker.wait(_LAST_WORDS_SECONDS)
@@ -68,7 +70,7 @@ def _conclude(directory: RunDirectory, status: RunStatus, going: bool) -> int:
 def _show(console: Console, directory: RunDirectory) -> None:
     with suppress(UserError):
         results = read_results(directory.results)
-        console.print(f"\n[bold]{directory.name}[/bold]")
+        console.print(f"\n{directory.name}", style="bold")
         console.print(results_table(results))
 
 
@@ -82,8 +84,8 @@ def _say_what_is_left(console: Console, states: Sequence[tuple[RunDirectory, Run
             (d.name for d, status in states if status.state not in ("finished", "failed")), states[-1][0].name
         )
         console.print("Training goes on without this window.")
-        console.print(f"  watch it  [bold]flykd-console watch {current}[/bold]")
-        console.print(f"  stop it   [bold]flykd-console runs stop {current}[/bold]")
+        console.print(Text.assemble("  watch it  ", (f"flykd-console watch {current}", "bold")))
+        console.print(Text.assemble("  stop it   ", (f"flykd-console runs stop {current}", "bold")))
         return
     if stopped:
         those = "the one that waits" if len(waiting) == 1 else f"the {len(waiting)} that wait"
@@ -108,5 +110,4 @@ def cause(code: int) -> str:
 
 def complain(line: str) -> None:
     """One line on standard error, after what standard output was given."""
-    sys.stdout.flush()
-    print(line, file=sys.stderr)
+    say(line, err=True)

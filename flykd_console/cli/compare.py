@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain
 
 if TYPE_CHECKING:
     from flykd_console.compare.figures import Comparison
@@ -100,10 +102,10 @@ def command(
     writers = {".md": to_markdown, ".csv": to_csv, ".json": to_json}
     text = writers[forms[0]](comparison)
     if out is None:
-        typer.echo(text, nl=False)
+        say(text, end="")
         return
     write_whole(out, text)
-    typer.echo(f"Wrote {out}.")
+    say(f"Wrote {out}.")
 
 
 def _listed(
@@ -125,10 +127,10 @@ def _listed(
 
     text = form.dumps(as_json(tables), indent=2, ensure_ascii=False) + "\n"
     if out is None:
-        typer.echo(text, nl=False)
+        say(text, end="")
         return
     write_whole(out, text)
-    typer.echo(f"Wrote {out}.")
+    say(f"Wrote {out}.")
 
 
 def _are_of_classes(names: list[str]) -> bool:
@@ -238,7 +240,7 @@ def check_writable(out: Path) -> None:
 
 
 def write_whole(out: Path, text: str) -> None:
-    """Write a text file in one step.
+    """Write a text file in one step, without control characters.
 
     Raises:
         UserError: It cannot be written.
@@ -246,6 +248,6 @@ def write_whole(out: Path, text: str) -> None:
     from flykd_console.runs.files import replace_file
 
     try:
-        replace_file(out, text.encode())
+        replace_file(out, plain(text).encode())
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror})", str(out), "Choose another place with --out.") from None

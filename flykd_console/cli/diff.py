@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def deliver(diff: BundleDiff, *, json: bool, out: list[Path]) -> None:
     for path in out:
         write_whole(path, writers[path.suffix.lower()](diff))
     if json:
-        typer.echo(to_json(diff), nl=False)
+        say(to_json(diff), end="")
         return
     _print(diff)
     for path in out:
-        typer.echo(f"Wrote {path}.")
+        say(f"Wrote {path}.")
 
 
 def check_forms(out: list[Path]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DGL_SECONDS = 120
 # Cores in use below which the machine is at rest, and a gain of all threads over one that is worth having.
 _AT_REST, _WORTH = 0.3, 1.1
-_MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,17 @@ def command(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
         findings = list(examine())
         typer.echo(json_module.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        from rich.console import Console
+        from rich.text import Text
 
-        console = Console(highlight=False, soft_wrap=True)
+        from flykd_console.cli.console import PlainConsole
+
+        console = PlainConsole(soft_wrap=True)
         for finding in examine():
             findings.append(finding)
-            console.print(f"{_MARKS[finding.level]}  {finding.subject:<10}  ", end="")
-            console.print(finding.found, markup=False)
+            mark = (f"{finding.level:<4}", _COLOURS[finding.level])
+            console.print(Text.assemble(mark, f"  {finding.subject:<10}  {finding.found}"))
             if finding.remedy:
-                console.print(f"      {'':<10}  {finding.remedy}", markup=False, style="dim")
+                console.print(f"      {'':<10}  {finding.remedy}", style="dim")
     if any(finding.level == "fail" for finding in findings):
         raise typer.Exit(2)
 

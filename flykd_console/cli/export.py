@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from exporters.bundle import Bundle
+    from exporters.parity import Check
 
 
 def command(
@@ -70,10 +71,9 @@ def command(
     - flykd-console export flykd-2026 --seed 46 --out bundle
     - flykd-console export deploy --ensemble --dtype int8
     """
-    from rich.console import Console
-
     from exporters.agreement import ParityError
     from exporters.bundle import MAX_LOSS, export_run
+    from flykd_console.cli.console import PlainConsole
     from flykd_console.runs.find import find_run
 
     if ensemble and seed is not None:
@@ -82,7 +82,7 @@ def command(
         from exporters.hub import check_repository
 
         check_repository(push)
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     directory = find_run(run, finished=True)
     try:
         bundle = export_run(
@@ -95,7 +95,7 @@ def command(
             dtype=dtype,
             max_loss=MAX_LOSS if max_loss is None else max_loss,
             on_start=lambda name, seeds, why: _say(console, f"{directory.name}: {name} of {_seeds(seeds)} ({why})"),
-            on_check=lambda check: _say(console, check.detail, f"  [green]✓[/green] {check.name:<14} "),
+            on_check=lambda check: _tell_check(console, check),
         )
     except ParityError as error:
         print(f"The export failed its check of {error}. Nothing was written.", file=sys.stderr)
@@ -162,11 +162,14 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _say(console: Console, text: str, lead: str = "") -> None:
-    """One line; `lead` is markup of ours, `text` may hold names of nodes with brackets."""
-    from rich.markup import escape
+def _say(console: Console, text: str) -> None:
+    console.print(text)
 
-    console.print(lead + escape(text))
+
+def _tell_check(console: Console, check: Check) -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble("  ", ("✓", "green"), f" {check.name:<14} {check.detail}"))
 
 
 def _size(count: int) -> str:

@@ -10,6 +10,7 @@ import typer
 from flykd_console.cli import graph_fetch, graph_import
 from flykd_console.cli.graph_export import export
 from flykd_console.cli.graph_output import consoles, progress_bar
+from flykd_console.plain_text import shown_json
 from flykd_console.words import grouped
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def info(
     if as_json:
         import json
 
-        print(json.dumps(asdict(summary), indent=2, ensure_ascii=False))
+        print(shown_json(json.dumps(asdict(summary), indent=2, ensure_ascii=False)))
     else:
         _show(out, summary)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.errors import UserError
 from flykd_console.words import grouped
 
@@ -36,8 +37,8 @@ def export(
     graph = load_graph(Graph(source=source, scale=scale), lambda line: print(line, file=sys.stderr))
     names = [name.strip() for name in targets.split(",") if name.strip()]
     edges = write_graphstorm(graph, out, names, Split().fractions)
-    typer.echo(f"{out}: {grouped(graph.node_count)} nodes, {grouped(edges)} edges, each once")
-    typer.echo(
+    say(f"{out}: {grouped(graph.node_count)} nodes, {grouped(edges)} edges, each once")
+    say(
         f"Next: python -m graphstorm.gconstruct.construct_graph --conf-file {out / CONFIG} --output-dir DIR "
         "--graph-name kg --num-parts 4 --add-reverse-edges"
     )

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def consoles() -> tuple[Console, Console]:
     """Results on standard output, progress and notes on standard error; what is printed is text, no markup."""
-    from rich.console import Console
+    from flykd_console.cli.console import PlainConsole
 
     # In a pipe nothing is cut to the width of a screen.
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-    return Console(width=width, highlight=False, markup=False), Console(stderr=True, highlight=False, markup=False)
+    return PlainConsole(width=width), PlainConsole(stderr=True)
 
 
 def progress_bar(console: Console, *after: ProgressColumn) -> Progress:

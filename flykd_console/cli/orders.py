@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def stop(
         return
     directory.order("stop")
     directory.withdraw("pause")
-    typer.echo(f"{directory.name} stops after this epoch. {again}")
+    say(f"{directory.name} stops after this epoch. {again}")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -161,8 +162,8 @@ def _say(directory: RunDirectory, answer: Control | None, done: str, ordered: st
         UserError: It refused.
     """
     if answer is None:
-        typer.echo(f"{directory.name} {ordered}: ordered, and not answered yet. See: flykd-console runs")
+        say(f"{directory.name} {ordered}: ordered, and not answered yet. See: flykd-console runs")
     elif answer.state == "refused":
         raise UserError("the trainer refused; its log says why", directory.name, "See: flykd-console watch")
     else:
-        typer.echo(f"{directory.name} {done}")
+        say(f"{directory.name} {done}")

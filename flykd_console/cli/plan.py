@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flykd_console.cli.batch import complain
+from flykd_console.cli.console import PlainConsole
 from flykd_console.cli.prepare import check_files
 from flykd_console.cli.text import spread_text
 from flykd_console.cli.titled import Titled, plain_table, table_console
@@ -110,7 +111,7 @@ def carry_out_jobs(jobs: Sequence[Job], *, at_once: str, engine: str, fresh: boo
     """
     if engine not in ENGINES:
         raise UserError(f"there is no engine {engine!r}", "--engine", f"There are {' and '.join(ENGINES)}.")
-    console = Console(file=sys.stderr if quiet else sys.stdout, highlight=False, soft_wrap=True)
+    console = PlainConsole(file=sys.stderr if quiet else sys.stdout, soft_wrap=True)
     teller = Teller(console, len(jobs))
     if engine == "ray":
         from flykd_console.plans.ray_engine import carry_out_on_ray

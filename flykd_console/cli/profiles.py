@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.errors import UserError
 
 app = typer.Typer(help="List, show, copy and check profiles.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -28,15 +29,15 @@ _Settings = Annotated[
 @app.command("list")
 def listing() -> None:
     """List the profiles that come with the program, by folder."""
-    from rich.console import Console
     from rich.table import Table
 
+    from flykd_console.cli.console import PlainConsole
     from flykd_console.profile.files import shipped_profiles
 
     groups: dict[str, list[str]] = {}
     for name in shipped_profiles():
         groups.setdefault(name.rpartition("/")[0], []).append(name)
-    console = Console(highlight=False)
+    console = PlainConsole()
     if not console.is_terminal:
         console.width = 160  # a pipe has no width; nothing is cut off for it
         console.begin_capture()
@@ -51,7 +52,7 @@ def listing() -> None:
             console.print(f"\n{_GROUPS.get(group, group)}")
         console.print(table)
     if not console.is_terminal:
-        typer.echo("\n".join(line.rstrip() for line in console.end_capture().splitlines()))
+        say("\n".join(line.rstrip() for line in console.end_capture().splitlines()))
 
 
 @app.command()
@@ -59,7 +60,7 @@ def show(profile: _Profile, settings: _Settings = None) -> None:
     """Print a profile resolved: every key with its value, defaults written out, keys without a value as comments."""
     from flykd_console.profile.load import dump_profile, load_profile
 
-    typer.echo(dump_profile(load_profile(profile, settings or []), unset=True), nl=False)
+    say(dump_profile(load_profile(profile, settings or []), unset=True), end="")
 
 
 @app.command()
@@ -86,18 +87,17 @@ def keys(
         hint = f"Did you mean {full_names[near[0]]}?" if near else f"The tables are: {', '.join(about)}"
         raise UserError("there is no such table", section or "", hint)
     if markdown:
-        typer.echo(profile_keys.as_markdown(wanted), nl=False)
+        say(profile_keys.as_markdown(wanted), end="")
         return
-    from rich.console import Console
-
+    from flykd_console.cli.console import PlainConsole
     from flykd_console.cli.tables import keys_table
 
-    console = Console(highlight=False)
+    console = PlainConsole()
     for name in wanted:
         rows = [key for key in found if key.section == name]
         if rows:
             console.print(f"[{name}]", style="bold", markup=False, end="  ")
-            console.print(about[name], markup=False)
+            console.print(about[name])
             console.print(keys_table(rows))
             console.print()
 
@@ -123,7 +123,7 @@ def copy(
         raise UserError(
             f"the copy cannot be written ({error.strerror})", str(destination), "Choose another place."
         ) from None
-    typer.echo(f"Wrote {destination}. Check it after editing: flykd-console profiles check {destination}")
+    say(f"Wrote {destination}. Check it after editing: flykd-console profiles check {destination}")
 
 
 @app.command()
@@ -138,25 +138,25 @@ def check(profile: _Profile, settings: _Settings = None) -> None:
     seeds = ", ".join(map(str, loaded.run.seeds))
     if trains_nothing(loaded):
         scorers = ", ".join(loaded.evaluation.heuristics)
-        typer.echo(f"{profile} is sound: trains nothing on {loaded.graph.source}, seeds {seeds}, measures {scorers}.")
+        say(f"{profile} is sound: trains nothing on {loaded.graph.source}, seeds {seeds}, measures {scorers}.")
         return
     if loaded.classifies:
         members = ", ".join(
             f"{name} ({model_shape(one.dim, one.layers, one.kind)})" for name, one in loaded.cohort.members.items()
         )
-        typer.echo(
+        say(
             f"{profile} is sound: {loaded.method} on {loaded.source}, seeds {seeds}, {loaded.cohort.epochs} epochs, "
             f"members {members}."
         )
         return
-    typer.echo(
+    say(
         f"{profile} is sound: {loaded.distill.method} on {loaded.graph.source}, seeds {seeds}, "
         f"{loaded.finetune.epochs} + {loaded.distill.epochs} epochs, "
         f"{model_width(teacher.dim, teacher.layers, teacher.kind)} and "
         f"{model_shape(student.dim, student.layers, student.kind)}."
     )
     if _says_nothing(profile) and not settings:
-        typer.echo("It sets no key: every one is at its default, which is the paper's.", err=True)
+        say("It sets no key: every one is at its default, which is the paper's.", err=True)
 
 
 def _says_nothing(profile: str) -> bool:

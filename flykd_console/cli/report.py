@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flykd_console.cli.console import say
+
 
 def command(
     runs: Annotated[
@@ -53,4 +55,4 @@ def command(
 
     text = page(comparison, loaded, anyway, restriction)
     write_whole(out, text)
-    typer.echo(f"Wrote {out} ({len(text.encode()) / 1e6:.1f} MB). Open it in any browser.")
+    say(f"Wrote {out} ({len(text.encode()) / 1e6:.1f} MB). Open it in any browser.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,6 +103,16 @@ def command(
             metavar="local|ray", help="Where they are trained: here, or on a Ray cluster.", rich_help_panel=_MANY
         ),
     ] = None,
+    max_hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="H",
+            help="Stop with a checkpoint after so many hours, as before a cluster's time limit.",
+            rich_help_panel=_HOW,
+            show_default=False,
+        ),
+    ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="Plain lines instead of the dashboard.", rich_help_panel=_HOW)
     ] = False,
@@ -113,6 +124,7 @@ def command(
 
     On a terminal the dashboard opens at once; closing it does not stop training. Without a terminal, or with
     `--headless`, the same run prints plain lines: Ctrl-C then stops it with a checkpoint, a second one ends it at once.
+    SIGTERM, SIGHUP and SIGUSR1 stop it with a checkpoint, too. A stopped run exits with 130, or 128 + n for signal n.
 
     * `flykd-console run flykd`
     * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
@@ -130,7 +142,7 @@ def command(
         _refuse({**given, "--device": device, "--name": name, "--jobs": jobs, "--shard": shard, "--engine": engine})
         batch = resumable(resume, parse_seeds(seeds) if seeds is not None else [])
         if len(batch) > 1:
-            typer.echo(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
+            say(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
     else:
         if not profiles:
             raise UserError("no profile given", "flykd-console run", "For example: flykd-console run flykd")
@@ -145,7 +157,8 @@ def command(
 
     from flykd_console.cli.training import train
 
-    raise typer.Exit(train(batch, new=resume is None, fresh=fresh, headless=headless or json, json=json))
+    how = {"fresh": fresh, "headless": headless or json, "json": json}
+    raise typer.Exit(train(batch, new=resume is None, max_hours=max_hours, **how))
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flykd_console.cli.console import say
 from flykd_console.cli.orders import COMMANDS, RunName
 from flykd_console.errors import UserError
+from flykd_console.plain_text import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +46,7 @@ def listing(context: typer.Context, json: _Json = False) -> None:
         _print_json(facts)
         return
     if not facts:
-        typer.echo(f"There is no run in {runs_root()}/ yet. Train one: flykd-console run flykd")
+        say(f"There is no run in {runs_root()}/ yet. Train one: flykd-console run flykd")
         return
     console = table_console()
     console.print(_table(facts, wide=console.width >= 110))
@@ -100,13 +102,20 @@ def rm(
         raise UserError(
             "this folder has a profile.toml but is no run", str(directory.path), "Remove it by hand if you mean it."
         )
+    foreign = _foreign(directory)
+    if foreign:
+        raise UserError(
+            f"this folder holds {foreign!r}, which no run wrote",
+            str(directory.path),
+            "Remove it by hand if you mean it.",
+        )
     if directory.path.is_symlink():
         raise UserError("this is a link; remove the link or what it points to", str(directory.path))
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("nobody is there to ask", f"runs rm {directory.name}", "Add --yes to remove it unasked.")
-        if not typer.confirm(f"Remove {directory.path} ({size(_bytes_in(directory))})?"):
-            typer.echo("Nothing was removed.")
+        if not typer.confirm(plain(f"Remove {directory.path} ({size(_bytes_in(directory))})?")):
+            say("Nothing was removed.")
             return
     try:
         shutil.rmtree(directory.path)
@@ -114,7 +123,23 @@ def rm(
         raise UserError(
             f"cannot be removed ({error.strerror})", str(error.filename or directory.path), "Check who may write there."
         ) from None
-    typer.echo(f"Removed {directory.name}.")
+    say(f"Removed {directory.name}.")
+
+
+def _foreign(directory: RunDirectory) -> str:
+    """What a folder elsewhere holds that is no run's; below the runs' own root everything belongs to its run."""
+    import re
+
+    from flykd_console.runs.find import runs_root
+
+    if directory.path.parent.resolve() == runs_root().resolve():
+        return ""
+    known = {
+        "profile.toml", "environment.json", "events.jsonl", "results.json", "nodes.parquet", "worker.log",
+        "worker.lock", "queue.json", "export", "control",
+    }  # fmt: skip
+    names = sorted(path.name for path in directory.path.iterdir())
+    return next((name for name in names if name not in known and not re.fullmatch(r"seed-\d+|\..*\.tmp", name)), "")
 
 
 def _facts(directory: RunDirectory) -> dict[str, Any]:
@@ -128,7 +153,7 @@ def _facts(directory: RunDirectory) -> dict[str, Any]:
     try:
         status = status_of(directory)
     except NewerSchemaError as error:
-        return {**facts, "state": "unreadable", "error": f"written by a newer program ({error})"}
+        return {**facts, "state": "unreadable", "error": f"written by a newer program ({error.versions})"}
     started = status.started
     facts |= {
         "state": status.state,
@@ -215,6 +240,7 @@ def _details(run: dict[str, Any]) -> Table:
     import time
 
     from rich.table import Table
+    from rich.text import Text
 
     from flykd_console.cli.text import age
     from flykd_console.words import size
@@ -222,7 +248,7 @@ def _details(run: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    table.add_row("run", f"[bold]{run['name']}[/bold]")
+    table.add_row("run", Text(run["name"], "bold"))
     table.add_row("state", run["state"] + (f", {run['error']}" if run.get("error") else ""))
     if run.get("seeds"):
         table.add_row("method", f"{run['method']} on {run['graph']}")
@@ -271,4 +297,6 @@ def _bytes_in(directory: RunDirectory) -> int:
 def _print_json(value: Any) -> None:
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    from flykd_console.plain_text import shown_json
+
+    print(shown_json(json.dumps(value, indent=2, ensure_ascii=False)))

@@ -12,6 +12,7 @@ import typer
 
 from flykd_console.cli import score_output
 from flykd_console.errors import UserError
+from flykd_console.plain_text import shown_json
 from flykd_console.words import DASH
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _evaluate(scorer: Scorer, pairs: Path, relation: str | None, json: bool) -> 
     if json:
         import json as form
 
-        print(form.dumps(as_json(tables), indent=2, ensure_ascii=False))
+        print(shown_json(form.dumps(as_json(tables), indent=2, ensure_ascii=False)))
     else:
         print_tables(table_console(), tables)
 
@@ -431,9 +432,9 @@ def _print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from flykd_console.cli.console import PlainConsole
 
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    return PlainConsole(width=None if sys.stdout.isatty() else 120)
 
 
 def _rank(rank: int | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flykd_console.errors import CHECK_PATH, UserError
+from flykd_console.plain_text import shown_json
 
 if TYPE_CHECKING:
     from exporters.answers import Ranked, ScoredPair
@@ -23,7 +24,7 @@ def print_json(scorer: Scorer, rows: Sequence[Row]) -> None:
     """A list of objects on standard output."""
     import json
 
-    print(json.dumps(_records(scorer, rows), indent=2, ensure_ascii=False))
+    print(shown_json(json.dumps(_records(scorer, rows), indent=2, ensure_ascii=False)))
 
 
 def print_csv(scorer: Scorer, rows: Sequence[Row]) -> None:
@@ -96,16 +97,16 @@ def write_matrix(scorer: Scorer, relations: Sequence[str], wanted: Wanted, path:
     Raises:
         UserError: The file cannot be written, the bundle lacks what was asked for, or nothing is left to rank.
     """
-    from rich.console import Console
     from rich.progress import Progress
 
     from exporters.table_files import table_file
     from exporters.whole_matrix import WholeMatrix
+    from flykd_console.cli.console import PlainConsole
 
     matrices = {relation: WholeMatrix(scorer, relation, wanted) for relation in relations}
     if not any(len(matrix.tails) for matrix in matrices.values()):
         raise UserError("nothing is left to rank", "flykd-console score --all", "Leave --through out, or name another.")
-    with table_file(path) as table, Progress(console=Console(stderr=True), transient=True) as progress:
+    with table_file(path) as table, Progress(console=PlainConsole(stderr=True), transient=True) as progress:
         for relation, matrix in matrices.items():
             task = progress.add_task(relation, total=len(matrix.tails))
             for tails, block in matrix.blocks():

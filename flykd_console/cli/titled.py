@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from flykd_console.cli.console import PlainConsole
+
 # Longer lines of text are hard to follow.
 _CAPTION_WIDTH = 100
 # Of a pipe, which has no width of its own.
@@ -18,7 +20,7 @@ _PIPE_WIDTH = 100
 
 def table_console() -> Console:
     """Where tables are printed: as wide as the terminal, in a pipe as wide as a page or as COLUMNS says."""
-    console = Console(highlight=False)
+    console = PlainConsole()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPE_WIDTH
     return console

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from rich.console import Console
+from rich.text import Text
 
 from flykd_console.cli.batch import cause, complain, conclude_batch
+from flykd_console.cli.console import PlainConsole, say
 from flykd_console.cli.plain import follow_plain
 from flykd_console.cli.tables import classes_table, ranking_table, relations_table, results_table
 from flykd_console.errors import UserError
@@ -29,11 +30,20 @@ from flykd_console.runs.results import read_results
 from flykd_console.runs.spawn import spawn_worker
 from flykd_console.runs.status import RunStatus, status_of
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _FORCE_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 15.0
 
 
-def train(batch: Sequence[RunDirectory], *, new: bool, fresh: bool, headless: bool, json: bool) -> int:
+def train(
+    batch: Sequence[RunDirectory],
+    *,
+    new: bool,
+    fresh: bool,
+    headless: bool,
+    json: bool,
+    max_hours: float | None = None,
+) -> int:
     """Train runs one after another in one process, and follow them.
 
     Args:
@@ -42,9 +52,11 @@ def train(batch: Sequence[RunDirectory], *, new: bool, fresh: bool, headless: bo
         fresh: Reuse no finished stage of runs outside the batch.
         headless: Plain lines also on a terminal.
         json: The events themselves on standard output, and nothing else.
+        max_hours: Stop with a checkpoint after so many hours; None: never.
 
     Returns:
-        The exit code: 0 finished, stopped or left going; 1 one failed; 2 one of several met a mistake of the user's.
+        The exit code: 0 finished or left going; 1 one failed; 2 one of several met a mistake of the user's; 130 stopped
+        by order, 128 + n by signal n.
 
     Raises:
         UserError: The worker found a mistake of the user's in the only run.
@@ -53,19 +65,40 @@ def train(batch: Sequence[RunDirectory], *, new: bool, fresh: bool, headless: bo
     # How many threads a process has is settled at its start.
     threads = max(load_profile(directory.profile).engine.threads for directory in batch)
     told = first.events.stat().st_size if first.events.exists() else 0
-    worker = spawn_worker(first, then=batch[1:], threads=threads, fresh=fresh)
+    worker = spawn_worker(first, then=batch[1:], threads=threads, fresh=fresh, max_hours=max_hours)
+    number = 0
     if headless or not _on_terminal() or not _dashboard(first, worker):
-        _follow(batch, worker, json, told)
+        number = _follow(batch, worker, json, told)
     if not _has_begun(first, told):
         # What the log says is of an earlier start, and nothing about this one.
+        if worker.poll() == 2:
+            raise UserError(_last_line(first))
         return _conclude(first, worker, RunStatus(state="died", updated=0.0), new=new, quiet=json)
     if len(batch) > 1:
-        return conclude_batch(batch, worker, quiet=json)
+        return conclude_batch(batch, worker, quiet=json) or _stop_code(worker, number)
     status = status_of(first)
     if status.state in ("finished", "stopped", "failed"):
         with suppress(subprocess.TimeoutExpired):
             worker.wait(_LAST_WORDS_SECONDS)
-    return _conclude(first, worker, status, new=new, quiet=json)
+    code = _conclude(first, worker, status, new=new, quiet=json)
+    return code or _stop_code(worker, number)
+
+
+def _stop_code(worker: subprocess.Popen[bytes], number: int) -> int:
+    """The exit code of a run that did not fail: that of its stop, by the signal that came here or there; 0 without."""
+    code = worker.poll()
+    if code is None or code <= 128:
+        return 0
+    return 128 + number if number else code
+
+
+def _last_line(directory: RunDirectory) -> str:
+    """What a training process said that never began with the run."""
+    try:
+        lines = directory.worker_log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else f"training did not begin; see {directory.worker_log}"
 
 
 def _has_begun(directory: RunDirectory, told: int) -> bool:
@@ -85,13 +118,14 @@ def _dashboard(directory: RunDirectory, worker: subprocess.Popen[bytes]) -> bool
         from flykd_console.dashboard.app import run_dashboard
     except ImportError as error:
         gc.enable()
-        print(f"The dashboard cannot start ({error}); plain lines follow.", file=sys.stderr)
+        say(f"The dashboard cannot start ({error}); plain lines follow.", err=True)
         return False
     run_dashboard(directory, worker=worker)
     return True
 
 
-def _follow(batch: Sequence[RunDirectory], worker: subprocess.Popen[bytes], json: bool, offset: int) -> None:
+def _follow(batch: Sequence[RunDirectory], worker: subprocess.Popen[bytes], json: bool, offset: int) -> int:
+    """Show plain lines; the signal that ordered a stop, 0 without one."""
     with _interrupts(batch[0]) as presses:
         for directory in batch:
             presses.aim(directory)
@@ -113,6 +147,7 @@ def _follow(batch: Sequence[RunDirectory], worker: subprocess.Popen[bytes], json
                 break
     if presses.count > 1 and worker.poll() is None:
         _force(worker, presses.directory)
+    return presses.number
 
 
 @dataclass
@@ -121,6 +156,7 @@ class _Presses:
 
     directory: RunDirectory
     count: int = 0
+    number: int = 0
 
     def aim(self, directory: RunDirectory) -> None:
         """Follow another run; a stop that came too late for the one before is meant for it."""
@@ -131,17 +167,21 @@ class _Presses:
 
 @contextmanager
 def _interrupts(directory: RunDirectory) -> Iterator[_Presses]:
-    """Ctrl-C or SIGTERM orders a stop; the second one is left to the caller."""
+    """Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 orders a stop; a second one is left to the caller."""
     presses = _Presses(directory)
 
     def press(number: int, frame: FrameType | None) -> None:
+        if presses.count and number == signal.SIGUSR1:
+            return  # a reminder; it forces nothing
         presses.count += 1
+        presses.number = presses.number or number
         if presses.count == 1:
             presses.directory.order("stop")
             # Not print: a handler may run in the middle of one.
-            os.write(2, b"\nStopping after this epoch, with a checkpoint. Ctrl-C again ends it at once.\n")
+            with suppress(OSError):  # the terminal may be what hung up
+                os.write(2, b"\nStopping after this epoch, with a checkpoint. Ctrl-C again ends it at once.\n")
 
-    before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, press) for number in _STOPPING}
     try:
         yield presses
     finally:
@@ -163,7 +203,7 @@ def _force(worker: subprocess.Popen[bytes], directory: RunDirectory) -> None:
 def _conclude(
     directory: RunDirectory, worker: subprocess.Popen[bytes], status: RunStatus, *, new: bool, quiet: bool
 ) -> int:
-    say = Console(file=sys.stderr if quiet else sys.stdout, highlight=False, soft_wrap=True).print
+    console = PlainConsole(file=sys.stderr if quiet else sys.stdout, soft_wrap=True)
     name = directory.name
     if status.state == "finished":
         if not quiet:
@@ -171,7 +211,7 @@ def _conclude(
         return 0
     if status.state == "stopped":
         how = ", with a checkpoint. Go on" if status.saved else " at once. Go on from the last checkpoint"
-        say(f"Stopped{how}: [bold]flykd-console run --resume {name}[/bold]")
+        console.print(Text.assemble(f"Stopped{how}: ", (f"flykd-console run --resume {name}", "bold")))
         return 0
     if status.state == "failed":
         if not status.traceback:
@@ -179,9 +219,9 @@ def _conclude(
         complain(f"The run failed: {status.error}. The whole story: {directory.worker_log}")
         return 1
     if worker.poll() is None:
-        say("Training goes on without this window.")
-        say(f"  watch it  [bold]flykd-console watch {name}[/bold]")
-        say(f"  stop it   [bold]flykd-console runs stop {name}[/bold]")
+        console.print("Training goes on without this window.")
+        console.print(Text.assemble("  watch it  ", (f"flykd-console watch {name}", "bold")))
+        console.print(Text.assemble("  stop it   ", (f"flykd-console runs stop {name}", "bold")))
         return 0
     again = f" Go on from the last checkpoint: flykd-console run --resume {name}" if status.stage else ""
     complain(f"Training ended {cause(worker.returncode)}. Its output: {directory.worker_log}.{again}")
@@ -198,7 +238,7 @@ def _user_mistake(directory: RunDirectory, status: RunStatus, new: bool) -> NoRe
 
 def _show_results(directory: RunDirectory) -> None:
     results = read_results(directory.results)
-    console = Console(highlight=False)
+    console = PlainConsole()
     console.print()
     console.print(results_table(results))
     console.print()
@@ -233,7 +273,7 @@ def _show_results(directory: RunDirectory) -> None:
     _show_steps(console, steps)
 
 
-def _show_steps(console: Console, steps: Mapping[str, str]) -> None:
+def _show_steps(console: PlainConsole, steps: Mapping[str, str]) -> None:
     """Commands that may come next, and what each is for."""
     console.print("Next")
     for step, purpose in steps.items():

@@ -16,6 +16,7 @@ import polars as pl
 
 from flykd_console.compare.paper import PaperMethod, method_row
 from flykd_console.compare.settings import flatten
+from flykd_console.compare.stored_scores import disagreements
 from flykd_console.errors import CHANGED_AFTER_TRAINING, UserError
 from flykd_console.profile.load import load_profile, tables_of
 from flykd_console.profile.schema import Profile
@@ -156,6 +157,12 @@ class LoadedRun:
                 raise UserError(
                     f"the {entry.name}'s logits are not all finite numbers", str(path), "Leave the run out."
                 )
+            for wrong in disagreements(frame, entry.name, self.measured(seed, entry.name)):
+                raise UserError(
+                    f"the scores are not those of results.json: {wrong}",
+                    str(path),
+                    f"One of the two was changed: flykd-console verify {self.directory.name}",
+                )
         return frame
 
 
@@ -248,7 +255,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise unreadable(path, str(error)) from None
     return found if isinstance(found, dict) else {}
 

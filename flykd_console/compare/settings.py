@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flykd_console.errors import UserError
+from flykd_console.toml_text import parse_toml
 
 ABSENT = "–"
 
@@ -28,7 +28,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         UserError: It is missing or no TOML.
     """
     try:
-        return flatten(tomllib.loads(path.read_text("utf-8")))
+        return flatten(parse_toml(path.read_text("utf-8")))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(

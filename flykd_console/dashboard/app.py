@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from flykd_console.dashboard.actions.looking import ChartActions
@@ -22,6 +23,7 @@ from flykd_console.dashboard.actions.runs import RunActions
 from flykd_console.dashboard.following import DashboardOutcome
 from flykd_console.dashboard.health import Phase
 from flykd_console.dashboard.keymap import ACTIONS, bindings
+from flykd_console.dashboard.plain_lines import PlainLines
 from flykd_console.dashboard.screens.full import FullScreen
 from flykd_console.dashboard.user_keys import read_user_keys
 from flykd_console.runs.directory import RunDirectory
@@ -40,6 +42,9 @@ class DashboardApp(RunActions, OrderActions, ChartActions, MoveActions):
         *bindings(),
         *(Binding(str(n), f"tab({n - 1})", show=False) for n in range(1, 7)),
     ]
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), PlainLines()]
 
     def labels(self) -> dict[str, str]:
         """What the footer says for each action that applies now."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flykd_console.dashboard.palette import look
 from flykd_console.dashboard.widgets.chart import METRICS, ChartPanel
+from flykd_console.plain_text import spreadsheet_cell
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 
@@ -108,9 +109,14 @@ def values_csv(spec: ChartSpec) -> str:
         for x, y, before in zip(curve.x.tolist(), curve.y.tolist(), raw.tolist(), strict=True):
             if spec.x_low <= x <= spec.x_high:
                 writer.writerow(
-                    (curve.name, f"{x:g}", "" if y != y else repr(y), "" if before != before else repr(before))
+                    (
+                        spreadsheet_cell(curve.name),
+                        f"{x:g}",
+                        "" if y != y else repr(y),
+                        "" if before != before else repr(before),
+                    )
                 )
     for name, value in spec.levels:
         for end in (spec.x_low, spec.x_high):
-            writer.writerow((name, f"{end:g}", repr(value), repr(value)))
+            writer.writerow((spreadsheet_cell(name), f"{end:g}", repr(value), repr(value)))
     return out.getvalue()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from flykd_console.dashboard.keymap import ACTIONS, Action
 from flykd_console.dashboard.screen_keys import COMPARISON_ACTIONS, EXPLORE_ACTIONS, OVERLAY_ACTIONS, RUN_ACTIONS
+from flykd_console.toml_text import parse_toml
 
 # Textual's own, and the numbers of the tabs.
 _SCREENS = (ACTIONS, RUN_ACTIONS, OVERLAY_ACTIONS, EXPLORE_ACTIONS, COMPARISON_ACTIONS)
@@ -82,7 +83,7 @@ def read_user_keys(path: Path | None = None) -> UserKeys:
 
     wanted = path or keymap_path()
     try:
-        table = tomllib.loads(wanted.read_text(encoding="utf-8"))
+        table = parse_toml(wanted.read_text(encoding="utf-8"))
     except FileNotFoundError:
         missing = ("FLYKD_KEYMAP names this file, but it is not there.",) if os.environ.get("FLYKD_KEYMAP") else ()
         return UserKeys(wanted, problems=missing if path is None else ())

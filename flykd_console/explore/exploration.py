@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from flykd_console.errors import UserError
 from flykd_console.explore.fuzzy import NameSearch
 from flykd_console.explore.rivals import NearestTails, RivalRanks, neighbour_scores, popularity
+from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import embedded_seeds, model_of
 from flykd_console.runs.models import Role
@@ -320,4 +321,5 @@ def _names(nodes: pl.DataFrame, node_type: str, count: int, path: Path) -> NameS
             f"it names {mine.height} nodes of type {node_type}, but the embeddings have {count} rows", str(path),
             "Files of different runs were mixed.",
         )  # fmt: skip
-    return NameSearch(mine["id"].to_list(), mine["name"].to_list())
+    ids, names = ([plain(text or "") for text in mine[column].to_list()] for column in ("id", "name"))
+    return NameSearch(ids, names)

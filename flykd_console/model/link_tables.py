@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from flykd_console.model.bias_columns import with_head_biases
 from flykd_console.model.encoded import Encoded
+from flykd_console.model.take_over import take_over
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,18 +80,13 @@ class LinkTables(nn.Module):
         """The parameters, on the CPU."""
         return {name: parameter.detach().cpu().contiguous() for name, parameter in self.named_parameters()}
 
-    @torch.no_grad()
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` returned.
 
         Raises:
-            ValueError: A tensor is missing or has another shape.
+            ValueError: A tensor is missing, is one too many, or has another shape; the model then stays as it was.
         """
-        for name, parameter in self.named_parameters():
-            found = tuple(tensors[name].shape) if name in tensors else None
-            if found != tuple(parameter.shape):
-                raise ValueError(f"{name}: expected shape {tuple(parameter.shape)}, found {found}")
-            parameter.copy_(tensors[name])
+        take_over(dict(self.named_parameters()), tensors)
 
 
 class TableEncoder:

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from flykd_console.model.take_over import take_over
+
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import EdgeType
     from flykd_console.model.biases import LinkBiases
@@ -141,23 +143,14 @@ class HeteroRGCN(nn.Module):
         """Every parameter but the inputs, which are kept by their node types whether they are learnt or not."""
         return ((name, p) for name, p in self.named_parameters() if not name.startswith("learnt_inputs."))
 
-    @torch.no_grad()
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` returned, from a model of the same graph, width, depth and kind.
 
         Raises:
-            ValueError: A tensor is missing or has another shape, or belongs to a layer that this model does not have.
+            ValueError: A tensor is missing, is one too many, or has another shape; the model then stays as it was.
         """
-        mine = {name for name, _ in self.named_parameters()}
-        foreign = sorted(name for name in tensors if name.startswith("layer") and name not in mine)
-        if foreign:
-            raise ValueError(f"{foreign[0]}: not a tensor of {self.layers} {self.kind} layers")
-        for name, parameter in self._others():
-            _same_shape(name, parameter, tensors)
-            parameter.copy_(tensors[name])
-        for node_type, table in self.inputs.items():
-            _same_shape(f"inputs/{node_type}", table, tensors)
-            table.copy_(tensors[f"inputs/{node_type}"])
+        inputs = {f"inputs/{node_type}": table for node_type, table in self.inputs.items()}
+        take_over(dict(self._others()) | inputs, tensors)
 
     def to_device(self, device: torch.device) -> HeteroRGCN:
         """Move parameters and inputs."""
@@ -165,9 +158,3 @@ class HeteroRGCN(nn.Module):
         if not self.learns_inputs:
             self.inputs = {node_type: x.to(device) for node_type, x in self.inputs.items()}
         return self
-
-
-def _same_shape(name: str, mine: Tensor, tensors: Mapping[str, Tensor]) -> None:
-    found = tuple(tensors[name].shape) if name in tensors else None
-    if found != tuple(mine.shape):
-        raise ValueError(f"{name}: expected shape {tuple(mine.shape)}, found {found}")

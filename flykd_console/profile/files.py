@@ -23,6 +23,7 @@ from typing import Any
 from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.profile.paths import paths_in
 from flykd_console.profile.schema import Profile
+from flykd_console.toml_text import LARGEST, parse_toml
 from flykd_console.words import lowered
 
 HINT_LIST = "List the shipped profiles: flykd-console profiles list"
@@ -89,8 +90,10 @@ def _read(file: Path, chain: list[str], open_files: list[Path], done: set[Path],
 def _parse(file: Path, source: str) -> dict[str, Any]:
     text = ""
     try:
+        if file.stat().st_size > 4 * LARGEST:
+            raise UserError("is too large for a profile", source, "Give a profile of at most a megabyte.")
         text = file.read_bytes().decode("utf-8-sig")  # editors on other systems put a mark first
-        return tomllib.loads(text)
+        return parse_toml(text)
     except UnicodeDecodeError:
         raise UserError(
             "not a text file; a profile is TOML in UTF-8", source, "Save it as UTF-8 text, or give another file."

@@ -25,6 +25,7 @@ from flykd_console.profile.explain import Places, explain
 from flykd_console.profile.files import Layer, make_paths_absolute, read_layers
 from flykd_console.profile.models import completed, models_of
 from flykd_console.profile.schema import Profile
+from flykd_console.toml_text import DEEPEST, parse_toml
 from flykd_console.words import lowered
 
 
@@ -35,6 +36,12 @@ class Override:
     key: str
     value: Any
     origin: str
+
+
+# Bits of a number; what is wider is no mistake of a digit.
+_WIDEST = 128
+# A bare word of --set.
+_LONGEST_WORD = 1000
 
 
 def load_profile(path: str | Path, overrides: Iterable[str | Override] = ()) -> Profile:
@@ -79,6 +86,8 @@ def validate(
     places = Places(source, origins or {}, files or {})
     data = completed(data)
     for keys, value in _leaves(data):
+        if isinstance(value, int) and value.bit_length() > _WIDEST:
+            raise UserError("is too large a number", places.of(keys), "Give a smaller one.")
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"must be a finite number, but is {value}", places.of(keys), "Give a number.")
         if not isinstance(value, str | int | float | bool):
@@ -144,12 +153,14 @@ def parse_set(text: str) -> Override:
     if not equals or not key or any(not part.strip() for part in key.split(".")):
         raise UserError("must read key=value", origin, "For example: --set distill.epochs=500")
     key = ".".join(part.strip() for part in key.split("."))
+    if key.count(".") > DEEPEST:
+        raise UserError("there is no key of so many dots", origin[:80], "Name a key: flykd-console profiles keys")
     try:
-        parsed = tomllib.loads(f"value = {raw}")
+        parsed = parse_toml(f"value = {raw}")
     except tomllib.TOMLDecodeError as error:
-        if not raw or raw[0] in "[{\"'":
+        if not raw or raw[0] in "[{\"'" or len(raw) > _LONGEST_WORD:
             raise UserError(
-                f"not a TOML value: {raw!r} ({lowered(str(error))})",
+                f"not a TOML value: {raw[:80]!r} ({lowered(str(error))})",
                 origin,
                 'Text needs quotes, a list brackets: --set \'KEY=["a", "b"]\'',
             ) from None

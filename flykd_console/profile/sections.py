@@ -50,6 +50,9 @@ def is_path(area: str) -> bool:
     return area.lower().endswith((".csv", ".tsv")) or "/" in area
 
 
+MOST_SEEDS = 1000
+
+
 class Run(Section):
     """Who and where: the run's name, its seeds and its device."""
 
@@ -78,6 +81,8 @@ class Run(Section):
     def _distinct(cls, seeds: list[int]) -> list[int]:
         if len(set(seeds)) != len(seeds):
             raise ValueError("a seed is named twice")
+        if len(seeds) > MOST_SEEDS:
+            raise ValueError(f"at most {MOST_SEEDS} seeds are trained in one run")
         return seeds
 
 

@@ -105,6 +105,6 @@ def _read(directory: RunDirectory) -> Curves:
         return curves
     except NewerSchemaError as error:
         raise UserError(
-            f"written by a newer program ({error})", str(directory.events), "Update flykd-console."
+            f"written by a newer program ({error.versions})", str(directory.events), "Update flykd-console."
         ) from None
     return curves

@@ -11,6 +11,7 @@ import msgspec
 from flykd_console.compare.figures import Block, Comparison, Gain, TailScore
 from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import block_heading, grids
+from flykd_console.plain_text import spreadsheet_cell
 from flykd_console.runs.results import RANKING_METRICS
 
 _COLUMNS = (
@@ -52,9 +53,8 @@ def to_csv(comparison: Comparison) -> str:
     writer.writerow(_COLUMNS)
     for index, block in enumerate(comparison.blocks):
         for row in _long(block):
-            writer.writerow(
-                [index + 1, *("" if cell is None else cell for cell in row), _unit(str(row[3])), block.part]
-            )
+            cells = ("" if cell is None else spreadsheet_cell(cell) for cell in row)
+            writer.writerow([index + 1, *cells, _unit(str(row[3])), block.part])
     return file.getvalue()
 
 

@@ -38,7 +38,7 @@ def read_queue(directory: RunDirectory) -> Queue | None:
     """The batch of a run; None where it was started alone, or the file is damaged or of a newer program."""
     try:
         queue = msgspec.json.decode(directory.queue.read_bytes(), type=Queue)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, ValueError, RecursionError):
         return None
     sound = queue.schema <= SCHEMA and 0 <= queue.position < len(queue.runs)
     return queue if sound else None

@@ -78,9 +78,17 @@ class RunDirectory:
         """Weights of a finished stage: `<stage>.safetensors` (pretraining stages too)."""
         return self.seed(seed) / f"{stage}.safetensors"
 
+    def record(self, seed: int, stage: str) -> Path:
+        """JSON beside the weights: their seal, and what no equal run would repeat: see `runs.stage_record`."""
+        return self.seed(seed) / f"{stage}.json"
+
     def state(self, seed: int, stage: str) -> Path:
         """Resumable state of an unfinished stage."""
         return self.seed(seed) / f"{stage}.state"
+
+    def older_state(self, seed: int, stage: str) -> Path:
+        """The state saved before, for the case that the newer one is damaged."""
+        return self.seed(seed) / f"{stage}.older.state"
 
     def embeddings(self, seed: int, model: str) -> Path:
         """Tables of heads and (unpooled) tails; per relation pooled tails, its vector and a probe of logits."""

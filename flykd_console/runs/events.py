@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from flykd_console.errors import UserError
+from flykd_console.plain_text import plain_json
 from flykd_console.runs.model_shape import LAYER_KIND, LAYERS
 from flykd_console.runs.models import ModelEntry
 from flykd_console.runs.stage import Phase
@@ -281,8 +283,18 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)
 
 
-class NewerSchemaError(Exception):
-    """The log was written by a newer program; the message names both versions."""
+class NewerSchemaError(UserError):
+    """The log was written by a newer program.
+
+    Attributes:
+        versions: Its schema version and ours, in words.
+    """
+
+    def __init__(self, version: int) -> None:
+        self.versions = f"schema {version}, this program reads up to {SCHEMA}"
+        super().__init__(
+            f"the event log was written by a newer program ({self.versions})", hint="Update flykd-console."
+        )
 
 
 def encode(event: Event) -> bytes:
@@ -297,21 +309,22 @@ def decode(line: bytes) -> AnyEvent | None:
         NewerSchemaError: The line's `v` is above this program's `SCHEMA`.
     """
     try:
-        event: AnyEvent = _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        # What a stranger's log says is shown on terminals.
+        event: AnyEvent = _decoder.decode(plain_json(line))
+    except (ValueError, RecursionError):
         version = _version_of(line)
         if version > SCHEMA:
-            raise NewerSchemaError(f"schema {version}, this program reads up to {SCHEMA}") from None
+            raise NewerSchemaError(version) from None
         return None
     if event.v > SCHEMA:
-        raise NewerSchemaError(f"schema {event.v}, this program reads up to {SCHEMA}")
+        raise NewerSchemaError(event.v)
     return event
 
 
 def _version_of(line: bytes) -> int:
     try:
         record = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return 0
     version = record.get("v", 0) if isinstance(record, dict) else 0
     return version if isinstance(version, int) else 0

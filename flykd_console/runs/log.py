@@ -8,18 +8,26 @@ import time
 from pathlib import Path
 
 from flykd_console.runs.events import AnyEvent, Event, decode, encode
+from flykd_console.runs.files import open_own, write_all
 
 _BLOCK = 1 << 18
+# No record is as long as this; what is longer is passed over without being held.
+_LONGEST_LINE = 1 << 25
 
 
 class EventWriter:
-    """Appends records; safe to share between threads. Each record reaches the file in one write."""
+    """Appends records; safe to share between threads. Each record reaches the file in one write.
+
+    Raises:
+        UserError: The log's name is a symbolic link, or no ordinary file.
+    """
 
     def __init__(self, path: Path, cut: bool = True) -> None:
         # A second writer must not cut: the first may be in the middle of a line.
         if cut:
             cut_torn_line(path)
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._handle = open_own(path, os.O_WRONLY | os.O_APPEND)
+        self._torn = False
         # A signal's handler may have to speak while the same thread writes.
         self._lock = threading.RLock()
 
@@ -27,8 +35,11 @@ class EventWriter:
         """Append the records in order."""
         data = b"".join(map(encode, events))
         with self._lock:
-            while data:
-                data = data[os.write(self._handle, data) :]
+            if self._torn:  # a full disk took half of a line: it is to spoil no other
+                data = b"\n" + data
+            self._torn = True
+            write_all(self._handle, data)
+            self._torn = False
 
     def write_last(self, *events: Event) -> None:
         """Append the records and keep every other thread from ever writing: the process is about to end."""
@@ -42,6 +53,8 @@ class EventWriter:
 def cut_torn_line(path: Path) -> None:
     """Cut off a last line without a newline, which a killed writer leaves behind."""
     try:
+        if path.is_symlink():
+            return  # whoever writes on refuses it
         with open(path, "r+b") as file:
             end = file.seek(0, os.SEEK_END)
             position = end
@@ -85,8 +98,12 @@ class EventFollower:
             file.seek(self.offset)
             while True:
                 block = file.read(_BLOCK)
-                if block and b"\n" not in block:
-                    block += file.readline()
+                if len(block) == _BLOCK and b"\n" not in block:
+                    block += file.readline(_LONGEST_LINE)
+                    if b"\n" not in block and len(block) >= _LONGEST_LINE:
+                        self.offset += len(block)
+                        self.skipped += 1
+                        continue
                 end = block.rfind(b"\n") + 1
                 if end == 0:
                     return events

@@ -47,7 +47,7 @@ def take_more_epochs(directory: RunDirectory) -> MoreEpochs | None:
         # Renamed first: an order that is given meanwhile is not lost.
         path.rename(taken)
         said = msgspec.json.decode(taken.read_bytes(), type=int | MoreEpochs)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, ValueError, RecursionError):
         return None
     finally:
         with suppress(OSError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from flykd_console.runs.models import headliner, trains_nothing
 from flykd_console.runs.results import Results, read_results
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.status import status_of
+from flykd_console.toml_text import parse_toml
 
 # States in which a run's line goes on changing although its files may stand still: a lock is let go, a silence grows.
 _MOVING = ("starting", "running", "paused", "stopping", "waiting")
@@ -100,7 +100,7 @@ def overview_of(directory: RunDirectory) -> RunOverview:
     try:
         status = status_of(directory)
     except NewerSchemaError as error:
-        return RunOverview(directory, "unreadable", error=f"written by a newer program ({error})", batch=batch)
+        return RunOverview(directory, "unreadable", error=f"written by a newer program ({error.versions})", batch=batch)
     except OSError as error:
         return RunOverview(directory, "unreadable", error=error.strerror or str(error), batch=batch)
     about = status.started
@@ -176,7 +176,7 @@ class _Planned:
 
 def _planned(path: Path) -> _Planned:
     try:
-        settings = tomllib.loads(path.read_text("utf-8"))
+        settings = parse_toml(path.read_text("utf-8"))
         run, graph = settings.get("run", {}), settings.get("graph", {})
         method = settings.get("distill", {}).get("method", "flykd")
         return _Planned(

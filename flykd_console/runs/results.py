@@ -323,7 +323,7 @@ def read_results(path: Path) -> Results:
                 "Update flykd-console.",
             )
         return msgspec.json.decode(data, type=Results)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"the file is damaged ({error})",
             str(path),

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.files import open_own
 
 WORKER = ("-m", "flykd_console.training.worker")
 
@@ -64,6 +65,7 @@ def spawn_worker(
     then: Sequence[RunDirectory] = (),
     threads: int = 0,
     fresh: bool = False,
+    max_hours: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start training of a run directory that holds `profile.toml`; returns at once.
@@ -73,10 +75,13 @@ def spawn_worker(
         then: Runs that the same process trains after it, each with a log of its own.
         threads: CPU threads; 0: all the process may use.
         fresh: Train every stage anew, also where a finished one could be reused.
+        max_hours: Stop with a checkpoint after so many hours; None: never.
         environment: Variables beside those that every worker has, such as which GPU it sees.
     """
-    command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then)), *(["--fresh"] if fresh else [])]
-    with open(directory.worker_log, "ab") as log:
+    command = [sys.executable, *WORKER, *(str(run.path) for run in (directory, *then))]
+    command += ["--fresh"] if fresh else []
+    command += [] if max_hours is None else ["--max-hours", str(max_hours)]
+    with os.fdopen(open_own(directory.worker_log, os.O_WRONLY | os.O_APPEND), "ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

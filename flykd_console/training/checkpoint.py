@@ -1,15 +1,22 @@
-"""A stage's resumable state: one file of tensors, made of everything that has a `state_dict`, written atomically."""
+"""A stage's resumable state: one file of tensors, made of everything that has a `state_dict`, written atomically.
+
+The last two are kept, each with a checksum: where the newer one is damaged, the older one is resumed.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from flykd_console.model.tensor_files import load_metadata, load_tensors, save_tensors
+from flykd_console.errors import UserError
+from flykd_console.model.tensor_files import Metadata, load_metadata, load_tensors, tensor_parts
+from flykd_console.runs.files import write_beside
 from flykd_console.tasks.base import Log, Stateful, Trainable
 
 
@@ -18,6 +25,7 @@ class Checkpointer:
 
     Args:
         path: The file.
+        older: The file saved before it.
         key: What the stage depends on; a state of another key is not resumed.
         device: Kind of device that the stage is trained on.
 
@@ -27,39 +35,85 @@ class Checkpointer:
         seconds: Seconds of training until then.
     """
 
-    def __init__(self, path: Path, key: str, device: str) -> None:
-        self.path, self._key, self._device = path, key, device
+    def __init__(self, path: Path, older: Path, key: str, device: str) -> None:
+        self.path, self._older, self._key, self._device = path, older, key, device
         self._parts: dict[str, Stateful] = {}
         self.epoch = self.epochs = 0
         self.seconds = 0.0
+        self._damages: list[str] = []
+        # What is to be resumed, until it is.
+        self._saved: tuple[dict[str, Tensor], Metadata] | None = None
+        # Whether `path` is worth keeping when the next one is saved.
+        self._sound = False
+        for place in (path, older):
+            if self._take(place):
+                self._sound = place == path
+                break
+
+    def _take(self, path: Path) -> bool:
+        """Read a state, where it is there, sound, and of this stage."""
+        if not path.exists():
+            return False
         metadata = load_metadata(path)
-        if metadata is not None and metadata.get("key") == key:
+        if metadata is not None and metadata.get("key") != self._key:
+            return False
+        try:
+            tensors, metadata = load_tensors(path)
             self.epoch, self.epochs, self.seconds = metadata["epoch"], metadata["epochs"], metadata["seconds"]
+        except (OSError, KeyError) as error:
+            self._damages.append(str(error))
+            return False
+        self._saved = tensors, metadata
+        return True
 
     def keep(self, parts: Mapping[str, Stateful]) -> None:
         """Name what a state is made of; names hold no slash."""
         self._parts = dict(parts)
 
     def resume(self, log: Log) -> None:
-        """Bring every part to the saved state, where there is one."""
-        if self.epoch == 0:
+        """Bring every part to the saved state, where there is one, and say where one was damaged.
+
+        Raises:
+            UserError: The state is sound and yet not one of these parts.
+        """
+        for damage in self._damages:
+            instead = f"the one of epoch {self.epoch} before it is used" if self.epoch else "the stage begins anew"
+            log(f"a checkpoint is not usable ({damage}); {instead}", "warning")
+        if self._saved is None:
             return
-        tensors, metadata = load_tensors(self.path)
+        (tensors, metadata), self._saved = self._saved, None
         same_device = metadata["device"] == self._device
         if not same_device:
             was, now = metadata["device"], self._device
             log(f"begun on {was} and resumed on {now}, whose random numbers differ: draws begin anew", "warning")
-        for name, part in self._parts.items():
-            if same_device or not isinstance(part, GeneratorState):
-                part.load_state_dict(_of_part(tensors, name))
+        try:
+            for name, part in self._parts.items():
+                if same_device or not isinstance(part, GeneratorState):
+                    part.load_state_dict(_of_part(tensors, name))
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise UserError(
+                f"the checkpoint does not fit this stage ({error})",
+                str(self.path),
+                "Remove it to begin the stage anew.",
+            ) from None
 
     def save(self, epoch: int, epochs: int, seconds: float) -> None:
-        """Write the state; `epoch` of `epochs` are done."""
+        """Write the state; `epoch` of `epochs` are done. The one before stays beside it."""
         tensors = {
             f"{name}/{key}": tensor for name, part in self._parts.items() for key, tensor in part.state_dict().items()
         }
         metadata = {"key": self._key, "device": self._device, "epoch": epoch, "epochs": epochs, "seconds": seconds}
-        save_tensors(self.path, tensors, metadata)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = write_beside(self.path, tensor_parts(tensors, metadata)[0])
+        try:
+            if self._sound:
+                with suppress(FileNotFoundError):
+                    os.replace(self.path, self._older)
+            os.replace(temporary, self.path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        self._sound = True
         self.epoch = epoch
 
     @property

@@ -1,7 +1,8 @@
 """Seeds of a run that is taken up again which need nothing more: every model is there as asked for, and measured.
 
-A seed counts as finished where `results.json` has all of its models, each of their weights has the key that the profile
-and the graph give it now, and the scores and rankings stand beside them. It is neither loaded nor measured again.
+A seed counts as finished where `results.json` has all of its models, each of their weights has the key that profile
+and graph give it now and the seal of its record, and the scores and rankings stand beside them. It is neither loaded
+nor measured again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.more_seeds import read_added
 from flykd_console.runs.results import ModelResult, Results, read_results
 from flykd_console.tasks.base import Task
-from flykd_console.training.reuse import stage_key
+from flykd_console.training.reuse import is_sound, stage_key
 
 
 def finished_seeds(
@@ -84,6 +85,9 @@ def _is_finished(directory: RunDirectory, results: Results, task: Task) -> bool:
         if metadata is None or metadata.get("planned_key") != stage_key(task, spec, stage):
             return False
         if not directory.embeddings(seed, spec.name).is_file():
+            return False
+        # A state beside finished weights is what a kill left: whoever loads the stage drops it.
+        if not is_sound(directory, seed, stage.name) or directory.state(seed, stage.name).exists():
             return False
     return bool(trained)
 

@@ -15,6 +15,7 @@ from types import FrameType
 
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Control, RunFinished
+from flykd_console.runs.files import remove_own_leftovers
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.more_epochs import MoreEpochs, take_more_epochs
 
@@ -23,6 +24,7 @@ _ABORT_SECONDS = 0.25
 _ABORTED = 130
 # Obeyed between epochs; what lies there when the run ends has come too late. A stop is meant for the next run, too.
 _BETWEEN_EPOCHS = ("checkpoint", "evaluate", "extend", "pause")
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 # What does not need training to go on.
 _WHILE_PAUSED = ("checkpoint", "evaluate")
 
@@ -32,30 +34,59 @@ class StopRequestedError(Exception):
 
 
 class StopSignals:
-    """SIGINT and SIGTERM as an order to stop; a second one ends the process at once.
+    """Signals as an order to stop: SIGINT, SIGTERM, SIGHUP, and SIGUSR1, which clusters send before a time limit.
+
+    A second one ends the process at once. The exit code says what stopped a run: 130 an order, 128 + n signal n.
+
+    Args:
+        seconds: Order a stop by itself after so many seconds; None: never.
 
     Attributes:
         asked: A stop was ordered, by a signal or by a file, and stays ordered.
+        number: The signal that ordered it; 0: none did.
         force: What the second signal does; by default it ends the process without a word.
     """
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, seconds: float | None = None) -> None:
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._ordered = False
+        self.number = 0
         self.force: Callable[[], None] | None = None
 
     @contextmanager
     def caught(self) -> Iterator[None]:
         """Take the signals for the time being."""
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._on_signal) for number in _STOPPING}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @property
+    def asked(self) -> bool:
+        return self._ordered or self.late
+
+    @asked.setter
+    def asked(self, ordered: bool) -> None:
+        self._ordered = ordered
+
+    @property
+    def late(self) -> bool:
+        """Whether the time that the run was given is over."""
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    @property
+    def code(self) -> int:
+        """The exit code of a run that was stopped."""
+        return 128 + (self.number or signal.SIGINT)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self.asked:
             self.asked = True
+            self.number = number
+        elif number == signal.SIGUSR1:
+            pass  # a reminder; it forces nothing
         elif self.force is not None:
             self.force()
         else:
@@ -124,8 +155,7 @@ class Orders:
                 Control(action="abort", state="stopping", seed=seed, stage=stage),
                 RunFinished(outcome="stopped", seconds=time.time() - self._began, saved=False),
             )
-            for part in self._directory.path.rglob(f".*.{os.getpid()}.tmp"):
-                part.unlink(missing_ok=True)  # of a file that was being written
+            remove_own_leftovers(self._directory.path)
         finally:
             os._exit(_ABORTED)
 

@@ -81,7 +81,7 @@ class SeedStages:
     def _train(self, spec: ModelSpec, specs: list[ModelSpec]) -> None:
         """One model: loaded, or brought from its beginning to the epoch that stays."""
         stage, model = spec.training, self.task.new_model(spec)
-        finished = self.store.load(self.task, spec, stage, model)
+        finished = self.store.load(self.task, spec, stage, model, self._log)
         if finished is None:
             self._pretrained(spec, model)
             self.task.reset_head(spec, model)
@@ -102,7 +102,7 @@ class SeedStages:
         if stage.name not in self._planned:
             return
         stage, _ = self._planned[stage.name]
-        finished = self.store.load(self.task, spec, stage, model)
+        finished = self.store.load(self.task, spec, stage, model, self._log)
         if stage.name in self._told:
             return
         if finished is not None:
@@ -143,7 +143,7 @@ class SeedStages:
 
     def _loop(self, key: str, spec: ModelSpec, stage: Stage, model: Trainable) -> StageLoop:
         task, profile = self.task, self.task.profile
-        path = self.directory.state(task.seed, stage.name)
+        path, older = self.directory.state(task.seed, stage.name), self.directory.older_state(task.seed, stage.name)
         return StageLoop(
             task.seed,
             stage,
@@ -153,7 +153,7 @@ class SeedStages:
             task.headline,
             self.events,
             self.orders,
-            Checkpointer(path, key, task.device.type),
+            Checkpointer(path, older, key, task.device.type),
             lambda loop, added: self._tell_extended(loop, added, spec.distill),
         )
 

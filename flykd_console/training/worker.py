@@ -3,8 +3,8 @@
     python -m flykd_console.training.worker RUN_DIR [RUN_DIR...] [--fresh]
 
 Several runs are trained one after another: one that fails does not keep the next from being trained, a stop leaves the
-rest waiting. Exit code 0: finished, or stopped with a checkpoint; 1: one failed; 2: something the user can mend; 130:
-ended at once by order.
+rest waiting. Exit code 0: finished; 1: one failed; 2: something the user can mend; 130: stopped by order, with a
+checkpoint or at once; 128 + n: stopped by signal n, with a checkpoint.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flykd_console.errors import DivergedError, UserError
@@ -27,28 +27,35 @@ from flykd_console.profile.schema import Profile
 from flykd_console.relation_names import relation_of
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, RunStarted
+from flykd_console.runs.files import open_own, refuse_links, remove_leftovers
 from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.runs.status import status_of
+from flykd_console.training.mishaps import told as told_as
 from flykd_console.training.orders import Orders, StopRequestedError, StopSignals
+
+_NO_LOCKS = "this disk knows no locks: a second training process is refused on this machine only; start none elsewhere"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry of the process; the exit code."""
     parser = argparse.ArgumentParser(prog="flykd_console.training.worker")
     parser.add_argument("runs", type=Path, nargs="+", metavar="run")
+    parser.add_argument("--max-hours", type=float, metavar="H", help="stop with a checkpoint after so many hours")
     parser.add_argument("--fresh", action="store_true", help="take nothing over from other runs")
     options = parser.parse_args(arguments)
     batch = [RunDirectory(path.absolute()) for path in options.runs]
     codes = []
-    stop = StopSignals()
+    stop = StopSignals(None if options.max_hours is None else 3600.0 * options.max_hours)
     with stop.caught():
         for number, directory in enumerate(batch):
             with _output_to(directory.worker_log if number else None):
                 codes.append(_locked_run(directory, options.fresh, stop, in_batch=len(batch) > 1))
             if _is_stopped(directory, stop):
+                # Runs that are left waiting are not done.
+                codes += [stop.code] if number + 1 < len(batch) else []
                 break
-    return 1 if 1 in codes else max(codes)
+    return next((code for code in (1, 2) if code in codes), max(codes))
 
 
 def _is_stopped(directory: RunDirectory, stop: StopSignals) -> bool:
@@ -65,12 +72,21 @@ def _locked_run(directory: RunDirectory, fresh: bool, stop: StopSignals, in_batc
         print(f"{directory.name} is not there any more; the next run follows.", file=sys.stderr)
         return 0
     try:
-        with held(directory):
+        refuse_links(directory.path)
+        with held(directory) as locked:
+            remove_leftovers(directory.path)
             if in_batch and status_of(directory).state == "finished":
                 return 0
-            return _run(directory, fresh, stop)
+            return _run(directory, fresh, stop, locked)
     except UserError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        # Before the run's first word, or at its last one.
+        mishap = told_as(error, directory)
+        if mishap is None:
+            raise
+        print(mishap, file=sys.stderr)
         return 2
 
 
@@ -83,7 +99,7 @@ def _output_to(path: Path | None) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {number: os.dup(number) for number in (1, 2)}
-    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    target = open_own(path, os.O_WRONLY | os.O_APPEND)
     try:
         for number in kept:
             os.dup2(target, number)
@@ -97,7 +113,7 @@ def _output_to(path: Path | None) -> Iterator[None]:
         os.close(target)
 
 
-def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
+def _run(directory: RunDirectory, fresh: bool, stop: StopSignals, locked: bool) -> int:
     resumed = directory.events.exists() and directory.events.stat().st_size > 0
     # The run's own clock: what earlier starts took counts too.
     began = time.time() - _seconds_before(directory)
@@ -107,17 +123,29 @@ def _run(directory: RunDirectory, fresh: bool, stop: StopSignals) -> int:
         with orders.open(), _forwarded_warnings(events):
             profile = load_profile(directory.profile)
             events.write(_first_event(directory, profile, resumed))
+            if not locked:
+                events.write(Log(level="warning", message=_NO_LOCKS))
             # Only now: torch takes seconds to import, and whoever watches has something to look at already.
             from flykd_console.training.run import train_run
 
             train_run(directory, profile, events, orders, fresh, began)
     except StopRequestedError:
+        if stop.late:
+            events.write(Log(level="info", message="The hours that the run was given are over"))
         events.write(RunFinished(outcome="stopped", seconds=time.time() - began))
+        return stop.code
     except UserError as error:
         print(error, file=sys.stderr)
         events.write(RunFailed(error=str(error)))
         return 2
     except BaseException as error:
+        mishap = told_as(error, directory)
+        if mishap is not None:
+            # The log may be on the disk that is full; the line in it then comes second.
+            print(mishap, file=sys.stderr)
+            with suppress(OSError):
+                events.write(RunFailed(error=str(mishap)))
+            return 2
         traceback.print_exc()
         told = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
         events.write(RunFailed(error=told, traceback=traceback.format_exc()))

@@ -69,7 +69,7 @@ def test_an_extended_stage_is_its_own_runs_alone(tmp_path: Path, monkeypatch: py
     with monkeypatch.context() as patched:
         at(patched, "teacher", 4, more(5, stage="teacher"))
         at(patched, "student", 5, stop)
-        assert worker.main([str(run.path)]) == 0
+        assert worker.main([str(run.path)]) == 130
     assert status_of(run).state == "stopped"
     other = new_run(tmp_path / "runs", run={"name": "other", "seeds": [45]})
     assert worker.main([str(other.path)]) == 0
@@ -94,7 +94,7 @@ def test_a_resume_keeps_the_added_epochs(tmp_path: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         at(patched, "student", 3, more(6))
         at(patched, "student", 12, stop)
-        assert worker.main([str(run.path)]) == 0
+        assert worker.main([str(run.path)]) == 130
     metadata = load_metadata(run.state(45, "student"))
     assert metadata is not None
     assert (metadata["epoch"], metadata["epochs"]) == (12, 16)
@@ -227,6 +227,6 @@ def test_an_end_at_once_is_told_leaves_the_last_checkpoint_and_can_be_resumed(by
     with pytest.MonkeyPatch.context() as patched:
         run.withdraw("pause")
         at(patched, "teacher", metadata["epoch"] + 1, stop)
-        assert worker.main([str(run.path)]) == 0
+        assert worker.main([str(run.path)]) == 130
     resumed = [e for e in events_of(run) if isinstance(e, ev.StageStarted)][-1]
     assert (resumed.stage, resumed.first_epoch) == ("teacher", metadata["epoch"])

@@ -60,7 +60,7 @@ def test_the_student_sized_model_beats_degree_ranking_on_unseen_diseases(tmp_pat
             task.headline,
             events,
             Orders(directory, events),
-            Checkpointer(directory.state(seed, "baseline"), "", "cpu"),
+            Checkpointer(directory.state(seed, "baseline"), directory.older_state(seed, "baseline"), "", "cpu"),
         )
         objective, finetune = task.supervised(model, "baseline"), profile.finetune
         train(objective, {"baseline": model}, finetune.lr, finetune.plateau, epochs, False, loop)

@@ -115,7 +115,7 @@ def test_a_run_with_several_teachers_resumes_bit_for_bit(tmp_path: Path, monkeyp
     directory = _run(tmp_path / "runs", distill=_distill(teachers=2))
     with monkeypatch.context() as patched:
         at(patched, "teacher-2", 6, stop)
-        assert worker.main([str(directory.path)]) == 0
+        assert worker.main([str(directory.path)]) == 130
     assert worker.main([str(directory.path)]) == 0
     assert all(_same(whole, directory, stage) for stage in ("teacher", "teacher-2", "student"))
     assert pl.read_parquet(directory.test_scores(45)).equals(pl.read_parquet(whole.test_scores(45)))
@@ -191,7 +191,7 @@ def test_the_best_epoch_survives_a_stop_bit_for_bit(
     directory = _run(tmp_path / "runs", **sections)
     with monkeypatch.context() as patched:
         at(patched, "teacher", after, stop)
-        assert worker.main([str(directory.path)]) == 0
+        assert worker.main([str(directory.path)]) == 130
     assert directory.state(45, "teacher").is_file()
     assert worker.main([str(directory.path)]) == 0
     assert _same(whole, directory, "teacher")
@@ -408,7 +408,7 @@ def test_a_stop_leaves_the_rest_waiting_and_they_go_on_later(tmp_path: Path, mon
             record(self, at, *arguments, **keywords)
 
         patched.setattr(StageLoop, "end_epoch", signalled)
-        assert worker.main(paths) == 0
+        assert worker.main(paths) == 143
     assert [status_of(directory).state for directory in batch] == ["finished", "stopped", "waiting"]
     assert worker.main(paths[1:]) == 0
     assert [status_of(directory).state for directory in batch] == ["finished"] * 3
@@ -425,7 +425,7 @@ def test_a_stop_that_came_too_late_for_a_run_ends_the_batch_before_the_next(
         directory.order("stop")
 
     monkeypatch.setattr(run, "train_run", late)
-    assert worker.main([str(directory.path) for directory in batch]) == 0
+    assert worker.main([str(directory.path) for directory in batch]) == 130
     assert [status_of(directory).state for directory in batch] == ["finished", "waiting"]
     assert not batch[0].order_file("stop").exists()
 

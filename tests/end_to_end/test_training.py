@@ -159,7 +159,7 @@ def test_a_stopped_run_resumed_ends_like_one_that_was_never_stopped(
     directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
     with monkeypatch.context() as patched:
         _order_at(patched, stage, after, "stop")
-        assert worker.main([str(directory.path)]) == 0
+        assert worker.main([str(directory.path)]) == 130
     assert events_of(directory)[-1].outcome == "stopped"  # type: ignore[union-attr]
     assert directory.state(45, stage).is_file()
     assert not directory.results.exists()
@@ -179,7 +179,7 @@ def test_a_stop_in_a_stages_last_epoch_ends_the_run_in_the_next_stage(
 ) -> None:
     directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
     _order_at(monkeypatch, "teacher", 10, "stop")
-    assert worker.main([str(directory.path)]) == 0
+    assert worker.main([str(directory.path)]) == 130
     events = events_of(directory)
     assert [e.outcome for e in events if isinstance(e, ev.RunFinished)] == ["stopped"]
     assert [e.stage for e in events if isinstance(e, ev.StageFinished)][-1] == "teacher"
@@ -189,7 +189,7 @@ def test_a_stop_in_a_stages_last_epoch_ends_the_run_in_the_next_stage(
 def test_a_stop_ordered_before_the_trainer_is_up_is_obeyed(tmp_path: Path) -> None:
     directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
     directory.order("stop")
-    assert worker.main([str(directory.path)]) == 0
+    assert worker.main([str(directory.path)]) == 130
     assert [e.outcome for e in events_of(directory) if isinstance(e, ev.RunFinished)] == ["stopped"]
 
 
@@ -213,7 +213,7 @@ def test_a_state_of_another_device_is_resumed_with_new_draws_and_says_so(
     directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path)))
     with monkeypatch.context() as patched:
         _order_at(patched, "teacher", 5, "stop")
-        assert worker.main([str(directory.path)]) == 0
+        assert worker.main([str(directory.path)]) == 130
     path = directory.state(45, "teacher")
     tensors, metadata = load_tensors(path)
     save_tensors(path, tensors, metadata | {"device": "cuda"})
@@ -409,7 +409,7 @@ def test_orders_are_obeyed_and_acknowledged(tmp_path: Path) -> None:
 
     hand = threading.Thread(target=give_orders)
     hand.start()
-    assert worker.main([str(directory.path)]) == 0
+    assert worker.main([str(directory.path)]) == 130
     hand.join()
     events = events_of(directory)
     assert isinstance(events[-1], ev.RunFinished)

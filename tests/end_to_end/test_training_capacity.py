@@ -61,7 +61,7 @@ def test_a_stopped_run_resumes_bit_for_bit(
     directory = _run(tmp_path / "runs")
     with monkeypatch.context() as patched:
         at(patched, stage, after, stop)
-        assert worker.main([str(directory.path)]) == 0
+        assert worker.main([str(directory.path)]) == 130
     assert directory.state(45, stage).is_file()
     assert worker.main([str(directory.path)]) == 0
     for model in MODELS:

@@ -64,7 +64,7 @@ def test_a_stopped_run_of_other_depths_resumes_bit_for_bit(
     directory = make_run(tmp_path / "runs", tiny_profile(small_kg(tmp_path), **SHAPES))
     with monkeypatch.context() as patched:
         at(patched, stage, after, stop)
-        assert worker.main([str(directory.path)]) == 0
+        assert worker.main([str(directory.path)]) == 130
     assert directory.state(45, stage).is_file()
     assert worker.main([str(directory.path)]) == 0
     for model in MODELS:

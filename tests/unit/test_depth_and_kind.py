@@ -47,11 +47,11 @@ def test_every_layer_has_a_matrix_and_its_vectors_per_relation(layers: int, kind
 
 
 def test_tensors_of_another_depth_or_kind_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"layer2\.bias: not a tensor of 1 rgcn layers"):
+    with pytest.raises(ValueError, match=r"no tensor of this model"):
         _model(1, "rgcn").load_tensors(_model(2, "rgcn").tensors())
-    with pytest.raises(ValueError, match=r"layer1\.query: not a tensor"):
+    with pytest.raises(ValueError, match=r"layer1\.query: no tensor of this model"):
         _model(2, "rgcn").load_tensors(_model(2, "rgat").tensors())
-    with pytest.raises(ValueError, match=r"layer3\.weight: .* found None"):
+    with pytest.raises(ValueError, match=r"layer3\.\w+: missing"):
         _model(3, "rgcn").load_tensors(_model(2, "rgcn").tensors())
     deep, copy = _model(3, "rgat"), _model(3, "rgat")
     with torch.no_grad():

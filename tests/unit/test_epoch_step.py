@@ -53,7 +53,7 @@ class Bare:
     def __init__(self, epochs: int) -> None:
         self.count = epochs
         self.models: dict[str, Any] = {}
-        self.checkpointer = Checkpointer(Path("nowhere"), "", "cpu")
+        self.checkpointer = Checkpointer(Path("nowhere"), Path("nowhere either"), "", "cpu")
         self.watched = Watched()
         self.losses: list[dict[str, Tensor]] = []
 

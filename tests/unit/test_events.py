@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flykd_console.errors import UserError
+from flykd_console.plain_text import plain
 from flykd_console.runs.events import (
     SCHEMA,
     AnyEvent,
@@ -35,7 +38,11 @@ from flykd_console.runs.events import (
     encode,
     finite,
 )
+from flykd_console.runs.files import open_own
 from flykd_console.runs.log import EventFollower, EventWriter, cut_torn_line
+
+# Names of whoever; their control characters do not come back.
+_NAMES = st.text().map(plain)
 
 EVERY_KIND: list[AnyEvent] = [
     RunStarted(
@@ -73,7 +80,7 @@ EVERY_KIND: list[AnyEvent] = [
     Resources(cpu=180.0, rss=1 << 30),
     Checkpoint(seed=45, stage="student", epoch=5, file="seed-45/student.state"),
     Control(action="pause", state="paused"),
-    Log(level="info", message="zwei\nZeilen, ünïcödé \x00"),
+    Log(level="info", message="zwei\nZeilen, ünïcödé \x09"),
     StageFinished(seed=45, stage="student", epochs=9, seconds=1.0, reused_from="flykd-0"),
     ExportFinished(seeds=[45], bundle="export"),
     RunFinished(outcome="stopped", seconds=3.0),
@@ -118,11 +125,11 @@ def test_losses_that_are_not_finite_are_null_in_the_file_and_nan_to_the_reader()
     st.builds(
         Epoch,
         seed=st.integers(0, 2**31),
-        stage=st.text(),
+        stage=_NAMES,
         epoch=st.integers(0, 10**6),
         epochs=st.integers(1, 10**6),
-        losses=st.dictionaries(st.text(), st.none() | st.floats(allow_nan=False, allow_infinity=False)),
-        weights=st.none() | st.dictionaries(st.text(), st.floats(0, 1)),
+        losses=st.dictionaries(_NAMES, st.none() | st.floats(allow_nan=False, allow_infinity=False)),
+        weights=st.none() | st.dictionaries(_NAMES, st.floats(0, 1)),
         lr=st.floats(0, 1),
         seconds=st.floats(0, 1e6),
         t=st.floats(0, 2e9),
@@ -248,3 +255,47 @@ def test_threads_never_tear_each_others_lines(tmp_path: Path) -> None:
         count += len(events)
     assert count == 400
     assert follower.skipped == 0
+
+
+def test_json_of_any_depth_or_length_is_a_line_that_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flykd_console.runs.log._LONGEST_LINE", 1 << 19)
+    path = tmp_path / "events.jsonl"
+    deep = b"[" * 100_000 + b"\n" + b'{"kind":' * 100_000 + b"\n"
+    path.write_bytes(encode(EVERY_KIND[4]) + deep + b"x" * (1 << 20) + b"\n" + encode(EVERY_KIND[5]))
+    follower = EventFollower(path)
+    found = []
+    while events := follower.read(seconds=5):
+        found += events
+    assert found == [EVERY_KIND[4], EVERY_KIND[5]]
+    assert follower.behind == 0
+
+
+def test_a_record_after_a_full_disk_begins_on_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = EventWriter(tmp_path / "events.jsonl")
+    real = os.write
+    taken = iter([3])
+
+    def full(handle: int, data: bytes) -> int:
+        for count in taken:
+            return real(handle, data[:count])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", full)
+        with pytest.raises(OSError, match="No space"):
+            writer.write(EVERY_KIND[4])
+    writer.write(EVERY_KIND[5])
+    writer.close()
+    assert EventFollower(tmp_path / "events.jsonl").read(1.0) == [EVERY_KIND[5]]
+
+
+@pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_APPEND, os.O_RDWR])
+def test_a_file_of_a_run_is_never_opened_through_a_link_or_as_a_pipe(flags: int, tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(UserError, match="not written through"):
+            open_own(tmp_path / name, flags)

@@ -87,7 +87,7 @@ class LiveSource:
                 self.problem = "log vanished"
             return []
         except NewerSchemaError as error:
-            self.problem = f"newer: {error}"
+            self.problem = f"newer: {error.versions}"
             return []
         except OSError as error:
             self.problem = f"unreadable: {error.strerror or error}"
