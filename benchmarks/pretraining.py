@@ -22,7 +22,8 @@ import torch
 from benchmarks.measure import console, median_seconds, restart_as_trainer, show
 from benchmarks.training import changed, edge_count, epoch_of, machine_with_torch, task_of
 from flykd_console.graph.load import load_graph
-from flykd_console.profile.models import ModelSpec, models_of
+from flykd_console.profile.model_spec import ModelSpec
+from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
 from flykd_console.tasks.link_prediction.task import LinkPrediction
 from flykd_console.training.resources import peak_bytes, reset_peak

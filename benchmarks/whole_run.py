@@ -23,7 +23,8 @@ from benchmarks.pretraining import seconds_per_step
 from benchmarks.training import LABELS_ALONE, epoch_of, machine_with_torch, prepare, task_of
 from flykd_console.graph.load import load_graph
 from flykd_console.profile.load import load_profile
-from flykd_console.profile.models import ModelSpec, models_of, stage_epochs
+from flykd_console.profile.model_spec import ModelSpec
+from flykd_console.profile.models import models_of, stage_epochs
 from flykd_console.runs.models import Role
 from flykd_console.tasks.base import Objective
 from flykd_console.tasks.link_prediction.task import LinkPrediction

@@ -133,6 +133,12 @@ def results_of(directory: RunDirectory) -> Results:
     Raises:
         UserError: The run has no finished seed, or the file is not what a run writes.
     """
+    if directory.tells_classes:
+        raise UserError(
+            "this run tells classes, and bundles hold embeddings of drugs and diseases",
+            directory.name,
+            "Its answers to every sample are in seed-N/test-samples.parquet.",
+        )
     if not directory.results.is_file():
         raise UserError(
             "this run has no finished seed yet (no results.json)",

@@ -78,6 +78,10 @@ def command(
         check_writable(out)
         forms = forms or [_form_of(out)]
     part = "validation" if validation else "test"
+    if _are_of_classes(runs):
+        others = markdown or csv or anyway or bool(against or only or pairs or relation)
+        _compare_classes(runs, part, resamples, json, out, others)
+        return
     if pairs is not None:
         if only is not None or against is not None or set(forms) - {".json"}:
             raise UserError(
@@ -127,6 +131,42 @@ def _listed(
         return
     write_whole(out, text)
     say(f"Wrote {out}.")
+
+
+def _are_of_classes(names: list[str]) -> bool:
+    from flykd_console.compare.samples import tells_classes
+    from flykd_console.runs.find import find_run
+
+    return tells_classes([find_run(name) for name in names])
+
+
+def _compare_classes(names: list[str], part: str, resamples: int, json: bool, out: Path | None, others: bool) -> None:
+    """Compare runs that tell classes, as a table or as JSON.
+
+    Raises:
+        UserError: Another option is given, or the runs cannot be compared.
+    """
+    import msgspec
+
+    from flykd_console.cli.class_comparison import class_comparison_table
+    from flykd_console.cli.titled import table_console
+    from flykd_console.compare.samples import compare_classes
+    from flykd_console.runs.find import find_run
+
+    if others or (out is not None and _form_of(out) != ".json"):
+        raise UserError(
+            "these runs tell classes, and are compared as a table or as JSON", "flykd-console compare",
+            "Give --json, --out FILE.json, --validation and --resamples alone.",
+        )  # fmt: skip
+    comparison = compare_classes([find_run(name) for name in names], part, resamples)
+    text = msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode() + "\n"
+    if out is not None:
+        write_whole(out, text)
+        typer.echo(f"Wrote {out}.")
+    elif json:
+        typer.echo(text, nl=False)
+    else:
+        table_console().print(class_comparison_table(comparison))
 
 
 def _form_of(out: Path) -> str:

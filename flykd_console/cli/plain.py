@@ -34,6 +34,7 @@ from flykd_console.runs.model_shape import model_width
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.progress import progress
 from flykd_console.runs.state.run import RunState
+from flykd_console.runs.state.stage import StageState
 from flykd_console.words import THIN, grouped, metric_words, per_cent, rate, span, to_go
 
 _POLL_SECONDS = 0.1
@@ -41,6 +42,8 @@ _START_SECONDS = 60.0
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
+# Where every epoch is validated, lines come no more often than this.
+_EVERY_EPOCH_SECONDS = 2.0
 # Room for the names of stages, where a run does not say them.
 _STAGE_WIDTH = 7
 
@@ -158,6 +161,7 @@ class _Narrator:
         self._begun = 0.0
         self._last_line = float("-inf")
         self._last_epoch: Epoch | None = None
+        self._last_validated: tuple[tuple[int, str], int] | None = None
 
     def tell(self, event: AnyEvent) -> None:
         """Say what there is to say about an event."""
@@ -184,8 +188,12 @@ class _Narrator:
                 pass  # told where its stage ends
             case Evaluation(epoch=0):
                 pass  # of a scorer without training: the table at the end has it
+            case Evaluation() if self._of_every_epoch(event) and event.t - self._last_line < _EVERY_EPOCH_SECONDS:
+                pass
             case Evaluation():
-                self._progress(event, f"{event.split} {metric_words(event.headline)} {per_cent(event.score)}")
+                whose = f"{event.model} " if event.model not in ("", event.stage) else ""
+                score = f"{whose}{event.split} {metric_words(event.headline)} {per_cent(event.score)}"
+                self._progress(event, score)
             case StageFinished():
                 self._finish(event)
             case Control():
@@ -231,13 +239,30 @@ class _Narrator:
         self._line(self._place(event), "  ".join([*parts, score]).rstrip())
         self._last_line = event.t
 
+    def _of_every_epoch(self, event: Evaluation) -> bool:
+        """Whether the epoch before this one, or another model of this one, was validated as well."""
+        place, before = (event.seed, event.stage), self._last_validated
+        self._last_validated = (place, event.epoch)
+        return before is not None and before[0] == place and before[1] >= event.epoch - 1
+
     def _finish(self, event: StageFinished) -> None:
         done = f"reused from {event.reused_from}" if event.reused_from else f"done in {span(event.seconds)}"
         stage = self._state.get(event.seed, event.stage)
         if stage is not None and stage.test is not None:
             done += f"  {_test_words(stage.test)}"
+        elif stage is not None:
+            done += self._members_words(stage)
         self._line(self._place(event), done)
         self._last_line = event.t
+
+    def _members_words(self, stage: StageState) -> str:
+        """`  test accuracy: gcn 82.10, gat 82.40` of a stage that trains several models."""
+        found = [(name, self._state.get(stage.seed, name)) for name in stage.models]
+        tests = [(name, one.test) for name, one in found if one is not None and one.test is not None]
+        if not tests:
+            return ""
+        values = ", ".join(f"{name} {per_cent(test.score)}" for name, test in tests)
+        return f"  test {metric_words(tests[0][1].headline)}: {values}"
 
     def _kept(self) -> str:
         """What is left of the stage that a run was in when it was ended at once."""

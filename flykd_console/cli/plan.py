@@ -83,7 +83,9 @@ def carry_out_plan(
 ) -> int:
     """Train the jobs of a plan and show settings against results; the exit code."""
     ours = plan if shard is None else shard_of(plan, shard)
-    if jobs is not None or shard is not None or engine != "local":
+    told = False
+    # Where JSON is asked for, nothing else may stand on standard output.
+    if json or jobs is not None or shard is not None or engine != "local":
         outcomes = carry_out_jobs(ours, at_once=jobs or "1", engine=engine, fresh=fresh, quiet=json)
         code = conclude(outcomes, quiet=json)
     elif all_finished(ours):
@@ -95,8 +97,9 @@ def carry_out_plan(
             job.prepare()
         batch = [job.directory for job in ours]
         write_queue(batch)
-        code = train(batch, new=False, fresh=fresh, headless=headless or json, json=False)
-    show_points(ours, as_json=json)
+        code = train(batch, new=False, fresh=fresh, headless=headless, json=False)
+        told = True
+    show_points(ours, as_json=json, compare=not told)
     return code
 
 
@@ -136,8 +139,8 @@ def all_finished(jobs: Sequence[Job]) -> bool:
     return all(is_finished(job) for job in jobs)
 
 
-def show_points(jobs: Sequence[Job], *, as_json: bool) -> None:
-    """Print settings against results."""
+def show_points(jobs: Sequence[Job], *, as_json: bool, compare: bool = True) -> None:
+    """Print settings against results; `compare`: and how to see them side by side."""
     points = points_of(jobs)
     if as_json:
         print(jsonlib.dumps([_plain(point) for point in points], indent=2, ensure_ascii=False))
@@ -150,7 +153,7 @@ def show_points(jobs: Sequence[Job], *, as_json: bool) -> None:
         console.print(Text(f"{point.label or 'the run'}: {point.missing}"), soft_wrap=True)
     names = [job.directory.name for job in jobs if job.directory.results.is_file()]
     alike = len({tuple(job.seeds) for job in jobs}) == 1  # runs without a seed in common are not compared
-    if alike and 1 < len(names) <= 6:
+    if compare and alike and 1 < len(names) <= 6:
         console.print("\nSide by side, with intervals")
         console.print(f"  flykd-console compare {' '.join(names)}", style="bold", markup=False, soft_wrap=True)
 

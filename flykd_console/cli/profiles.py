@@ -140,6 +140,15 @@ def check(profile: _Profile, settings: _Settings = None) -> None:
         scorers = ", ".join(loaded.evaluation.heuristics)
         say(f"{profile} is sound: trains nothing on {loaded.graph.source}, seeds {seeds}, measures {scorers}.")
         return
+    if loaded.classifies:
+        members = ", ".join(
+            f"{name} ({model_shape(one.dim, one.layers, one.kind)})" for name, one in loaded.cohort.members.items()
+        )
+        say(
+            f"{profile} is sound: {loaded.method} on {loaded.source}, seeds {seeds}, {loaded.cohort.epochs} epochs, "
+            f"members {members}."
+        )
+        return
     say(
         f"{profile} is sound: {loaded.distill.method} on {loaded.graph.source}, seeds {seeds}, "
         f"{loaded.finetune.epochs} + {loaded.distill.epochs} epochs, "

@@ -55,6 +55,14 @@ def command(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Of profiles that classify: embedded, or a file such as cora.npz.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:1.", rich_help_panel=_WHAT)
     ] = None,
@@ -122,6 +130,7 @@ def command(
     * `flykd-console run my.toml --seeds 45-47 --set distill.epochs=500`
     * `flykd-console run profiles/embedded/*.toml` (what they have in common is trained once)
     * `flykd-console run flykd --set student.dim=16,32,80` (a run each, and a table; given again it goes on)
+    * `flykd-console run mutual/gml-node --data cora.npz` (classes of nodes: members that teach each other)
     * `flykd-console run --resume flykd-20261120-211500`
     * `flykd-console run --resume flykd-20261120-211500 --seeds 50-54` (these seeds alone are trained)
     """
@@ -129,8 +138,8 @@ def command(
     from flykd_console.cli.resume import resumable
 
     if resume is not None:
-        given = {"PROFILE": profiles, "--set": settings, "--graph": graph, "--device": device, "--name": name}
-        _refuse({**given, "--jobs": jobs, "--shard": shard, "--engine": engine})
+        given = {"PROFILE": profiles, "--set": settings, "--graph": graph, "--data": data}
+        _refuse({**given, "--device": device, "--name": name, "--jobs": jobs, "--shard": shard, "--engine": engine})
         batch = resumable(resume, parse_seeds(seeds) if seeds is not None else [])
         if len(batch) > 1:
             say(f"After {batch[0].name} come the runs that wait: {_names(batch[1:])}.", err=json)
@@ -140,11 +149,11 @@ def command(
         if is_plan(settings or [], jobs, shard, engine):
             from flykd_console.cli.plan import carry_out_plan, make_plan
 
-            options = list(_overrides([], seeds, graph, device, name))
+            options = list(_overrides([], seeds, graph, data, device, name))
             plan = make_plan(profiles, settings or [], options, a_seed_each=bool(jobs or shard or engine))
             code = carry_out_plan(plan, jobs, shard, engine or "local", fresh=fresh, headless=headless, json=json)
             raise typer.Exit(code)
-        batch = prepare(profiles, list(_overrides(settings or [], seeds, graph, device, name)))
+        batch = prepare(profiles, list(_overrides(settings or [], seeds, graph, data, device, name)))
 
     from flykd_console.cli.training import train
 
@@ -187,7 +196,12 @@ def _refuse(given: dict[str, object]) -> None:
 
 
 def _overrides(
-    settings: list[str], seeds: str | None, graph: str | None, device: str | None, name: str | None
+    settings: list[str],
+    seeds: str | None,
+    graph: str | None,
+    data: str | None,
+    device: str | None,
+    name: str | None,
 ) -> Iterator[str | Override]:
     """`--set` first, then the options of their own, which say the same in fewer letters."""
     from flykd_console.profile.load import Override
@@ -197,6 +211,7 @@ def _overrides(
         yield Override("run.seeds", parse_seeds(seeds), f"--seeds {seeds}")
     for key, value, option in (
         ("graph.source", graph, "graph"),
+        ("data.source", data, "data"),
         ("run.device", device, "device"),
         ("run.name", name, "name"),
     ):

@@ -107,6 +107,32 @@ def relations_table(results: Results) -> Titled | None:
     return Titled(table, caption="AUPRC of each relation, the tail replaced in negatives; guessing scores about 50.")
 
 
+# Of classes: how each is named in a table; in per cent but for the likelihood.
+_CLASSES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "rarest_class": "rarest", "ece": "ECE", "nll": "NLL"}
+
+
+def classes_table(results: Results) -> Titled | None:
+    """One row a model: how well it tells classes, means over the seeds; None where there are none."""
+    shown = [(entry, results.summary[entry.name].metrics) for entry in results.trained()]
+    if not any("nll" in metrics for _, metrics in shown):
+        return None
+    table = plain_table(padding=_TIGHT)
+    table.add_column("model", style="bold", overflow="fold", min_width=_LABEL_WIDTH)
+    for heading in (*_CLASSES.values(), "disagree", "CKA"):
+        table.add_column(heading, justify="right")
+    for entry, metrics in shown:
+        cells = [_mean_alone(metrics.get(name)) for name in _CLASSES if name != "nll"]
+        nll = metrics.get("nll")
+        cells.append(f"{nll.mean:.3f}" if nll is not None else DASH)
+        cells += [_mean_alone(metrics.get(name)) if name in metrics else "" for name in ("disagreement", "cka")]
+        table.add_row(entry.label, *cells)
+    return Titled(
+        table,
+        caption="Test, mean over the seeds. Rarest: accuracy of training's rarest class. ECE and NLL: lower is better. "
+        "Disagree: samples on which two members differ; CKA: how alike their answers lie.",
+    )
+
+
 def ranking_table(results: Results) -> Titled | None:
     """One row a relation and model: ranking metrics in per cent, means over the seeds; None without any."""
     found = [(entry, results.summary[entry.name].ranking) for entry in _heuristics_first(results.trained())]

@@ -9,18 +9,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
+from rich.console import Console
 from rich.text import Text
 
 from flykd_console.cli.batch import cause, complain, conclude_batch
 from flykd_console.cli.console import PlainConsole, say
 from flykd_console.cli.plain import follow_plain
-from flykd_console.cli.tables import ranking_table, relations_table, results_table
+from flykd_console.cli.tables import classes_table, ranking_table, relations_table, results_table
 from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile
 from flykd_console.runs.directory import RunDirectory
@@ -242,6 +243,10 @@ def _show_results(directory: RunDirectory) -> None:
     console.print()
     console.print(results_table(results))
     console.print()
+    classes = classes_table(results)
+    if classes is not None:
+        console.print(classes)
+        console.print()
     relations_shown = relations_table(results)
     if relations_shown is not None:
         console.print(relations_shown)
@@ -254,6 +259,9 @@ def _show_results(directory: RunDirectory) -> None:
     relations = [name for model in measured for name in model.test.relations or model.validation.relations]
     relation = "indication" if "indication" in relations else next(iter(relations), "RELATION")
     bundle = shlex.quote(os.path.relpath(directory.export))
+    if classes is not None:
+        _show_steps(console, {f"flykd-console watch {directory.name}": "look at the curves again"})
+        return
     steps = {
         f"flykd-console export {directory.name}": "write and verify the bundle (HDF5 and ONNX)",
         f"flykd-console score {bundle} --disease NAME --relation {shlex.quote(relation)}": "rank drugs with it",
@@ -263,6 +271,11 @@ def _show_results(directory: RunDirectory) -> None:
         steps = {f"flykd-console compare {directory.name} RUN": "hold a trained run of the same split against it"}
     if any(model.test.relations for model in measured):
         steps[f"flykd-console report {directory.name}"] = "write curves, intervals and provenance as one HTML file"
+    _show_steps(console, steps)
+
+
+def _show_steps(console: Console, steps: Mapping[str, str]) -> None:
+    """Commands that may come next, and what each is for."""
     console.print("Next")
     for step, purpose in steps.items():
         console.print(f"  {step}", style="bold", markup=False, soft_wrap=True)

@@ -180,6 +180,12 @@ def load_run(directory: RunDirectory, part: str = "test") -> LoadedRun:
     models = tuple(results.trained())
     if not models:
         raise UserError("no model of this run is finished", directory.name, "Let it train on, or resume it.")
+    if profile.classifies:
+        raise UserError(
+            "this run tells classes, and has no pairs to show",
+            directory.name,
+            f"Compare it: flykd-console compare {directory.name}",
+        )
     if not any(_measured(one, part).relations for models in results.seeds.values() for one in models.values()):
         hint = "Compare on validation pairs: flykd-console compare RUN --validation" if part == "test" else ""
         raise UserError(

@@ -13,7 +13,8 @@ import msgspec
 from flykd_console.profile.files import shipped_profiles
 from flykd_console.profile.load import load_profile
 from flykd_console.profile.method import Method, method_of
-from flykd_console.profile.models import STUDENT
+from flykd_console.profile.model_spec import STUDENT
+from flykd_console.profile.models import trains_nothing
 from flykd_console.profile.schema import Profile
 
 
@@ -60,6 +61,8 @@ def model_row(model: str, dim: int | None) -> PaperModel | None:
 
 def method_row(profile: Profile, model: str = STUDENT) -> PaperMethod | None:
     """The row whose method a distilled model of a profile repeats; None where it is none of them."""
+    if profile.classifies or trains_nothing(profile):
+        return None
     if model != STUDENT and model not in profile.models:
         return None
     method = method_of(profile, model)

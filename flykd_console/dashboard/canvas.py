@@ -58,6 +58,10 @@ def decimate(x: Floats, y: Floats, low: float, high: float, columns: int) -> tup
     return out_x, out_y
 
 
+# Dots of a dash, and of the gap after it.
+_DASH = 5
+
+
 def linear_ticks(low: float, high: float, count: int, whole: bool = False) -> list[float]:
     """Round values (1, 2, 2.5 or 5 times a power of ten) between the ends, at most about `count`; `whole`: integers."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
@@ -189,13 +193,14 @@ class Canvas:
         self.owner: Cells = np.full((height, width), EMPTY, dtype=np.int32)
         self.shade: NDArray[np.bool_] = np.zeros((height, width), dtype=np.bool_)
 
-    def line(self, px: Floats, py: Floats, style: int) -> None:
+    def line(self, px: Floats, py: Floats, style: int, dashed: bool = False) -> None:
         """Join points by straight lines; a NaN breaks the line, and a point alone between two gaps is a dot.
 
         Args:
             px: Columns in [0, 1], left to right [n].
             py: Rows in [0, 1], bottom to top [n].
             style: Owner of the touched cells.
+            dashed: Every other few columns are left out.
         """
         rows, columns = self.dots.shape
         x = px * (columns - 1)
@@ -213,7 +218,11 @@ class Canvas:
         t = offset / (steps[which] - 1)
         line_x = x0[which] + t * (x1 - x0)[which]
         line_y = y0[which] + t * (y1 - y0)[which]
-        self._set(np.concatenate((line_x, x[solid])), np.concatenate((line_y, y[solid])), style)
+        every_x, every_y = np.concatenate((line_x, x[solid])), np.concatenate((line_y, y[solid]))
+        if dashed:
+            drawn = every_x % (2 * _DASH) < _DASH
+            every_x, every_y = every_x[drawn], every_y[drawn]
+        self._set(every_x, every_y, style)
 
     def _set(self, x: Floats, y: Floats, style: int) -> None:
         rows, columns = self.dots.shape

@@ -36,6 +36,7 @@ class Curve:
         faded: Drawn in the background, another curve has the attention.
         value: What the legend says instead of the last value; None for that.
         marker: A sign set along the line, so that it is told apart without its colour; empty for none.
+        dashed: Drawn in dashes.
         short: In a legend that is too narrow for the name; empty: the label, or the name.
     """
 
@@ -49,6 +50,7 @@ class Curve:
     value: str | None = None
     marker: str = ""
     short: str = ""
+    dashed: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from flykd_console.dashboard.canvas import Floats, as_array
 from flykd_console.dashboard.drawing import ChartSpec, Curve
 from flykd_console.dashboard.palette import Look
 from flykd_console.dashboard.scores import levels
-from flykd_console.runs.events import MACRO_AP, MACRO_AUPRC
-from flykd_console.runs.models import UNTRAINED
+from flykd_console.runs.events import AGREEMENT, MACRO_AP, MACRO_AUPRC
+from flykd_console.runs.models import UNTRAINED, Role
 from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.run import RunState, StageState, Status
 from flykd_console.runs.state.series import Series, Smoothed
@@ -91,6 +91,9 @@ def _ordered(names: list[str]) -> list[str]:
 
 def _colour(name: str, state: RunState, look: Look) -> str:
     """A loss keeps its colour whatever other losses a stage has."""
+    members = [entry.name for entry in state.models if entry.role is Role.MEMBER]
+    if name in members:
+        return look.curve(members.index(name))
     known = dict.fromkeys(CURVE_ORDER)
     for stage in state.stages.values():
         known |= dict.fromkeys(stage.schedule or ())
@@ -173,15 +176,70 @@ def shown_model(state: RunState, view: View) -> str:
 
 
 def validation(state: RunState, view: View, look: Look) -> ChartSpec:
-    """Validation of one model by the run's headline metric (AUPRC where that is AP), in per cent, one curve a seed."""
+    """Validation of one model by the run's headline metric (AUPRC where that is AP), in per cent, one curve a seed.
+
+    Of a cohort, until the reader chooses a model: one curve a model, of one seed.
+    """
+    if by_model(state, view):
+        return _by_model(state, view, look)
     if state.headline == MACRO_AP:
         return _by_seed(state, view, look, MACRO_AUPRC, lambda stage: stage.metrics.get(MACRO_AUPRC, Series()))
     return _by_seed(state, view, look, state.headline, lambda stage: stage.validation)
 
 
 def ranking(state: RunState, view: View, look: Look) -> ChartSpec:
-    """The same by average precision of each tail's ranking."""
+    """The same by average precision of each tail's ranking; of a cohort, how far its members agree."""
+    if state.is_cohort:
+        whole = replace(view, model=_together(state))
+        return _by_seed(state, whole, look, AGREEMENT, lambda stage: stage.metrics.get(AGREEMENT, Series()))
     return _by_seed(state, view, look, MACRO_AP, lambda stage: stage.metrics.get(MACRO_AP, Series()))
+
+
+def by_model(state: RunState, view: View) -> bool:
+    """Whether the chart of validation compares models of one seed."""
+    return state.is_cohort and view.model is None
+
+
+def seed_shown(state: RunState, view: View) -> int | None:
+    """The seed whose models are compared: the reader's choice, else the one in training, else the last one begun."""
+    if view.seed is not None:
+        return view.seed
+    return state.current[0] if state.current is not None else None
+
+
+def _together(state: RunState) -> str | None:
+    """The mean of the members, which is evaluated beside them."""
+    stages = [stage for stage in state.stages.values() if len(stage.models) > 1]
+    ensembles = [entry.name for entry in state.models if entry.role is Role.ENSEMBLE]
+    return next((model for stage in stages for model in stage.models if model in ensembles), None)
+
+
+def _by_model(state: RunState, view: View, look: Look) -> ChartSpec:
+    """Validation in per cent, one curve a model: members, faded the same alone, in dashes what they say together."""
+    seed = seed_shown(state, view)
+    members = [entry.name for entry in state.models if entry.role is Role.MEMBER]
+    curves, epochs, furthest = [], 1, 0.0
+    for entry in state.trained:
+        stage = state.get(seed, entry.name) if seed is not None else None
+        if stage is None or not len(stage.validation):
+            continue
+        series, alone = stage.validation, entry.role is Role.BASELINE
+        rivals = [other.name for other in state.models if other.over == entry.name]
+        place = next((members.index(name) for name in (entry.name, *rivals) if name in members), None)
+        colour = look.foreground if place is None else look.curve(place)
+        label = "" if alone else entry.label[:6]
+        curves.append(
+            Curve(entry.label, label, as_array(series.x), 100.0 * as_array(series.y), colour, faded=alone,
+                  value=per_cent(series.last), dashed=entry.role is Role.ENSEMBLE, short=entry.label[:8])
+        )  # fmt: skip
+        epochs, furthest = max(epochs, stage.epochs), max(furthest, series.x[-1])
+    if not curves:
+        return ChartSpec(empty="No evaluation yet")
+    low, high = view.zoom or full_range(furthest, epochs)
+    return ChartSpec(
+        curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=True,
+        read="measured",
+    )  # fmt: skip
 
 
 def _by_seed(state: RunState, view: View, look: Look, metric: str, of: Callable[[StageState], Series]) -> ChartSpec:

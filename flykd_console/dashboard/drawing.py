@@ -56,7 +56,7 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
             canvas.line(x_axis.position(x), y_axis.position(raw), len(inks) - 1)
     for piece in sorted(pieces, key=lambda p: not p.faded):
         inks.append(Ink(look.blend(piece.colour, 0.45) if piece.faded else piece.colour))
-        canvas.line(x_axis.position(piece.x), y_axis.position(piece.y), len(inks) - 1)
+        canvas.line(x_axis.position(piece.x), y_axis.position(piece.y), len(inks) - 1, piece.dashed)
 
     page = Page(canvas, inks, plot_w + margin)
     y_ticks = y_axis.ticks(max(2, min(6, plot_h // 2)))

@@ -42,7 +42,7 @@ def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, loo
 def _legend_item(curve: Curve, spec: ChartSpec, long_name: bool, digits: int, look: Look, say_epoch: bool) -> Row:
     colour = look.blend(curve.colour, 0.6) if curve.faded else curve.colour
     item: Row = [
-        (f"{curve.marker or '━'} ", Ink(colour)),
+        (f"{curve.marker or ('╍' if curve.dashed else '━')} ", Ink(colour)),
         (curve.name if long_name else curve.short or curve.label or curve.name, Ink(look.foreground)),
     ]
     words = _value_words(curve, spec, digits, say_epoch) if digits else ""

@@ -31,11 +31,12 @@ class Piece:
     faded: bool
     raw_y: Floats
     marker: str = ""
+    dashed: bool = False
 
 
 def visible(curve: Curve, spec: ChartSpec, columns: int) -> Piece:
     x, y = decimate(curve.x, curve.y, spec.x_low, spec.x_high, columns)
-    return Piece(x, y, curve.x, curve.raw, curve.label, curve.colour, curve.faded, curve.y, curve.marker)
+    return Piece(x, y, curve.x, curve.raw, curve.label, curve.colour, curve.faded, curve.y, curve.marker, curve.dashed)
 
 
 def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]:

@@ -52,6 +52,12 @@ def check(
             raise ValueError(f"models.{name}.distill.teachers: all students learn from those of distill.teachers")
 
 
+# Tables that act under one kind of task alone; the others act under all.
+OF_LINKS = ("graph", "split", "teacher", "student", "pretrain", "negatives", "finetune", "distill", "models",
+            "evaluation")  # fmt: skip
+OF_CLASSES = ("data", "cohort")
+
+
 def _methods(student: Shape, distill: Distill, models: Mapping[str, Model]) -> Iterator[tuple[str, Distill, Shape]]:
     """Every method of a profile: its dotted table, itself, and the shape of the student that learns by it."""
     yield "distill", distill, student

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flykd_console.errors import UserError
+from flykd_console.profile.checks import OF_CLASSES, OF_LINKS
 from flykd_console.profile.files import EXTENDS
 from flykd_console.profile.keys import ENTRY, NAME, sections
 from flykd_console.profile.keys import keys as every_key
@@ -80,7 +81,7 @@ def explain(error: ValidationError, places: Places, data: Mapping[str, Any]) -> 
         *keys, last = keys
         hint = _meaning(_section(keys, data), last) if isinstance(last, str) else ""
     elif first["type"] == "extra_forbidden":
-        hint = _suggest_key(dotted, _section(keys[:-1], data))
+        hint = _suggest_key(dotted, _section(keys[:-1], data), _idle_tables(data))
     elif first["type"] in _NOT_A_TABLE:
         inside = [key.path for key in every_key() if key.path.startswith(f"{dotted}.")]
         hint = f"Set the keys inside it, such as {inside[0]}."
@@ -133,14 +134,23 @@ def _meaning(section: str, name: str) -> str:
     )
 
 
-def _suggest_key(dotted: str, section: str) -> str:
+def _idle_tables(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tables that the task of a profile never looks at."""
+    task = data.get("task")
+    kind = task.get("kind", "link_prediction") if isinstance(task, Mapping) else "link_prediction"
+    return OF_CLASSES if kind == "link_prediction" else OF_LINKS
+
+
+def _suggest_key(dotted: str, section: str, idle: tuple[str, ...]) -> str:
     """The nearest known key: in the same table first, then the same last word anywhere, then any.
 
     Args:
         dotted: The unknown key.
         section: Its table, as `keys.sections` calls it. If it is an entry of a list, its keys alone are looked at.
+        idle: Tables whose keys are not suggested elsewhere than in themselves.
     """
-    known = [key.path for key in every_key() if not key.of_entry or key.section == section]
+    there = [k for k in every_key() if k.section.split(".")[0] not in idle or k.section == section]
+    known = [key.path for key in there if not key.of_entry or key.section == section]
     table, _, last = dotted.rpartition(".")
     # A model's method has the keys of the student's.
     section = section.removeprefix(_OF_A_MODEL) if section.startswith(f"{_OF_A_MODEL}distill") else section
@@ -152,7 +162,7 @@ def _suggest_key(dotted: str, section: str) -> str:
     lasts = [key.rpartition(".")[2] for key in siblings]
     near = [f"{table}.{match}".removeprefix(".") for match in difflib.get_close_matches(last, lasts, n=1)]
     if ENTRY not in section:
-        elsewhere = [key for key in every_key() if not key.of_named_table and not key.of_entry]
+        elsewhere = [key for key in there if not key.of_named_table and not key.of_entry]
         near = near or [key.path for key in elsewhere if key.name == last]
         near = near or [key for key in known if not siblings and difflib.get_close_matches(dotted, [key], n=1)]
     if near:

@@ -71,7 +71,7 @@ def keys() -> list[Key]:
         Key(path, name, _allowed(field), _default(field), field.get("description", ""))
         for path, _, fields in _tables()
         for name, field in fields.items()
-        if _table_of(field) is None
+        if _table_of(field) is None and "patternProperties" not in field
     ]
 
 

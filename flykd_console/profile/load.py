@@ -19,6 +19,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from flykd_console.errors import UserError
+from flykd_console.profile.checks import OF_CLASSES, OF_LINKS
 from flykd_console.profile.distill import SOURCES, forget_absent_sources
 from flykd_console.profile.explain import Places, explain
 from flykd_console.profile.files import Layer, make_paths_absolute, read_layers
@@ -172,9 +173,12 @@ def parse_set(text: str) -> Override:
 def tables_of(profile: Profile) -> dict[str, Any]:
     """The profile's tables with every default, but without keys that have no value.
 
-    A curriculum is there for the label sources that there are.
+    A curriculum is there for the label sources that there are. Tables that the task never looks at are left out.
     """
     data = profile.model_dump(mode="json", exclude_none=True, serialize_as_any=True)
+    if profile.classifies:
+        return {name: table for name, table in data.items() if name not in OF_LINKS}
+    data = {name: table for name, table in data.items() if name not in (*OF_CLASSES, "task")}
     methods = [(data["distill"], profile.distill)]
     methods += [(data["models"][name]["distill"], model.distill) for name, model in profile.models.items()]
     for table, distill in methods:

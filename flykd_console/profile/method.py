@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flykd_console.profile.distill import TABLES_OF_SOURCES
-from flykd_console.profile.models import STUDENT
+from flykd_console.profile.model_spec import STUDENT
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Shape
 

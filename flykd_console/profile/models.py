@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flykd_console.errors import UserError
+from flykd_console.profile.cohort_models import cohort_specs, cohort_stages
 from flykd_console.profile.distill import Distill, forget_absent_sources
+from flykd_console.profile.model_spec import BASELINE, STUDENT, TEACHER, ModelSpec
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Shape
 from flykd_console.runs.events import PlannedStage
 from flykd_console.runs.models import NEIGHBOURS, ModelEntry, Role
-from flykd_console.runs.stage import Phase, Stage
+from flykd_console.runs.stage import Stage
 
-TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"
 # What a student of tables begins from, which its baseline, a network, does not.
 STUDENT_TABLE = "student-table"
 # Where several teachers are averaged: the mean of their logits among the results and the scores.
@@ -34,55 +34,6 @@ NO_METHOD = "heuristics"
 _SHAPE_KEYS = tuple(Shape.model_fields)
 
 
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model as a profile asks for it.
-
-    Attributes:
-        entry: As the run lists it.
-        shape: Width, depth and kind of its layers.
-        begins: The beginning that it shares with other models: a stream of draws, and a pretraining.
-        distill: How it learns from teachers; None: from labels alone.
-    """
-
-    entry: ModelEntry
-    shape: Shape
-    begins: str
-    distill: Distill | None = None
-
-    @property
-    def name(self) -> str:
-        return self.entry.name
-
-    @property
-    def trained(self) -> bool:
-        """Whether a stage trains it; what several teachers say together is only measured."""
-        return self.entry.role is not Role.ENSEMBLE
-
-    @property
-    def has_layers(self) -> bool:
-        """Whether it is a network, which pretraining has something to teach."""
-        return self.shape.kind != "table"
-
-    @property
-    def table(self) -> str:
-        """The table of the profile that its shape stands in, dotted."""
-        if self.entry.role in (Role.TEACHER, Role.ENSEMBLE):
-            return TEACHER
-        return STUDENT if self.name in (BASELINE, STUDENT) else f"models.{self.name}"
-
-    @property
-    def pretraining(self) -> Stage:
-        """The stage that leaves what it begins from."""
-        return Stage(f"pretrain-{self.begins}", Phase.PRETRAIN, (self.name,))
-
-    @property
-    def training(self) -> Stage:
-        """The stage that leaves the model."""
-        phase = Phase.FINETUNE if self.distill is None else Phase.DISTILL
-        return Stage(self.name, phase, (self.name,))
-
-
 def models_of(profile: Profile) -> list[ModelSpec]:
     """The models of a run, in the order in which they are trained and shown.
 
@@ -90,6 +41,8 @@ def models_of(profile: Profile) -> list[ModelSpec]:
         UserError: `run.models` names a model that there is not, or leaves out one that another needs, or nothing at all
             is left to measure.
     """
+    if profile.classifies:
+        return cohort_specs(profile.cohort)
     if trains_nothing(profile):
         return []
     teachers, students = _teachers(profile), _of_students_size(profile)
@@ -142,11 +95,13 @@ def trains_nothing(profile: Profile) -> bool:
 
 def method_of(profile: Profile) -> str:
     """What tables call the method of a run: that of its student, unless nothing is trained."""
-    return NO_METHOD if trains_nothing(profile) else profile.distill.method
+    return NO_METHOD if trains_nothing(profile) else profile.method
 
 
 def entries_of(profile: Profile) -> list[ModelEntry]:
     """Every model that tables show, in their order: those of the profile, and the heuristics beside them."""
+    if profile.classifies:
+        return [spec.entry for spec in models_of(profile)]
     heuristics = [
         ModelEntry(name=name, role=Role.HEURISTIC, label=name.replace("_", " "))
         for name in profile.evaluation.heuristics
@@ -172,6 +127,8 @@ def planned_stages(profile: Profile, pretrain_steps: Mapping[int, int]) -> list[
 
 def stage_epochs(profile: Profile, models: Sequence[ModelSpec], pretrain_steps: int) -> list[tuple[Stage, int]]:
     """The stages of a seed, in order, and the epochs of each; stages of no epochs are left out."""
+    if profile.classifies:
+        return cohort_stages(profile.cohort)
     found: dict[str, tuple[Stage, int]] = {}
     for spec in models:
         if not spec.trained:
@@ -247,12 +204,12 @@ def _of_students_size(profile: Profile) -> list[ModelSpec]:
         specs.append(ModelSpec(entry, profile.student, begins, distill=profile.distill))
     for name, model in profile.models.items():
         role = Role(model.role)
-        begins = next((spec.begins for spec in specs if _same_shape(spec.shape, model)), name)
+        begins = next((spec.begins for spec in specs if _same_shape(spec.link_shape, model)), name)
         if role is Role.BASELINE:
             specs.append(ModelSpec(_entry(name, role, model), model, begins))
             continue
         baselines = [spec for spec in specs if spec.entry.role is Role.BASELINE]
-        rival = next((spec for spec in baselines if _same_shape(spec.shape, model)), baselines[0])
+        rival = next((spec for spec in baselines if _same_shape(spec.link_shape, model)), baselines[0])
         entry = _entry(name, role, model, over=rival.name)
         specs.append(ModelSpec(entry, model, begins, model.distill))
     return specs
@@ -301,5 +258,5 @@ def _with_present_rival(spec: ModelSpec, kept: Sequence[ModelSpec], heuristics: 
     if not entry.over or entry.over in [other.name for other in kept]:
         return spec
     rival = NEIGHBOURS if NEIGHBOURS in heuristics else ""
-    alone = _entry(entry.name, entry.role, spec.shape, entry.label, rival)
+    alone = _entry(entry.name, entry.role, spec.link_shape, entry.label, rival)
     return ModelSpec(alone, spec.shape, spec.begins, spec.distill)

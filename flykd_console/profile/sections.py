@@ -339,6 +339,9 @@ class Engine(Section):
     """How the arithmetic is carried out; never what is computed."""
 
     propagation: Literal["auto", "dgl"] = Field("auto", description="dgl: the slow oracle, message by message")
+    messages: Literal["auto", "dgl", "torch"] = Field(
+        "auto", description="who carries attention among nodes with features; auto: dgl on a CPU, torch on a GPU"
+    )
     threads: int = Field(0, ge=0, description="CPU threads; 0: all the process may use")
     precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of the large matrix products")
     cuda_graphs: bool = Field(True, description="replay an epoch as one CUDA graph where the device is a GPU")

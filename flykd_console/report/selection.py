@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from flykd_console import __version__
 from flykd_console.report.drawing import INK, MUTED, SERIES, STYLE, svg
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.selection.choose import Verdict
 from flykd_console.selection.select import Chosen
-from flykd_console.words import DASH, grouped, metric_words, per_cent
+from flykd_console.words import DASH, grouped, metric_words, per_cent, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDTH, _HEIGHT = 9.0, 3.8  # inches; the page scales them
+_LOGARITHMIC_FROM = 20.0  # times that the largest is the smallest
 
 
 def page(found: Chosen) -> str:
@@ -81,7 +83,14 @@ def _drawn(found: Chosen) -> str:
 
 
 def _panel(axes: Axes, measured: Sequence[tuple[int, Verdict]], xs: Sequence[float]) -> None:
-    axes.set_xscale("log")
+    spread_out = max(xs) > _LOGARITHMIC_FROM * min(xs)
+    axes.set_xscale("log" if spread_out else "linear")
+    # The usual labels of such an axis are formulas, which nothing sets here.
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1e6:g} M" if x >= 1e6 else significant(x, 4)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if not spread_out:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.margins(x=0.12, y=0.12)
     for (number, verdict), x in zip(measured, xs, strict=True):
         y = 100.0 * (verdict.candidate.quality or 0.0)
         axes.plot([x], [y], "o", color=SERIES[2] if verdict.front else MUTED, markersize=9 if verdict.chosen else 6)

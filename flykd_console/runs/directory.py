@@ -102,6 +102,15 @@ class RunDirectory:
         """The scores of the test part."""
         return self.scores(seed, "test")
 
+    def samples(self, seed: int, part: str) -> Path:
+        """Parquet of a part, `validation` or `test`: `sample_id, label`, each model's log-probabilities by class."""
+        return self.seed(seed) / f"{part}-samples.parquet"
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether a finished seed of it left answers to samples, instead of scored pairs."""
+        return any(self.path.glob("seed-*/*-samples.parquet"))
+
     def ranking(self, seed: int, part: str) -> Path:
         """Parquet of a part, `validation` or `test`: `relation, tail_id, true` (heads), each model's AP (float32)."""
         return self.seed(seed) / f"{part}-ranking.parquet"

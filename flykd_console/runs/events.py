@@ -23,6 +23,8 @@ SCHEMA = 1
 # What AUPRC and AP go by among the named metrics.
 MACRO_AUPRC = "macro_auprc"
 MACRO_AP = "macro_ap"
+# Share of the samples on which the members of a cohort tell the same class.
+AGREEMENT = "agreement"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=False):

@@ -17,7 +17,8 @@ from flykd_console.errors import UserError
 from flykd_console.plans.job import Job, make_job
 from flykd_console.plans.points import Point, points_of
 from flykd_console.profile.load import Override, load_profile
-from flykd_console.profile.models import STUDENT, TEACHER, TEACHER_MEAN, models_of
+from flykd_console.profile.model_spec import STUDENT, TEACHER
+from flykd_console.profile.models import TEACHER_MEAN, models_of
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.files import replace_file
 from flykd_console.runs.find import runs_root

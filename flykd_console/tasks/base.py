@@ -7,7 +7,7 @@ metrics that they are measured by. One of the metrics is the headline, by which 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from flykd_console.seeding import torch_rng
 
 if TYPE_CHECKING:
-    from flykd_console.profile.models import ModelSpec
+    from flykd_console.profile.model_spec import ModelSpec
     from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
     from flykd_console.runs.results import LeftOutLabels, Scores
@@ -75,7 +75,7 @@ class Curriculum(Protocol):
     """Weights of losses over the epochs of a stage."""
 
     def weights(self, epoch: float) -> dict[str, float]:
-        """Weights that sum to 1, by loss; `epoch` counts from 0."""
+        """Weights by loss, of which one at least is above 0; `epoch` counts from 0."""
         ...
 
     def schedule(self, points: int = 200, until: int = 0) -> dict[str, list[tuple[float, float]]]:
@@ -103,6 +103,20 @@ class Objective(ABC):
     def __call__(self, epoch: int, weights: Weights) -> dict[str, Tensor]:
         """The losses of an epoch, counted from 0; differentiable. Those that have no weight are left out."""
 
+    def steps(self, epoch: int, weights: Weights) -> Iterator[dict[str, Tensor]]:
+        """The losses of each step of the optimiser in an epoch, the next one asked for once the step is taken."""
+        yield self(epoch, weights)
+
+    def told(self, steps: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """What an epoch of several steps is told to have lost: by name the mean over the steps that have it."""
+        names = dict.fromkeys(name for step in steps for name in step)
+        return {name: torch.stack([s[name].detach() for s in steps if name in s]).mean() for name in names}
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for the log when the stage is over."""
+        return []
+
     def variant(self, epoch: int) -> Hashable:
         """What changes the arithmetic itself between epochs, such as a redraw."""
         return None
@@ -120,7 +134,7 @@ class Task(ABC):
 
     def __init__(self, profile: Profile, seed: int, device: torch.device) -> None:
         self.profile, self.seed, self.device = profile, seed, device
-        self.headline: str = profile.evaluation.headline
+        self.headline: str = profile.headline
 
     def generator(self, purpose: str) -> torch.Generator:
         """An independent generator on the device for one purpose of this seed."""
@@ -168,6 +182,16 @@ class Task(ABC):
     def distilled(self, spec: ModelSpec, model: Trainable, teachers: Sequence[Trainable], log: Log) -> Objective:
         """What a student minimises under its method, with frozen teachers."""
 
+    def taught_together(
+        self, specs: Sequence[ModelSpec], models: Mapping[str, Trainable], teachers: Sequence[Trainable]
+    ) -> Objective:
+        """What a stage minimises that trains several models at once.
+
+        Raises:
+            NotImplementedError: The task has no such stage.
+        """
+        raise NotImplementedError(f"{type(self).__name__} trains its models one by one")
+
     @abstractmethod
     def check(self, specs: Sequence[ModelSpec]) -> None:
         """Refuse methods that this graph cannot carry, before anything is trained.
@@ -198,6 +222,14 @@ class Task(ABC):
     def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
         """Test and validation scores of a scorer without training, by the name that a profile gives it; kept too."""
 
+    def adopt(self, name: str, other: str) -> None:
+        """Take what was measured of one model for another name as well.
+
+        Raises:
+            NotImplementedError: The task never chooses among its models.
+        """
+        raise NotImplementedError(f"{type(self).__name__} never chooses among its models")
+
     def assess_lists(self, spec: ModelSpec, teachers: Sequence[Trainable]) -> tuple[Scores, Scores]:
         """Test and validation scores of the lists that a student's teachers hold; kept too.
 
@@ -205,6 +237,14 @@ class Task(ABC):
             NotImplementedError: The task has no lists.
         """
         raise NotImplementedError(f"{type(self).__name__} has no lists")
+
+    def ensemble_evaluator(self, names: Sequence[str]) -> Callable[[], Scores]:
+        """Scores the mean of models on the validation part, as each of them was last evaluated.
+
+        Raises:
+            NotImplementedError: The task never trains models together.
+        """
+        raise NotImplementedError(f"{type(self).__name__} trains its models one by one")
 
     @abstractmethod
     def open(self, directory: RunDirectory, log: Log) -> None:

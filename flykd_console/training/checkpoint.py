@@ -156,7 +156,7 @@ class ModelState:
 
 
 class OptimizerState:
-    """An optimiser as a part of a checkpoint: `<parameter number>/<name>`, and its learning rate."""
+    """An optimiser as a part of a checkpoint: `<parameter number>/<name>`, and the learning rate of each group."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
@@ -166,10 +166,11 @@ class OptimizerState:
         tensors = {
             f"{number}/{name}": torch.as_tensor(value) for number, part in state.items() for name, value in part.items()
         }
-        return tensors | {"lr": torch.tensor(float(self._optimizer.param_groups[0]["lr"]), dtype=torch.float64)}
+        rates = [float(group["lr"]) for group in self._optimizer.param_groups]
+        return tensors | {"lr": torch.tensor(rates, dtype=torch.float64)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        lr = float(state["lr"])
+        rates = state["lr"].reshape(-1).tolist()
         whole = self._optimizer.state_dict()
         parts: dict[int, dict[str, Tensor]] = {}
         for key, tensor in state.items():
@@ -178,7 +179,7 @@ class OptimizerState:
                 parts.setdefault(int(number), {})[name] = tensor
         whole["state"] = parts
         self._optimizer.load_state_dict(whole)
-        for group in self._optimizer.param_groups:
+        for group, lr in zip(self._optimizer.param_groups, rates, strict=True):
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(lr)
             else:

@@ -8,12 +8,12 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from flykd_console import __version__
-from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_file
 
@@ -22,8 +22,8 @@ _LIBRARIES = ("torch", "dgl", "numpy", "scipy", "polars", "scikit-learn", "safet
 _COMPUTING = ("torch", "dgl", "numpy", "scipy")
 
 
-def describe(graph: KnowledgeGraph, device: str, device_name: str, threads: int) -> dict[str, Any]:
-    """Versions, machine, command and graph of this process's run."""
+def describe(graph: Mapping[str, Any], device: str, device_name: str, threads: int) -> dict[str, Any]:
+    """Versions, machine, command and graph of this process's run; `graph`: source, fingerprint, nodes, edges."""
     return {
         "flykd_console": __version__,
         "python": platform.python_version(),
@@ -36,10 +36,10 @@ def describe(graph: KnowledgeGraph, device: str, device_name: str, threads: int)
         "git_commit": _git_commit(),
         "started": time.time(),
         "graph": {
-            "source": graph.source,
-            "fingerprint": graph.fingerprint,
-            "nodes": graph.node_count,
-            "edges": graph.edge_count,
+            "source": graph["source"],
+            "fingerprint": graph["fingerprint"],
+            "nodes": graph["nodes"],
+            "edges": graph["edges"],
         },
         "splits": {},
     }

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flykd_console.errors import UserError
-from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.model.tensor_files import load_metadata
 from flykd_console.profile.models import entries_of, models_of
 from flykd_console.profile.schema import Profile
@@ -33,15 +32,15 @@ def finished_seeds(
         results = read_results(directory.results)
     except UserError:
         return {}  # damaged: what is measured again is written anew
-    if results.headline != profile.evaluation.headline:
+    if results.headline != profile.headline:
         return {}
     return {
         seed: dict(results.seeds[str(seed)]) for seed, task in tasks.items() if _is_finished(directory, results, task)
     }
 
 
-def check_added(directory: RunDirectory, graph: KnowledgeGraph, done: Mapping[int, object]) -> None:
-    """Refuse to put seeds of another graph beside those that a run has.
+def check_added(directory: RunDirectory, graph: Mapping[str, Any], done: Mapping[int, object]) -> None:
+    """Refuse to put seeds of another graph beside those that a run has; `graph`: its source and fingerprint.
 
     Raises:
         UserError: The run was given seeds, and its graph is not the one that its first seeds were trained on.
@@ -49,10 +48,10 @@ def check_added(directory: RunDirectory, graph: KnowledgeGraph, done: Mapping[in
     if read_added(directory) is None or done:
         return
     before = _graph_before(directory)
-    if before and before != graph.fingerprint:
+    if before and before != graph["fingerprint"]:
         raise UserError(
             "the graph is not the one that the run's other seeds were trained on",
-            f"{directory.name}, graph.source = {graph.source}",
+            f"{directory.name}, graph.source = {graph['source']}",
             "Put the former graph back, or train all seeds in a new run.",
         )
 

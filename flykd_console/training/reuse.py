@@ -16,7 +16,8 @@ import torch
 from flykd_console.errors import CHECK_PATH, UserError
 from flykd_console.model.tensor_files import load_metadata, load_sealed, tensor_parts
 from flykd_console.profile.distill import Distill
-from flykd_console.profile.models import ModelSpec, models_of
+from flykd_console.profile.model_spec import ModelSpec
+from flykd_console.profile.models import models_of
 from flykd_console.profile.paths import files_of
 from flykd_console.runs.batch import batch_of
 from flykd_console.runs.directory import RunDirectory
@@ -42,6 +43,8 @@ def stage_key(task: Task, spec: ModelSpec, stage: Stage) -> str:
         UserError: A file that the stage reads cannot be read.
     """
     profile = task.profile
+    if profile.classifies:
+        return _hashed(_facts_of_classes(task, spec, stage))
     finetune = profile.finetune.model_dump()
     looks_decide = profile.finetune.select == "best" or profile.finetune.patience > 0
     if not looks_decide:
@@ -66,7 +69,29 @@ def stage_key(task: Task, spec: ModelSpec, stage: Stage) -> str:
         # Methods without files keep the keys that they had.
         if files := _contents(spec.distill):
             facts["files"] = files
+    return _hashed(facts)
+
+
+def _hashed(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _facts_of_classes(task: Task, spec: ModelSpec, stage: Stage) -> dict[str, Any]:
+    """The same of a model that learns classes; a member of a cohort depends on all of it."""
+    facts: dict[str, Any] = {
+        "revision": REVISION,
+        **task.fingerprints,
+        "seed": task.seed,
+        "stage": stage.name,
+        "begins": spec.begins,
+        "network": spec.shape.network_keys,
+        "precision": task.profile.engine.precision,
+        "task": task.settings(),
+    }
+    if spec.together:
+        # What is measured beside the members changes none of them.
+        facts["cohort"] = task.profile.cohort.model_dump(exclude={"method", "alone", "ensemble"})
+    return facts
 
 
 def _teachers(task: Task) -> list[ModelSpec]:

@@ -7,12 +7,22 @@ student's count from the curriculum's last break point on: before it, it has not
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from flykd_console.profile import sections
 from flykd_console.tasks.base import Trainable
+
+
+class SelectionSettings(Protocol):
+    """What a profile says of it."""
+
+    @property
+    def select(self) -> str: ...
+
+    @property
+    def patience(self) -> int: ...
 
 
 class Selection:
@@ -23,7 +33,7 @@ class Selection:
         best_score: That score, a fraction.
     """
 
-    def __init__(self, settings: sections.Finetune, since: float = 0.0) -> None:
+    def __init__(self, settings: SelectionSettings, since: float = 0.0) -> None:
         """`since`: validations after fewer epochs than this do not count."""
         self._since = since
         self.keeps_best = settings.select == "best"

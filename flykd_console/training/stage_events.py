@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from flykd_console.distill.method import curriculum_of, loss_words_of
-from flykd_console.profile.distill import Distill
+from collections.abc import Mapping
+
 from flykd_console.runs.events import StageExtended, StageFinished, StageStarted
-from flykd_console.runs.stage import Phase, Stage
-from flykd_console.tasks.base import Trainable
+from flykd_console.runs.stage import Stage
+from flykd_console.tasks.base import Curriculum, Trainable
 from flykd_console.training.resources import peak_bytes
 from flykd_console.training.reuse import FinishedStage
 from flykd_console.training.stage_loop import StageLoop
 
 
 def started(
-    seed: int, stage: Stage, model: Trainable, epochs: int, first_epoch: int, distill: Distill | None
+    seed: int,
+    stage: Stage,
+    model: Trainable,
+    epochs: int,
+    first_epoch: int,
+    course: Curriculum | None = None,
+    words: Mapping[str, tuple[str, str]] | None = None,
 ) -> StageStarted:
-    """A stage begins at `first_epoch`; `distill`: the method, whose curriculum a distilling stage shows."""
-    method = distill if stage.phase is Phase.DISTILL else None
+    """A stage begins at `first_epoch`.
+
+    Args:
+        model: The one that it trains; of several the largest.
+        course: The curriculum that it shows.
+        words: What its losses are called, whole and in five letters.
+    """
     return StageStarted(
         seed=seed,
         stage=stage.name,
@@ -28,21 +39,20 @@ def started(
         layers=model.layers,
         layer_kind=model.kind,
         parameters=model.parameter_count,
-        schedule=_schedule(method, epochs),
-        loss_words={} if method is None else loss_words_of(method),
+        schedule=None if course is None else course.schedule(until=epochs),
+        loss_words=dict(words or {}),
     )
 
 
-def extended(loop: StageLoop, added: int, distill: Distill | None) -> StageExtended:
+def extended(loop: StageLoop, added: int, course: Curriculum | None) -> StageExtended:
     """The stage in training has `added` more epochs than the plan."""
-    method = distill if loop.stage.phase is Phase.DISTILL else None
     return StageExtended(
         seed=loop.seed,
         stage=loop.stage.name,
         epochs=loop.total,
         added=added,
         planned=loop.planned,
-        schedule=_schedule(method, loop.total),
+        schedule=None if course is None else course.schedule(until=loop.total),
     )
 
 
@@ -57,8 +67,3 @@ def ended(seed: int, stage: Stage, finished: FinishedStage, reused: bool) -> Sta
         reused_from=finished.run if reused else None,
         kept_epoch=finished.kept_epoch,
     )
-
-
-def _schedule(method: Distill | None, epochs: int) -> dict[str, list[tuple[float, float]]] | None:
-    """The whole course of a student's loss weights."""
-    return None if method is None else curriculum_of(method).schedule(until=epochs)

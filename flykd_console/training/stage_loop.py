@@ -48,11 +48,12 @@ class Watched:
     """A model of a stage as the loop sees it.
 
     Attributes:
+        model: None: what others say together, which is evaluated after them.
         evaluate: Scores it on the validation part; None: nothing is evaluated (pretraining).
         selection: Which epoch's weights stay, and whether to stop early; None: the last one's.
     """
 
-    model: Trainable
+    model: Trainable | None
     evaluate: Callable[[], Scores] | None = None
     selection: Selection | None = None
 
@@ -175,7 +176,8 @@ class StageLoop:
     @property
     def _exhausted(self) -> bool:
         """Whether the stage ends early: its learning rate is spent, or validation brings no model anything better."""
-        return self._spent or all(watched.exhausted for watched in self.models.values())
+        selected = [watched for watched in self.models.values() if watched.selection is not None]
+        return self._spent or (bool(selected) and all(watched.exhausted for watched in selected))
 
     # What is carried out.
 
@@ -191,7 +193,7 @@ class StageLoop:
                 evaluation_event(self.seed, self.stage.name, name, self.done, "validation", scores, self._headline)
             )
             value = scores.value(self._headline)
-            if selecting and watched.selection is not None and value is not None:
+            if selecting and watched.selection is not None and value is not None and watched.model is not None:
                 watched.selection.look(self.done, value, dict(watched.model.named_parameters()))
 
     def _save(self) -> None:
@@ -279,7 +281,7 @@ class StageLoop:
             best = f"epoch {selection.best_epoch}, validation {score}"
             if selection.exhausted and early:
                 self.tell(f"{name} ended early at epoch {self.done}: nothing better since {best}")
-            if selection.keeps_best:
+            if selection.keeps_best and watched.model is not None:
                 selection.restore(watched.model)
                 self.tell(f"{name} keeps the weights of {best}")
 
@@ -302,6 +304,8 @@ class StageLoop:
             TrainingDivergedError: A weight is not finite.
         """
         for watched in self.models.values():
+            if watched.model is None:
+                continue
             for name, parameter in watched.model.named_parameters():
                 if not bool(torch.isfinite(parameter).all()):
                     raise TrainingDivergedError(

@@ -8,15 +8,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from flykd_console.distill.method import curriculum_of, loss_words_of
 from flykd_console.profile.distill import Distill
-from flykd_console.profile.models import ModelSpec, models_of, stage_epochs
+from flykd_console.profile.model_spec import ModelSpec
+from flykd_console.profile.models import models_of, stage_epochs
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Log
 from flykd_console.runs.log import EventWriter
 from flykd_console.runs.models import Role
 from flykd_console.runs.results import ModelResult, Scores
-from flykd_console.runs.stage import Stage
+from flykd_console.runs.stage import Phase, Stage
 from flykd_console.tasks.base import Task, Trainable
 from flykd_console.training import environment, stage_events
 from flykd_console.training.checkpoint import Checkpointer
@@ -257,11 +259,15 @@ class SeedStages:
         self, stage: Stage, model: Trainable, epochs: int, first_epoch: int, distill: Distill | None = None
     ) -> None:
         reset_peak()
-        self.events.write(stage_events.started(self.task.seed, stage, model, epochs, first_epoch, distill))
+        method = distill if stage.phase is Phase.DISTILL else None
+        course = None if method is None else curriculum_of(method)
+        words = None if method is None else loss_words_of(method)
+        self.events.write(stage_events.started(self.task.seed, stage, model, epochs, first_epoch, course, words))
         self._told.add(stage.name)
 
     def _tell_extended(self, loop: StageLoop, added: int, distill: Distill | None) -> None:
-        self.events.write(stage_events.extended(loop, added, distill))
+        course = curriculum_of(distill) if distill is not None and loop.stage.phase is Phase.DISTILL else None
+        self.events.write(stage_events.extended(loop, added, course))
 
     def _tell_end(self, stage: Stage, finished: FinishedStage, reused: bool = False) -> None:
         taken_over = reused or finished.run != self.directory.name

@@ -180,9 +180,7 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         # How many steps pretraining takes depends on the graph: `run.prepared` tells.
         stages=planned_stages(profile, dict.fromkeys(profile.run.seeds, min(1, profile.pretrain.epochs))),
         device=profile.run.device,
-        graph=GraphFacts(
-            source=profile.graph.source, targets=[relation_of(target) for target in profile.graph.targets]
-        ),
+        graph=GraphFacts(source=profile.source, targets=[relation_of(target) for target in profile.targets]),
         teacher_dim=profile.teacher.dim,
         student_dim=profile.student.dim,
         teacher_layers=profile.teacher.layers,
@@ -190,7 +188,7 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         teacher_kind=profile.teacher.kind,
         student_kind=profile.student.kind,
         models=entries_of(profile),
-        headline=profile.evaluation.headline,
+        headline=profile.headline,
         pid=os.getpid(),
         host=socket.gethostname(),
         resumed=resumed,

@@ -63,7 +63,11 @@ def test_no_label_of_training_or_validation_is_within_so_many_steps_of_a_test_di
     given_settings: dict[str, object] = {"kind": kind}
     if kind == "disease":
         given_settings["diseases"] = ["disease 3", "disease 7", "disease 11"]
-    plain = split_graph(graph, TARGETS, sections.Split.model_validate(given_settings), seed)
+    try:
+        plain = split_graph(graph, TARGETS, sections.Split.model_validate(given_settings), seed)
+    except UserError:
+        # So small a graph may leave a relation without a test in some seeds, whatever the hops.
+        assume(False)
     try:
         split = split_graph(graph, TARGETS, sections.Split.model_validate({**given_settings, "hops": hops}), seed)
     except UserError as error:

@@ -235,7 +235,7 @@ def test_any_model_of_a_run_can_be_exported_and_its_card_names_it(whole: Path, t
     bundle = export_run(RunDirectory(whole / "four-1"), model="plain", out=tmp_path / "bundle")
     assert (bundle.manifest.model, bundle.manifest.dim) == ("plain", 8)
     card = (bundle.path / CARD).read_text(encoding="utf-8")
-    assert card.startswith("# flykd: distilled student `plain`, 8 dimensions\n")
+    assert "\n---\n\n# flykd: distilled student `plain`, 8 dimensions\n" in card
     assert "| **distilled student `plain`** (this one) | 8 |" in card
     for title in ("teacher", "baseline student", "distilled student `again`", "distilled candidate"):
         assert f"| {title} | " in card

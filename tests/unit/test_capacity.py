@@ -12,7 +12,8 @@ from flykd_console.errors import UserError
 from flykd_console.model.degree_inputs import put_degrees
 from flykd_console.model.rgcn import HeteroRGCN
 from flykd_console.profile.load import validate
-from flykd_console.profile.models import ModelSpec, models_of
+from flykd_console.profile.model_spec import ModelSpec
+from flykd_console.profile.models import models_of
 from flykd_console.profile.schema import Profile
 from flykd_console.tasks.link_prediction.task import LinkPrediction
 from tests.support.small_graph import small_graph

@@ -45,6 +45,13 @@ def test_a_sweep_given_again_trains_nothing_again(runs: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.count("Settings against results") == 2
 
 
+def test_json_is_the_table_and_nothing_else(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("flykd", "--seeds", "45", "--set", "student.dim=16,32", "--json") == 0
+    captured = capsys.readouterr()
+    assert [point["settings"] for point in json.loads(captured.out)] == [{"student.dim": "16"}, {"student.dim": "32"}]
+    assert "2/2 finished" in captured.err
+
+
 def test_jobs_side_by_side_train_a_seed_each_on_one_thread(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("flykd", "--seeds", "45-47", "--jobs", "2") == 0
     assert dims(runs) == [(80, [45]), (80, [46]), (80, [47])]

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from flykd_console.cli.app import app
 from flykd_console.errors import UserError
+from flykd_console.profile.cohort import Member
 from flykd_console.profile.distill import Distill, Plateau
 from flykd_console.profile.keys import NEEDED, as_markdown, keys, sections
 from flykd_console.profile.load import validate
@@ -35,8 +36,9 @@ def test_every_key_is_there_once_and_says_what_it_is_for() -> None:
     whole = Profile(distill=Distill(plateau=Plateau()))
     fixed = [key.path for key in found if not key.of_named_table and not key.of_entry]
     assert sorted(fixed) == sorted(set(values_of(whole.model_dump())) - {"models"})
-    named = [key.name for key in found if key.of_named_table]
-    assert sorted(named) == sorted(name for name in Model.model_fields if name not in ("distill",))
+    named = [key.path for key in found if key.of_named_table]
+    of_models = [f"models.NAME.{name}" for name in Model.model_fields if name not in ("distill",)]
+    assert sorted(named) == sorted([*of_models, *(f"cohort.members.NAME.{name}" for name in Member.model_fields)])
     assert [key.path for key in found if not key.meaning or not key.allowed] == []
     assert [name for name, about in sections().items() if not about] == []
 

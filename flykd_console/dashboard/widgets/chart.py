@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from flykd_console.dashboard.palette import Look, look
 from flykd_console.dashboard.stage_words import one_word, subject
-from flykd_console.runs.events import MACRO_AP, MACRO_AUPRC
+from flykd_console.runs.events import AGREEMENT, MACRO_AP, MACRO_AUPRC
 from flykd_console.runs.stage import Phase
 from flykd_console.words import metric_words
 
@@ -128,7 +128,8 @@ class ChartPanel(Widget, can_focus=True):
     def metric(self) -> str:
         """What validation is measured by in this chart, in words."""
         if self.recipe == "ranking":
-            return metric_words(MACRO_AP)
+            cohort = self._state is not None and self._state.is_cohort
+            return metric_words(AGREEMENT if cohort else MACRO_AP)
         headline = self._state.headline if self._state is not None else MACRO_AUPRC
         # Where AP is the headline, it has the other chart.
         return metric_words(MACRO_AUPRC if headline == MACRO_AP and self.recipe == "validation" else headline)
@@ -136,7 +137,17 @@ class ChartPanel(Widget, can_focus=True):
     @property
     def title(self) -> str:
         """The frame's title without remarks."""
-        return self._heading.replace("METRIC", self.metric.upper())
+        heading = self._heading
+        if self._compares_models:
+            heading = heading.replace("BY SEED", "BY MODEL")
+        if self._state is not None and self._state.is_cohort and self.recipe == "ranking":
+            heading = heading.removeprefix(_LONG)
+        return heading.replace("METRIC", self.metric.upper())
+
+    @property
+    def _compares_models(self) -> bool:
+        cohort = self._state is not None and self._state.is_cohort
+        return cohort and self.recipe == "validation" and self.model is None
 
     def _title(self) -> str:
         return self.fitted_title(self._remarks())
@@ -167,9 +178,7 @@ class ChartPanel(Widget, can_focus=True):
         remarks = []
         state = self._state
         if state is not None and self.recipe in METRICS:
-            from flykd_console.dashboard.charts import shown_model
-
-            remarks.append(shown_model(state, self.view))
+            remarks += self._whose(state)
         if self.recipe == "weights" and state is not None:
             remarks += _whose_schedule(state)
         if self.recipe == "losses" and state is not None and state.stage is not None:
@@ -179,6 +188,17 @@ class ChartPanel(Widget, can_focus=True):
         remarks += ["mean ± std"] if self.band else []
         remarks += [self.curve] if self.curve is not None else []
         return [*remarks, *(["zoomed"] if self.zoom else [])]
+
+    def _whose(self, state: RunState) -> list[str]:
+        """Whose validation is shown: a model's, or that of all models of a seed."""
+        from flykd_console.dashboard.charts import by_model, seed_shown, shown_model
+
+        if state.is_cohort and self.recipe == "ranking":
+            return []
+        if not by_model(state, self.view):
+            return [shown_model(state, self.view)]
+        seed = seed_shown(state, self.view)
+        return [] if seed is None else [f"seed {seed}"]
 
     @property
     def view(self) -> View:

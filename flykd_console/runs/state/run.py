@@ -15,7 +15,7 @@ import msgspec
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.model_shape import model_shape
-from flykd_console.runs.models import ModelEntry, headliner, trains_nothing
+from flykd_console.runs.models import ModelEntry, Role, headliner, trains_nothing
 from flykd_console.runs.state.pace import Machine, PresentPace
 from flykd_console.runs.state.series import Series
 from flykd_console.runs.state.stage import Cost, LogLine, StageState, Status
@@ -55,6 +55,8 @@ class RunState:
         self.first_t: float | None = None
         self.last_t: float | None = None
         self.stages: dict[Key, StageState] = {}
+        # Models that are trained with others: (seed, model), with scores of their own and the stage's progress.
+        self.members: dict[Key, StageState] = {}
         self.current: Key | None = None
         self.control = "running"
         self.control_count: dict[str, int] = {}
@@ -128,7 +130,7 @@ class RunState:
     @property
     def trained(self) -> list[ModelEntry]:
         """The models that a stage trains, or that were measured, in the order of tables; no mean of teachers."""
-        stages = {stage for _, stage in self.stages}
+        stages = {stage for _, stage in (*self.stages, *self.members)}
         return [entry for entry in self.models if entry.name in stages]
 
     @property
@@ -188,7 +190,13 @@ class RunState:
         return self.machine.words(self.resources.others if self.resources is not None else None)
 
     def get(self, seed: int, stage: str) -> StageState | None:
-        return self.stages.get((seed, stage))
+        """A stage, or what is known of a model that is trained with others."""
+        return self.stages.get((seed, stage)) or self.members.get((seed, stage))
+
+    @property
+    def is_cohort(self) -> bool:
+        """Whether models are trained together."""
+        return any(entry.role is Role.MEMBER for entry in self.models)
 
     def entry(self, model: str) -> ModelEntry | None:
         """A model of the list."""
@@ -274,6 +282,9 @@ class RunState:
         stage.loss_words = event.loss_words or stage.loss_words
         stage.shape = model_shape(event.dim, event.layers, event.layer_kind)
         stage.rewind(event.first_epoch)
+        for model in stage.models:
+            if (event.seed, model) in self.members and model != event.stage:
+                self.members[event.seed, model].rewind(event.first_epoch)
         stage.epoch = event.first_epoch
         if event.schedule:
             stage.schedule = event.schedule
@@ -364,6 +375,11 @@ class RunState:
         if unknown:
             # Neither planned nor begun: nothing of it is trained, and nothing more will come.
             stage.status = Status.MEASURED
+        if event.model != event.stage and event.model in stage.models and len(stage.models) > 1:
+            self._member(stage, event.model).take(event)
+            if self.current == (event.seed, event.stage) and stage.status is Status.RUNNING:
+                self._spend(stage, event.t)
+            return
         stage.evaluations[event.split] = event
         if event.split == "validation" and stage.status is not Status.MEASURED:
             # What is only measured has a level, and no course.
@@ -371,6 +387,21 @@ class RunState:
         if self.current == (event.seed, event.stage) and stage.status is Status.RUNNING:
             self._spend(stage, event.t)
             self._present.evaluated(event.t)
+
+    def _member(self, stage: StageState, model: str) -> StageState:
+        """A model of a stage that trains several."""
+        key = (stage.seed, model)
+        if key not in self.members:
+            self.members[key] = StageState(stage.seed, model, stage.epochs, stage.phase, (model,))
+        self._follow(stage)
+        return self.members[key]
+
+    def _follow(self, stage: StageState) -> None:
+        """Bring the models of a stage to where it stands."""
+        for model in stage.models:
+            member = self.members.get((stage.seed, model))
+            if member is not None:
+                member.status, member.epoch, member.epochs = stage.status, stage.epoch, stage.epochs
 
     def _resources(self, event: ev.Resources) -> None:
         self.resources = event
@@ -424,6 +455,7 @@ class RunState:
             stage.epoch = max(stage.epoch, stage.epochs)
             if self._first_epoch_here == 0:
                 self.costs.setdefault(event.stage, Cost()).whole.append(self._wall_here)
+        self._follow(stage)
         self._present.clear()
         how = f"reused from {event.reused_from}" if event.reused_from is not None else f"done in {span(event.seconds)}"
         score = ""
@@ -443,6 +475,7 @@ class RunState:
         stage = self.stage
         if stage is not None and stage.status is Status.RUNNING:
             stage.status = Status.INTERRUPTED
+            self._follow(stage)
         if isinstance(event, ev.RunFailed):
             self._say(event.t, "error", event.error)
         else:

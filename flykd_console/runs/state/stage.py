@@ -10,7 +10,7 @@ from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.series import Series
 
 # Metrics that have a chart of their own, whatever a run's headline is.
-DRAWN_METRICS = (ev.MACRO_AUPRC, ev.MACRO_AP)
+DRAWN_METRICS = (ev.MACRO_AUPRC, ev.MACRO_AP, ev.AGREEMENT)
 
 
 class Status(StrEnum):
@@ -85,6 +85,12 @@ class StageState:
         if self.over:
             return 1.0
         return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
+
+    def take(self, event: ev.Evaluation) -> None:
+        """Take the scores of a model of a stage that trains several."""
+        self.evaluations[event.split] = event
+        if event.split == "validation":
+            self.validate(event)
 
     def validate(self, event: ev.Evaluation) -> None:
         """Take the scores of an epoch, in place of those that it or a later one had before."""

@@ -35,7 +35,7 @@ from flykd_console.tasks.link_prediction.scorers import EmbeddingScorer, Heurist
 if TYPE_CHECKING:
     from flykd_console.graph.knowledge_graph import KnowledgeGraph, Targets
     from flykd_console.profile.distill import Distill
-    from flykd_console.profile.models import ModelSpec
+    from flykd_console.profile.model_spec import ModelSpec
     from flykd_console.profile.schema import Profile
     from flykd_console.runs.directory import RunDirectory
     from flykd_console.runs.results import MatrixScores, Scores
@@ -88,7 +88,7 @@ class LinkPrediction(Task):
     # Models and what they minimise.
 
     def new_model(self, spec: ModelSpec) -> LinkModel:
-        return self.data.new_model(spec.shape, spec.begins)
+        return self.data.new_model(spec.link_shape, spec.begins)
 
     def reset_head(self, spec: ModelSpec, model: Trainable) -> None:
         """Draw the DistMult vectors anew, alike for models of one beginning: these differ by their losses alone."""
@@ -139,7 +139,7 @@ class LinkPrediction(Task):
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
         for spec in specs:
-            if spec.shape.degrees:
+            if spec.link_shape.degrees:
                 check_degrees(self.data.messages.edge_types, spec.shape.dim, spec.table)
             if spec.trained and spec.distill is not None:
                 inputs = self.distill_inputs(spec.distill, spec.name)

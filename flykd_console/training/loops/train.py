@@ -58,6 +58,24 @@ def train(
     _train(objective, models, optimizer, schedule, replay, loop)
 
 
+def train_each(
+    objective: Objective, models: Mapping[str, Trainable], rates: Mapping[str, tuple[float, float]], loop: StageLoop
+) -> None:
+    """Train models with Adam at constant rates of their own.
+
+    Args:
+        rates: By model its learning rate and L2 penalty; what is trained besides has the first one's rate, and none.
+    """
+    groups = [
+        {"params": list(model.parameters()), "lr": rates[name][0], "weight_decay": rates[name][1]}
+        for name, model in models.items()
+    ]
+    if objective.parameters:
+        groups.append({"params": objective.parameters, "lr": next(iter(rates.values()))[0], "weight_decay": 0.0})
+    optimizer = torch.optim.Adam(groups, fused=True)
+    _train(objective, models, optimizer, None, False, loop)
+
+
 def _parameters(objective: Objective, models: Mapping[str, Trainable]) -> list[torch.nn.Parameter]:
     """Every parameter of the models, and what is trained besides."""
     found = [parameter for model in models.values() for parameter in model.parameters()]
@@ -82,10 +100,14 @@ def _train(
     loop.checkpointer.resume(loop.log)
 
     def carry_out(epoch: int, weights: Weights) -> dict[str, Tensor]:
-        losses = objective(epoch, weights)
-        optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        optimizer.step()
+        steps = []
+        for losses in objective.steps(epoch, weights):
+            optimizer.zero_grad(set_to_none=True)
+            losses["total"].backward()
+            optimizer.step()
+            steps.append(losses)
+        if len(steps) > 1:
+            losses = objective.told(steps)
         if schedule is not None:
             schedule.step(epoch, losses["total"])
         return losses
