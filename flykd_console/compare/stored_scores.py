@@ -20,6 +20,8 @@ def disagreements(frame: pl.DataFrame, model: str, stated: Scores) -> Iterator[s
         frame: The part's pairs: `relation`, `label` and a column of the model's logits.
         stated: What the results say of the model on this part.
     """
+    if "relation" not in frame.columns:
+        return  # of a task without pairs
     for (relation,), pairs in frame.group_by("relation", maintain_order=True):
         true = pairs["label"] == 1
         logits = pairs[model]

@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.cohort_models import (
@@ -82,9 +81,7 @@ class CohortStages:
         """The models of a stage: loaded, or brought from their beginning to the epochs that stay."""
         models = {spec.name: self.task.new_model(spec) for spec in specs}
         keys = {spec.name: stage_key(self.task, spec, spec.training) for spec in specs}
-        loaded = {
-            spec.name: self.store.load(self.task, spec, spec.training, models[spec.name], self._log) for spec in specs
-        }
+        loaded = {spec.name: self._loaded(spec, models[spec.name]) for spec in specs}
         finished = {name: one for name, one in loaded.items() if one is not None}
         if len(finished) < len(specs):
             # Loaded weights of some are where they ended, and not where the others begin.
@@ -99,17 +96,14 @@ class CohortStages:
         for spec in specs:
             self._results[spec.name] = self._assess(stage, spec, models[spec.name], finished[spec.name])
             self.store.save(keys[spec.name], self.task, spec.training, models[spec.name], finished[spec.name])
-        self._state(stage).unlink(missing_ok=True)
-        self._older_state(stage).unlink(missing_ok=True)
+        self.directory.state(self.task.seed, stage.name).unlink(missing_ok=True)
+        self.directory.older_state(self.task.seed, stage.name).unlink(missing_ok=True)
         last = next(iter(finished.values()))
         self._measure_together(stage, last.epochs)
         self.events.write(stage_events.ended(self.task.seed, stage, last, last.run != self.directory.name))
 
-    def _state(self, stage: Stage) -> Path:
-        return self.directory.state(self.task.seed, stage.name)
-
-    def _older_state(self, stage: Stage) -> Path:
-        return self.directory.older_state(self.task.seed, stage.name)
+    def _loaded(self, spec: ModelSpec, model: Trainable) -> FinishedStage | None:
+        return self.store.load(self.task, spec, spec.training, model, self._log)
 
     def _trained(
         self,
@@ -122,7 +116,8 @@ class CohortStages:
         objective = self._objective(stage, specs, models)
         course = objective.curriculum if stage.phase is Phase.DISTILL else None
         whole_key = hashlib.sha256("".join(keys.values()).encode()).hexdigest()
-        cohort = self._cohort
+        cohort, seed = self._cohort, self.task.seed
+        path, older = self.directory.state(seed, stage.name), self.directory.older_state(seed, stage.name)
         loop = StageLoop(
             self.task.seed,
             stage,
@@ -132,7 +127,7 @@ class CohortStages:
             self.task.headline,
             self.events,
             self.orders,
-            Checkpointer(self._state(stage), self._older_state(stage), whole_key, self.task.device.type),
+            Checkpointer(path, older, whole_key, self.task.device.type),
             lambda loop, added: self.events.write(stage_events.extended(loop, added, course)),
         )
         self._tell_start(stage, models, loop.total, loop.first_epoch, objective)

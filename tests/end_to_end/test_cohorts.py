@@ -122,7 +122,8 @@ def test_a_stopped_cohort_goes_on_to_the_same_weights(tmp_path: Path, monkeypatc
         taken(self, epoch, *rest)
 
     monkeypatch.setattr(stage_loop.StageLoop, "end_epoch", ordered)
-    assert main([str(directory.path)]) == 0
+    monkeypatch.setattr("flykd_console.training.orders._POLL_SECONDS", 0.0)
+    assert main([str(directory.path)]) == 130
     assert not directory.weights(0, "gcn").exists()
     assert directory.state(0, "cohort").exists()
     monkeypatch.setattr(stage_loop.StageLoop, "end_epoch", taken)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from flykd_console.model.encoders.layers import Attention, Layer, Rows, glorot, make_layer
 from flykd_console.model.feature_rows import FeatureRows, kept_mask
 from flykd_console.model.neighbourhoods import Neighbourhoods
+from flykd_console.model.take_over import take_over
 
 if TYPE_CHECKING:
     from flykd_console.profile.cohort import Network as NetworkSettings
@@ -113,20 +114,13 @@ class SampleNetwork(nn.Module):
         """Every parameter, on the CPU."""
         return {name: parameter.detach().cpu() for name, parameter in self.named_parameters()}
 
-    @torch.no_grad()
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` returned.
 
         Raises:
-            ValueError: A tensor is missing or has another shape.
+            ValueError: A tensor is missing, is one too many, or has another shape; the model then stays as it was.
         """
-        for name, parameter in self.named_parameters():
-            if name not in tensors:
-                raise ValueError(f"the tensor {name!r} is missing")
-            if tensors[name].shape != parameter.shape:
-                raise ValueError(f"{name}: expected shape {list(parameter.shape)}, got {list(tensors[name].shape)}")
-        for name, parameter in self.named_parameters():
-            parameter.copy_(tensors[name])
+        take_over(dict(self.named_parameters()), tensors)
 
     # What it computes.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from flykd_console.runs.files import replace_file
 from flykd_console.tasks.classification.metrics import Floats, Integers
 
 
@@ -16,9 +17,6 @@ def save_answers(path: Path, ids: Sequence[str], labels: Integers, answers: Mapp
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {name: pl.Series(name, logs.tolist(), dtype=pl.List(pl.Float32)) for name, logs in answers.items()}
     frame = pl.DataFrame({"sample_id": list(ids), "label": labels, **columns})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        frame.write_parquet(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    replace_file(path, buffer.getvalue())
