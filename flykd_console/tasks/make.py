@@ -66,7 +66,7 @@ def _links(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
         "targets": [target.relation for target in targets],
     }
     tasks: dict[int, Task] = {seed: LinkPrediction(profile, graph, targets, seed, device) for seed in profile.run.seeds}
-    return Prepared(facts, tasks, lambda directory: save_nodes(graph, directory), graph.imported)
+    return Prepared(facts, tasks, lambda directory: save_nodes(graph, targets, directory), graph.imported)
 
 
 def _nodes(profile: Profile, device: torch.device, tell: Tell) -> Prepared:

@@ -159,16 +159,18 @@ def save_connections(graph: KnowledgeGraph, targets: Targets, directory: RunDire
     _write_parquet(pl.concat(frames), directory.connections)
 
 
-def save_nodes(graph: KnowledgeGraph, directory: RunDirectory) -> None:
-    """Write `nodes.parquet`: ids and names by type, in the order of the embeddings' rows."""
+def save_nodes(graph: KnowledgeGraph, targets: Targets, directory: RunDirectory) -> None:
+    """Write `nodes.parquet`: ids and names by type, in the order of the embeddings' rows; heads first, then tails."""
+    scored = (targets.head, targets.tail)
+    others = sorted(set(graph.nodes) - set(scored))
     frames = [
-        table.select(
+        graph.nodes[node_type].select(
             pl.lit(node_type).alias("type"),
             pl.int_range(pl.len(), dtype=pl.Int64).alias("index"),
             pl.col("id").cast(pl.String),
             pl.col("name").cast(pl.String),
         )
-        for node_type, table in sorted(graph.nodes.items())
+        for node_type in dict.fromkeys((*scored, *others))
     ]
     _write_parquet(pl.concat(frames), directory.nodes)
 
