@@ -103,7 +103,8 @@ def test_stages_are_lent_between_runs_of_equal_depth_and_kind_only(tmp_path: Pat
 def test_a_model_of_another_shape_is_exported_and_scores_as_the_run_did(model: str, tmp_path: Path) -> None:
     directory = _trained(tmp_path / "runs")
     bundle = export_run(directory, model=model, out=tmp_path / "bundle")
-    title, _, card = (bundle.path / CARD).read_text().partition("\n")
+    _, _, text = (bundle.path / CARD).read_text().partition("\n# ")
+    title, _, card = text.partition("\n")
     assert title.endswith({"teacher": "12 dimensions, 3 rgat layers", "student": "8 dimensions, 1 rgcn layer"}[model])
     assert {"teacher": "network (R-GAT)", "student": "network (R-GCN)"}[model] in card
     scores = pl.read_parquet(directory.test_scores(45)).filter(pl.col("relation") == "indication")
