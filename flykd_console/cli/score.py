@@ -243,13 +243,14 @@ def _score_pairs(
         pair = (named["head"], named["tail"])
         return [row for name in relations for row in scorer.score_pairs([pair], name)]
     from exporters.pairs import score_file
+    from flykd_console.cli.console import say
 
     skipped: list[str] | None = [] if skip_unknown else None
     with score_output.as_csv(pairs) as readable:
         found = score_file(scorer, readable, relation, skipped)
     if skipped:
         more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-        print(f"Left out {len(skipped)} rows: {'; '.join(skipped[:_SHOWN])}{more}", file=sys.stderr)
+        say(f"Left out {len(skipped)} rows: {'; '.join(skipped[:_SHOWN])}{more}", err=True)
     return found
 
 
