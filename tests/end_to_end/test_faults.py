@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def test_a_process_killed_at_random_moments_ends_as_the_undisturbed_one(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.kill(2, random.Random(1))
-    assert "1 of 1 ended byte for byte" in capsys.readouterr().out
+    # A run that is done before its moment comes is followed by another, so that their number depends on the machine.
+    assert re.search(r"2 kills over (\d+) runs; \1 of \1 ended byte for byte", capsys.readouterr().out)
 
 
 def test_the_bench_notices_what_is_not_whole(bench: Bench, tmp_path: Path) -> None:
