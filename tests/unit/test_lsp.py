@@ -139,10 +139,15 @@ def test_a_student_with_the_teachers_rows_has_no_loss_and_no_gradient() -> None:
 def test_the_targets_of_several_teachers_are_the_mean_of_their_softmaxes() -> None:
     neighbourhood = Neighbourhood(_edges(), "disease")
     edges = EdgeList(neighbourhood.matrix, CPU)
-    rows = [{t: torch.randn(len(nodes), 4) for t, nodes in neighbourhood.nodes.items()} for _ in range(3)]
+    draws = torch.Generator().manual_seed(0)
+    rows = [
+        {t: torch.randn(len(nodes), 4, generator=draws) for t, nodes in neighbourhood.nodes.items()} for _ in range(3)
+    ]
     first, second, student = rows
     tables = [torch.cat(list(r.values())) for r in rows]
     mean = sum(log_softmax(similarities(x, edges, "rbf", 3.0), edges).exp() for x in tables[:2]) / 2
     found = LocalStructure(neighbourhood, [[first], [second]], CPU, "rbf", [3.0])([student])
     expected = divergence(similarities(tables[2], edges, "rbf", 3.0), torch.as_tensor(mean).log(), edges)
-    assert found.item() == pytest.approx(expected.item(), abs=1e-8)
+    # A small rest of sums of order one, in float32.
+    assert found.item() == pytest.approx(expected.item(), abs=1e-6)
+    assert expected.item() > 1e-4
