@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -19,7 +19,7 @@ from flykd_console.errors import UserError
 from flykd_console.plans.job import Job, label_of, make_job, shard_of
 from flykd_console.plans.local import Outcome, carry_out, is_finished
 from flykd_console.plans.machine import gpus_for, jobs_at_once
-from flykd_console.plans.points import Point, points_of
+from flykd_console.plans.points import Point, points_of, rivals_of
 from flykd_console.plans.sweep import combinations_of
 from flykd_console.profile.load import Override, load_profile
 from flykd_console.runs.batch import write_queue
@@ -186,13 +186,22 @@ def points_table(points: Sequence[Point]) -> Titled:
         cells.append(grouped(point.parameters) if point.parameters is not None else DASH)
         cells.append(span(point.seconds))
         table.add_row(*map(Text, cells))
+    rivals = rivals_of(points)
+    if rivals:
+        table.add_section()
+    for rival in rivals:
+        measured = rival.test if tested else rival.validation
+        # Its name takes the place of the settings.
+        cells = [rival.name, *[""] * (len(keys or [""]) - 1)]
+        cells += [spread_text(measured.get(metric), 100) for metric in metrics]
+        table.add_row(*map(Text, cells), style="dim")
     models = dict.fromkeys(point.model for point in points if point.model)
     caption = f"Of {' and '.join(models)}, in per cent; mean ± deviation over the seeds." if models else ""
     return Titled(table, "Settings against results", caption)
 
 
 def _plain(point: Point) -> dict[str, object]:
-    def spreads(found: dict[str, Spread]) -> dict[str, object]:
+    def spreads(found: Mapping[str, Spread]) -> dict[str, object]:
         return {name: {"mean": one.mean, "std": one.std, "n": one.n} for name, one in found.items()}
 
     return {
@@ -202,8 +211,11 @@ def _plain(point: Point) -> dict[str, object]:
         "seeds": list(point.seeds),
         "model": point.model or None,
         "headline": point.headline,
-        "test": spreads(dict(point.test)),
-        "validation": spreads(dict(point.validation)),
+        "test": spreads(point.test),
+        "validation": spreads(point.validation),
+        "rivals": {
+            rival.name: {"test": spreads(rival.test), "validation": spreads(rival.validation)} for rival in point.rivals
+        },
         "parameters": point.parameters,
         "seconds": point.seconds,
         "missing": point.missing or None,

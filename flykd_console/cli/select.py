@@ -106,6 +106,7 @@ def _table(found: Chosen) -> Titled:
 
     from flykd_console.cli.text import spread_text
     from flykd_console.cli.titled import Titled, plain_table
+    from flykd_console.plans.points import rivals_of
     from flykd_console.runs.events import MACRO_AUPRC
     from flykd_console.words import DASH, grouped, metric_words, per_cent
 
@@ -134,6 +135,12 @@ def _table(found: Chosen) -> Titled:
             "●" if verdict.front else "",
             style="bold" if verdict.chosen else "",
         )
+    rivals = rivals_of(found.points)
+    if rivals:
+        table.add_section()
+    for rival in rivals:
+        cells = [spread_text(rival.validation.get(metric), 100) for metric in metrics]
+        table.add_row("", Text(rival.name), *cells, "", "", "", "", style="dim")
     ceiling = f" Ceiling: {per_cent(found.ceiling)}, of {found.teacher}." if found.ceiling is not None else ""
     caption = (
         "Quality on validation pairs in per cent, mean ± deviation over the seeds; answers of the bundle on this "

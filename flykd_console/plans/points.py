@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flykd_console.errors import UserError
 from flykd_console.plans.job import Job
 from flykd_console.runs.events import NewerSchemaError
-from flykd_console.runs.models import headliner
+from flykd_console.runs.models import NEIGHBOURS, headliner
 from flykd_console.runs.results import ModelResult, Spread, read_results, spread
 from flykd_console.runs.status import status_of
+
+# Scorers without training that stand in every table of models: counting, and the strongest.
+RIVALS = ("popularity", NEIGHBOURS)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A scorer without training on the data of a candidate; `test` and `validation`: by metric over the seeds."""
+
+    name: str
+    test: Mapping[str, Spread]
+    validation: Mapping[str, Spread]
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Point:
         test: By metric over the seeds; `validation` likewise.
         parameters: Of the model; None where there is none.
         seconds: Mean training time a seed, of that model alone; None likewise.
+        rivals: Those of `RIVALS` that were measured on the same seeds.
         missing: What keeps it from being whole, in words; empty where every seed is there.
     """
 
@@ -40,6 +53,7 @@ class Point:
     validation: Mapping[str, Spread]
     parameters: int | None
     seconds: float | None
+    rivals: Sequence[Rival]
     missing: str
 
 
@@ -57,6 +71,7 @@ def points_of(jobs: Sequence[Job], model: str | None = None) -> list[Point]:
 
 def _point(label: str, jobs: Sequence[Job], model: str | None) -> Point:
     found: dict[int, ModelResult] = {}
+    beside: dict[str, list[ModelResult]] = {}
     name, missing = "", []
     for job in jobs:
         try:
@@ -67,8 +82,12 @@ def _point(label: str, jobs: Sequence[Job], model: str | None) -> Point:
         entry = headliner(results.trained()) if results is not None and model is None else None
         wanted = model or (entry.name if entry is not None else "")
         for seed, models in results.seeds.items() if results is not None else ():
-            if wanted in models:
-                name, found[int(seed)] = wanted, models[wanted]
+            if wanted not in models:
+                continue
+            name, found[int(seed)] = wanted, models[wanted]
+            for rival in RIVALS:
+                if rival in models:
+                    beside.setdefault(rival, []).append(models[rival])
         lacking = [seed for seed in job.seeds if seed not in found]
         if lacking:
             missing.append(_why(job, lacking))
@@ -84,8 +103,28 @@ def _point(label: str, jobs: Sequence[Job], model: str | None) -> Point:
         validation=_spreads([result.validation.metrics for result in measured]),
         parameters=measured[0].parameters if measured else None,
         seconds=sum(result.seconds for result in measured) / len(measured) if measured else None,
+        rivals=[
+            Rival(
+                rival,
+                test=_spreads([result.test.metrics for result in results]),
+                validation=_spreads([result.validation.metrics for result in results]),
+            )
+            for rival, results in beside.items()
+        ],
         missing="; ".join(missing),
     )
+
+
+def rivals_of(points: Sequence[Point]) -> list[Rival]:
+    """The rivals of several candidates: one of each name where all have it alike, else one a candidate."""
+    found: list[Rival] = []
+    for name in RIVALS:
+        each = [(point.label, rival) for point in points for rival in point.rivals if rival.name == name]
+        if all(rival == each[0][1] for _, rival in each):
+            found += [rival for _, rival in each[:1]]
+        else:
+            found += [replace(rival, name=f"{name}, {label}") for label, rival in each]
+    return found
 
 
 def _why(job: Job, seeds: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from flykd_console import __version__
+from flykd_console.plans.points import Rival, rivals_of
 from flykd_console.report.drawing import INK, MUTED, SERIES, STYLE, svg
 from flykd_console.runs.events import MACRO_AUPRC
+from flykd_console.runs.results import Spread
 from flykd_console.selection.choose import Verdict
 from flykd_console.selection.select import Chosen
 from flykd_console.words import DASH, grouped, metric_words, per_cent, significant
@@ -43,6 +45,7 @@ def page(found: Chosen) -> str:
         chosen=chosen.candidate.label if chosen else "",
         why=chosen.why if chosen else "",
         rows=[_row(number, verdict, found) for number, verdict in enumerate(found.verdicts, 1)],
+        rivals=[_untrained(rival, found.metric) for rival in rivals_of(found.points)],
         drawn=_drawn(found),
         version=__version__,
         written=time.strftime("%Y-%m-%d %H:%M"),
@@ -51,12 +54,11 @@ def page(found: Chosen) -> str:
 
 def _row(number: int, verdict: Verdict, found: Chosen) -> dict[str, object]:
     one, point = verdict.candidate, found.points[number - 1]
-    auprc = point.validation.get(MACRO_AUPRC)
     return {
         "number": number,
         "label": one.label,
         "quality": per_cent(one.quality),
-        "auprc": per_cent(auprc.mean if auprc else None),
+        "auprc": _mean(point.validation, MACRO_AUPRC),
         "p50": f"{one.cost.p50:.2f}" if one.cost else DASH,
         "p99": f"{one.cost.p99:.2f}" if one.cost else DASH,
         "bytes": grouped(one.cost.bytes) if one.cost else DASH,
@@ -64,6 +66,20 @@ def _row(number: int, verdict: Verdict, found: Chosen) -> dict[str, object]:
         "chosen": verdict.chosen,
         "why": verdict.why,
     }
+
+
+def _untrained(rival: Rival, metric: str) -> dict[str, str]:
+    return {
+        "label": rival.name,
+        "quality": _mean(rival.validation, metric),
+        "auprc": _mean(rival.validation, MACRO_AUPRC),
+    }
+
+
+def _mean(validation: Mapping[str, Spread], metric: str) -> str:
+    """A metric's mean over the seeds."""
+    found = validation.get(metric)
+    return per_cent(found.mean if found else None)
 
 
 def _drawn(found: Chosen) -> str:

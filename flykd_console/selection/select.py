@@ -164,6 +164,9 @@ def as_data(found: Chosen) -> dict[str, object]:
                 "quality": verdict.candidate.quality,
                 "validation": {name: one.mean for name, one in point.validation.items()},
                 "test": {name: one.mean for name, one in point.test.items()},
+                "rivals": {
+                    rival.name: {name: one.mean for name, one in rival.validation.items()} for rival in point.rivals
+                },
                 "cost": None if verdict.candidate.cost is None else _plain_cost(verdict),
                 "front": verdict.front,
                 "chosen": verdict.chosen,

@@ -16,6 +16,7 @@ from tests.support.tiny_run import small_kg, tiny_profile
 ORDER = """
 name = "pick"
 profile = "tiny.toml"
+set = { "evaluation.heuristics" = ["popularity", "neighbours"] }
 [teachers]
 "teacher.dim" = [6, 12]
 [candidates]
@@ -56,6 +57,10 @@ def test_the_smallest_within_the_loss_is_taken_and_a_failure_sinks_nothing(
     assert small["cost"]["bytes"] < large["cost"]["bytes"]
     assert 0 < small["cost"]["p50"] <= small["cost"]["p99"]
     assert broken["cost"] is None
+    assert set(small["rivals"]) == {"popularity", "neighbours"}
+    rows = [line.split()[0] for line in captured.out.splitlines() if line.strip()]
+    assert (rows.count("popularity"), rows.count("neighbours")) == (1, 1)
+    assert "neighbours, untrained" in (folder / "selection.html").read_text()
     with Scorer(found["bundle"]) as scorer:
         assert scorer.manifest.model == "student"
         assert scorer.manifest.dim == 4
