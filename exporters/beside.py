@@ -28,11 +28,16 @@ class Beside:
         Args:
             index: Rows of nodes of the other side, int64 [n].
         """
-        found = {"popularity": RivalRanks.of(self.training_pairs(relation, other_side(side))[index])}
+        return {name: RivalRanks.of(scores[index]) for name, scores in self.scores(side, row, relation).items()}
+
+    def scores(self, side: str, row: int, relation: str) -> dict[str, NDArray[np.int64] | NDArray[np.float64]]:
+        """The rivals' scores of every node of the other side, [N_other]; without those that the bundle lacks."""
+        found: dict[str, NDArray[np.int64] | NDArray[np.float64]] = {}
+        found["popularity"] = self.training_pairs(relation, other_side(side))
         nearest = self._tables.nearest(relation)
         if nearest is not None:
-            scores = neighbour_scores(nearest, self._tables.pairs(relation, "train"), side, row, self._counts)
-            found["neighbours"] = RivalRanks.of(scores[index])
+            train = self._tables.pairs(relation, "train")
+            found["neighbours"] = neighbour_scores(nearest, train, side, row, self._counts)
         return found
 
     def adjusted(self, side: str, row: int, relation: str, index: Rows) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class _Resolved:
 
 
 def of_bundle(scorer: Scorer, path: Path, relation: str | None, resamples: int) -> list[ListTable]:
-    """A list against a bundle's model and popularity.
+    """A list against a bundle's model, popularity, and neighbours where the bundle holds them.
 
     Raises:
         UserError: The list cannot be read, has no outcomes, or names no pair of the bundle.
@@ -74,15 +75,15 @@ def of_bundle(scorer: Scorer, path: Path, relation: str | None, resamples: int) 
         if mine is None:
             continue
         train = scorer.training_pairs(name)
-        popular = np.bincount(train[:, 0], minlength=len(every)).astype(np.float64)
 
         def logits(tail: int, name: str = name) -> np.ndarray[Any, Any]:
             return scorer.score(every, np.full(len(every), tail), name)[0]
 
-        models: dict[str, HeadScores] = {
-            scorer.manifest.model: logits,
-            "popularity": lambda tail, popular=popular: popular,  # type: ignore[misc]
-        }
+        def beside(rival: str, tail: int, name: str = name) -> np.ndarray[Any, Any]:
+            return scorer.beside.scores("tail", tail, name)[rival].astype(np.float64)
+
+        models: dict[str, HeadScores] = {scorer.manifest.model: logits}
+        models |= {rival: partial(beside, rival) for rival in scorer.beside.scores("tail", 0, name)}
         known = Known(train, _but(len(scorer.heads), scorer.unembedded("head", name)),
                       _but(len(scorer.tails), scorer.unembedded("tail", name)))  # fmt: skip
         asked = ask(mine.pairs, mine.outcomes, scorer.tails.ids, known, models)
@@ -151,6 +152,7 @@ def _of_seed(
     import polars as pl
 
     from flykd_console.explore.exploration import read_tables
+    from flykd_console.explore.rivals import popularity
 
     directory = run.directory_of(seed)
     found: dict[str, Tables] = {}
@@ -180,7 +182,7 @@ def _of_seed(
     if seed in heuristics:
         models |= {name: of[relation] for name, of in heuristics[seed].items()}
     else:
-        popular = np.bincount(train[:, 0], minlength=len(heads)).astype(np.float64)
+        popular = popularity(train, "head", (len(heads), len(tails))).astype(np.float64)
         models["popularity"] = lambda tail: popular
     known_heads = np.logical_and.reduce([tables.head.any(axis=1) for tables in found.values()])
     known_tails = np.logical_and.reduce([tables.tails[relation].any(axis=1) for tables in found.values()])

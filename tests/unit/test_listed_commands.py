@@ -71,7 +71,10 @@ def test_a_bundle_is_held_against_a_list(made: Path, listed: Path, capsys: pytes
     arguments = ("score", bundle, "--pairs", str(listed), "--evaluate", "--relation", "drug|indication|disease")
     assert call(*arguments, "--json") == 0
     (table,) = json.loads(capsys.readouterr().out)
-    assert (table["relation"], [one["model"] for one in table["models"]]) == ("indication", ["baseline", "popularity"])
+    assert (table["relation"], [one["model"] for one in table["models"]]) == (
+        "indication",
+        ["baseline", "popularity", "neighbours"],
+    )
     notes = " ".join(table["notes"])
     assert "1 row left out that name a node which is not there, first 'MONDO:9999999'." in notes
     assert "1 row left out that repeat a pair." in notes
