@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from exporters.opened_tables import other_side
 from exporters.scorer import Scorer
+from exporters.sorting import ranks_of
 from flykd_console.errors import UserError
 
 
@@ -105,9 +106,7 @@ def consensus(
 def _ranks(table: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float64]:
     """Ranks from 1 by one seed, float64 [n]; rows of zeros share the mean of the last places."""
     scores = np.where(table.any(axis=1), table @ query, -np.inf)
-    order = np.argsort(-scores, kind="stable")
-    ranks = np.empty(len(scores))
-    ranks[order] = np.arange(1, len(scores) + 1)
+    ranks = ranks_of(scores).astype(np.float64)
     silent = ~np.isfinite(scores)
     if silent.any():
         ranks[silent] = ranks[silent].mean()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.scorer import Scorer
+from exporters.sorting import ranks_of
 from flykd_console.errors import UserError
 
 TOP = 20
@@ -169,7 +170,7 @@ def _relation(
             if np.ptp(ours) == 0 or np.ptp(theirs) == 0:
                 silent += 1
                 continue
-            before, after = _ranks(ours), _ranks(theirs)
+            before, after = ranks_of(ours), ranks_of(theirs)
             kept = min(top, len(before))
             overlaps.append(float(((before <= kept) & (after <= kept)).sum()) / kept)
             found.append(_tail(a, b, name, heads, (int(rows[0][place]), int(rows[1][place])), before, after, kept))
@@ -188,14 +189,6 @@ def _logits(scorer: Scorer, relation: str, heads: Indices, tails: Indices) -> ND
     """Every pair: float32 [tails, heads]."""
     logits, _ = scorer.score(np.tile(heads, len(tails)), np.repeat(tails, len(heads)), relation)
     return logits.reshape(len(tails), len(heads))
-
-
-def _ranks(logits: NDArray[np.float32]) -> Indices:
-    """Rank of each head, from 1; the order of equal ones is that of the array."""
-    order = np.argsort(-logits, kind="stable")
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(1, len(order) + 1)
-    return ranks
 
 
 def _tail(

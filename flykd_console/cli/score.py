@@ -17,9 +17,11 @@ from flykd_console.words import DASH
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from exporters.answers import Order, Ranked, ScoredPair
     from exporters.consensus import Agreed
+    from exporters.lookup import NodeIndex
     from exporters.scorer import Scorer
 
 Rival = Literal["popularity", "neighbours"]
@@ -304,7 +306,7 @@ def _print_rankings(
     nodes, ranked = (scorer.heads, scorer.tails) if side == "head" else (scorer.tails, scorer.heads)
     row = nodes.find(node)
     console = _console()
-    console.print(Text.assemble((nodes.names[row] or nodes.ids[row], "bold"), f" ({nodes.node_type} {nodes.ids[row]})"))
+    console.print(_heading(nodes, row))
     for relation in relations:
         found = [one for one in rows if one.relation == relation]
         columns = _columns(scorer, relation, order) | _elsewhere(scorer, side, row, relation, relations, found)
@@ -326,6 +328,13 @@ def _print_rankings(
         console.print(Text(note, style="dim"))
 
 
+def _heading(nodes: NodeIndex, row: int) -> Text:
+    """Whose list it is."""
+    from rich.text import Text
+
+    return Text.assemble((nodes.names[row] or nodes.ids[row], "bold"), f" ({nodes.node_type} {nodes.ids[row]})")
+
+
 def _print_consensus(scorer: Scorer, side: str, node: str, relations: Sequence[str], rows: Sequence[Agreed]) -> None:
     """One table per relation."""
     from rich.text import Text
@@ -333,7 +342,7 @@ def _print_consensus(scorer: Scorer, side: str, node: str, relations: Sequence[s
     nodes, ranked = (scorer.heads, scorer.tails) if side == "head" else (scorer.tails, scorer.heads)
     row = nodes.find(node)
     console = _console()
-    console.print(Text.assemble((nodes.names[row] or nodes.ids[row], "bold"), f" ({nodes.node_type} {nodes.ids[row]})"))
+    console.print(_heading(nodes, row))
     for relation in relations:
         found = [one for one in rows if one.relation == relation]
         table = _table(

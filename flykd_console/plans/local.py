@@ -62,6 +62,22 @@ def is_finished(job: Job) -> bool:
     return job.directory.results.is_file() and status_of(job.directory).state == "finished"
 
 
+def unfinished(jobs: Sequence[Job], over: Callable[[Job, Outcome], None]) -> list[Job]:
+    """Make the jobs' runs; those that need training, while `over` hears of the others.
+
+    Raises:
+        UserError: A run's folder cannot be made.
+    """
+    waiting: list[Job] = []
+    for job in jobs:
+        job.prepare()
+        if is_finished(job):
+            over(job, Outcome(job, "finished", reused=True))
+        else:
+            waiting.append(job)
+    return waiting
+
+
 def carry_out(
     jobs: Sequence[Job],
     *,
@@ -90,13 +106,7 @@ def carry_out(
         outcomes[id(job)] = outcome
         on_end(outcome)
 
-    waiting: list[Job] = []
-    for job in jobs:
-        job.prepare()
-        if is_finished(job):
-            over(job, Outcome(job, "finished", reused=True))
-        else:
-            waiting.append(job)
+    waiting = unfinished(jobs, over)
     with _stops() as stop:
         while waiting or stop.running:
             for done in [one for one in stop.running if one.process.poll() is not None]:

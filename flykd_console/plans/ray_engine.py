@@ -17,7 +17,7 @@ from typing import Any
 
 from flykd_console.errors import UserError
 from flykd_console.plans.job import Job
-from flykd_console.plans.local import Outcome, is_finished, outcome_of
+from flykd_console.plans.local import Outcome, outcome_of, unfinished
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.lock import is_alive
 from flykd_console.runs.spawn import WORKER, worker_environment
@@ -54,13 +54,7 @@ def carry_out_on_ray(
         done[id(job)] = outcome
         on_end(outcome)
 
-    waiting: list[Job] = []
-    for job in jobs:
-        job.prepare()
-        if is_finished(job):
-            over(job, Outcome(job, "finished", reused=True))
-        else:
-            waiting.append(job)
+    waiting = unfinished(jobs, over)
     if not waiting:
         return [done[id(job)] for job in jobs]
     ours = not ray.is_initialized()

@@ -28,6 +28,7 @@ from flykd_console.training.resources import reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.selection import Selection
 from flykd_console.training.stage_loop import Cadence, StageLoop, Watched, evaluation_event
+from flykd_console.training.trained_result import trained_result
 from flykd_console.words import metric_words
 
 
@@ -176,19 +177,7 @@ class SeedStages:
         self.task.keep(self.directory, spec.name, model)
         test, validation = self.task.assess(spec.name, [model])
         self._tell_test(spec.name, spec.name, finished.epochs, test)
-        return ModelResult(
-            dim=spec.shape.dim,
-            layers=spec.shape.layers,
-            layer_kind=spec.shape.kind,
-            parameters=model.parameter_count,
-            epochs=finished.epochs,
-            seconds=finished.seconds,
-            test=test,
-            validation=validation,
-            reused_from=None if finished.run == self.directory.name else finished.run,
-            kept_epoch=finished.kept_epoch,
-            added_epochs=finished.added_epochs,
-        )
+        return trained_result(spec, model, finished, self.directory.name, test, validation)
 
     def _measure_heuristic(self, name: str) -> None:
         """Measure what nothing had to be trained for."""

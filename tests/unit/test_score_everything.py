@@ -20,8 +20,8 @@ from exporters.answers import Order
 from exporters.bundle import export_run
 from exporters.matrix_ranks import MatrixRanks
 from exporters.scorer import Scorer
+from exporters.sorting import descending
 from exporters.table_files import safe_cell
-from exporters.whole_matrix import descending
 from tests.support.finished_run import RunSpec, make_finished_run
 
 FORMULA = "=HYPERLINK(1)"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from flykd_console.errors import UserError
 from flykd_console.graph.tables.table import Table
 
 # Columns of edges that say when something became known, how and by whom: they survive, under these names.
@@ -88,6 +89,25 @@ def _text(column: str, kind: pl.DataType) -> pl.Expr:
     if isinstance(kind, pl.List):
         return pl.col(column).cast(pl.List(pl.String)).list.join("|")
     return pl.col(column) if kind == pl.String or kind.is_nested() else pl.col(column).cast(pl.String)
+
+
+def its_tables(
+    tables: Sequence[Table], is_one: Callable[[Table], bool], name: str, columns: Sequence[str]
+) -> list[Table]:
+    """The node or the edge tables of a layout that keeps them apart, and that is known by either.
+
+    Args:
+        name: `node` or `edge`; `columns`: that such a table has.
+
+    Raises:
+        UserError: There is none of them.
+    """
+    found = [table for table in tables if is_one(table)]
+    if not found:
+        other = "edge" if name == "node" else "node"
+        hint = f"Name the {name} table, too: the one with {', '.join(columns)}."
+        raise UserError(f"an {other} table without its {name} table", tables[0].where, hint)
+    return found
 
 
 def evidence_in(columns: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from flykd_console.errors import UserError
 from flykd_console.graph.formats import biocypher
-from flykd_console.graph.formats.base import Format, Parts, bare, evidence_in, texts
+from flykd_console.graph.formats.base import Format, Parts, bare, evidence_in, its_tables, texts
 from flykd_console.graph.formats.categories import labelled
 from flykd_console.graph.tables.table import Table
 
@@ -43,13 +43,8 @@ def sniff(tables: Sequence[Table]) -> list[Table]:
 
 def read(tables: Sequence[Table]) -> Parts:
     """Raises UserError where the node or the edge table is missing, or a line of JSON is damaged."""
-    nodes, edges = ([t for t in tables if is_one(t)] for is_one in (_is_nodes, _is_edges))
-    if not nodes or not edges:
-        missing, columns = ("node", NODES) if not nodes else ("edge", EDGES)
-        hint = f"Name the {missing} table, too: the one with {', '.join(columns)}."
-        raise UserError(
-            f"an {'edge' if not nodes else 'node'} table without its {missing} table", tables[0].where, hint
-        )
+    nodes = its_tables(tables, _is_nodes, "node", NODES)
+    edges = its_tables(tables, _is_edges, "edge", EDGES)
     return labelled([_rows(table) for table in nodes], [_rows(table) for table in edges])
 
 

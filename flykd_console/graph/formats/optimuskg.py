@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from flykd_console.errors import UserError
-from flykd_console.graph.formats.base import Format, Parts, evidence_in
+from flykd_console.graph.formats.base import Format, Parts, evidence_in, its_tables
 from flykd_console.graph.tables.table import Table
 
 NODES = ("id", "label", "properties")
@@ -35,13 +34,8 @@ def sniff(tables: Sequence[Table]) -> list[Table]:
 
 def read(tables: Sequence[Table]) -> Parts:
     """Raises UserError where nodes or edges are missing."""
-    nodes, edges = ([t for t in tables if is_one(t)] for is_one in (_is_nodes, _is_edges))
-    if not nodes or not edges:
-        missing, columns = ("node", NODES) if not nodes else ("edge", EDGES)
-        hint = f"Name the {missing} table, too: the one with {', '.join(columns)}."
-        raise UserError(
-            f"an {'edge' if not nodes else 'node'} table without its {missing} table", tables[0].where, hint
-        )
+    nodes = its_tables(tables, _is_nodes, "node", NODES)
+    edges = its_tables(tables, _is_edges, "edge", EDGES)
     edges, notes = _one_release(edges)
     rows = pl.concat([_edges(table) for table in edges], how="diagonal")
     named = pl.concat([_nodes(table) for table in nodes]).unique(maintain_order=True)
