@@ -12,6 +12,7 @@ the scorer of a bundle shares it with the exploring of a run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class NearestTails:
     index: Rows
     similarity: NDArray[np.float32]
 
-    @property
+    @cached_property
     def rows(self) -> Rows:
         """The tail that each entry belongs to, int64 [n]."""
         return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
