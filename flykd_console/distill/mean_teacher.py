@@ -27,17 +27,17 @@ class _Mean(Teacher):
         return total
 
     def lists(self, relation: int, columns: Tensor) -> Tensor:
-        (first, share), *others = self._teachers
-        total = first.lists(relation, columns).mul_(share)
-        for teacher, part in others:
-            total.add_(teacher.lists(relation, columns), alpha=part)
-        return total
+        return self._mean(lambda teacher: teacher.lists(relation, columns))
 
     def tail_lists(self, relation: int, rows: Tensor) -> Tensor:
+        return self._mean(lambda teacher: teacher.tail_lists(relation, rows))
+
+    def _mean(self, of: Callable[[Teacher], Tensor]) -> Tensor:
+        """The weighted mean of new tensors of one shape."""
         (first, share), *others = self._teachers
-        total = first.tail_lists(relation, rows).mul_(share)
+        total = of(first).mul_(share)
         for teacher, part in others:
-            total.add_(teacher.tail_lists(relation, rows), alpha=part)
+            total.add_(of(teacher), alpha=part)
         return total
 
     def block(
