@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from flykd_console.distill.curriculum import Curriculum
+from flykd_console.distill.gate import gated
 from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.labels.losses import losses
 from flykd_console.distill.labels.strong_pairs import strong_pairs
@@ -115,10 +116,10 @@ def loss_words_of(settings: Distill) -> dict[str, tuple[str, str]]:
 
 
 def teacher_of(settings: Distill, inputs: DistillInputs, networks: Sequence[Encoded]) -> Teacher:
-    """What labels the pairs: the mean of the teachers that a profile names.
+    """What labels the pairs: the mean of the teachers that a profile names, under its weights or a gate.
 
     Raises:
-        UserError: What a teacher reads is missing or at fault.
+        UserError: What a teacher reads is missing or at fault, or a gate has too few validation pairs.
     """
     remaining = list(networks)
     teachers, weights = [], []
@@ -126,7 +127,9 @@ def teacher_of(settings: Distill, inputs: DistillInputs, networks: Sequence[Enco
         mine, remaining = remaining[: entry.networks], remaining[entry.networks :]
         teachers.append(_kind(entry.kind).build(entry, inputs, mine))
         weights.append(entry.weight)
-    return mean_teacher(teachers, weights)
+    if settings.gate == "none":
+        return mean_teacher(teachers, weights)
+    return gated(teachers, weights, settings.gate, settings.lists.sharpness, inputs)
 
 
 def structure_of(settings: Distill, inputs: DistillInputs) -> dict[str, StructureLoss]:
@@ -157,6 +160,8 @@ def check_files(settings: Distill, inputs: DistillInputs) -> None:
             teacher = _kind(entry.kind).build(entry, inputs, [])
             if soft:
                 teacher.check_labels()
+    if settings.gate != "none" and settings.networks == 0:
+        teacher_of(settings, inputs, [])
 
 
 @torch.no_grad()

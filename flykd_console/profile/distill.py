@@ -73,6 +73,19 @@ class Lists(Section):
         le=1.0,
         description="share of them that is drawn from every tail with an edge of any relation, and not of this one",
     )
+    own: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="share of a tail's list that is its own training edges, each alike, and not the teacher's",
+    )
+    held_from: float = Field(
+        1.0,
+        ge=0.0,
+        le=1.0,
+        description="fraction of the epochs from which on heads are held, and lists are those of all tails in turn, "
+        "with edges or without; 1: never",
+    )
     heads: int = Field(
         0,
         ge=0,
@@ -86,6 +99,8 @@ class Lists(Section):
     def _some(self) -> Lists:
         if not self.tails and not self.heads:
             raise ValueError("tails and heads are both 0: lists around one of them are needed")
+        if self.held_from < 1.0 and not self.tails:
+            raise ValueError("held_from does not act without lists around tails: tails is 0")
         return self
 
 
@@ -194,6 +209,11 @@ class _Distill(Section):
         description="teachers of different initialisation whose logits are averaged; or a list of tables, each with a "
         "kind and a weight: docs/methods.md",
     )
+    gate: Literal["none", "relation", "tail"] = Field(
+        "none",
+        description="what several teachers weigh: as they say; or learnt on the validation pairs, for each relation, "
+        "or for each of its tails by how sure they are of it",
+    )
     sources: list[str] = Field(
         ["original", "pseudo_train", "pseudo_random"],
         min_length=1,
@@ -233,6 +253,12 @@ class _Distill(Section):
         if not teachers:
             raise ValueError("needs at least one teacher")
         return teachers
+
+    @model_validator(mode="after")
+    def _several(self) -> _Distill:
+        if self.gate != "none" and len(self.teacher_entries) == 1:
+            raise ValueError(f"gate = {self.gate!r} does not act with one teacher: name several in teachers")
+        return self
 
     @property
     def teacher_entries(self) -> list[TeacherSettings]:

@@ -232,8 +232,8 @@ def test_popularity_orders_no_tails(inputs: DistillInputs) -> None:
 def around_heads(task: LinkPrediction, inputs: DistillInputs, **settings: float) -> PseudoLists:
     lists = task.profile.distill.lists.model_copy(update={"heads": 6, "head_weight": 0.5, "head_sharpness": 3.0})
     teacher = NeighbourTeacher(inputs, Neighbours(inputs.training()))
-    draws = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
-    return PseudoLists(inputs.space, teacher, lists.model_copy(update=settings), *draws)
+    tails, heads = (torch.Generator().manual_seed(seed) for seed in (1, 2))
+    return PseudoLists(inputs.space, teacher, lists.model_copy(update=settings), tails, heads)
 
 
 def test_lists_around_heads_are_the_cross_entropy_over_tails_and_add_up(

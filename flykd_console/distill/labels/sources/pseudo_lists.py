@@ -7,6 +7,10 @@ for teacher scores t, the student's logits s and the sharpnesses a and b. The li
 draws other tails, some of them without an edge of the relation, about which labels say nothing, and other heads. The
 first term says which drugs a disease has, and leaves open how a drug's diseases compare: that is the second one's,
 which is off unless heads are asked for.
+
+A share of a tail's list may be its own training edges, each alike (`lists.own`). Drawn at random, each of many tails
+without an edge comes up a few times alone; so in the last epochs heads may be held, and every tail be fitted to them in
+turn (`lists.held_from`). A fit of one tail to held heads is convex, and does not depend on the other tails.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from flykd_console.distill.labels.base import BlockSource
+from flykd_console.distill.labels.own_edges import OwnEdges
+from flykd_console.distill.labels.turns import Turns
 
 if TYPE_CHECKING:
     from flykd_console.distill.inputs import DistillInputs
@@ -28,7 +34,12 @@ if TYPE_CHECKING:
 
 
 class PseudoLists(BlockSource):
-    """Lists around drawn tails, and around drawn heads."""
+    """Lists around drawn tails, and around drawn heads.
+
+    Args:
+        generator, around_heads: What tails and heads are drawn from; without the latter no lists are around heads.
+        epochs: That the profile plans, of which `settings.held_from` is a fraction.
+    """
 
     words = ("pseudo lists", "lists")
     soft = False
@@ -40,9 +51,16 @@ class PseudoLists(BlockSource):
         settings: Lists,
         generator: torch.Generator,
         around_heads: torch.Generator | None = None,
+        epochs: int = 0,
     ) -> None:
         super().__init__()
         self._space, self._teacher, self._settings = space, teacher, settings
+        self._own = [OwnEdges(pairs, len(space.heads)) for pairs in space.relations]
+        self._turns = [
+            Turns(pairs.tail_count, settings.tails, generator.initial_seed() + number, generator.device)
+            for number, pairs in enumerate(space.relations)
+        ]
+        self._first_held = round(settings.held_from * epochs) if settings.held_from < 1.0 else None
         self.generators = {"lists": generator}
         if around_heads is not None:
             self.generators["lists-around-heads"] = around_heads
@@ -51,26 +69,37 @@ class PseudoLists(BlockSource):
     def build(cls, settings: Distill, inputs: DistillInputs, teacher: Teacher) -> PseudoLists:
         """The source as a method's settings ask for it."""
         around_heads = inputs.generator("lists-around-heads") if settings.lists.heads else None
-        return cls(inputs.space, teacher, settings.lists, inputs.generator("lists"), around_heads)
+        return cls(inputs.space, teacher, settings.lists, inputs.generator("lists"), around_heads, settings.epochs)
 
     def loss(self, encoded: Encoded, epoch: int) -> Tensor:
         """The mean over relations of the mean over the drawn tails, and of that over the drawn heads."""
-        each = [self._of_relation(number, pairs, encoded) for number, pairs in enumerate(self._space.relations)]
+        held = None
+        if self._first_held is not None and epoch >= self._first_held:
+            held = epoch - self._first_held
+        each = [self._of_relation(number, pairs, encoded, held) for number, pairs in enumerate(self._space.relations)]
         return torch.stack(each).mean()
 
-    def _of_relation(self, number: int, pairs: RelationPairs, encoded: Encoded) -> Tensor:
-        settings = self._settings
-        if not settings.heads:
-            return self._around_tails(number, pairs, encoded)
-        around_heads = settings.head_weight * self._around_heads(number, pairs, encoded)
-        return around_heads + self._around_tails(number, pairs, encoded) if settings.tails else around_heads
+    def _of_relation(self, number: int, pairs: RelationPairs, encoded: Encoded, held: int | None) -> Tensor:
+        """A relation's loss; where heads are held, `held` is how many epochs they have been."""
+        if held is not None:
+            return self._around_tails(number, pairs, encoded, self._turns[number].batch(held), heads_held=True)
+        parts = []
+        if self._settings.heads:
+            parts.append(self._settings.head_weight * self._around_heads(number, pairs, encoded))
+        if self._settings.tails:
+            parts.append(self._around_tails(number, pairs, encoded, self._draw(pairs)))
+        return torch.stack(parts).sum()
 
-    def _around_tails(self, number: int, pairs: RelationPairs, encoded: Encoded) -> Tensor:
-        columns = self._draw(pairs)
+    def _around_tails(
+        self, number: int, pairs: RelationPairs, encoded: Encoded, columns: Tensor, heads_held: bool = False
+    ) -> Tensor:
         wanted = self._teacher.lists(number, columns).mul_(self._settings.sharpness).softmax(dim=1)
-        tails = encoded.tails[pairs.relation].index_select(0, columns)
-        logits = tails @ (encoded.head * encoded.relation[pairs.relation]).T
-        return functional.cross_entropy(logits, wanted)
+        if self._settings.own:
+            wanted = self._own[number].mixed(wanted, columns, self._settings.own)
+        heads = encoded.head * encoded.relation[pairs.relation]
+        if heads_held:
+            heads = heads.detach()
+        return functional.cross_entropy(encoded.tails[pairs.relation].index_select(0, columns) @ heads.T, wanted)
 
     def _around_heads(self, number: int, pairs: RelationPairs, encoded: Encoded) -> Tensor:
         rows = self._draw_heads(pairs)
