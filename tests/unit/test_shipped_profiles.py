@@ -24,6 +24,7 @@ ROWS = [
     "flykd-strong-scores",
     "lsp-1",
     "lsp-2",
+    "placebo",
 ]
 FOLDERS = ["primekg", "embedded", "primekg/reference"]
 # Under these alone the published code keeps the full rate until the last 400 epochs: not under the linear curriculum
@@ -109,6 +110,11 @@ def test_the_other_rows_differ_where_the_paper_says(folder: str) -> None:
     assert fair.plateau is not None
     assert fair.plateau.last_epochs == 0
     assert fair.epochs > 0
+    placebo = distill["placebo"]
+    assert placebo.sources == ["original"]
+    assert placebo.curriculum.shape == "none"
+    assert not placebo.structure_weights
+    assert placebo.epochs > 0
 
 
 def test_the_text_reduces_every_models_rate_in_the_last_400_epochs() -> None:
