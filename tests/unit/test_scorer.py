@@ -115,7 +115,7 @@ def test_no_pairs_give_no_scores(scorer: Scorer) -> None:
 
 
 def test_many_pairs_are_scored_in_blocks(scorer: Scorer, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporters.scorer._BLOCK", 64)
+    monkeypatch.setattr("exporters.pair_scores._BLOCK", 64)
     rows = np.divmod(np.arange(30 * 50), 50)
     logits, _ = scorer.score(rows[0], rows[1], "indication")
     np.testing.assert_allclose(logits.reshape(30, 50), expected_logits(run, "indication"), atol=1e-5)
