@@ -73,10 +73,12 @@ def _index(curve: Curve, cursor: float) -> int | None:
 
 
 def _value_words(curve: Curve, spec: ChartSpec, digits: int, say_epoch: bool) -> str:
+    """The newest value, or the one under the reading line; of a smoothed curve the measured one: an average lags."""
     at = ""
+    measured = curve.y if curve.raw is None else curve.raw
     if spec.cursor is not None:
         index = _index(curve, spec.cursor)
-        value = float(curve.y[index]) if index is not None else math.nan
+        value = float(measured[index]) if index is not None else math.nan
         if index is not None and spec.read == "line":
             value = float(np.interp(spec.cursor, curve.x, curve.y))
         if index is not None and say_epoch:
@@ -84,7 +86,7 @@ def _value_words(curve: Curve, spec: ChartSpec, digits: int, say_epoch: bool) ->
     elif curve.value is not None:
         return curve.value
     else:
-        solid = curve.y[np.isfinite(curve.y)]
+        solid = measured[np.isfinite(measured)]
         value = float(solid[-1]) if len(solid) else math.nan
     if spec.per_cent:
         return (f"{value:.2f}" if math.isfinite(value) else "–") + at

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from flykd_console.dashboard.canvas import Floats, linear_ticks, tick_words
+from flykd_console.dashboard.canvas import Canvas, Floats, linear_ticks, tick_words
 from flykd_console.dashboard.chart_spec import GUTTER, ChartSpec, Curve
 from flykd_console.dashboard.drawing import draw
 from flykd_console.dashboard.palette import look
@@ -158,3 +159,43 @@ def test_a_level_is_named_where_no_curve_runs() -> None:
     rows = ["".join(words for words, _ in row) for row in draw(spec, 90, 16, look(True))]
     (row,) = [row for row in rows if "random 20.0" in row]
     assert row.index("random 20.0") > 55
+
+
+def drawn(x: list[float], y: list[float], width: int = 40, height: int = 12) -> NDArray[np.bool_]:
+    canvas = Canvas(width, height)
+    canvas.line(np.array(x), np.array(y), 0)
+    return canvas.dots
+
+
+def test_a_line_has_no_holes_however_steep_or_long_it_is() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        x = np.sort(rng.random(2))
+        dots = drawn(list(x), list(rng.random(2)))
+        rows, columns = np.nonzero(dots)
+        across, down = np.ptp(columns), np.ptp(rows)
+        # Each column, or each row of a steep line, has a dot: neighbours touch.
+        if across >= down:
+            assert set(columns) == set(range(columns.min(), columns.max() + 1))
+        else:
+            assert set(rows) == set(range(rows.min(), rows.max() + 1))
+
+
+def test_what_is_far_outside_does_not_bend_what_is_inside() -> None:
+    near, far = drawn([0.25, 0.75], [0.0, 1.0]), drawn([-9.75, 10.75], [-20.0, 21.0])
+    inside = far.copy()
+    columns = np.flatnonzero(near.any(axis=0))
+    inside[:, : columns[0]] = inside[:, columns[-1] + 1 :] = False
+    assert np.array_equal(inside, near)
+    assert not drawn([-5.0, -4.0], [0.0, 1.0]).any()
+    assert not drawn([0.1, 0.9], [4.0, 4.0]).any()
+    assert drawn([0.5, 0.5], [-1e12, 1e12]).any(axis=1).all()
+
+
+def test_a_smoothed_curves_legend_tells_what_was_measured() -> None:
+    y = floats(*np.linspace(1.0, 0.58, 50))
+    x = np.arange(50.0)
+    curve = Curve("total", "total", x, y + 0.04, "#ffffff", raw=y)
+    assert "total 0.580" in lines_of(ChartSpec(curves=(curve,), x_high=49.0, digits=3), 80, 12)[0]
+    reading = ChartSpec(curves=(curve,), x_high=49.0, cursor=0.0)
+    assert "total 1.000" in lines_of(reading, 80, 12)[0]
