@@ -226,9 +226,9 @@ class Canvas:
 
     def _set(self, x: Floats, y: Floats, style: int) -> None:
         rows, columns = self.dots.shape
-        column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
+        column, row = np.rint(x), np.rint(y)
         inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
-        column, row = column[inside], row[inside]
+        column, row = column[inside].astype(np.int64), row[inside].astype(np.int64)
         self.dots[row, column] = True
         self.owner[row // 4, column // 2] = style
 

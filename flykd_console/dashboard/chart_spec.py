@@ -71,6 +71,7 @@ class ChartSpec:
         empty: What to say where there is nothing to draw.
         note: A quiet remark in the top right corner.
         clip: Cut outliers off, and mark where.
+        plateau: The y axis holds where curves have got to, not the way there: what is far below is cut off and marked.
         per_cent: Values are per cent, said with two decimals.
         digits: Decimals of values in the legend, at most.
         significant: Significant digits of values instead; None for decimals.
@@ -91,6 +92,7 @@ class ChartSpec:
     empty: str = ""
     note: str = ""
     clip: bool = False
+    plateau: bool = False
     per_cent: bool = False
     digits: int = 3
     significant: int | None = None

@@ -95,6 +95,8 @@ def _colour(name: str, state: RunState, look: Look) -> str:
     if name in members:
         return look.curve(members.index(name))
     known = dict.fromkeys(CURVE_ORDER)
+    planned = state.started.schedule if state.started is not None else None
+    known |= dict.fromkeys(planned or ())
     for stage in state.stages.values():
         known |= dict.fromkeys(stage.schedule or ())
         known |= dict.fromkeys(loss for loss in stage.losses if loss != "total")
@@ -110,7 +112,7 @@ def weights(state: RunState, view: View, look: Look) -> ChartSpec:
     """The whole curriculum of the loss weights, marked where training is."""
     stage = state.scheduled()
     if stage is None or stage.schedule is None:
-        return ChartSpec(empty=_no_schedule(state))
+        return _planned(state, view, look)
     schedule = stage.schedule
     now = float(stage.epoch) if stage.epoch else None
     live = stage is state.stage and stage.status is not Status.DONE
@@ -126,6 +128,23 @@ def weights(state: RunState, view: View, look: Look) -> ChartSpec:
     return ChartSpec(
         curves=tuple(curves), x_low=low, x_high=high, y_low=0.0, y_high=1.0, log_y=view.log_y,
         now=now if live and now is not None and low <= now <= high else None, cursor=view.cursor, read="line",
+    )  # fmt: skip
+
+
+def _planned(state: RunState, view: View, look: Look) -> ChartSpec:
+    """The curriculum as the profile plans it, before any student has begun."""
+    schedule = state.started.schedule if state.started is not None else None
+    if not schedule:
+        return ChartSpec(empty=_no_schedule(state))
+    curves = []
+    for name in _ordered(list(schedule)):
+        points = np.array(schedule[name], dtype=np.float64).reshape(-1, 2)
+        words = loss_words(name), short_loss(name)
+        curves.append(Curve(*words, points[:, 0], points[:, 1], _colour(name, state, look), value=""))
+    low, high = view.zoom or (0.0, max(points[-1][0] for points in schedule.values() if points))
+    return ChartSpec(
+        curves=tuple(curves), x_low=low, x_high=high, y_low=0.0, y_high=1.0, log_y=view.log_y, cursor=view.cursor,
+        read="line", note="planned",
     )  # fmt: skip
 
 
@@ -254,14 +273,17 @@ def _by_seed(state: RunState, view: View, look: Look, metric: str, of: Callable[
             return ChartSpec(empty=f"{metric_words(metric)} of the {model} was not measured while it trained")
         return ChartSpec(empty=f"No evaluation of the {model} yet")
     curves = []
+    band = _band([of(stage) for _, _, stage in known]) if view.band else None
+    front = view.seed
+    if front is None and band is not None and state.current is not None and not state.finished:
+        front = state.current[0]
     for i, seed, stage in known:
         series = of(stage)
-        faded = view.band or (view.seed is not None and seed != view.seed)
+        faded = seed != front and (band is not None or front is not None)
         curves.append(
             Curve(str(seed), str(seed), as_array(series.x), 100.0 * as_array(series.y), look.curve(i), faded=faded,
                   value=per_cent(series.last))
         )  # fmt: skip
-    band = _band([of(stage) for _, _, stage in known]) if view.band else None
     if band is not None:
         x, mean, std = band
         last = f"{mean[-1]:.2f} ± {std[-1]:.2f}"
@@ -269,11 +291,10 @@ def _by_seed(state: RunState, view: View, look: Look, metric: str, of: Callable[
     furthest = max(of(stage).x[-1] for _, _, stage in known)
     epochs = max(stage.epochs for _, _, stage in known)
     low, high = view.zoom or full_range(furthest, epochs)
-    note = "needs two seeds" if view.band and band is None else ""
     told = tuple((label, 100.0 * value) for label, value in levels(state, metric, view.seed).items())
     return ChartSpec(
-        curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=True, note=note,
-        read="measured", levels=told,
+        curves=tuple(curves), x_low=low, x_high=high, log_y=view.log_y, cursor=view.cursor, per_cent=True,
+        read="measured", levels=told, plateau=view.zoom is None and view.clip,
         band=(band[0], band[1] - band[2], band[1] + band[2]) if band is not None else None,
     )  # fmt: skip
 

@@ -34,10 +34,13 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
         return _message(spec.empty, width, height, look)
     pieces = [visible(c, spec, 2 * plot_w) for c in shown]
     y_axis, cut = y_axis_of(spec, pieces)
-    marks, remark = _marks(pieces, cut, x_axis, plot_w)
+    marks, remark = _marks(pieces, cut, y_axis.low if spec.plateau else None, x_axis, plot_w)
+    remark = "  ".join(filter(None, (_levels_below(spec, y_axis), remark)))
     spec = replace(spec, note="  ".join(filter(None, (spec.note, remark))))
     most = 2 if height >= (11 if spec.cursor is None else 7) else 1
-    head = legend(shown, spec, width, most, look) if height >= 5 else []
+    # Beside a mean with its band the others are the background: it is the band that tells of them.
+    told = [curve for curve in shown if spec.band is None or not curve.faded]
+    head = legend(told, spec, width, most, look) if height >= 5 else []
     legend_rows = len(head)
     axis_rows = 2 if height >= 9 else 1
     plot_h = height - legend_rows - axis_rows
@@ -75,7 +78,7 @@ def draw(spec: ChartSpec, width: int, height: int, look: Look) -> list[Row]:
         page.write(0 if at_top else plot_h - 1, column, sign, Ink(look.foreground))
     set_markers(page, pieces, x_axis, y_axis, look)
     if margin:
-        end_labels(page, pieces, x_axis, y_axis, look)
+        end_labels(page, [p for p in pieces if spec.band is None or not p.faded], x_axis, y_axis, look)
 
     rows: list[Row] = head
     for row in range(plot_h):
@@ -104,8 +107,21 @@ def _level_words(spec: ChartSpec, y_axis: Axis, height: int, width: int) -> list
     return found
 
 
-def _marks(pieces: list[Piece], cut: float | None, x_axis: Axis, width: int) -> tuple[list[tuple[bool, int, str]], str]:
-    """Signs for what is not drawn: `▴` in the top row where values were cut off, `×` in the last where none is finite.
+def _levels_below(spec: ChartSpec, y_axis: Axis) -> str:
+    """Levels that the axis does not reach, in words: the highest, and how many more there are."""
+    if not spec.plateau:
+        return ""
+    below = sorted((level for level in spec.levels if level[1] < y_axis.low), key=lambda level: -level[1])
+    if not below:
+        return ""
+    others = f" +{len(below) - 1}" if len(below) > 1 else ""
+    return f"below: {below[0][0]} {below[0][1]:.1f}{others}"
+
+
+def _marks(
+    pieces: list[Piece], cut: float | None, bottom: float | None, x_axis: Axis, width: int
+) -> tuple[list[tuple[bool, int, str]], str]:
+    """Signs for what is not drawn: `▴` and `▾` where values were cut off, `×` in the last row where none is finite.
 
     Returns:
         (in the top row, column, sign) of each, and the remark that explains them.
@@ -115,6 +131,9 @@ def _marks(pieces: list[Piece], cut: float | None, x_axis: Axis, width: int) -> 
         columns, count = columns_where(pieces, x_axis, width, lambda y: y > cut)
         found += [(True, column, "▴") for column in columns]
         remarks += [f"▴ {grouped(count)} above"] if count else []
+    if bottom is not None:
+        columns, _ = columns_where(pieces, x_axis, width, lambda y: y < bottom)
+        found += [(False, column, "▾") for column in columns]
     columns, count = columns_where(pieces, x_axis, width, np.isnan)
     found += [(False, column, "×") for column in columns]
     remarks += [f"× {grouped(count)} not finite"] if count else []

@@ -34,8 +34,9 @@ def legend(curves: list[Curve], spec: ChartSpec, width: int, most_rows: int, loo
             fits = fits and _length(rows[-1]) <= width
         if fits and len(rows) <= most:
             break
-    if note:
-        rows[0].append((f"{note:>{max(0, width - _length(rows[0]))}}", Ink(look.muted)))
+    spare = width - _length(rows[0])
+    if note and len(note) <= spare:
+        rows[0].append((f"{note:>{spare}}", Ink(look.muted)))
     return [_fit(row, width) for row in rows[:most_rows]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from flykd_console.dashboard.chart_spec import ChartSpec, Curve
 
 Mask = NDArray[np.bool_]
 
+# The share of what is shown in which curves rise; and how many times as high the whole is that would squeeze the rest.
+_RISE, _SQUEEZED = 0.25, 1.5
+# Values that say where curves have got to.
+_FEWEST = 4
 # Below float32's smallest normal number a logarithmic axis has no ticks to offer.
 _LEAST_ON_LOG = 1e-37
 
@@ -50,6 +54,9 @@ def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]
     if spec.band is not None:
         x, lower, upper = spec.band
         values += [_inside(x, lower, spec), _inside(x, upper, spec)]
+    reached = _plateau(pieces, spec) if spec.plateau else None
+    if reached is not None:
+        return _padded(*reached), None
     values.append(np.array([value for _, value in spec.levels], dtype=np.float64))
     everything = np.concatenate([*values, *raw])
     everything = everything[np.isfinite(everything)]
@@ -70,8 +77,42 @@ def y_axis_of(spec: ChartSpec, pieces: list[Piece]) -> tuple[Axis, float | None]
         pad = max(1.02, (high / low) ** 0.04)
         return Axis(low / pad, high * pad, log=True), cut
     low, high = min(low, spec.y_low if spec.y_low is not None else low), max(high, spec.y_high or high)
+    return _padded(low, high), cut
+
+
+def _padded(low: float, high: float) -> Axis:
+    """A little more than a range; not below zero where it is not."""
     pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
-    return Axis(low - pad if low - pad >= 0 or low < 0 else 0.0, high + pad), cut
+    below_zero = low >= 0.0 > low - pad
+    return Axis(0.0 if below_zero else low - pad, high + pad)
+
+
+def _plateau(pieces: list[Piece], spec: ChartSpec) -> tuple[float, float] | None:
+    """The range of curves after their first quarter, with levels above and near it; None where all of it is no larger.
+
+    A level above is what is to be beaten, and is always held; one that is further below than the range is high is not.
+    """
+    if spec.log_y:
+        return None
+    ends = [min(float(piece.x[-1]), spec.x_high) for piece in pieces if len(piece.x)]
+    if not ends:
+        return None
+    start = spec.x_low + _RISE * (max(ends) - spec.x_low)
+    late = np.concatenate([_inside(piece.x, piece.y, replace(spec, x_low=start)) for piece in pieces])
+    if spec.band is not None:
+        x, lower, upper = spec.band
+        late = np.concatenate([late, lower[x >= start], upper[x >= start]])
+    late = late[np.isfinite(late)]
+    if len(late) < _FEWEST:
+        return None
+    low, high = float(late.min()), max([float(late.max()), *(value for _, value in spec.levels)])
+    near = [value for _, value in spec.levels if low > value > low - (high - low)]
+    low = min([low, *near])
+    whole = np.concatenate([_inside(piece.x, piece.y, spec) for piece in pieces])
+    lowest = min([float(np.nanmin(whole)), *(value for _, value in spec.levels)])
+    if high - lowest < _SQUEEZED * (high - low):
+        return None
+    return low, high
 
 
 def _inside(x: Floats, y: Floats, spec: ChartSpec) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -10,6 +11,7 @@ from flykd_console.dashboard.spark import whole
 from flykd_console.runs.models import ModelEntry
 from flykd_console.runs.results import Gain, ModelResult, ModelSummary, Scores, Spread, gain, spread, summarise
 from flykd_console.runs.state.run import RunState
+from flykd_console.runs.state.stage import Status
 from flykd_console.words import metric_words, per_cent, signed
 
 
@@ -81,14 +83,32 @@ def gaining(state: RunState) -> list[ModelEntry]:
 
 
 def _gains(state: RunState, seed: int, scores: dict[str, ModelScore]) -> dict[str, SeedGain]:
-    parts = {on_test: models_of(state, seed, "test" if on_test else "validation") for on_test in (True, False)}
+    tested = models_of(state, seed, "test")
     gains = {}
     for entry in gaining(state):
         on_test = all(model in scores and scores[model].on_test for model in (entry.name, entry.over))
-        won = gain(parts[on_test], entry, state.headline)
+        won = gain(tested, entry, state.headline) if on_test else _gain_so_far(state, seed, entry)
         if won is not None:
             gains[entry.name] = SeedGain(won, on_test)
     return gains
+
+
+def _gain_so_far(state: RunState, seed: int, entry: ModelEntry) -> Gain | None:
+    """What a model in training wins on validation over what its rival had at the same epoch.
+
+    None where the rival was not measured then: held against a finished one, a model that has just begun only loses.
+    A rival that is not trained is the same at every epoch.
+    """
+    mine, rival = state.get(seed, entry.name), state.get(seed, entry.over)
+    if mine is None or rival is None or not len(mine.validation):
+        return None
+    ours, epoch = mine.validation.last, mine.validation.x[-1]
+    theirs = rival.validation.at(epoch)
+    if rival.status is Status.MEASURED and "validation" in rival.evaluations:
+        theirs = rival.evaluations["validation"].score
+    if theirs is None or not theirs or not math.isfinite(theirs) or not math.isfinite(ours):
+        return None
+    return Gain(points=100.0 * (ours - theirs), percent=100.0 * (ours / theirs - 1.0))
 
 
 def _sparks(state: RunState, width: int) -> dict[int, str]:

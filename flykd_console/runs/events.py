@@ -59,7 +59,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
 
     Pretraining's length and most of `graph` follow in `run.prepared`. `pid` is a process of the machine named `host`.
     `models` lists every model of the run; `teacher_dim` and the like are the profile's two sizes. `headline` names the
-    metric that comes first.
+    metric that comes first. `schedule`: the students' curriculum as it is planned, as in `stage.started`; None: none.
     """
 
     run: str
@@ -78,6 +78,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     student_kind: str = LAYER_KIND
     models: list[ModelEntry] = []
     headline: str = MACRO_AUPRC
+    schedule: dict[str, list[tuple[float, float]]] | None = None
     pid: int
     host: str = ""
     resumed: bool = False

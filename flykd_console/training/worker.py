@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from flykd_console.distill.curriculum import Curriculum
 from flykd_console.errors import DivergedError, UserError
 from flykd_console.profile.load import load_profile
 from flykd_console.profile.models import entries_of, method_of, planned_stages
@@ -30,6 +31,7 @@ from flykd_console.runs.events import GraphFacts, Log, RunFailed, RunFinished, R
 from flykd_console.runs.files import open_own, refuse_links, remove_leftovers
 from flykd_console.runs.lock import held
 from flykd_console.runs.log import EventFollower, EventWriter
+from flykd_console.runs.stage import Phase
 from flykd_console.runs.status import status_of
 from flykd_console.training.mishaps import told as told_as
 from flykd_console.training.orders import Orders, StopRequestedError, StopSignals
@@ -189,10 +191,20 @@ def _first_event(directory: RunDirectory, profile: Profile, resumed: bool) -> Ru
         student_kind=profile.student.kind,
         models=entries_of(profile),
         headline=profile.headline,
+        schedule=_planned_schedule(profile),
         pid=os.getpid(),
         host=socket.gethostname(),
         resumed=resumed,
     )
+
+
+def _planned_schedule(profile: Profile) -> dict[str, list[tuple[float, float]]] | None:
+    """The curriculum of a profile's students of links; None where it has none."""
+    stages = planned_stages(profile, dict.fromkeys(profile.run.seeds, 0))
+    if profile.classifies or not any(stage.phase is Phase.DISTILL for stage in stages):
+        return None
+    settings = profile.distill
+    return Curriculum(settings.curriculum, tuple(settings.sources), settings.epochs).schedule()
 
 
 @contextmanager

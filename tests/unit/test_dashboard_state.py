@@ -72,8 +72,20 @@ def test_validation_stands_in_until_the_test_and_gains_compare_like_with_like() 
     assert not row.scores["student"].on_test
     won = row.gains["student"]
     assert not won.on_test
-    validations = [state.stages[45, model].validation.last for model in ("student", "baseline")]
-    assert won.gain.points == pytest.approx(100 * (validations[0] - validations[1]))
+    student, baseline = (state.stages[45, model].validation for model in ("student", "baseline"))
+    # The baseline is finished: what it had at the student's epoch is what the student is held against.
+    assert student.x[-1] < baseline.x[-1]
+    same = baseline.at(student.x[-1])
+    assert same is not None
+    assert same != baseline.last
+    assert won.gain.points == pytest.approx(100 * (student.last - same))
+
+
+def test_a_rival_that_was_not_measured_at_the_epoch_gives_no_gain() -> None:
+    state = folded(stop_at=(0, "student", 100))
+    baseline = state.stages[45, "baseline"].validation
+    baseline.cut_after(0.0)
+    assert "student" not in seed_rows(state)[0].gains
 
 
 def test_seeds_with_heuristics_come_to_an_end_like_others() -> None:

@@ -180,7 +180,7 @@ def _gains_text(state: RunState, left: int, room: int) -> list[tuple[str, str]]:
         for entry, won in (pair for pair in told if pair[0].over == name):
             parts += [
                 (f"{f'  {entry.label}':<{left + room}}", "bold $foreground"),
-                (f"{spread_words(won.points, 1.0, sign=True)} points", "bold $success"),
+                (f"{spread_words(won.points, 1.0, sign=True)} points", "bold $foreground"),
                 (f"   {spread_words(won.percent, 1.0, sign=True)} %\n", "$muted"),
             ]
     return parts

@@ -84,7 +84,7 @@ class ChartPanel(Widget, can_focus=True):
         self.log_y, self.smoothing = log_y, smoothing
         self._usual = (log_y, smoothing)
         self.model: str | None = None
-        self.band = False
+        self.band = recipe in METRICS
         self.zoom: tuple[float, float] | None = None
         self.cursor: float | None = None
         self.pinned = False
@@ -185,7 +185,8 @@ class ChartPanel(Widget, can_focus=True):
             remarks.append(f"seed {state.stage.seed} {one_word(state.stage.stage, state.stage.phase)}")
         remarks += ["log"] if self.log_y else []
         remarks += [f"smooth {self.smoothing:g}"] if self.smoothing else []
-        remarks += ["mean ± std"] if self.band else []
+        several = state is not None and len(state.seeds) > 1
+        remarks += ["mean ± std"] if self.band and several and self.recipe in METRICS else []
         remarks += [self.curve] if self.curve is not None else []
         return [*remarks, *(["zoomed"] if self.zoom else [])]
 

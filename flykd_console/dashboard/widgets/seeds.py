@@ -186,7 +186,8 @@ def _gain_cell(row: SeedRow, column: Column, colours: Look) -> Text:
     words = signed(value, 2 if points else 1)
     if not won.on_test:
         return _text(f"{words}v", column, colours.muted)
-    return _text(words, column, colours.curves[2] if value > 0 else colours.curves[5])
+    # One seed's gain is no verdict: neither green nor red.
+    return _text(words, column)
 
 
 def _relation_cell(row: SeedRow, column: Column, colours: Look) -> Text:

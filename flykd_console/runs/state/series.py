@@ -39,6 +39,13 @@ class Series:
         """The newest y, NaN where there is none."""
         return self.y[-1] if self.y else math.nan
 
+    def at(self, x: float) -> float | None:
+        """The y of the point at `x`; None where there is none."""
+        place = bisect_right(self.x, x) - 1
+        if place < 0 or self.x[place] != x:
+            return None
+        return self.y[place]
+
     def append(self, x: float, y: float | None) -> None:
         """Add a point at the right end; None and infinities become NaN."""
         self.x.append(x)
