@@ -175,14 +175,16 @@ class FollowingApp(App[None]):
         now = time.monotonic()
         alone = now - self._touched_at > ALONE_AFTER
         loaded = caught_up and self._loading
+        if loaded:
+            self._loading = False
         if loaded or now - self._bars_at >= (ALONE_BAR_SECONDS if alone else BAR_SECONDS):
             self._draw_bars()
         wait = ALONE_PANEL_SECONDS if alone else PANEL_SECONDS
         if self.source.replaying:
             wait = REPLAY_SECONDS
-        if self._stale and (now - self._panels_at >= wait or loaded):
+        # Half of a log contradicts itself, so nothing of it is shown.
+        if self._stale and not self._half_read and (now - self._panels_at >= wait or loaded):
             self._draw_panels()
-        self._loading = self._loading and not caught_up
         if not caught_up and not self._reading_on:
             # A long log is read without waiting for the next turn of the clock, but keys come in between.
             self._reading_on = True
@@ -192,10 +194,16 @@ class FollowingApp(App[None]):
         self._reading_on = False
         self.poll()
 
+    @property
+    def _half_read(self) -> bool:
+        """Whether a log that was just opened has not been read to its end."""
+        return self._loading and not self.source.replaying and self.state.started is not None
+
     def catch_up(self) -> None:
         """Read everything that is there, and draw it; for pictures and tests."""
         while events := self.source.read(READ_SECONDS):
             self.state.fold(events)
+        self._loading = False
         self.draw()
 
     def draw(self) -> None:
@@ -214,7 +222,7 @@ class FollowingApp(App[None]):
         # A process of ours that has ended is dead at once; its last words may still be on their way.
         dead_after = KNOWN_DEAD_AFTER if self.worker is not None else SILENT_SECONDS if elsewhere else DEAD_AFTER
         self.phase = phase_of(self.state, self.source, self.orders, alive, dead_after)
-        self.phase = self.settled_phase(self.phase)
+        self.phase = Phase.READING if self._half_read else self.settled_phase(self.phase)
         self._acknowledge()
         gain = ""
         if self.phase is Phase.FINISHED:
@@ -228,8 +236,9 @@ class FollowingApp(App[None]):
         told = notice(self.phase, self.state, self.source, self.directory, gain, self.orders, elsewhere, turn)
         self.main.query_one(HeaderBar).place = self.batch_words()
         self.main.query_one(HeaderBar).replay = self.source.words
-        run, actions = self._progress(self.state), self.user_keys.actions()
-        self.main.show_bars(self.state, self.phase, run, told, self.labels(), self.directory.name, actions)
+        shown = RunState() if self._half_read else self.state
+        run, actions = self._progress(shown), self.user_keys.actions()
+        self.main.show_bars(shown, self.phase, run, told, self.labels(), self.directory.name, actions)
 
     def _mistake(self) -> bool:
         """The run failed of a mistake of the user's before anything was trained."""

@@ -26,6 +26,7 @@ _ORDER_WORDS = {
 class Phase(StrEnum):
     """The run's life as a screen can show it."""
 
+    READING = "reading its log"
     WAITING = "waiting"
     STARTING = "starting"
     RUNNING = "running"

@@ -288,3 +288,23 @@ asyncio.run(go())
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env={**os.environ})
     assert done.returncode == -9
     assert sorted(p.name for p in run.path.rglob("*")) == before
+
+
+async def test_half_of_a_log_is_not_shown(tmp_path: Path) -> None:
+    app = app_on(write_run(tmp_path / "run", LogSpec(state="finished")), alive=False)
+    async with app.run_test(size=NORMAL) as pilot:
+        read = app.source.read
+        app.source.read = lambda seconds: read(0.0)  # type: ignore[method-assign]
+        app.poll()
+        await pilot.pause()
+        assert app.source.behind > 0
+        assert app.state.started is not None
+        assert "reading its log" in header_text(app)
+        assert "finished" not in header_text(app)
+        assert not app.phase.obeys
+        assert "pause" not in app.labels()
+        app.source.read = read  # type: ignore[method-assign]
+        app.catch_up()
+        await pilot.pause()
+        assert app.phase is Phase.FINISHED
+        assert "reading its log" not in header_text(app)
