@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from flykd_console.errors import CHECK_PATH, UserError
 
-SCHEMA = 2
+SCHEMA = 3
 ENCODING_VERSION = "1.0"
 
 MANIFEST = "manifest.json"
