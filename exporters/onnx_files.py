@@ -50,25 +50,21 @@ def head_bytes(path: Path, manifest: Manifest, verify: bool = True) -> bytes:
 def _properties(data: bytes) -> dict[str, str]:
     """What a checked graph says of itself (`metadata_props`)."""
     found = {}
-    for number, value in _fields(data):
-        if number == 14 and isinstance(value, bytes):
-            entry = {key: text.decode("utf-8", "replace") for key, text in _fields(value) if isinstance(text, bytes)}
-            found[entry.get(1, "")] = entry.get(2, "")
+    for value in _inside(data, 14):
+        entry = {key: text.decode("utf-8", "replace") for key, text in _fields(value) if isinstance(text, bytes)}
+        found[entry.get(1, "")] = entry.get(2, "")
     return found
 
 
 def _inputs(data: bytes) -> tuple[str, ...]:
     """Names of the inputs of a checked graph."""
-    graphs = [value for number, value in _fields(data) if number == 7 and isinstance(value, bytes)]
-    values = [
-        value for graph in graphs for number, value in _fields(graph) if number == 11 and isinstance(value, bytes)
-    ]
-    return tuple(
-        name.decode("utf-8", "replace")
-        for value in values
-        for number, name in _fields(value)
-        if number == 1 and isinstance(name, bytes)
-    )
+    inputs = [value for graph in _inside(data, 7) for value in _inside(graph, 11)]
+    return tuple(name.decode("utf-8", "replace") for value in inputs for name in _inside(value, 1))
+
+
+def _inside(data: bytes, field: int) -> list[bytes]:
+    """The texts or messages under a field of a message."""
+    return [value for number, value in _fields(data) if number == field and isinstance(value, bytes)]
 
 
 def _names(text: str) -> Any:

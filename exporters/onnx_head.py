@@ -99,8 +99,8 @@ def write_ranking_head(
     nodes = [
         helper.make_node("Gather", ["vectors", "relation"], ["vector"], axis=0),
         helper.make_node("Mul", ["query", "vector"], ["weighted"]),
-        # One row times the candidates' rows: as a product with a vector it takes runtimes fifty times as long, and fails
-        # where there is no candidate.
+        # One row times the candidates' rows: as a product with a vector it takes onnxruntime fifty times as long, and
+        # fails where there is no candidate.
         helper.make_node("Unsqueeze", ["weighted", "first"], ["row"]),
         helper.make_node("Gemm", ["row", "candidates"], ["products"], transB=1),
         helper.make_node("Squeeze", ["products", "first"], ["logits"]),

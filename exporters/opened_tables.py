@@ -104,7 +104,9 @@ class OpenedTables:
         if side == "tail":
             return self.embeddings(side, relation)
         if relation not in self._weighted:
-            self._weighted[relation] = self.embeddings(side, relation) * self.vector(relation)
+            # Who takes the products refuses those that are not finite.
+            with np.errstate(over="ignore"):
+                self._weighted[relation] = self.embeddings(side, relation) * self.vector(relation)
         return self._weighted[relation]
 
     def candidates(self, side: str, relation: str) -> Candidates:

@@ -322,7 +322,7 @@ def check_auprc(candidate: Candidate) -> str:
 
 def check_files(folder: Path, manifest: Manifest) -> str:
     """Sizes and SHA-256 of every file against the manifest as it was read back from disk."""
-    verify_files(folder, manifest)
+    verify_files(folder, manifest.files)
     return f"SHA-256 of {len(manifest.files)} files as the manifest lists them"
 
 
