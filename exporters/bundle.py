@@ -35,6 +35,7 @@ from exporters.manifest import (
     SCORING_HEAD,
     Manifest,
     read_manifest,
+    read_records,
     record,
     verify_files,
 )
@@ -250,8 +251,8 @@ def _may_be_replaced(target: Path) -> bool:
     try:
         if any(not stat.S_ISREG(path.lstat().st_mode) for path in target.iterdir()):
             raise UserError("a name in it is no ordinary file", str(target))
-        manifest = read_manifest(target)
-        verify_files(target, manifest, [CARD] if CARD in manifest.files else [])
+        records = read_records(target)
+        verify_files(target, {CARD: records[CARD]} if CARD in records else {})
     except UserError as error:
         raise UserError(
             f"the folder holds files of a bundle's names that no export left so ({error.title})",

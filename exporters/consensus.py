@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from exporters.opened_tables import other_side
 from exporters.scorer import Scorer
 from exporters.sorting import ranks_of
+from exporters.true_pairs import KNOWN
 from flykd_console.errors import UserError
 
 
@@ -68,10 +69,11 @@ def consensus(
     row = nodes.find(node) if isinstance(node, str) else node
     tables, vector = scorer.tables, scorer.tables.vector(name)
     query, table = tables.embeddings(side, name)[row] * vector, tables.embeddings(other_side(side), name)
-    known = tables.known(name, side, row)
+    theirs, codes = tables.known(name).of(side, row)
+    known = dict(zip(theirs.tolist(), codes.tolist(), strict=True))
     kept = np.asarray(table.any(axis=1))
     if exclude_known:
-        kept[list(known)] = False
+        kept[theirs] = False
     index = np.flatnonzero(kept)
     width = len(vector) // len(seeds)
     columns = [slice(place * width, (place + 1) * width) for place in range(len(seeds))]
@@ -96,7 +98,7 @@ def consensus(
             mean_rank=float(mean[place]),
             spread=float(spread[place]),
             seed_ranks=tuple(ranks[:, place].tolist()),
-            known=known.get(int(index[place]), ""),
+            known=KNOWN[known.get(int(index[place]), 0)],
             trained=bool(trained[index[place]]),
         )
         for rank, place in enumerate(np.argsort(mean, kind="stable")[:top].tolist(), start=1)

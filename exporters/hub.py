@@ -41,7 +41,7 @@ def push_bundle(folder: Path, repository: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
     manifest = read_manifest(folder)
-    verify_files(folder, manifest, tuple(manifest.files))
+    verify_files(folder, manifest.files)
     hub = HfApi()
     try:
         made = hub.create_repo(repository, private=True, exist_ok=True)

@@ -8,7 +8,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flykd_console.errors import UserError
 from flykd_console.node_ids import IdLookup
@@ -53,6 +56,10 @@ class NodeIndex:
     @cached_property
     def _sorted_names(self) -> list[str]:
         return sorted(self._by_name)
+
+    def rows_of_ids(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Rows of the nodes of exactly these ids, int64 [n]; -1 where there is none."""
+        return np.fromiter(map(self._by_id.get, ids, repeat(-1)), np.int64, len(ids))
 
     def exact(self, text: str) -> int | None:
         """Row of the node of this id, else of the only one of this name; None where there is none such."""

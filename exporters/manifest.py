@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from flykd_console.errors import CHECK_PATH, UserError
 
-SCHEMA = 2
+SCHEMA = 3
 ENCODING_VERSION = "1.0"
 
 MANIFEST = "manifest.json"
@@ -118,8 +118,36 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle folder.
 
     Raises:
-        UserError: No bundle, an unreadable or incomplete manifest, or one of a newer schema.
+        UserError: No bundle, an unreadable or incomplete manifest, or one of another schema.
     """
+    data, path = _read_json(folder), folder / MANIFEST
+    schema = data["schema"]
+    if schema < SCHEMA:
+        raise UserError(
+            f"the bundle was written by an older program (schema {schema}, this one reads {SCHEMA})",
+            str(path),
+            "Export the run again.",
+        )
+    if schema > SCHEMA:
+        raise UserError(
+            f"the bundle was written by a newer program (schema {schema}, this one reads {SCHEMA})",
+            str(path),
+            "Update flykd-console, or export again with this version.",
+        )
+    return _from_json(data, path)
+
+
+def read_records(folder: Path) -> dict[str, FileRecord]:
+    """The files that a bundle of any schema lists.
+
+    Raises:
+        UserError: No bundle, or a manifest that cannot be read or lists none.
+    """
+    return _records(_read_json(folder), folder / MANIFEST)
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    """The manifest as it stands, of any schema."""
     path = folder / MANIFEST
     try:
         if path.stat().st_size > _LARGEST:
@@ -136,29 +164,18 @@ def read_manifest(folder: Path) -> Manifest:
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int or schema < 1:
         raise damaged("names no schema version", path)
-    if schema < SCHEMA:
-        raise UserError(
-            f"the bundle was written by an older program (schema {schema}, this one reads {SCHEMA})",
-            str(path),
-            "Export the run again.",
-        )
-    if schema > SCHEMA:
-        raise UserError(
-            f"the bundle was written by a newer program (schema {schema}, this one reads {SCHEMA})",
-            str(path),
-            "Update flykd-console, or export again with this version.",
-        )
-    return _from_json(data, path)
+    found: dict[str, Any] = data
+    return found
 
 
-def verify_files(folder: Path, manifest: Manifest, names: Iterable[str] | None = None) -> None:
-    """Hold files against their records: there, of the right size, of the right SHA-256 (default: every file listed).
+def verify_files(folder: Path, records: Mapping[str, FileRecord]) -> None:
+    """Hold files against their records: there, of the right size, of the right SHA-256.
 
     Raises:
         UserError: A file is missing, cut short or altered; names the first one.
     """
-    for name in manifest.files if names is None else names:
-        path, expected = folder / name, manifest.files[name]
+    for name, expected in records.items():
+        path = folder / name
         try:
             size = path.stat().st_size
             if size != expected.bytes:
@@ -210,10 +227,7 @@ def _from_json(data: dict[str, Any], path: Path) -> Manifest:
         if not _is_a(value, hints[one.name] if one.name != "files" else dict[str, dict[str, Any]]):
             raise damaged(f"has no usable {one.name!r}", path)
         values[one.name] = value
-    try:
-        values["files"] = {name: FileRecord(int(r["bytes"]), str(r["sha256"])) for name, r in values["files"].items()}
-    except (KeyError, TypeError, ValueError):
-        raise damaged("has no usable 'files'", path) from None
+    values["files"] = _records(data, path)
     manifest = Manifest(**values)
     if not set(manifest.files) <= {EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD}:
         raise damaged("lists files that no bundle has", path)
@@ -222,6 +236,13 @@ def _from_json(data: dict[str, Any], path: Path) -> Manifest:
     if EMBEDDINGS not in manifest.files or not manifest.relations or manifest.dim < 1:
         raise damaged(f"lists no {EMBEDDINGS}, no relation or no width", path)
     return manifest
+
+
+def _records(data: dict[str, Any], path: Path) -> dict[str, FileRecord]:
+    try:
+        return {name: FileRecord(int(r["bytes"]), str(r["sha256"])) for name, r in data["files"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise damaged("has no usable 'files'", path) from None
 
 
 def _is_a(value: Any, hint: Any) -> bool:

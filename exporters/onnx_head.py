@@ -2,8 +2,8 @@
 
 The probability is `sigmoid(slope logit + intercept)` with the relation's calibration, 1 and 0 where there is none.
 
-`scoring_head.onnx` scores N pairs; `ranking_head.onnx` scores one node against M others and keeps the best k. DistMult
-is symmetric in head and tail, so one ranking graph serves both directions.
+`scoring_head.onnx` scores N pairs; `ranking_head.onnx` scores one node against M others and keeps the best k of those
+that a mask does not exclude. DistMult is symmetric in head and tail, so one ranking graph serves both directions.
 Operator set 13 and IR version 7 are read by every onnxruntime since 1.7 (2021).
 """
 
@@ -39,11 +39,15 @@ def scoring_signature(dim: int) -> tuple[Signature, Signature]:
 
 
 def ranking_signature(dim: int) -> tuple[Signature, Signature]:
-    """Inputs and outputs of the ranking head; `k` above M means M."""
+    """Inputs and outputs of the ranking head.
+
+    `excluded` are the candidates that are not ranked; `k` beyond the others means all of them.
+    """
     inputs: Signature = {
         "query": ("tensor(float)", (dim,)),
         "relation": ("tensor(int64)", ()),
         "candidates": ("tensor(float)", ("M", dim)),
+        "excluded": ("tensor(bool)", ("M",)),
         "k": ("tensor(int64)", (1,)),
     }
     outputs: Signature = {
@@ -95,13 +99,27 @@ def write_ranking_head(
     nodes = [
         helper.make_node("Gather", ["vectors", "relation"], ["vector"], axis=0),
         helper.make_node("Mul", ["query", "vector"], ["weighted"]),
-        helper.make_node("MatMul", ["candidates", "weighted"], ["logits"]),
-        helper.make_node("Shape", ["logits"], ["count"]),
+        # One row times the candidates' rows: as a product with a vector it takes onnxruntime fifty times as long, and
+        # fails where there is no candidate.
+        helper.make_node("Unsqueeze", ["weighted", "first"], ["row"]),
+        helper.make_node("Gemm", ["row", "candidates"], ["products"], transB=1),
+        helper.make_node("Squeeze", ["products", "first"], ["logits"]),
+        # Those that are left out go below all others, and as many are asked for as are not.
+        helper.make_node("Where", ["excluded", "lowest", "logits"], ["masked"]),
+        helper.make_node("Where", ["excluded", "zero", "one"], ["ranked"]),
+        helper.make_node("ReduceSum", ["ranked"], ["count"], keepdims=1),
         helper.make_node("Min", ["k", "count"], ["kept"]),
-        helper.make_node("TopK", ["logits", "kept"], ["logit", "index"], axis=0, largest=1, sorted=1),
+        helper.make_node("TopK", ["masked", "kept"], ["logit", "index"], axis=0, largest=1, sorted=1),
         *_probability(),
     ]
-    constants = {"vectors": vectors} | _numbers(calibration)
+    constants: dict[str, NDArray[Any]] = {
+        "vectors": vectors,
+        "lowest": np.array(-np.inf, dtype=np.float32),
+        "first": np.array([0], dtype=np.int64),
+        "zero": np.array(0, dtype=np.int64),
+        "one": np.array(1, dtype=np.int64),
+        **_numbers(calibration),
+    }
     _write(path, "distmult_rank", nodes, ranking_signature(vectors.shape[1]), constants, properties)
 
 
@@ -139,5 +157,5 @@ def _write(
 
 
 def _value(name: str, element: str, shape: tuple[int | str, ...]) -> Any:
-    kinds = {"tensor(float)": TensorProto.FLOAT, "tensor(int64)": TensorProto.INT64}
+    kinds = {"tensor(float)": TensorProto.FLOAT, "tensor(int64)": TensorProto.INT64, "tensor(bool)": TensorProto.BOOL}
     return helper.make_tensor_value_info(name, kinds[element], list(shape))

@@ -5,15 +5,14 @@ Threads that spin while they wait take a core from whoever else is there, and ma
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
-from exporters.manifest import EMBEDDINGS, Manifest, damaged
-from exporters.strange_files import model_bytes
+from exporters.manifest import Manifest, damaged
+from exporters.onnx_files import head_bytes
 
 
 def open_head(path: Path, manifest: Manifest, threads: int, verify: bool = True) -> Any:
@@ -30,17 +29,12 @@ def open_head(path: Path, manifest: Manifest, threads: int, verify: bool = True)
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # What is run are the bytes that were checked, and a stranger's graph is told of by its error alone.
-    data = model_bytes(path, manifest.files[path.name] if verify else None)
+    data = head_bytes(path, manifest, verify)
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class of its own
         raise damaged(f"cannot be loaded ({str(error).splitlines()[0]})", path) from None
-    facts = session.get_modelmeta().custom_metadata_map
-    if facts.get("embeddings_sha256") != manifest.files[EMBEDDINGS].sha256:
-        raise damaged(f"belongs to other tables than {EMBEDDINGS}", path)
-    if _names(facts.get("relations", "[]")) != manifest.relations:
-        raise damaged("names other relations than the manifest", path)
     return session
 
 
@@ -54,11 +48,3 @@ def run_head(session: Any, outputs: list[str], feed: Mapping[str, Any], path: Pa
         return session.run(outputs, feed)
     except Exception as error:  # onnxruntime's errors share no base class of its own
         raise damaged(f"cannot be run ({str(error).splitlines()[0][:200]})", path) from None
-
-
-def _names(text: str) -> Any:
-    """A list as JSON; None where it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

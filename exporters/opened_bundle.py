@@ -43,7 +43,7 @@ class OpenedBundle:
         self.path = Path(bundle)
         self.manifest = read_manifest(self.path)
         if verify:
-            verify_files(self.path, self.manifest, (EMBEDDINGS,))
+            verify_files(self.path, {EMBEDDINGS: self.manifest.files[EMBEDDINGS]})
         self.relations: tuple[str, ...] = tuple(self.manifest.relations)
         self.tables = OpenedTables(self.path, self.manifest)
         self.heads = self.tables.nodes(self.manifest.head_type)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.candidates import Candidates
 from exporters.lookup import NodeIndex
 from exporters.manifest import EMBEDDINGS, PARTS, Manifest, damaged, hdf5_name, read_table, table_path
-from exporters.strange_files import check_rows, check_table, number_column, open_tables, pair_rows, text_column
+from exporters.strange_files import (
+    check_rows,
+    check_table,
+    check_vector,
+    number_column,
+    open_tables,
+    pair_rows,
+    text_column,
+)
+from exporters.true_pairs import TruePairs
 from flykd_console.explore.rivals import NearestTails
 
 Floats = NDArray[np.float32]
@@ -44,7 +53,10 @@ class OpenedTables:
         self._embeddings: dict[str, Floats] = {}
         self._pairs: dict[tuple[str, str], Rows] = {}
         self._nearest: dict[str, NearestTails | None] = {}
-        self._silent: dict[str, frozenset[int]] = {}
+        self._known: dict[str, TruePairs] = {}
+        self._rows: dict[str, Rows] = {}
+        self._weighted: dict[str, Floats] = {}
+        self._candidates: dict[tuple[str, str], Candidates] = {}
 
     def close(self) -> None:
         """Close the file; what was read already stays usable."""
@@ -67,18 +79,42 @@ class OpenedTables:
             self._embeddings[place] = check_table(self._widened(place), (count, self._manifest.dim), place, self._path)
         return self._embeddings[place]
 
-    def unembedded(self, side: str, relation: str) -> frozenset[int]:
-        """Rows that are all zeros: no training edge led to them."""
+    def embedded(self, side: str, relation: str) -> Rows:
+        """Rows with an embedding, int64 [n], ascending: to the others, all zeros, no training edge led."""
         place = self._places[side, relation]
-        if place not in self._silent:
-            table = self.embeddings(side, relation)
-            self._silent[place] = frozenset(np.flatnonzero(~table.any(axis=1)).tolist())
-        return self._silent[place]
+        if place not in self._rows:
+            self._rows[place] = np.flatnonzero(self.embeddings(side, relation).any(axis=1))
+        return self._rows[place]
+
+    def unembedded(self, side: str, relation: str) -> frozenset[int]:
+        """Rows that are all zeros."""
+        every = np.arange(len(self.embeddings(side, relation)))
+        return frozenset(np.setdiff1d(every, self.embedded(side, relation)).tolist())
 
     def vector(self, relation: str) -> Floats:
         """The relation's, float32 [d]."""
-        vector: Floats = self._get(f"relations/{hdf5_name(relation)}/vector")[:]
+        place = f"relations/{hdf5_name(relation)}/vector"
+        vector: Floats = check_vector(self._get(place), self._manifest.dim, place, self._path)
         return vector
+
+    def factors(self, side: str, relation: str) -> Floats:
+        """What a product of two rows, one of either side, makes a logit of: embeddings, of heads times the relation's
+        vector; float32 [n, d].
+        """
+        if side == "tail":
+            return self.embeddings(side, relation)
+        if relation not in self._weighted:
+            # Who takes the products refuses those that are not finite.
+            with np.errstate(over="ignore"):
+                self._weighted[relation] = self.embeddings(side, relation) * self.vector(relation)
+        return self._weighted[relation]
+
+    def candidates(self, side: str, relation: str) -> Candidates:
+        """The nodes of a side that lists of the relation rank."""
+        if (side, relation) not in self._candidates:
+            found = Candidates(self.factors(side, relation), self.embedded(side, relation))
+            self._candidates[side, relation] = found
+        return self._candidates[side, relation]
 
     def pairs(self, relation: str, part: str) -> Rows:
         """True pairs (head row, tail row) of a part, int64 [n, 2]."""
@@ -100,14 +136,12 @@ class OpenedTables:
                 raise damaged(f"names rows at {place} that its tables do not have", self._path)
         return columns[0], columns[1], columns[2]
 
-    def known(self, relation: str, side: str, row: int) -> Mapping[int, str]:
-        """The nodes that one at a side makes true pairs with, and the part of each; training wins over the others."""
-        place = 0 if side == "head" else 1
-        known: dict[int, str] = {}
-        for part in reversed(PARTS):
-            pairs = self.pairs(relation, part)
-            known.update(dict.fromkeys(pairs[pairs[:, place] == row, 1 - place].tolist(), part))
-        return known
+    def known(self, relation: str) -> TruePairs:
+        """The true pairs of a relation, by node and by pair."""
+        if relation not in self._known:
+            counts = self._manifest.nodes.get(self._types["head"], 0), self._manifest.nodes.get(self._types["tail"], 0)
+            self._known[relation] = TruePairs({part: self.pairs(relation, part) for part in PARTS}, counts)
+        return self._known[relation]
 
     def nearest(self, relation: str) -> NearestTails | None:
         """Each tail's nearest trained tails; None where the bundle holds none."""

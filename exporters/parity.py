@@ -259,11 +259,17 @@ def check_ranking(candidate: Candidate) -> str:
                 tolerance = LOGIT_TOLERANCE * (1.0 + np.abs(table) @ np.abs(weighted))
                 for k in sorted({1, min(20, len(table)), len(table)}):
                     feed = {"query": queries[row], "relation": np.array(place), "candidates": candidates}
-                    index, logit = candidate.ranking.run(["index", "logit"], {**feed, "k": np.array([k])})
-                    if len(index) != k:
-                        raise ParityError(f"{relation!r}: the best {k} of {len(table)} come back as {len(index)}")
-                    same_ranking(repr(relation), np.asarray(index), np.asarray(logit), scores, tolerance)
-                    lists += 1
+                    for excluded in (np.zeros(len(table), np.bool_), np.arange(len(table)) % 3 == 1):
+                        feed |= {"excluded": excluded, "k": np.array([k])}
+                        index, logit = map(np.asarray, candidate.ranking.run(["index", "logit"], feed))
+                        among = np.flatnonzero(~excluded)
+                        if len(index) != min(k, len(among)):
+                            raise ParityError(f"{relation!r}: the best {k} of {len(among)} come back as {len(index)}")
+                        if excluded[index].any():
+                            raise ParityError(f"{relation!r}: a candidate that is left out is ranked")
+                        places = np.searchsorted(among, index)
+                        same_ranking(repr(relation), places, logit, scores[among], tolerance[among])
+                        lists += 1
     return f"{lists} lists, for a head and for a tail, equal a full sort of the run's scores"
 
 
@@ -316,7 +322,7 @@ def check_auprc(candidate: Candidate) -> str:
 
 def check_files(folder: Path, manifest: Manifest) -> str:
     """Sizes and SHA-256 of every file against the manifest as it was read back from disk."""
-    verify_files(folder, manifest)
+    verify_files(folder, manifest.files)
     return f"SHA-256 of {len(manifest.files)} files as the manifest lists them"
 
 

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from exporters.answers import Nearest, Order, Ranked, ScoredPair
+from exporters.engine import Engine
 from exporters.manifest import RANKING_HEAD, SCORING_HEAD
 from exporters.node_ranking import ranking_of
-from exporters.onnx_sessions import open_head
+from exporters.numpy_engine import NumpyEngine
+from exporters.onnx_files import head_bytes
 from exporters.opened_bundle import OpenedBundle
-from exporters.pair_scores import described_pairs, pair_scores
+from exporters.pair_scores import PairTable, described_pairs, pair_scores, pair_table
 from flykd_console.errors import UserError
 
 Floats = NDArray[np.float32]
@@ -33,25 +35,40 @@ class Scorer(OpenedBundle):
 
     Args:
         bundle: The bundle's folder.
-        verify: Whether to hold the files against the manifest's SHA-256 (some tenths of a second for large tables).
-        threads: Of each computation. One is enough for a ranking, and leaves the other cores to other requests.
+        verify: Whether to hold the files against the manifest's SHA-256 (some hundredths of a second for large tables).
+        engine: `numpy`, or `onnx`: the bundle's own graphs by onnxruntime, which is slower and gives the same answers.
+        threads: Of each computation by onnxruntime. One is enough for a ranking, and leaves the other cores to others.
 
     Raises:
-        UserError: The folder is no bundle, is damaged, is of a newer schema, or holds no ONNX heads.
+        UserError: The folder is no bundle, is damaged, is of a newer schema, or holds no ONNX heads for that engine.
     """
 
-    def __init__(self, bundle: str | os.PathLike[str], *, verify: bool = True, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str],
+        *,
+        verify: bool = True,
+        engine: Literal["numpy", "onnx"] = "numpy",
+        threads: int = 1,
+    ) -> None:
         super().__init__(bundle, verify=verify)
-        missing = [name for name in (SCORING_HEAD, RANKING_HEAD) if name not in self.manifest.files]
-        if missing:
+        heads = [name for name in (SCORING_HEAD, RANKING_HEAD) if name in self.manifest.files]
+        self._engine: Engine
+        if engine == "numpy":
+            # Not needed here, and yet no bundle with a foreign or a damaged head is a whole one.
+            for name in heads:
+                head_bytes(self.path / name, self.manifest, verify)
+            self._engine = NumpyEngine(self)
+            return
+        if len(heads) < 2:
             raise UserError(
-                f"the bundle holds tables only, not {missing[0]}",
+                "the bundle holds tables only, and no ONNX heads",
                 str(self.path),
-                "Export it with --onnx to score with it.",
+                "Export it with --onnx, or use numpy.",
             )
-        self._scoring, self._ranking = (
-            open_head(self.path / name, self.manifest, threads, verify) for name in (SCORING_HEAD, RANKING_HEAD)
-        )
+        from exporters.onnx_engine import OnnxEngine
+
+        self._engine = OnnxEngine(self, verify, threads)
 
     def rank(
         self,
@@ -70,7 +87,7 @@ class Scorer(OpenedBundle):
             node_type: Of the node; None: the tails', which is a disease where drugs are ranked. Else as `rank_tails`.
         """
         side = "tail" if node_type is None else self.side_of(node_type)
-        return ranking_of(self, self._ranking, side, node, relation, top, exclude_known, order)
+        return ranking_of(self, self._engine, side, node, relation, top, exclude_known, order)
 
     def nearest(
         self, node: str | int, relation: str | None = None, top: int = 20, *, node_type: str | None = None
@@ -119,7 +136,7 @@ class Scorer(OpenedBundle):
         Raises:
             UserError: The node or the relation is not there, or is ambiguous; or the bundle lacks what is asked for.
         """
-        return ranking_of(self, self._ranking, "head", head, relation, top, exclude_known, order)
+        return ranking_of(self, self._engine, "head", head, relation, top, exclude_known, order)
 
     def rank_heads(
         self,
@@ -130,7 +147,7 @@ class Scorer(OpenedBundle):
         **order: Unpack[Order],
     ) -> list[Ranked]:
         """The best heads for a tail; the rest as in `rank_tails`."""
-        return ranking_of(self, self._ranking, "tail", tail, relation, top, exclude_known, order)
+        return ranking_of(self, self._engine, "tail", tail, relation, top, exclude_known, order)
 
     def rank_drugs(
         self,
@@ -141,7 +158,7 @@ class Scorer(OpenedBundle):
         **order: Unpack[Order],
     ) -> list[Ranked]:
         """The best drugs for a disease, whichever of the two is the head; the rest as in `rank_tails`."""
-        return ranking_of(self, self._ranking, self.side_of("disease"), disease, relation, top, exclude_known, order)
+        return ranking_of(self, self._engine, self.side_of("disease"), disease, relation, top, exclude_known, order)
 
     def rank_diseases(
         self,
@@ -152,17 +169,28 @@ class Scorer(OpenedBundle):
         **order: Unpack[Order],
     ) -> list[Ranked]:
         """The best diseases for a drug, whichever of the two is the head; the rest as in `rank_tails`."""
-        return ranking_of(self, self._ranking, self.side_of("drug"), drug, relation, top, exclude_known, order)
+        return ranking_of(self, self._engine, self.side_of("drug"), drug, relation, top, exclude_known, order)
 
     def score(self, heads: ArrayLike, tails: ArrayLike, relation: str | None = None) -> tuple[Floats, Floats]:
         """Logits and probabilities, float32 [n] each, of pairs given as rows of the embedding tables, int [n] each.
 
         Without a calibration of the relation the probabilities are NaN.
         """
-        return pair_scores(self, self._scoring, heads, tails, relation)
+        return pair_scores(self, self._engine, heads, tails, relation)
+
+    def score_table(
+        self, relations: NDArray[np.int64], heads: NDArray[np.int64], tails: NDArray[np.int64]
+    ) -> PairTable:
+        """Score pairs of rows, each under the relation at its place in `relations`, with what the graph knows of them.
+
+        Args:
+            relations: Places, int64 [n].
+            heads: Rows that the tables have, int64 [n]; `tails` likewise.
+        """
+        return pair_table(self, self._engine, relations, heads, tails)
 
     def score_pairs(
         self, pairs: Sequence[tuple[str | int, str | int]], relation: str | None = None
     ) -> list[ScoredPair]:
         """Score (head, tail) pairs, each node by its row, id, name or beginning of its name, in the order given."""
-        return described_pairs(self, self._scoring, pairs, relation)
+        return described_pairs(self, self._engine, pairs, relation)

@@ -1,33 +1,24 @@
 """Files of a bundle that may come from a stranger, held to what a bundle needs before any of their content is used.
 
 Checksums say that a file arrived as it was sent, and nothing about who wrote the manifest. HDF5 can point at other
-files (external links, virtual datasets, raw external storage) and promise sizes that it does not hold; ONNX can keep
-its tensors in other files and loop without end. None of that is read here: see docs/security.md.
+files (external links, virtual datasets, raw external storage) and promise sizes that it does not hold. None of that is
+read here: see docs/security.md. `exporters.onnx_files` does the same for the graphs.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from exporters.manifest import FileRecord, Manifest, damaged
+from exporters.manifest import Manifest, damaged
 from flykd_console.errors import UserError
 
-# What a bundle's own graphs are made of, and what else is arithmetic without loops, branches or other files.
-_OPERATORS = frozenset((
-    "Add", "Cast", "Clip", "Concat", "Constant", "Div", "Exp", "Expand", "Flatten", "Gather", "Gemm", "Identity", "Log",
-    "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape",
-    "Sigmoid", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
-))  # fmt: skip
-_LARGEST_MODEL = 1 << 30
 _MOST_OBJECTS = 100_000
 _DEEPEST = 8
 # gzip and shuffle; every other filter is a library that somebody else chose.
@@ -50,9 +41,6 @@ def plain_file(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         raise damaged("is no ordinary file", path)
     return path
-
-
-# HDF5.
 
 
 def open_tables(path: Path) -> Any:
@@ -141,6 +129,16 @@ def check_table(values: Any, shape: tuple[int, int], place: str, path: Path) -> 
     return values
 
 
+def check_vector(dataset: Any, width: int, place: str, path: Path) -> Any:
+    """A relation's vector, float32 [d], as wide as the manifest says and finite."""
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape != (width,) or dataset.dtype != np.float32:
+        raise damaged(f"holds no vector of {width} numbers at {place}", path)
+    vector = _read(dataset, place, path)
+    if not np.isfinite(vector).all():
+        raise damaged(f"holds values at {place} that are not finite", path)
+    return vector
+
+
 def number_column(dataset: Any, place: str, path: Path) -> Any:
     """A column of whole numbers, int64 [n]."""
     if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1 or dataset.dtype.kind not in "iu":
@@ -178,97 +176,3 @@ def _read(dataset: Any, place: str, path: Path) -> Any:
         return dataset[:]
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
         raise damaged(f"cannot be read at {place} ({type(error).__name__})", path) from None
-
-
-# ONNX.
-
-
-def model_bytes(path: Path, expected: FileRecord | None) -> bytes:
-    """The bytes of a graph that keeps everything in itself: these are checked, and these the runtime is to be given.
-
-    Args:
-        expected: What they must be; None: they are not held against the manifest.
-
-    Raises:
-        UserError: They are others, or the graph keeps tensors in other files, or has operators that no bundle needs.
-    """
-    if plain_file(path).stat().st_size > _LARGEST_MODEL:
-        raise damaged("is larger than any head", path)
-    data = path.read_bytes()
-    if expected is not None and hashlib.sha256(data).hexdigest() != expected.sha256:
-        raise damaged("is not the file that was exported (its SHA-256 differs from the manifest's)", path)
-    try:
-        _check_message(data, "model", path)
-    except (IndexError, RecursionError):
-        raise damaged("is no ONNX graph", path) from None
-    return data
-
-
-# Field numbers of onnx.proto: by message, what a field holds that must be looked into.
-_FIELDS = {
-    "model": {7: "graph", 25: "function", 20: "refused"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "node": {4: "operator", 5: "attribute"},
-    "attribute": {5: "tensor", 6: "refused", 10: "tensor", 11: "refused", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
-    "function": {7: "node", 11: "attribute"},
-    "tensor": {13: "external", 14: "location"},
-}
-
-
-def _check_message(data: bytes, kind: str, path: Path) -> None:
-    for number, value in _fields(data):
-        inner = _FIELDS[kind].get(number)
-        if inner is None:
-            continue
-        if inner == "external" or (inner == "location" and value != 0):
-            raise damaged("keeps tensors in another file", path)
-        if inner == "location":
-            continue
-        if not isinstance(value, bytes):
-            raise damaged("is no ONNX graph", path)
-        if inner == "operator":
-            name = value.decode("utf-8", "replace")
-            if name not in _OPERATORS:
-                raise damaged(f"has the operator {name[:40]!r}, which no bundle needs", path)
-        elif inner == "refused":
-            raise damaged("holds graphs within its graph", path)
-        else:
-            _check_message(value, inner, path)
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protobuf message: number, and bytes or a number.
-
-    Raises:
-        IndexError: It is cut short, or none.
-    """
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, place = _varint(data, place)
-            yield number, value
-            continue
-        if wire == 2:
-            length, place = _varint(data, place)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise IndexError(wire)
-        if place + length > len(data):
-            raise IndexError(place)
-        yield number, data[place : place + length]
-        place += length
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    raise IndexError(place)

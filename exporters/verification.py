@@ -175,7 +175,7 @@ def _parity(directory: RunDirectory) -> str:
 
 def _checksums(folder: Path) -> str:
     manifest = read_manifest(folder)
-    verify_files(folder, manifest)
+    verify_files(folder, manifest.files)
     return f"SHA-256 of {len(manifest.files)} files as the manifest lists them"
 
 

@@ -13,19 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.answers import Order
-from exporters.manifest import PARTS
 from exporters.matrix_ranks import MatrixRanks
+from exporters.numpy_engine import probabilities
 from exporters.scorer import Scorer
 from exporters.sorting import descending
 from flykd_console.errors import UserError
-from flykd_console.explore.rivals import RivalRanks, gain_of_rank, neighbour_scores
+from flykd_console.explore.rivals import RivalRanks, gain_of_rank
 
 Rows = NDArray[np.int64]
-# Tails in work at a time, and pairs after which a block is handed out.
-_TAILS = 64
+# Pairs after which a block is handed out.
 _PAIRS = 1 << 20
-# Words for `known`, by code.
-KNOWN = ("", *PARTS)
 
 
 @dataclass(frozen=True)
@@ -56,12 +53,12 @@ class WholeMatrix:
     def __init__(self, scorer: Scorer, relation: str, wanted: Wanted) -> None:
         self._scorer, self._relation, self._wanted = scorer, scorer.relation(relation), wanted
         tables = scorer.tables
-        head, tail = (tables.embeddings(side, self._relation) for side in ("head", "tail"))
-        self._all_tails = np.flatnonzero(tail.any(axis=1))
-        self._heads = np.flatnonzero(head.any(axis=1))
-        self._weighted = head[self._heads] * tables.vector(self._relation)
+        self._among = tables.candidates("head", self._relation)
+        self._heads = self._among.rows
+        self._all_tails = tables.embedded("tail", self._relation)
         self._train = tables.pairs(self._relation, "train")
         self._nearest = tables.nearest(self._relation)
+        self._known = tables.known(self._relation)
         if wanted.order.get("beyond") == "neighbours" and self._nearest is None:
             raise UserError(
                 "the bundle holds no nearest neighbours", str(scorer.path), "Leave --beyond neighbours out."
@@ -69,7 +66,6 @@ class WholeMatrix:
         self._through, self.tails = self._reached()
         self._trained = {side: scorer.beside.training_pairs(self._relation, side) for side in ("head", "tail")}
         self._popular = RivalRanks.of(self._trained["head"][self._heads])
-        self._known = self._known_pairs()
 
     @property
     def pairs(self) -> int:
@@ -81,22 +77,20 @@ class WholeMatrix:
         """Lists of some tails at a time: how many tails, and columns of equal length.
 
         `head`, `tail` (rows), `rank`, `logit`, `probability` (NaN without calibration), `popularity_rank` and
-        `neighbours_rank` (0: none), `known` (a code of `KNOWN`), `head_trained`, `tail_trained`, and where asked for
-        `adjusted` and `beyond`.
+        `neighbours_rank` (0: none), `known` (a code of `exporters.true_pairs.KNOWN`), `head_trained`, `tail_trained`,
+        and where asked for `adjusted` and `beyond`.
         """
         corrected = self._correction() if self._wanted.order.get("adjust") else None
         table = self._scorer.tables.embeddings("tail", self._relation)
         parts: list[Mapping[str, NDArray[Any]]] = []
         held = tails = 0
-        for start in range(0, len(self.tails), _TAILS):
-            some = self.tails[start : start + _TAILS]
-            for row, own in zip(some.tolist(), table[some] @ self._weighted.T, strict=True):
-                parts.append(self._list(row, own, corrected))
-                held += len(parts[-1]["head"])
-                tails += 1
-                if held >= _PAIRS:
-                    yield tails, _joined(parts)
-                    parts, held, tails = [], 0, 0
+        for row in self.tails.tolist():
+            parts.append(self._list(row, self._among.scores(table[row]), corrected))
+            held += len(parts[-1]["head"])
+            tails += 1
+            if held >= _PAIRS:
+                yield tails, _joined(parts)
+                parts, held, tails = [], 0, 0
         if parts:
             yield tails, _joined(parts)
 
@@ -130,7 +124,7 @@ class WholeMatrix:
             "head": heads,
             "tail": np.full(len(heads), row, np.int32),
             "logit": own[chosen],
-            "probability": self._probability(own[chosen]),
+            "probability": probabilities(self._scorer, self._relation, own[chosen]),
             "known": known[chosen],
             "head_trained": self._trained["head"][heads] > 0,
             "tail_trained": np.full(len(heads), self._trained["tail"][row] > 0),
@@ -145,8 +139,7 @@ class WholeMatrix:
             popular = RivalRanks(popular.rank[kept], popular.shared[kept])
         if self._nearest is None or self._nearest.indptr[row] == self._nearest.indptr[row + 1]:
             return popular, RivalRanks.of(np.zeros(len(kept)))
-        counts = len(self._scorer.heads), len(self._scorer.tails)
-        scores = neighbour_scores(self._nearest, self._train, "tail", row, counts)[self._heads[kept]]
+        scores = self._known.neighbour_scores(self._nearest, row)[self._heads[kept]]
         if self._wanted.order.get("beyond") == "neighbours":
             return popular, RivalRanks.of(scores)
         # Most candidates score 0, and without an order by neighbours only the ranks of the others are asked for.
@@ -155,38 +148,18 @@ class WholeMatrix:
         near.rank[some] = RivalRanks.of(scores[some]).rank
         return popular, near
 
-    def _probability(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        numbers = self._scorer.manifest.calibration.get(self._relation, {})
-        if "slope" not in numbers:
-            return np.full(len(logits), np.nan, np.float32)
-        log_odds = numbers["slope"] * logits.astype(np.float64) + numbers["intercept"]
-        probability: NDArray[np.float32] = (0.5 * (1.0 + np.tanh(0.5 * log_odds))).astype(np.float32)
-        return probability
-
-    def _known_pairs(self) -> tuple[Rows, Rows, NDArray[np.uint8]]:
-        """Tail, place among the candidates and code of every true pair, by ascending tails; training comes last."""
-        tails, places, codes = [], [], []
-        for code, part in reversed(list(enumerate(KNOWN))[1:]):
-            pairs = self._scorer.tables.pairs(self._relation, part)
-            pairs = pairs[np.isin(pairs[:, 0], self._heads)]
-            tails.append(pairs[:, 1])
-            places.append(np.searchsorted(self._heads, pairs[:, 0]))
-            codes.append(np.full(len(pairs), code, np.uint8))
-        order = np.argsort(np.concatenate(tails), kind="stable")
-        return np.concatenate(tails)[order], np.concatenate(places)[order], np.concatenate(codes)[order]
-
     def _known_codes(self, row: int) -> NDArray[np.uint8]:
-        tails, places, codes = self._known
-        some = slice(*np.searchsorted(tails, [row, row + 1]))
+        heads, codes = self._known.of("tail", row)
+        inside = np.isin(heads, self._heads)
         found = np.zeros(len(self._heads), np.uint8)
-        found[places[some]] = codes[some]
+        found[self._among.places(heads[inside])] = codes[inside]
         return found
 
     def _correction(self) -> MatrixRanks:
         inside = np.isin(self._train[:, 0], self._heads) & np.isin(self._train[:, 1], self._all_tails)
         ends = self._train[inside]
         return MatrixRanks(
-            self._weighted,
+            self._among.table,
             self._scorer.tables.embeddings("tail", self._relation)[self._all_tails],
             (np.searchsorted(self._heads, ends[:, 0]), np.searchsorted(self._all_tails, ends[:, 1])),
         )

@@ -139,8 +139,11 @@ def read_list(path: Path, head_type: str, tail_type: str, outcomes: bool = False
         UserError: The file cannot be read, is no UTF-8 table, is empty, lacks a column, or a row lacks a value or an
             outcome.
     """
-    where = name_of(path)
-    text = _text(path, where)
+    return rows_of(text_of(path), head_type, tail_type, name_of(path), outcomes)
+
+
+def rows_of(text: str, head_type: str, tail_type: str, where: str, outcomes: bool = False) -> list[ListedPair]:
+    """As `read_list`, of a list whose text was read already (`text_of`)."""
     rows = list(_rows(text, head_type, tail_type, outcomes, where))
     if not rows:
         raise UserError("holds no rows", where, "Give a header and one pair a line.")
@@ -148,9 +151,7 @@ def read_list(path: Path, head_type: str, tail_type: str, outcomes: bool = False
 
 
 def _rows(text: str, head_type: str, tail_type: str, outcomes: bool, where: str) -> Iterator[ListedPair]:
-    first = text.split("\n", 1)[0]
-    delimiter = next((mark for mark in ("\t", ";") if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter_of(text))
     try:
         header = next(reader, [])
         columns = columns_of(header, head_type, tail_type, where)
@@ -183,7 +184,19 @@ def _filled(values: Sequence[str], places: Sequence[int]) -> str:
     return next((text for place in places if (text := values[place].strip())), "")
 
 
-def _text(path: Path, where: str) -> str:
+def delimiter_of(text: str) -> str:
+    """What stands between cells: tab or semicolon where the first line has one, else comma."""
+    first = text.split("\n", 1)[0]
+    return next((mark for mark in ("\t", ";") if mark in first), ",")
+
+
+def text_of(path: Path) -> str:
+    """The whole text of a list, plain or gzip, with `\n` alone between its lines.
+
+    Raises:
+        UserError: The file cannot be read, or is no UTF-8.
+    """
+    where = name_of(path)
     try:
         data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
         if data[:2] == b"\x1f\x8b":

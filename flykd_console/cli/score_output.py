@@ -121,7 +121,7 @@ def _columns(scorer: Scorer, relation: str, block: Any) -> tuple[dict[str, Any],
 
     from exporters.manifest import provenance
     from exporters.table_files import Words
-    from exporters.whole_matrix import KNOWN
+    from exporters.true_pairs import KNOWN
 
     same = np.zeros(len(block["head"]), np.int32)
     columns: dict[str, Any] = {"relation": Words(_one(relation), same)}

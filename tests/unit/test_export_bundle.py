@@ -321,3 +321,12 @@ def test_exporting_imports_no_torch_and_no_terminal_program(run: RunDirectory, t
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "✓ test AUPRC" in done.stdout
+
+
+def test_a_bundle_of_another_schema_yields_to_an_export(run: RunDirectory, tmp_path: Path) -> None:
+    folder = export_run(run, out=tmp_path / "b").path
+    for schema in (1, 99):
+        manifest = json.loads((folder / MANIFEST).read_text())
+        (folder / MANIFEST).write_text(json.dumps({"schema": schema, "files": manifest["files"]}))
+        assert export_run(run, out=folder).replaced
+        assert read_manifest(folder).schema not in (1, 99)

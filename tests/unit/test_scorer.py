@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 from exporters.__main__ import main as scorer_main
 from exporters.bundle import export_run
 from exporters.lookup import NodeIndex, normal_form
-from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, SCORING_HEAD
+from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, RANKING_HEAD, SCORING_HEAD
 from exporters.pairs import score_file
 from exporters.scorer import Scorer
 from flykd_console.errors import UserError
@@ -115,7 +115,7 @@ def test_no_pairs_give_no_scores(scorer: Scorer) -> None:
 
 
 def test_many_pairs_are_scored_in_blocks(scorer: Scorer, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporters.pair_scores._BLOCK", 64)
+    monkeypatch.setattr("exporters.numpy_engine._BLOCK", 64)
     rows = np.divmod(np.arange(30 * 50), 50)
     logits, _ = scorer.score(rows[0], rows[1], "indication")
     np.testing.assert_allclose(logits.reshape(30, 50), expected_logits(run, "indication"), atol=1e-5)
@@ -243,6 +243,17 @@ def other_heads(folder: Path) -> None:
     rewrite(folder, lambda m: m["files"].update({SCORING_HEAD: vars(record(path))}))
 
 
+def swapped_heads(folder: Path) -> None:
+    """Each head under the other's name, and the manifest signed so."""
+    from exporters.manifest import record
+
+    heads = [folder / name for name in (SCORING_HEAD, RANKING_HEAD)]
+    first, second = (path.read_bytes() for path in heads)
+    heads[0].write_bytes(second)
+    heads[1].write_bytes(first)
+    rewrite(folder, lambda m: m["files"].update({path.name: vars(record(path)) for path in heads}))
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda p: (p / MANIFEST).unlink(), "not a bundle"),
     "no folder": (lambda p: shutil.rmtree(p), "not a bundle"),
@@ -250,10 +261,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "binary manifest": (lambda p: (p / MANIFEST).write_bytes(b"\xff\xfe\x00"), "manifest.json is not valid JSON"),
     "a list for a manifest": (lambda p: (p / MANIFEST).write_text("[]"), "names no schema version"),
     "newer schema": (
-        lambda p: rewrite(p, lambda m: m.update(schema=3)),
-        "newer program .schema 3, this one reads 2",
+        lambda p: rewrite(p, lambda m: m.update(schema=4)),
+        "newer program .schema 4, this one reads 3",
     ),
-    "older schema": (lambda p: rewrite(p, lambda m: m.update(schema=1)), "older program .schema 1, this one reads 2"),
+    "older schema": (lambda p: rewrite(p, lambda m: m.update(schema=1)), "older program .schema 1, this one reads 3"),
     "no dim": (lambda p: rewrite(p, lambda m: m.pop("dim")), "no usable 'dim'"),
     "text for a number": (lambda p: rewrite(p, lambda m: m.update(seeds="45")), "no usable 'seeds'"),
     "numbers for relations": (lambda p: rewrite(p, lambda m: m.update(relations=[1])), "no usable 'relations'"),
@@ -265,7 +276,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no head": (lambda p: (p / SCORING_HEAD).unlink(), "scoring_head.onnx is missing"),
     "altered head": (lambda p: flip(p / SCORING_HEAD), "scoring_head.onnx is not the file that was exported"),
     "head of other tables": (other_heads, "scoring_head.onnx belongs to other tables"),
-    "tables only": (lambda p: rewrite(p, lambda m: m["files"].pop(SCORING_HEAD)), "holds tables only"),
+    "heads the wrong way round": (swapped_heads, "scoring_head.onnx takes query, relation, candidates"),
 }
 
 
