@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -39,10 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(plain(str(error)), file=sys.stderr)
         return 2
+    try:
+        _write(ranking)
+    except OSError as error:
+        # A full disk, or a reader that has gone; the interpreter's last flush is to have nothing to complain of.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return 141
+        print(f"standard output cannot be written ({error.strerror}). Make room, then call it again.", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write(ranking: Sequence[Ranked]) -> None:
     writer = csv.DictWriter(sys.stdout, [one.name for one in fields(Ranked)])
     writer.writeheader()
     writer.writerows({name: spreadsheet_cell(value) for name, value in asdict(one).items()} for one in ranking)
-    return 0
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

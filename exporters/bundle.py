@@ -49,13 +49,14 @@ from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import model_of
 from flykd_console.runs.events import ExportFinished
-from flykd_console.runs.files import refuse_links
+from flykd_console.runs.files import exchanged, refuse_links, replace_file, synced
 from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
 FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, MANIFEST)
 # Points of AP that smaller tables may lose.
 MAX_LOSS = 0.5
+_OLDER = ".older-"
 _STALE_SECONDS = 3600.0
 
 
@@ -145,7 +146,7 @@ def _write(
     checks = verify(folder, run, calibration, onnx, on_check)
     example = _example(run)
     card = write_card(run, why, calibration, checks, example, onnx, loss)
-    (folder / CARD).write_text(plain(card), encoding="utf-8")
+    replace_file(folder / CARD, plain(card).encode())
     written = [name for name in FILES if (folder / name).is_file()]
     _manifest(run, why, loss, calibration, checks, {name: folder / name for name in written}).write(folder)
     manifest = read_manifest(folder)
@@ -289,15 +290,25 @@ def _temporary_folder(target: Path) -> Iterator[Path]:
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove what exports that were killed more than an hour ago have left."""
+    """Put back an older bundle, and remove what exports that were killed more than an hour ago have left."""
+    for path in sorted(target.parent.glob(f".{target.name}{_OLDER}*")):
+        if not target.exists():
+            path.rename(target)
     for path in target.parent.glob(f".{target.name}.partial-*"):
         if time.time() - path.stat().st_mtime > _STALE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _put_in_place(folder: Path, target: Path) -> None:
-    """Rename the verified folder to its final name; an older bundle goes after that, or comes back if it fails."""
-    older = target.with_name(f".{target.name}.older-{os.getpid()}")
+    """Give the verified folder its final name; an older bundle is there until then, and goes after."""
+    for path in folder.iterdir():
+        synced(path)
+    synced(folder)
+    if target.exists() and exchanged(folder, target):
+        synced(target.parent)
+        return
+    # Where a disk cannot exchange two names: what a kill between the two renames leaves, the next export puts back.
+    older = target.with_name(f".{target.name}{_OLDER}{os.getpid()}")
     if target.exists():
         target.rename(older)
     try:
@@ -306,6 +317,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
         if older.exists():
             older.rename(target)
         raise
+    synced(target.parent)
     shutil.rmtree(older, ignore_errors=True)
 
 

@@ -25,10 +25,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.manifest import ENCODING_VERSION, PARTS, SCHEMA, hdf5_name
+from exporters.manifest import EMBEDDINGS, ENCODING_VERSION, PARTS, SCHEMA, hdf5_name
 from exporters.run_tables import Connection
 from exporters.trained_run import Tensors, TrainedRun
 from flykd_console.errors import UserError
+from flykd_console.runs.files import replace_file
 
 _CHUNK_BYTES = 1 << 18
 
@@ -40,9 +41,14 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
         UserError: A node's id or name holds a NUL character, which HDF5 strings cannot.
         OSError: The disk is full or the place cannot be written.
     """
+    replace_file(path, _image(run))
+
+
+def _image(run: TrainedRun) -> bytes:
+    """The file's bytes: made in memory, since HDF5 wants locks of a disk, and tells of a full one by many errors."""
     shared = shared_tail_tensor(run)
     tables = {run.head_type: "head.embedding", run.tail_type: shared}
-    with h5py.File(path, "w", libver="earliest") as file:
+    with h5py.File(EMBEDDINGS, "w", libver="earliest", driver="core", backing_store=False) as file:
         _describe(file, "flykd-bundle")
         file.attrs.update({"schema": SCHEMA, "model": run.model, "seeds": list(run.seeds), "dim": run.dim})
         nodes = _group(file, "nodes", "node-tables")
@@ -80,6 +86,9 @@ def write_hdf5(path: Path, run: TrainedRun) -> None:
                     _array(nearest, name, values if name == "similarity" else values.astype(np.int32), packed=True)
         if run.connections is not None:
             _connections(_group(file, "connections", "connections"), run.connections)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
 
 
 def _connections(parent: Any, connections: Sequence[Connection]) -> None:

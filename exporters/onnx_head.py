@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from exporters.manifest import SCHEMA
+from flykd_console.runs.files import replace_file
 
 OPSET = 13
 IR_VERSION = 7
@@ -153,7 +154,7 @@ def _write(
     model.ir_version = IR_VERSION
     helper.set_model_props(model, dict(properties))
     onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    replace_file(path, model.SerializeToString(deterministic=True))
 
 
 def _value(name: str, element: str, shape: tuple[int | str, ...]) -> Any:

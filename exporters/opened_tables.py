@@ -16,9 +16,11 @@ from exporters.strange_files import (
     check_rows,
     check_table,
     check_vector,
+    edge_rows,
     number_column,
     open_tables,
     pair_rows,
+    sparse_rows,
     text_column,
 )
 from exporters.true_pairs import TruePairs
@@ -149,10 +151,8 @@ class OpenedTables:
             place = f"relations/{hdf5_name(relation)}/nearest"
             found = None
             if place in self._file:
-                indptr, index, similarity = (
-                    self._get(f"{place}/{name}")[:] for name in ("indptr", "index", "similarity")
-                )
-                found = NearestTails(indptr.astype(np.int64), index.astype(np.int64), similarity)
+                tails = self._manifest.nodes.get(self._types["tail"], 0)
+                found = NearestTails(*sparse_rows(self._get(place), tails, place, self._path))
             self._nearest[relation] = found
         return self._nearest[relation]
 
@@ -161,10 +161,21 @@ class OpenedTables:
         if "connections" not in self._file:
             return {}
         found = {}
-        for group in self._get("connections").values():
-            x, y = (group[name][:].astype(np.int64) for name in ("x", "y"))
-            found[str(group.attrs["x_type"]), str(group.attrs["y_type"])] = (x, y)
+        for name, group in self._get("connections").items():
+            place = f"connections/{name}"
+            ends = [group.attrs.get(end) for end in ("x_type", "y_type")]
+            if not isinstance(group, h5py.Group) or not all(isinstance(end, str) for end in ends):
+                raise damaged(f"holds no edges at {place}", self._path)
+            counts = self._count(ends[0]), self._count(ends[1])
+            found[ends[0], ends[1]] = edge_rows(group, counts, place, self._path)
         return found
+
+    def _count(self, kind: str) -> int:
+        """Nodes of a type, by its table of ids."""
+        ids = self._get(f"nodes/{hdf5_name(kind)}/id")
+        if not isinstance(ids, h5py.Dataset) or ids.ndim != 1:
+            raise damaged(f"names no {kind} nodes", self._path)
+        return len(ids)
 
     def _widened(self, place: str) -> Floats:
         try:

@@ -354,7 +354,7 @@ def verify(
         ParityError: A check failed; its message begins with the check's name.
     """
     scoring, ranking = (_session(folder / name) if with_heads else None for name in (SCORING_HEAD, RANKING_HEAD))
-    with h5py.File(folder / EMBEDDINGS, "r") as hdf5:
+    with h5py.File(folder / EMBEDDINGS, "r", locking=False) as hdf5:
         candidate = Candidate(folder, run, calibration, hdf5, scoring, ranking)
         checks = GRAPH_CHECKS | TABLE_CHECKS | HEAD_CHECKS if with_heads else TABLE_CHECKS
         if run.members:

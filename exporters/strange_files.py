@@ -161,6 +161,40 @@ def pair_rows(dataset: Any, place: str, counts: tuple[int, int], path: Path) -> 
     return pairs
 
 
+def sparse_rows(group: Any, rows: int, place: str, path: Path) -> tuple[Any, Any, Any]:
+    """Sparse rows of `rows` nodes: `indptr` int64 [rows + 1], `index` int64 [n], `similarity` float32 [n]."""
+    if not isinstance(group, h5py.Group) or not {"indptr", "index", "similarity"} <= set(group):
+        raise damaged(f"holds no sparse rows at {place}", path)
+    indptr, index = (number_column(group[name], f"{place}/{name}", path) for name in ("indptr", "index"))
+    weights = group["similarity"]
+    if not isinstance(weights, h5py.Dataset) or weights.dtype != np.float32 or weights.shape != index.shape:
+        raise damaged(f"holds no similarities at {place}", path)
+    if len(indptr) != rows + 1 or indptr[0] != 0 or indptr[-1] != len(index) or (np.diff(indptr) < 0).any():
+        raise damaged(f"holds rows at {place} that do not follow each other", path)
+    _check_range(index, rows, place, path)
+    values = _read(weights, place, path)
+    if not np.isfinite(values).all():
+        raise damaged(f"holds values at {place} that are not finite", path)
+    return indptr, index, values
+
+
+def edge_rows(group: Any, counts: tuple[int, int], place: str, path: Path) -> tuple[Any, Any]:
+    """Both ends of edges, int64 [n] each, every one within `counts` (x, y)."""
+    if not {"x", "y"} <= set(group):
+        raise damaged(f"holds no edges at {place}", path)
+    ends = [number_column(group[name], f"{place}/{name}", path) for name in ("x", "y")]
+    if len(ends[0]) != len(ends[1]):
+        raise damaged(f"holds edges at {place} with one end", path)
+    for end, count in zip(ends, counts, strict=True):
+        _check_range(end, count, place, path)
+    return ends[0], ends[1]
+
+
+def _check_range(rows: Any, count: int, place: str, path: Path) -> None:
+    if rows.size and (rows.min() < 0 or rows.max() >= count):
+        raise damaged(f"names rows at {place} that its tables do not have", path)
+
+
 def text_column(dataset: Any, place: str, path: Path) -> list[str]:
     """A column of text."""
     if not isinstance(dataset, h5py.Dataset) or h5py.check_string_dtype(dataset.dtype) is None or dataset.ndim != 1:

@@ -7,7 +7,6 @@ the others working. Exit codes: 0 done, 1 the run failed, 2 the user can mend it
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, NoReturn
@@ -16,7 +15,10 @@ import typer
 import typer.core
 import typer.main
 
+from flykd_console.cli.standard_output import NAME as OUTPUT
+from flykd_console.cli.standard_output import abandon, named_output
 from flykd_console.errors import UserError
+from flykd_console.mishaps import disk_words, is_memory, ran_out
 from flykd_console.plain_text import plain
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -116,14 +118,37 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the interpreter with its exit code."""
+    from flykd_console.cli.memory_limit import supervised
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with named_output():
+        code = supervised(lambda: _told(given))
+    sys.exit(code)
+
+
+def _told(arguments: list[str]) -> int:
+    """Run a command; what keeps it from writing, or from memory, is a line and an exit code."""
+    from flykd_console.cli.memory_limit import LINE
+
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone (`| head`): leave quietly, and keep the interpreter's last flush from complaining.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    sys.exit(code)
+        # The reader has gone (`| head`): leave quietly.
+        abandon()
+        return 141
+    except Exception as error:
+        if getattr(error, "filename", None) == OUTPUT:
+            abandon()
+        words = disk_words(error)
+        if words is not None:
+            title, remedy = words
+            place = getattr(error, "filename", None)
+            return _complain(str(UserError(title, str(place or ""), f"{remedy}, then call it again.")), 2)
+        if ran_out(error):
+            return _complain(LINE, 2)
+        raise
+    return code
 
 
 def _run(arguments: list[str]) -> int:
@@ -134,6 +159,8 @@ def _run(arguments: list[str]) -> int:
         code = command.main(arguments, prog_name="flykd-console", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except UserError as error:
+        if is_memory(error):
+            raise
         return _complain(str(error), 2)
     except TyperException as error:
         context = getattr(error, "ctx", None)

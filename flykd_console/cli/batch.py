@@ -103,6 +103,8 @@ def cause(code: int) -> str:
     """How a process ended that left no last word."""
     if code == -signal.SIGKILL:
         return "by SIGKILL (at the second Ctrl-C, by hand, or because memory ran out)"
+    if code == -signal.SIGABRT:
+        return "by SIGABRT (a library gave up, most often because memory ran out)"
     if code < 0:
         return f"by {signal.Signals(-code).name}"
     return f"without a last word (exit code {code})"

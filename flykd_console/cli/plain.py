@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, TextIO
 
+from flykd_console.runs.batch import batch_of
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import (
     MACRO_AUPRC,
@@ -35,10 +36,10 @@ from flykd_console.runs.stage import Phase
 from flykd_console.runs.state.progress import progress
 from flykd_console.runs.state.run import RunState
 from flykd_console.runs.state.stage import StageState
+from flykd_console.runs.status import status_of
 from flykd_console.words import THIN, grouped, metric_words, per_cent, rate, span, to_go
 
 _POLL_SECONDS = 0.1
-_START_SECONDS = 60.0
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -46,6 +47,8 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _EVERY_EPOCH_SECONDS = 2.0
 # Room for the names of stages, where a run does not say them.
 _STAGE_WIDTH = 7
+# States of which nothing more is to be told.
+_NOT_COMING = ("waiting", "finished", "stopped", "failed", "died")
 
 Outcome = Literal["finished", "stopped", "failed", "died", "going"]
 
@@ -83,7 +86,6 @@ def follow_plain(
     narrator = _Narrator(stream, directory.name, tell_failure)
     outcome: Outcome = "going"
     ended_before = False
-    begun = time.monotonic()
     while True:
         try:
             events = follower.read()
@@ -104,15 +106,21 @@ def follow_plain(
         if ended_before:
             return "died"
         # Looked at before the last read, so that nothing written in between is lost.
-        ended_before = _ended(directory, worker, follower.offset > 0 or time.monotonic() - begun > _START_SECONDS)
+        ended_before = _ended(directory, worker, begun=follower.offset > 0)
         if not ended_before:
             time.sleep(_POLL_SECONDS)
 
 
-def _ended(directory: RunDirectory, worker: subprocess.Popen[bytes] | None, settled: bool) -> bool:
+def _ended(directory: RunDirectory, worker: subprocess.Popen[bytes] | None, begun: bool) -> bool:
     if worker is not None:
         return worker.poll() is not None
-    return settled and not is_alive(directory)
+    if begun:
+        return not is_alive(directory)
+    # Nothing is logged: a run that was made just now, or waits for others of its batch, is still to come.
+    state = status_of(directory).state
+    if state == "waiting":
+        return all(status_of(run).state in _NOT_COMING for run in batch_of(directory))
+    return state in _NOT_COMING
 
 
 def _fold(outcome: Outcome, event: AnyEvent) -> Outcome:

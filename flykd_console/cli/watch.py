@@ -63,18 +63,28 @@ def command(
             raise UserError("a replay needs a terminal", "--replay", "Open one, or leave --replay out.")
         from flykd_console.cli.plain import follow_plain
 
-        follow_plain(directory, sys.stdout, json=json)
+        outcome = follow_plain(directory, sys.stdout, json=json)
+        if outcome == "died":
+            _say_what_is_left(directory)
     else:
         # Until the first frame is on the screen, which comes a sixth sooner so; the dashboard enables it again.
         gc.disable()
         from flykd_console.dashboard.app import DashboardOutcome, run_dashboard
 
-        outcome = run_dashboard(directory, replay=speed, overlaid=directories if len(directories) > 1 else ())
+        left = run_dashboard(directory, replay=speed, overlaid=directories if len(directories) > 1 else ())
         directory = _in_training(directory)
-        if "TEXTUAL_DRIVER" not in os.environ and outcome is DashboardOutcome.DETACHED and in_training(directory):
+        if "TEXTUAL_DRIVER" not in os.environ and left is DashboardOutcome.DETACHED and in_training(directory):
             print("Training goes on.")
             print(f"  come back  flykd-console watch {directory.name}")
             print(f"  stop it    flykd-console runs stop {directory.name}")
+
+
+def _say_what_is_left(directory: RunDirectory) -> None:
+    from flykd_console.cli.console import say
+    from flykd_console.runs.batch import has_begun
+
+    what = "ended without a last word" if has_begun(directory) else "has not begun, and nobody trains it"
+    say(f"{directory.name} {what}. Go on: flykd-console run --resume {directory.name}", err=True)
 
 
 def _can_show() -> bool:

@@ -7,12 +7,15 @@ here is refused), and a socket may only be opened by a page of the same origin (
 from __future__ import annotations
 
 import ipaddress
+import logging
 import shlex
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from textual_serve.server import Server
+
+from flykd_console.plain_text import plain
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,6 +43,16 @@ def may_enter(host: str, origin: str | None, remote: bool) -> bool:
     return origin is None or urlsplit(origin).netloc == host
 
 
+class _OneLine(logging.Formatter):
+    """What was said and by which error, in one line without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        error = record.exc_info[1] if record.exc_info else None
+        cause = f" ({type(error).__name__}: {error})" if error is not None else ""
+        return plain(" ".join(f"{record.levelname.lower()}: {record.getMessage()}{cause}".split()))
+
+
 class DashboardServer(Server):
     """Serves one command's dashboard.
 
@@ -55,6 +68,12 @@ class DashboardServer(Server):
         super().__init__(shlex.join(command), host=host, port=port, title=title)
         self._remote = remote
 
+    def initialize_logging(self) -> None:
+        """What went wrong is a line on standard error; requests are no news, and a visitor's mistake no traceback."""
+        handler = logging.StreamHandler()
+        handler.setFormatter(_OneLine())
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
     async def _make_app(self) -> web.Application:
         app: web.Application = await super()._make_app()
 
@@ -62,6 +81,8 @@ class DashboardServer(Server):
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             if not may_enter(request.headers.get("Host", ""), request.headers.get("Origin"), self._remote):
                 raise web.HTTPForbidden(text="This dashboard only answers pages of its own.")
+            if request.path == "/ws" and not web.WebSocketResponse().can_prepare(request).ok:
+                raise web.HTTPBadRequest(text="The dashboard's own page opens this socket.")
             return await handler(request)
 
         app.middlewares.append(guard)

@@ -68,6 +68,35 @@ def write_all(handle: int, data: bytes | memoryview) -> None:
         rest = rest[os.write(handle, rest[:_BLOCK]) :]
 
 
+def synced(path: Path) -> None:
+    """Have a file's contents, or a folder's names, on the disk.
+
+    Raises:
+        OSError: The disk reports an error.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some disks cannot sync folders; names are then as safe as they make them.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Exchange the names of two files or folders in one step; False where the system or the disk cannot."""
+    import ctypes
+
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2
+    return bool(call(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
 def open_own(path: Path, flags: int) -> int:
     """Open a file of a run for writing; it is made where it is missing.
 

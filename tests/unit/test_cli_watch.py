@@ -131,7 +131,7 @@ async def test_served_dashboard_shows_the_run_in_a_socket_and_refuses_strangers(
         str(port),
     ]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None
         assert f"127.0.0.1:{port}" in process.stdout.readline()
@@ -141,6 +141,16 @@ async def test_served_dashboard_shows_the_run_in_a_socket_and_refuses_strangers(
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(f"{base}/ws", headers={"Origin": "https://elsewhere.example"})
             assert refused.value.status == 403
+            async with session.get(f"{base}/ws") as page:
+                assert page.status == 400
+            for nonsense in ("{", "[]", '["resize", {"width": "x"}]', "[" * 100_000):
+                async with session.ws_connect(f"{base}/ws") as page_socket:
+                    await page_socket.send_str(nonsense)
+                    while (await page_socket.receive(timeout=30)).type not in (
+                        aiohttp.WSMsgType.CLOSE,
+                        aiohttp.WSMsgType.CLOSED,
+                    ):
+                        pass
             seen = b""
             async with session.ws_connect(f"{base}/ws?width=120&height=36") as page_socket:
                 deadline = time.monotonic() + 30
@@ -150,7 +160,9 @@ async def test_served_dashboard_shows_the_run_in_a_socket_and_refuses_strangers(
             assert b"Finished" in seen
     finally:
         process.terminate()
-        process.wait(10)
+        _, said = process.communicate(timeout=10)
+    assert "Traceback" not in said
+    assert "─" not in said
 
 
 def test_on_a_terminal_the_dashboard_opens_and_q_leaves(runs: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -25,6 +26,7 @@ from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import ExportFinished
 from flykd_console.runs.log import EventFollower
+from tests.support.faults import FaultyDisk
 from tests.support.finished_run import RunSpec, make_finished_run
 
 ROOT = Path(__file__).parents[2]
@@ -224,11 +226,54 @@ def test_an_older_bundle_comes_back_when_the_rename_fails(
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
+    monkeypatch.setattr(bundling, "exchanged", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(UserError, match="No space left"):
         export_run(run, out=tmp_path / "b")
     assert digests(tmp_path / "b") == older
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_new_bundle_takes_the_place_of_an_older_one_and_leaves_nothing(
+    exchanges: bool, run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_run(run, out=tmp_path / "b", seed=45)
+    older = digests(tmp_path / "b")
+    if not exchanges:
+        monkeypatch.setattr(bundling, "exchanged", lambda one, other: False)
+    export_run(run, out=tmp_path / "b")
+    assert digests(tmp_path / "b") != older
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_an_older_bundle_that_a_kill_left_aside_is_put_back(run: RunDirectory, tmp_path: Path) -> None:
+    export_run(run, out=tmp_path / "b", seed=45)
+    older = digests(tmp_path / "b")
+    (tmp_path / "b").rename(tmp_path / ".b.older-999999999")
+    with pytest.raises(UserError):
+        export_run(run, out=tmp_path / "b", seed=99)
+    export_run(run, out=tmp_path / "b", seed=45)
+    assert digests(tmp_path / "b").keys() == older.keys()
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_disk_that_is_full_at_any_file_of_a_bundle_is_one_line(
+    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_run(run, out=tmp_path / "b", seed=45)
+    older = digests(tmp_path / "b")
+    for n in range(1, 1000):
+        disk = FaultyDisk(tmp_path, n)
+        with disk.mounted():
+            # What cannot be told any more, such as the event in the log, is left out.
+            with suppress(UserError):
+                export_run(run, out=tmp_path / "b", seed=45)
+        if disk.failed is None:
+            break
+        assert digests(tmp_path / "b").keys() == older.keys()
+        assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert n > 10
 
 
 def test_a_folder_with_other_things_is_never_replaced(run: RunDirectory, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.support.finished_run import RunSpec, make_finished_run
 
 SECRET = "a secret of this machine"
 TAIL = "relations/indication/tail_embedding"
+NEAREST = "relations/indication/nearest"
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,9 @@ def _use(bundle: Path, engine: Literal["numpy", "onnx"] = "numpy") -> None:
             scorer.rank_heads(0, relation)
             scorer.rank_tails(0, relation)
             scorer.score_pairs([(0, 0)], relation)
+            scorer.tables.nearest(relation)
+            scorer.tables.vector(relation)
+        scorer.tables.connections()
 
 
 def _tables(change: Callable[[Any, Path], None]) -> Callable[[Path], None]:
@@ -129,6 +133,22 @@ def _zip_bomb(file: Any, bundle: Path) -> None:
     _replace(file, TAIL, data=zeros, compression="gzip", chunks=(100_000, 8))
 
 
+def _nearest(**changed: Any) -> Callable[[Any, Path], None]:
+    """Sparse rows of 50 tails with one neighbour each, but for what is changed."""
+    sound = {
+        "indptr": np.arange(51, dtype="<i4"),
+        "index": np.zeros(50, dtype="<i4"),
+        "similarity": np.ones(50, dtype="<f4"),
+    }
+
+    def write(file: Any, bundle: Path) -> None:
+        file.pop(NEAREST, None)
+        for name, values in (sound | changed).items():
+            file[f"{NEAREST}/{name}"] = values
+
+    return write
+
+
 TABLES: dict[str, Callable[[Any, Path], None]] = {
     "external link": _external_link,
     "soft link": _soft_link,
@@ -160,6 +180,27 @@ TABLES: dict[str, Callable[[Any, Path], None]] = {
     ),
     "pairs that are fractions": lambda file, _: _replace(file, "relations/indication/pairs/test", data=np.ones((4, 2))),
     "no pairs": lambda file, _: (file.pop("relations/indication/pairs"), None),  # type: ignore[dict-item]
+    "neighbours out of range": _nearest(index=np.full(50, 50, dtype="<i4")),
+    "negative neighbours": _nearest(index=np.full(50, -1, dtype="<i4")),
+    "rows that go back": _nearest(indptr=np.r_[0, 50, np.arange(1, 50)].astype("<i4")),
+    "rows past the end": _nearest(indptr=np.r_[np.arange(50), 60].astype("<i4")),
+    "too few rows": _nearest(indptr=np.r_[0, 50].astype("<i4")),
+    "neighbours that are fractions": _nearest(index=np.zeros(50)),
+    "similarities of NaN": _nearest(similarity=np.full(50, np.nan, dtype="<f4")),
+    "too few similarities": _nearest(similarity=np.ones(3, dtype="<f4")),
+    "neighbours without similarity": lambda file, bundle: (_nearest()(file, bundle), file.pop(f"{NEAREST}/similarity"))[
+        0
+    ],
+    "connections out of range": lambda file, _: file["connections/0/x"].__setitem__(0, 10**6),
+    "negative connections": lambda file, _: file["connections/0/y"].__setitem__(0, -1),
+    "connections with one end": lambda file, _: (file.pop("connections/0/y"), None),  # type: ignore[dict-item]
+    "connections of unequal ends": lambda file, _: _replace(file, "connections/0/y", data=np.zeros(1, dtype="<i4")),
+    "connections of no type": lambda file, _: file["connections/0"].attrs.__delitem__("x_type"),
+    "connections of a type without nodes": lambda file, _: file["connections/0"].attrs.__setitem__("x_type", "nothing"),
+    "vector of another width": lambda file, _: _replace(
+        file, "relations/indication/vector", data=np.ones(3, dtype="<f4")
+    ),
+    "vector of NaN": lambda file, _: file["relations/indication/vector"].__setitem__(0, np.nan),
     "no relation": lambda file, _: (file.pop("relations/indication"), None),  # type: ignore[dict-item]
 }
 
@@ -284,6 +325,12 @@ def test_a_manifest_of_a_hundred_thousand_brackets_is_refused(bundle: Path) -> N
     (bundle / MANIFEST).write_text("[" * 100_000)
     with pytest.raises(UserError, match="is not valid JSON"):
         Scorer(bundle)
+
+
+def test_sound_neighbours_are_read(bundle: Path) -> None:
+    _tables(_nearest())(bundle)
+    _resign(bundle)
+    _use(bundle)
 
 
 def test_compressed_tables_are_read(bundle: Path) -> None:
