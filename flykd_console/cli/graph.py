@@ -63,6 +63,7 @@ def make(
     scale: Annotated[float, typer.Option(help="Size; 1.0 is PrimeKG with 8.1 million rows.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
     embedded: Annotated[bool, typer.Option("--embedded", help="Write the graph that ships with the package.")] = False,
+    years: Annotated[bool, typer.Option("--years", help="Add a column year, invented, to try splits by time.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Generate a PrimeKG-shaped graph and write it as a kg.csv table."""
@@ -71,6 +72,7 @@ def make(
     from flykd_console.graph.formats.kg_write import check_target, write_kg
     from flykd_console.graph.sources.embedded import SIZE
     from flykd_console.graph.sources.synthetic.generate import generate, primekg_size
+    from flykd_console.graph.sources.synthetic.years import dated
 
     check_target(out, force)
     size = SIZE if embedded else primekg_size(scale)
@@ -85,6 +87,8 @@ def make(
             done.append(relation)
 
         graph = generate(size, seed, progress=begin)
+        if years:
+            graph = dated(graph)
         progress.remove_task(task)
         writing = progress.add_task(f"Writing {out.name}", total=2 * graph.edge_count)
         rows = write_kg(graph, out, lambda count: progress.update(writing, advance=count))

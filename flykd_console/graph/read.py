@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
+from flykd_console.errors import UserError
 from flykd_console.graph.cache import content_hash
 from flykd_console.graph.formats import kg, primekg
+from flykd_console.graph.formats.base import as_text
 from flykd_console.graph.imports import maps
 from flykd_console.graph.imports.report import Imported, Report, SourceFile
 from flykd_console.graph.imports.rows import assemble
@@ -15,7 +19,8 @@ from flykd_console.graph.knowledge_graph import KnowledgeGraph
 from flykd_console.graph.recognise import recognise
 from flykd_console.graph.tables.table import explained, opened
 from flykd_console.graph.tables.unpack import check_readable, files_in, is_packed
-from flykd_console.graph.where import kept_by
+from flykd_console.graph.time_column import KEY, dates_of
+from flykd_console.graph.where import check_column, kept_by
 from flykd_console.profile.conditions import Condition
 
 MAX_DROPPED = 0.01
@@ -80,16 +85,20 @@ def check_source(path: Path) -> None:
         recognise(tables, str(path))
 
 
-def read_graph(path: Path, source: str, where: Iterable[Condition] = ()) -> KnowledgeGraph:
+def read_graph(
+    path: Path, source: str, where: Iterable[Condition] = (), time_column: str | None = None
+) -> KnowledgeGraph:
     """The graph in a file, archive or folder; with the report of its import where it is not in kg form.
 
     Args:
         path: Where it is.
         source: Its name for people.
         where: Conditions on the columns of evidence.
+        time_column: The one that says since when an edge is known; None: dates are not read.
 
     Raises:
-        UserError: As `import_graph`; rows are lost beyond `MAX_DROPPED`; or a condition names no column.
+        UserError: As `import_graph`; rows are lost beyond `MAX_DROPPED`; a condition or `time_column` names no column;
+            or a date cannot be read.
     """
     conditions = list(where)
     check_readable(path)
@@ -97,9 +106,30 @@ def read_graph(path: Path, source: str, where: Iterable[Condition] = ()) -> Know
         found = recognise(tables, str(path))
         if found.format is primekg.FORMAT:
             rows = kept_by(conditions, primekg.rows(found.tables), str(path))
-            encoded = kg.encode(rows, found.tables[0])
-            return kg.graph_of(encoded, source, found.tables[0] if len(found.tables) == 1 else None)
+            one = found.tables[0] if len(found.tables) == 1 else None
+            if time_column is None:
+                return kg.graph_of(kg.encode(rows, found.tables[0]), source, one)
+            dated = _with_time(rows, time_column, str(path))
+            encoded = kg.encode(dated, found.tables[0], kept=(time_column,))
+            return kg.graph_of(encoded, source, one, dates_of(encoded[time_column], str(path), one))
     imported = import_graph([path])
     imported.report.check(MAX_DROPPED)
     table = kept_by(conditions, imported.table.lazy(), str(path)).collect()
-    return replace(kg.graph_of(table.select(kg.COLUMNS), source), imported=imported.report.plain())
+    dates = None
+    if time_column is not None:
+        check_column(time_column, table.columns, str(path), KEY)
+        dates = dates_of(table[time_column], str(path))
+    return replace(kg.graph_of(table.select(kg.COLUMNS), source, dates=dates), imported=imported.report.plain())
+
+
+def _with_time(rows: pl.LazyFrame, column: str, where: str) -> pl.LazyFrame:
+    """Rows in kg form whose column of time is of categories: few dates stand in many rows.
+
+    Raises:
+        UserError: There is no such column beside those of the form.
+    """
+    schema = rows.collect_schema()
+    check_column(column, [*kg.NEEDED, *primekg.further(schema.names())], where, KEY)
+    if column in kg.NEEDED:
+        raise UserError(f"{column} tells no time", KEY, "Name the column of years or dates.")
+    return rows.with_columns(as_text(column, schema[column]).cast(pl.Categorical(pl.Categories.random())))
