@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flykd_console.errors import CHECK_PATH, UserError
 
 if TYPE_CHECKING:
+    from flykd_console.graph.imports.columns import EvidenceColumn
     from flykd_console.graph.knowledge_graph import KnowledgeGraph
     from flykd_console.profile.sections import Graph
 
@@ -57,6 +58,26 @@ def _made(graph: KnowledgeGraph, settings: Graph) -> KnowledgeGraph:
         title = f"there is no column {settings.time_column!r} in the {settings.source} graph"
         raise UserError(title, "graph.time_column", f"It has {years.COLUMN}.")
     return years.dated(graph)
+
+
+def load_evidence(settings: Graph, graph: KnowledgeGraph) -> list[EvidenceColumn]:
+    """What the columns of time and evidence hold that come with a graph.
+
+    Args:
+        settings: As for `load_graph`.
+        graph: What that gave.
+
+    Raises:
+        UserError: The source cannot be read.
+    """
+    from flykd_console.graph.imports.columns import of_years
+    from flykd_console.graph.read import evidence_of
+    from flykd_console.graph.sources.primekg import stored
+    from flykd_console.graph.sources.synthetic import years
+
+    if settings.source in ("embedded", "synthetic"):
+        return [of_years(years.dated(graph), years.COLUMN)]
+    return evidence_of(stored("kg") if settings.source == "primekg" else Path(settings.source).expanduser(), graph)
 
 
 def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:

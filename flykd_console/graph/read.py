@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from flykd_console.errors import UserError
@@ -13,6 +14,7 @@ from flykd_console.graph.cache import content_hash
 from flykd_console.graph.formats import kg, primekg
 from flykd_console.graph.formats.base import as_text
 from flykd_console.graph.imports import maps
+from flykd_console.graph.imports.columns import EvidenceColumn, described
 from flykd_console.graph.imports.report import Imported, Report, SourceFile
 from flykd_console.graph.imports.rows import assemble
 from flykd_console.graph.knowledge_graph import KnowledgeGraph
@@ -63,13 +65,36 @@ def import_graph(sources: Sequence[Path], names: maps.Map | None = None) -> Impo
             names_missing=rows.names_missing,
             without_edge=rows.without_edge,
             collapsed={f"{taken} of {listed}": count for (taken, listed), count in parts.collapsed.items()},
-            notes=list(parts.notes),
+            notes=[*parts.notes, *rows.notes],
             ignored=list(found.ignored),
             evidence=rows.evidence,
             targets=[name for name in chosen.targets if name in kept],
             pooling=[name for name in chosen.pooling if name in kept],
         ),
     )
+
+
+def evidence_of(path: Path, graph: KnowledgeGraph) -> list[EvidenceColumn]:
+    """What the columns of time and evidence of a source hold.
+
+    Args:
+        path: Where it is.
+        graph: What was read from there: an import has told it.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    if graph.imported is not None:
+        return msgspec.convert(graph.imported["evidence"], list[EvidenceColumn])
+    with opened(path) as tables, explained(str(path)):
+        found = recognise(tables, str(path))
+        columns = {name for table in found.tables for name in table.columns}
+        if not primekg.further(sorted(columns)):
+            return []
+        rows = primekg.rows(found.tables)
+        schema = rows.collect_schema()
+        told = primekg.further(schema.names())
+        return described(rows.select("relation", *(as_text(name, schema[name]) for name in told)), told)
 
 
 def check_source(path: Path) -> None:
