@@ -12,7 +12,7 @@ import polars as pl
 from flykd_console.errors import UserError
 from flykd_console.graph.cache import content_hash
 from flykd_console.graph.formats import kg, primekg
-from flykd_console.graph.formats.base import as_text
+from flykd_console.graph.formats.base import as_text, bare, evidence_in
 from flykd_console.graph.imports import maps
 from flykd_console.graph.imports.columns import EvidenceColumn, described
 from flykd_console.graph.imports.report import Imported, Report, SourceFile
@@ -97,17 +97,27 @@ def evidence_of(path: Path, graph: KnowledgeGraph) -> list[EvidenceColumn]:
         return described(rows.select("relation", *(as_text(name, schema[name]) for name in told)), told)
 
 
-def check_source(path: Path) -> None:
+def check_source(path: Path, where: Iterable[Condition] = (), time_column: str | None = None) -> None:
     """Refuse at once what is no graph, as far as first lines tell; what is packed is looked into when it is read.
 
+    Args:
+        path: Where it is.
+        where, time_column: As for `read_graph`: their columns must be there.
+
     Raises:
-        UserError: It is missing, unreadable, or in no known layout.
+        UserError: It is missing, unreadable, in no known layout, or lacks a column.
     """
     check_readable(path)
     if any(is_packed(file) for file in files_in(path)):
         return
     with opened(path) as tables, explained(str(path)):
-        recognise(tables, str(path))
+        found = recognise(tables, str(path))
+        known = sorted({bare(name) for table in found.tables for name in table.columns})
+        told = primekg.further(known) if found.format is primekg.FORMAT else evidence_in(known)
+        for condition in where:
+            check_column(condition.column, [*told, *kg.COLUMNS], str(path), "graph.where")
+        if time_column is not None:
+            check_column(time_column, told, str(path), KEY)
 
 
 def read_graph(

@@ -50,7 +50,8 @@ def check_column(column: str, columns: Sequence[str], source: str, key: str) -> 
     """
     if column in columns:
         return
-    known = [c for c in columns if c not in ("x_id", "x_type", "x_name", "y_id", "y_type", "y_name", "relation")]
+    own = ("x_id", "x_type", "x_name", "x_source", "y_id", "y_type", "y_name", "y_source", "relation")
+    known = [name for name in columns if name not in own]
     near = difflib.get_close_matches(column, known, n=3) or known[:8]
     hint = f"The graph has {', '.join(near)}." if near else "The graph has no columns of evidence."
     raise UserError(f"there is no column {column!r} in {source}", key, hint)

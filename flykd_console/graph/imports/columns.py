@@ -1,4 +1,4 @@
-"""What columns of time and evidence hold: the range of dates and numbers, the commonest texts, and whose rows lack them."""
+"""What columns of time and evidence hold: ranges of dates and numbers, the commonest texts, and whose rows lack any."""
 
 from __future__ import annotations
 
