@@ -51,6 +51,7 @@ _SPLITS = {
     "full_graph": "full_graph: 95 % of every relation trains and 5 % validates, nothing is kept back for a test; most "
     "tails that validate have other pairs in training, which is easier than having none",
     "files": "files: the parts were given",
+    "by_time": "by_time: trained on the edges up to a date, of every relation; tested on pairs that became known later",
 }
 _MADE_UP = ("embedded", "synthetic")
 

@@ -11,13 +11,16 @@ from flykd_console.cli import graph_fetch, graph_import
 from flykd_console.cli.graph_export import export
 from flykd_console.cli.graph_output import consoles, progress_bar
 from flykd_console.plain_text import shown_json
-from flykd_console.words import grouped
+from flykd_console.words import counted, grouped
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from flykd_console.graph.imports.columns import EvidenceColumn
     from flykd_console.graph.summary import GraphSummary
+
+_RELATIONS = 3  # named beside a column of evidence
 
 app = typer.Typer(help="Get, import, inspect and make knowledge graphs.", no_args_is_help=True)
 app.command("export")(export)
@@ -35,9 +38,7 @@ def info(
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Use and fill the graph cache.")] = True,
 ) -> None:
     """Show a graph's node types, relations, degrees and how its labels hang together."""
-    from dataclasses import asdict
-
-    from flykd_console.graph.load import load_graph
+    from flykd_console.graph.load import load_evidence, load_graph
     from flykd_console.graph.sources.synthetic.generate import primekg_size
     from flykd_console.graph.summary import summarise
     from flykd_console.profile.sections import Graph
@@ -48,11 +49,14 @@ def info(
     else:
         settings = Graph(source=source or ".")
     out, err = consoles()
-    summary = summarise(load_graph(settings, err.print, use_cache=cache))
+    graph = load_graph(settings, err.print, use_cache=cache)
+    summary = summarise(graph, evidence=load_evidence(settings, graph))
     if as_json:
         import json
 
-        print(shown_json(json.dumps(asdict(summary), indent=2, ensure_ascii=False)))
+        import msgspec
+
+        print(shown_json(json.dumps(msgspec.to_builtins(summary), indent=2, ensure_ascii=False)))
     else:
         _show(out, summary)
 
@@ -63,6 +67,7 @@ def make(
     scale: Annotated[float, typer.Option(help="Size; 1.0 is PrimeKG with 8.1 million rows.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
     embedded: Annotated[bool, typer.Option("--embedded", help="Write the graph that ships with the package.")] = False,
+    years: Annotated[bool, typer.Option("--years", help="Add a column year, invented, to try splits by time.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Generate a PrimeKG-shaped graph and write it as a kg.csv table."""
@@ -71,6 +76,7 @@ def make(
     from flykd_console.graph.formats.kg_write import check_target, write_kg
     from flykd_console.graph.sources.embedded import SIZE
     from flykd_console.graph.sources.synthetic.generate import generate, primekg_size
+    from flykd_console.graph.sources.synthetic.years import dated
 
     check_target(out, force)
     size = SIZE if embedded else primekg_size(scale)
@@ -85,6 +91,8 @@ def make(
             done.append(relation)
 
         graph = generate(size, seed, progress=begin)
+        if years:
+            graph = dated(graph)
         progress.remove_task(task)
         writing = progress.add_task(f"Writing {out.name}", total=2 * graph.edge_count)
         rows = write_kg(graph, out, lambda count: progress.update(writing, advance=count))
@@ -122,6 +130,8 @@ def _show(console: Console, summary: GraphSummary) -> None:
             Text(row.relation), Text(f"{row.head_type} → {row.tail_type}"), *cells[: len(relations.columns) - 2]
         )
     console.print(nodes, relations)
+    if summary.evidence:
+        console.print(_evidence(console, summary.evidence))
     for label in summary.labels:
         several = f", {grouped(label.in_several)} of them in several" if label.in_several else ""
         parts = f"{grouped(label.components)} connected component{'' if label.components == 1 else 's'}"
@@ -141,6 +151,23 @@ def _show(console: Console, summary: GraphSummary) -> None:
             ),
             style="yellow",
         )
+
+
+def _evidence(console: Console, columns: list[EvidenceColumn]) -> Table:
+    """Which columns there are for `graph.where` and `graph.time_column`."""
+    from rich.text import Text
+
+    from flykd_console.graph.imports.columns import in_few_words
+    from flykd_console.graph.summary import LABELS
+
+    table = _table(console, "Columns of time and evidence", ("column", "holds"), "missing %")
+    table.add_column("of the rows with", overflow="fold")
+    for one in columns:
+        shares = sorted(one.relations.items(), key=lambda item: (item[0] not in LABELS, -item[1], item[0]))
+        shown = ", ".join(f"{relation} {share:.0%}" for relation, share in shares[:_RELATIONS])
+        more = f" and {counted(len(shares) - _RELATIONS, 'relation')}" if len(shares) > _RELATIONS else ""
+        table.add_row(Text(one.name), Text(in_few_words(one)), f"{100 * one.missing:.1f}", Text(shown + more))
+    return table
 
 
 def _table(console: Console, title: str, texts: tuple[str, str], *numbers: str) -> Table:

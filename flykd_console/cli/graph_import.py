@@ -67,6 +67,8 @@ def _tell(report: Report, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from flykd_console.graph.imports.columns import in_few_words
+
     console = consoles()[0]
     console.print(f"Layout: {report.layout}; map: {report.map or 'none'}; licence: {report.licence or 'not told'}")
     nodes = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -96,7 +98,8 @@ def _tell(report: Report, as_json: bool) -> None:
     if report.ignored:
         console.print(Text(f"No use for {', '.join(report.ignored[:8])}{' ...' if len(report.ignored) > 8 else ''}."))
     if report.evidence:
-        console.print(Text(f"Columns for graph.where: {', '.join(report.evidence)}."))
+        told = "; ".join(f"{one.name} ({in_few_words(one)})" for one in report.evidence)
+        console.print(Text(f"Columns for graph.where and graph.time_column: {told}."))
 
 
 def _share(report: Report) -> str:

@@ -57,15 +57,25 @@ def _refuse_equal_names(files: list[str], profiles: list[Profile]) -> None:
 
 
 def check_files(profile: Profile, file: str) -> None:
-    """Whether the files that a profile names are there."""
+    """Refuse a profile that names a graph or a file which is not there.
+
+    Raises:
+        UserError: Says which, and by which key.
+    """
     from flykd_console.profile.paths import files_of
     from flykd_console.profile.sections import graph_hint
 
+    if profile.source == "primekg" and not profile.classifies:
+        from flykd_console.graph.sources.primekg import stored
+
+        stored("kg")
     for key, path in files_of(profile).items():
         if key == "graph.source" and Path(path).exists():
             from flykd_console.graph.read import check_source
+            from flykd_console.profile.conditions import Condition
 
-            check_source(Path(path))
+            conditions = [Condition.parse(text) for text in profile.graph.where]
+            check_source(Path(path), conditions, profile.graph.time_column)
             continue
         if Path(path).is_file():
             continue

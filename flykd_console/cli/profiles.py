@@ -128,12 +128,14 @@ def copy(
 
 @app.command()
 def check(profile: _Profile, settings: _Settings = None) -> None:
-    """Say whether a profile is sound, without training."""
+    """Say whether a profile is sound and the graph and files that it names are there, without training."""
+    from flykd_console.cli.prepare import check_files
     from flykd_console.profile.load import load_profile
     from flykd_console.profile.models import trains_nothing
     from flykd_console.runs.model_shape import model_shape, model_width
 
     loaded = load_profile(profile, settings or [])
+    check_files(loaded, profile)
     teacher, student = loaded.teacher, loaded.student
     seeds = ", ".join(map(str, loaded.run.seeds))
     if trains_nothing(loaded):

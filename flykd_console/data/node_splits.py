@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flykd_console.data.attributed import PARTS, UNKNOWN, AttributedGraph, Integers
+from flykd_console.dates import parts_by_date
 from flykd_console.errors import UserError
 from flykd_console.seeding import numpy_rng
 
@@ -73,10 +74,5 @@ def _by_time(graph: AttributedGraph, cuts: tuple[int, int]) -> dict[str, Integer
         raise UserError(
             f"{graph.source} knows no year of its nodes", "data.split = 'by_time'", "Name a file of years: data.years."
         )
-    first, second = cuts
-    years, known = graph.years, graph.labels != UNKNOWN
-    return {
-        "train": np.flatnonzero(known & (years <= first)),
-        "validation": np.flatnonzero(known & (years > first) & (years <= second)),
-        "test": np.flatnonzero(known & (years > second)),
-    }
+    part, known = parts_by_date(graph.years, cuts), graph.labels != UNKNOWN
+    return {name: np.flatnonzero(known & (part == number)) for number, name in enumerate(PARTS)}

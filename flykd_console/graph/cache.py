@@ -28,7 +28,7 @@ from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.graph.whole_file import whole_file
 from flykd_console.runs.files import replace_file
 
-SCHEMA = 2
+SCHEMA = 3
 KEPT = 8  # entries; the least recently used go first
 _SETTLED = 2.0  # seconds after which an unchanged modification time proves an unchanged file
 
@@ -148,6 +148,7 @@ def _write(entry: Path, graph: KnowledgeGraph) -> None:
         "nodes": {name: table.height for name, table in graph.nodes.items()},
         "edges": [list(edge_type) for edge_type in graph.edges],
         "imported": graph.imported,
+        "dated": graph.dates is not None,
     }
     arrays: dict[str, Any] = {
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
@@ -155,6 +156,9 @@ def _write(entry: Path, graph: KnowledgeGraph) -> None:
     }
     for place, (heads, tails) in enumerate(graph.edges.values()):
         arrays[f"edges.{place}"] = np.stack([heads, tails]).astype(np.int32)
+    for place, edge_type in enumerate(graph.edges if graph.dates is not None else ()):
+        assert graph.dates is not None
+        arrays[f"dates.{place}"] = graph.dates[edge_type]
     entry.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(entry) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
@@ -175,7 +179,8 @@ def _read(entry: Path, source: str) -> KnowledgeGraph:
         for place, names in enumerate(about["edges"]):
             heads, tails = arrays[f"edges.{place}"].astype(np.int64)
             edges[EdgeType(*names)] = (heads, tails)
-    graph = KnowledgeGraph(nodes, edges, source, about["imported"])
+        dates = {edge_type: arrays[f"dates.{place}"] for place, edge_type in enumerate(edges if about["dated"] else ())}
+    graph = KnowledgeGraph(nodes, edges, source, about["imported"], dates if about["dated"] else None)
     graph.__dict__["fingerprint"] = about["fingerprint"]  # where cached_property keeps it
     return graph
 

@@ -61,12 +61,15 @@ class KnowledgeGraph:
         edges: Per edge type (heads, tails), int64 [n] each, one direction, duplicates kept.
         source: What it was read from, for people.
         imported: The report of its import, as plain data; None where it was not imported.
+        dates: Per edge type the date of each edge as a number (`dates`), int32 [n], the earliest that is told of its
+            pair; None: none were read.
     """
 
     nodes: Mapping[str, pl.DataFrame]
     edges: Mapping[EdgeType, Pairs]
     source: str = field(default="", compare=False)
     imported: Mapping[str, Any] | None = field(default=None, compare=False)
+    dates: Mapping[EdgeType, NDArray[np.int32]] | None = field(default=None, compare=False)
 
     def count(self, node_type: str) -> int:
         """Number of nodes of a type."""
@@ -109,7 +112,7 @@ class KnowledgeGraph:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over node ids and edges, in the order in which they stand."""
+        """SHA-256 over node ids, edges and their dates, in the order in which they stand."""
         digest = hashlib.sha256()
         for node_type in sorted(self.nodes):
             digest.update(f"\x00{node_type}\x00".encode())
@@ -118,6 +121,8 @@ class KnowledgeGraph:
             digest.update("\x00".join(("", *edge_type, "")).encode())
             for part in self.edges[edge_type]:
                 digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+            if self.dates is not None:
+                digest.update(np.ascontiguousarray(self.dates[edge_type], dtype="<i4").tobytes())
         return digest.hexdigest()
 
     def targets(self, relations: list[str]) -> Targets:

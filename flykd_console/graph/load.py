@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flykd_console.errors import CHECK_PATH, UserError
 
 if TYPE_CHECKING:
+    from flykd_console.graph.imports.columns import EvidenceColumn
     from flykd_console.graph.knowledge_graph import KnowledgeGraph
     from flykd_console.profile.sections import Graph
 
 SYNTHETIC_SEED = 0
+_READING = ("read.py", "recognise.py", "where.py", "time_column.py")
 
 
 def _silent(_: str) -> None:
@@ -36,14 +38,46 @@ def load_graph(settings: Graph, log: Callable[[str], None] = _silent, use_cache:
     if settings.source == "embedded":
         from flykd_console.graph.sources.embedded import embedded_graph
 
-        return embedded_graph()
+        return _made(embedded_graph(), settings)
     if settings.source == "synthetic":
-        return _synthetic(settings.scale, log, use_cache)
+        return _made(_synthetic(settings.scale, log, use_cache), settings)
     if settings.source == "primekg":
         from flykd_console.graph.sources.primekg import stored
 
-        return _file(stored("kg"), "primekg", settings.where, log, use_cache)
-    return _file(Path(settings.source).expanduser(), settings.source, settings.where, log, use_cache)
+        return _file(stored("kg"), settings, log, use_cache)
+    return _file(Path(settings.source).expanduser(), settings, log, use_cache)
+
+
+def _made(graph: KnowledgeGraph, settings: Graph) -> KnowledgeGraph:
+    """A graph that is generated, with the years of its edges where they are asked for."""
+    from flykd_console.graph.sources.synthetic import years
+
+    if settings.time_column is None:
+        return graph
+    if settings.time_column != years.COLUMN:
+        title = f"there is no column {settings.time_column!r} in the {settings.source} graph"
+        raise UserError(title, "graph.time_column", f"It has {years.COLUMN}.")
+    return years.dated(graph)
+
+
+def load_evidence(settings: Graph, graph: KnowledgeGraph) -> list[EvidenceColumn]:
+    """What the columns of time and evidence hold that come with a graph.
+
+    Args:
+        settings: As for `load_graph`.
+        graph: What that gave.
+
+    Raises:
+        UserError: The source cannot be read.
+    """
+    from flykd_console.graph.imports.columns import of_years
+    from flykd_console.graph.read import evidence_of
+    from flykd_console.graph.sources.primekg import stored
+    from flykd_console.graph.sources.synthetic import years
+
+    if settings.source in ("embedded", "synthetic"):
+        return [of_years(years.dated(graph), years.COLUMN)]
+    return evidence_of(stored("kg") if settings.source == "primekg" else Path(settings.source).expanduser(), graph)
 
 
 def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
@@ -64,7 +98,7 @@ def _synthetic(scale: float, log: Callable[[str], None], use_cache: bool) -> Kno
     return cache.cached(key, "synthetic", make, log)
 
 
-def _file(path: Path, source: str, where: Sequence[str], log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
+def _file(path: Path, settings: Graph, log: Callable[[str], None], use_cache: bool) -> KnowledgeGraph:
     from dataclasses import replace
 
     from flykd_console.graph import cache, read
@@ -72,15 +106,18 @@ def _file(path: Path, source: str, where: Sequence[str], log: Callable[[str], No
     from flykd_console.graph.tables.unpack import check_readable, files_in
     from flykd_console.profile.conditions import Condition
 
+    source, time_column = settings.source, settings.time_column
+    asked = [*settings.where, *([f"\0{time_column}"] if time_column else [])]
+
     def make() -> KnowledgeGraph:
         log(f"Reading {path}.")
-        return read.read_graph(path, source, [Condition.parse(text) for text in where])
+        return read.read_graph(path, source, [Condition.parse(text) for text in settings.where], time_column)
 
     check_readable(path)
     try:
         files = files_in(path)
         if use_cache:
-            key = cache.source_key(path, files, where, *_readers())
+            key = cache.source_key(path, files, asked, *_readers())
             graph = cache.cached(key, source, make, log)
         else:
             graph = make()
@@ -99,4 +136,4 @@ def _readers() -> list[str]:
     here = Path(__file__).parent
     folders = [file for name in ("formats", "imports", "tables") for file in sorted((here / name).rglob("*.*"))]
     code = [file for file in folders if file.suffix in (".py", ".toml")]
-    return [str(file) for file in (*code, here / "read.py", here / "recognise.py", here / "where.py")]
+    return [str(file) for file in (*code, *(here / name for name in _READING))]

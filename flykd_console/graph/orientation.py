@@ -42,4 +42,5 @@ def orient_targets(
     edges: dict[EdgeType, Pairs] = {}
     for edge_type, (heads, tails) in graph.edges.items():
         edges[turned.get(edge_type, edge_type)] = (tails, heads) if edge_type in turned else (heads, tails)
-    return replace(graph, edges=edges)
+    dates = graph.dates and {turned.get(edge_type, edge_type): found for edge_type, found in graph.dates.items()}
+    return replace(graph, edges=edges, dates=dates)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from flykd_console.graph.imports.columns import EvidenceColumn
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
 from flykd_console.node_ids import IdLookup
 
@@ -84,10 +86,13 @@ class GraphSummary:
     relations: list[RelationSummary]
     labels: list[LabelSummary]
     twins: list[Twins]
+    evidence: list[EvidenceColumn]
 
 
-def summarise(graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS) -> GraphSummary:
-    """Count; label relations that the graph has not are passed over."""
+def summarise(
+    graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS, evidence: Sequence[EvidenceColumn] = ()
+) -> GraphSummary:
+    """Count; label relations that the graph has not are passed over. `evidence` is told as it is given."""
     ends = sorted({(e.head, e.tail) for e in graph.edges if e.relation in labels})
     return GraphSummary(
         source=graph.source,
@@ -101,6 +106,7 @@ def summarise(graph: KnowledgeGraph, labels: tuple[str, ...] = LABELS) -> GraphS
             for pair in ends
         ],
         twins=[found for node_type in graph.nodes if (found := twins_of(graph, node_type)) is not None],
+        evidence=list(evidence),
     )
 
 

@@ -38,6 +38,25 @@ def keeps(condition: Condition) -> pl.Expr:
     return holds | (pl.col("relation").cast(pl.String) != condition.relation)
 
 
+def check_column(column: str, columns: Sequence[str], source: str, key: str) -> None:
+    """Refuse a column that is not there.
+
+    Args:
+        column: What `key` of the profile names.
+        columns: All that the rows have.
+
+    Raises:
+        UserError: Names near ones, or all columns of evidence.
+    """
+    if column in columns:
+        return
+    own = ("x_id", "x_type", "x_name", "x_source", "y_id", "y_type", "y_name", "y_source", "relation")
+    known = [name for name in columns if name not in own]
+    near = difflib.get_close_matches(column, known, n=3) or known[:8]
+    hint = f"The graph has {', '.join(near)}." if near else "The graph has no columns of evidence."
+    raise UserError(f"there is no column {column!r} in {source}", key, hint)
+
+
 def kept_by(conditions: Sequence[Condition], rows: pl.LazyFrame, source: str) -> pl.LazyFrame:
     """The rows for which every condition holds.
 
@@ -48,13 +67,7 @@ def kept_by(conditions: Sequence[Condition], rows: pl.LazyFrame, source: str) ->
         return rows
     columns = rows.collect_schema().names()
     for condition in conditions:
-        if condition.column not in columns:
-            known = [
-                c for c in columns if c not in ("x_id", "x_type", "x_name", "y_id", "y_type", "y_name", "relation")
-            ]
-            near = difflib.get_close_matches(condition.column, known, n=3) or known[:8]
-            hint = f"The graph has {', '.join(near)}." if near else "The graph has no columns of evidence."
-            raise UserError(f"there is no column {condition.column!r} in {source}", "graph.where", hint)
+        check_column(condition.column, columns, source, "graph.where")
     named = [condition.relation for condition in conditions if condition.relation]
     if named:
         relations = rows.select(pl.col("relation").unique()).collect(engine="streaming")["relation"].cast(pl.String)

@@ -11,11 +11,12 @@ from flykd_console.runs.directory import KEY_COLUMNS
 
 if TYPE_CHECKING:
     from flykd_console.profile.distill import Distill, Plateau
-    from flykd_console.profile.sections import Finetune, Graph, Model, Shape
+    from flykd_console.profile.sections import Finetune, Graph, Model, Shape, Split
 
 
 def check(
     graph: Graph,
+    split: Split,
     teacher: Shape,
     student: Shape,
     finetune: Finetune,
@@ -27,6 +28,8 @@ def check(
     Raises:
         ValueError: The first contradiction, beginning with the key.
     """
+    if split.kind == "by_time" and graph.time_column is None:
+        raise ValueError("split.kind = 'by_time' needs graph.time_column, the column of years or dates")
     _check_shape("teacher", teacher)
     _check_shape("student", student)
     for name, model in models.items():

@@ -91,5 +91,5 @@ class Profile(Section):
         if self.classifies:
             cohort_checks.check(self.data, self.cohort, self.task.kind)
             return self
-        checks.check(self.graph, self.teacher, self.student, self.finetune, self.distill, self.models)
+        checks.check(self.graph, self.split, self.teacher, self.student, self.finetune, self.distill, self.models)
         return self

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from flykd_console.dates import FORMS, number_of
 from flykd_console.profile.conditions import Condition
 from flykd_console.profile.distill import Distill, Plateau
 from flykd_console.profile.rooms import heuristics
@@ -135,6 +137,11 @@ class Graph(Section):
         description="which rows are read, by their columns of time and evidence: [RELATION:] COLUMN OPERATOR VALUE "
         "[or missing], such as publication_year <= 2015 or missing; operators = != < <= > >=",
     )
+    time_column: str | None = Field(
+        None,
+        min_length=1,
+        description="column of edges with the year or date since when each is known, for split.kind = by_time",
+    )
     pooling: Pooling = Pooling()
 
     @field_validator("where")
@@ -157,13 +164,14 @@ FIXED_SPLITS = {
     "disease": "validates on 5 % of the drug edges that it leaves",
     "full_graph": "trains on 95 % and validates on 5 %",
     "files": "has its parts given",
+    "by_time": "is cut at split.train_until and split.validate_until",
 }
 
 
 class Split(Section):
     """How edges are divided into train, validation and test."""
 
-    kind: Literal["complex_disease", "random", "disease_area", "disease", "full_graph", "files"] = Field(
+    kind: Literal["complex_disease", "random", "disease_area", "disease", "full_graph", "files", "by_time"] = Field(
         "complex_disease", description="what the test part is made of: docs/methods.md"
     )
     fractions: tuple[float, float, float] = Field(
@@ -186,6 +194,17 @@ class Split(Section):
         description="labels of other tails within so many steps of a tested one, over every relation between tails, "
         "leave training and validation; 0: they stay",
     )
+    train_until: str | None = Field(
+        None, description="by_time: last year or date (2015, 2015-06-30) of what is trained on, of every relation"
+    )
+    validate_until: str | None = Field(
+        None, description="by_time: last year or date of what validates; what is later is the test"
+    )
+    undated: Literal["background", "oldest", "out"] = Field(
+        "background",
+        description="by_time: edges without a date. background: they count as oldest, but those between heads and "
+        "tails (labels) are in no part; oldest: these count as oldest, too; out: none is in any part",
+    )
     train: FilePath | None = Field(None, description="files: kg-form CSV of the training edges")
     validation: FilePath | None = Field(None, description="files: kg-form CSV, may hold stored negatives")
     test: FilePath | None = Field(
@@ -204,6 +223,27 @@ class Split(Section):
             raise ValueError("train, validation and test must each be above 0 and sum to 1")
         return fractions
 
+    @field_validator("train_until", "validate_until", mode="before")
+    @classmethod
+    def _a_date(cls, value: object) -> object:
+        """A year as a number, or TOML's own date, as text."""
+        if isinstance(value, date) or (isinstance(value, int) and not isinstance(value, bool)):
+            value = str(value)
+        if isinstance(value, str):
+            try:
+                number_of(value)
+            except ValueError as error:
+                raise ValueError(f"{error}. {FORMS}") from None
+        return value
+
+    def _check_dates(self) -> None:
+        if self.train_until is None or self.validate_until is None:
+            return
+        if number_of(self.train_until) >= number_of(self.validate_until):
+            raise ValueError(
+                f"split.train_until = {self.train_until!r} is not before split.validate_until = {self.validate_until!r}"
+            )
+
     def _needed_files(self) -> tuple[str, ...]:
         """All three parts, or a list or a later release to test alone."""
         if self.later is not None:
@@ -214,7 +254,12 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _what_the_kind_needs(self) -> Split:
-        needed = {"disease_area": ("area",), "disease": ("diseases",), "files": self._needed_files()}
+        needed = {
+            "disease_area": ("area",),
+            "disease": ("diseases",),
+            "files": self._needed_files(),
+            "by_time": ("train_until", "validate_until"),
+        }
         for kind, keys in needed.items():
             for key in keys:
                 given = bool(getattr(self, key))
@@ -222,6 +267,9 @@ class Split(Section):
                     raise ValueError(f"kind = {kind!r} needs split.{key}")
                 if self.kind != kind and given:
                     raise ValueError(f"split.{key} belongs to kind = {kind!r}, but the kind is {self.kind!r}")
+        self._check_dates()
+        if self.undated != "background" and self.kind != "by_time":
+            raise ValueError(f"split.undated belongs to kind = 'by_time', but the kind is {self.kind!r}")
         if self.hops and self.kind not in TAIL_SPLITS:
             kinds = ", ".join(TAIL_SPLITS)
             raise ValueError(f"split.hops is for splits that keep tails for the test ({kinds}), not for {self.kind!r}")

@@ -148,3 +148,34 @@ def test_a_run_without_the_tests_relatives_says_what_left_and_takes_no_model_ove
     target = directory.path / "report.html"
     assert CliRunner().invoke(app, ["report", str(directory.path), "--out", str(target)]).exit_code == 0
     assert f"{sum(left.labels.values())} labels of {left.tails} nodes within 1" in target.read_text("utf-8")
+
+
+@pytest.mark.timeout(300)
+def test_a_run_by_time_is_trained_gone_on_with_exported_and_compared(tmp_path: Path) -> None:
+    graph = pl.read_csv(small_kg(tmp_path), infer_schema=False)
+    # Both rows of an edge have one year.
+    number = pl.concat_str(pl.min_horizontal("x_id", "y_id"), pl.max_horizontal("x_id", "y_id")).hash(seed=1)
+    path = tmp_path / "dated.csv"
+    graph.with_columns(year=pl.when(number % 11 != 0).then(2000 + number % 20)).write_csv(path)
+    by_time = {"kind": "by_time", "train_until": "2010", "validate_until": "2014"}
+    tables = SHORT | {"graph": {"time_column": "year"}, "evaluation": {"heuristics": ["popularity", "neighbours"]}}
+    directory = make_run(tmp_path / "runs", tiny_profile(path, split=by_time, **tables))
+    assert worker.main([str(directory.path)]) == 0
+    said = " ".join(logged(directory))
+    assert "edges up to 2010 train, later ones up to 2014 validate" in said
+    assert "count as oldest: they have no date" in said
+    labels = pl.read_parquet(directory.labels(45))
+    years = graph.filter(pl.col("x_type") == "drug").select("relation", head_id="x_id", tail_id="y_id")
+    assert labels.join(years, on=["relation", "head_id", "tail_id"], how="semi").height == labels.height
+    # A second seed has the same parts, and the first is not trained again.
+    resumed = CliRunner().invoke(app, ["run", "--resume", str(directory.path), "--seeds", "46", "--headless"])
+    assert resumed.exit_code == 0, resumed.output
+    assert pl.read_parquet(directory.labels(46)).equals(labels)
+    bundle = export_run(directory)
+    assert "by_time: trained on the edges up to a date" in (bundle.path / "README.md").read_text()
+    pairs = tmp_path / "pairs.csv"
+    labels.filter(pl.col("part") == "test").select("relation", "head_id", "tail_id").write_csv(pairs)
+    scored = CliRunner().invoke(app, ["score", str(bundle.path), "--pairs", str(pairs)])
+    assert scored.exit_code == 0, scored.output
+    compared = CliRunner().invoke(app, ["compare", str(directory.path)])
+    assert compared.exit_code == 0, compared.output

@@ -20,6 +20,7 @@ from flykd_console.runs.lock import held
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import GraphSource, ModelResult, Scores, build_results, write_results
 from tests.support.event_log import LogSpec, write_run
+from tests.support.graph_files import write_rows
 
 
 def call(*arguments: str) -> int:
@@ -267,6 +268,27 @@ def test_check_says_sound_or_why_not(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "bad.toml").write_text("[run]\nseeds = 3\n")
     assert call("profiles", "check", str(tmp_path / "bad.toml")) == 2
     assert "run.seeds: must be a list" in capsys.readouterr().err
+
+
+def test_check_says_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLYKD_DATA", str(tmp_path / "data"))
+    kg = write_rows(tmp_path / "kg.csv", [("indication", "drug", "d0", "disease", "s0")])
+    for profile, setting, told in (
+        ("flykd", f"graph.source={tmp_path / 'nowhere.csv'}", "graph.source = /"),
+        ("flykd", f"graph.source={tmp_path}/nowhere", "there is no such graph file"),
+        ("primekg/flykd", "run.name=mine", "PrimeKG has not been fetched yet"),
+        ("mutual/gml-node", f"data.source={tmp_path / 'nowhere.npz'}", "there is no such file"),
+        ("by-time", f"graph.source={kg}", "there is no column 'year'"),
+        ("flykd", 'graph.where=["score > 1"]', "no columns of evidence"),
+    ):
+        extra = ["--set", f"graph.source={kg}"] if setting.startswith("graph.where") else []
+        assert call("profiles", "check", profile, "--set", setting, *extra) == 2, setting
+        said = capsys.readouterr()
+        assert told in said.err
+        assert said.err.count("\n") == 1
+        assert not said.out
 
 
 # doctor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -134,3 +135,31 @@ def test_make_refuses_to_overwrite_unless_forced(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
     run("make", str(path), "--scale", "0.01", "--force")
     assert read_kg(path).edge_count > 10_000
+
+
+def test_info_lists_columns_of_evidence_with_their_range_and_whose_rows_lack_them(tmp_path: Path) -> None:
+    rows = both_ways([("indication", "drug", "d0", "disease", "s0"), ("causes", "gene", "g0", "disease", "s0")])
+    table = pl.read_csv(write_rows(tmp_path / "plain.csv", rows), infer_schema=False)
+    years = pl.Series("year", ["2012", None, "2009", None])
+    level = pl.Series("knowledge_level", ["prediction", "assertion", "prediction", ""])
+    path = tmp_path / "kg.csv"
+    table.with_columns(years, level, seen=pl.lit("2012-05-01"), score=pl.lit("0.5")).write_csv(path)
+    found = run("info", str(path), "--json", "--no-cache")
+    assert found.exit_code == 0, found.output
+    told = {one["name"]: one for one in json.loads(found.stdout)["evidence"]}
+    assert list(told) == ["year", "knowledge_level", "seen", "score"]
+    assert (told["year"]["kind"], told["year"]["least"], told["year"]["largest"]) == ("date", "2009", "2012")
+    assert told["year"]["relations"] == {"indication": 1.0}
+    assert (told["year"]["rows"], told["year"]["filled"]) == (4, 2)
+    assert (told["knowledge_level"]["kind"], told["knowledge_level"]["examples"]) == (
+        "text",
+        ["prediction", "assertion"],
+    )
+    assert (told["seen"]["kind"], told["seen"]["least"]) == ("date", "2012-05-01")
+    assert told["score"]["kind"] == "number"
+    shown = run("info", str(path), "--no-cache")
+    assert "Columns of time and evidence" in shown.output
+    assert "2009 to 2012" in shown.output
+    assert "indication 100%" in shown.output
+    plain = run("info", str(tmp_path / "plain.csv"), "--no-cache")
+    assert "Columns of time" not in plain.output

@@ -192,7 +192,25 @@ def test_evidence_survives_and_repeated_edges_agree(tmp_path: Path) -> None:
     found = imported(folder)
     kept = found.table.select("publication_year", pl.col("knowledge_level").cast(pl.String), "score").rows()
     assert kept == [(2010, "prediction|knowledge_assertion", 0.9), (2019, None, 0.1)]
-    assert found.report.evidence == ["publication_year", "knowledge_level", "score"]
+    year, level, score = found.report.evidence
+    assert (year.name, year.kind, year.least, year.largest, year.missing) == (
+        "publication_year",
+        "date",
+        "2010",
+        "2019",
+        0,
+    )
+    assert (level.name, level.kind, level.filled, level.missing) == ("knowledge_level", "text", 1, 0.5)
+    assert level.examples == ["prediction|knowledge_assertion"]
+    assert (score.name, score.kind, score.least, score.largest) == ("score", "number", "0.1", "0.9")
+    assert year.relations == {"indication": 1.0}
+
+
+def test_of_several_years_the_earliest_counts_and_what_is_no_year_is_told(tmp_path: Path) -> None:
+    edges = [("d1", "treats", "s1", "2019|2013"), ("d2", "treats", "s1", "unknown"), ("g1", "affects", "s1", "2001")]
+    found = imported(kgx(tmp_path / "g", edges, ("publication_year",)))
+    assert found.table["publication_year"].to_list() == [2013, None, 2001]
+    assert "1 row kept without their publication_year, which is no year, first 'unknown'" in found.report.notes
 
 
 @pytest.mark.parametrize(

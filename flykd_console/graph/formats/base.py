@@ -82,10 +82,11 @@ def texts(table: Table, header: Sequence[str] | None = None) -> pl.LazyFrame:
     for column in schema:
         if bare(column) not in names.values():
             names[column] = bare(column)
-    return rows.select(_text(column, schema[column]).alias(name) for column, name in names.items())
+    return rows.select(as_text(column, schema[column]).alias(name) for column, name in names.items())
 
 
-def _text(column: str, kind: pl.DataType) -> pl.Expr:
+def as_text(column: str, kind: pl.DataType) -> pl.Expr:
+    """A column as text; lists joined by `|`."""
     if isinstance(kind, pl.List):
         return pl.col(column).cast(pl.List(pl.String)).list.join("|")
     return pl.col(column) if kind == pl.String or kind.is_nested() else pl.col(column).cast(pl.String)

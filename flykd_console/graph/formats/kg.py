@@ -26,6 +26,7 @@ from flykd_console.graph.tables.table import Table, opened_one
 
 NEEDED = ("relation", "x_id", "x_type", "y_id", "y_type")
 COLUMNS = ("relation", "x_id", "x_type", "x_name", "y_id", "y_type", "y_name")
+_DATE = "\0date"  # what no column of a file is called
 
 
 def read_kg(path: Path) -> KnowledgeGraph:
@@ -75,13 +76,16 @@ def encode(rows: pl.LazyFrame, table: Table, kept: tuple[str, ...] = ()) -> pl.D
         raise table.explain(error) from error
 
 
-def graph_of(rows: pl.DataFrame, source: str, table: Table | None = None) -> KnowledgeGraph:
+def graph_of(
+    rows: pl.DataFrame, source: str, table: Table | None = None, dates: NDArray[np.int32] | None = None
+) -> KnowledgeGraph:
     """Encoded rows as a graph.
 
     Args:
         rows: As `encode` gives them.
         source: The graph's name for people.
         table: What they stand in, to name the line of a fault.
+        dates: Each row's (`dates`), int32 [rows]. An edge has the earliest of all its rows, of either direction.
 
     Returns:
         The graph. Nodes of a type stand in ascending order of their ids, edges of a type in ascending order of (head,
@@ -96,14 +100,17 @@ def graph_of(rows: pl.DataFrame, source: str, table: Table | None = None) -> Kno
     nodes = _nodes(rows)
     if kg_faults.is_blank(nodes["id"]).any() or kg_faults.is_blank(nodes["type"]).any() or _blank_relation(rows):
         raise kg_faults.blank_field(table, source, NEEDED)
+    dated = [] if dates is None else [pl.Series(_DATE, dates)]
     groups = (
         rows.select(COLUMNS)
         .drop("x_name", "y_name")
+        .with_columns(dated)
         .partition_by(["relation", "x_type", "y_type"], maintain_order=True, include_key=False, as_dict=True)
     )
     del rows
     tables, places = _node_tables(nodes)
-    return KnowledgeGraph(tables, _edges(groups, tables, places), source)
+    edges, dates_of_edges = _edges(groups, tables, places)
+    return KnowledgeGraph(tables, edges, source, dates=None if dates is None else dates_of_edges)
 
 
 def _nodes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -139,27 +146,48 @@ def _edges(
     groups: dict[tuple[object, ...], pl.DataFrame],
     tables: dict[str, pl.DataFrame],
     places: dict[str, NDArray[np.int64]],
-) -> dict[EdgeType, Pairs]:
-    """One direction of every edge; `groups` holds the rows by (relation, x type, y type), first seen first."""
+) -> tuple[dict[EdgeType, Pairs], dict[EdgeType, NDArray[np.int32]]]:
+    """One direction of every edge, and its date where rows have one.
+
+    Args:
+        groups: The rows by (relation, x type, y type), first seen first.
+    """
     edges: dict[EdgeType, Pairs] = {}
+    dates: dict[EdgeType, NDArray[np.int32]] = {}
     for names, group in groups.items():
         relation, head, tail = map(str, names)
         opposite = EdgeType(tail, relation, head)
         if head != tail and opposite in edges:
             continue  # already merged with the direction that came first
         n_tails = tables[tail].height
-        keys = _keys(group, "x_id", "y_id", places[head], places[tail], n_tails, unordered=head == tail)
+        told = [_keys(group, "x_id", "y_id", places[head], places[tail], n_tails, unordered=head == tail)]
+        rows = [group]
         if head == tail:
-            keys = distinct(keys)
+            keys = distinct(told[0])
         else:
-            keys = np.sort(keys)
+            keys = np.sort(told[0])
             mirrored = groups.get((names[0], names[2], names[1]))
             if mirrored is not None:
-                flipped = np.sort(_keys(mirrored, "y_id", "x_id", places[head], places[tail], n_tails, unordered=False))
+                rows.append(mirrored)
+                told.append(_keys(mirrored, "y_id", "x_id", places[head], places[tail], n_tails, unordered=False))
+                flipped = np.sort(told[1])
                 if not np.array_equal(keys, flipped):
                     keys = np.sort(np.concatenate([keys, flipped[~np.isin(flipped, keys)]]))
-        edges[EdgeType(head, relation, tail)] = (keys // n_tails, keys % n_tails)
-    return dict(sorted(edges.items()))
+        edge_type = EdgeType(head, relation, tail)
+        edges[edge_type] = (keys // n_tails, keys % n_tails)
+        if _DATE in group.columns:
+            dates[edge_type] = _earliest(keys, np.concatenate(told), np.concatenate([one[_DATE] for one in rows]))
+    return dict(sorted(edges.items())), dates
+
+
+def _earliest(keys: NDArray[np.int64], told: NDArray[np.int64], dates: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The earliest date that is told of each key, int32 [keys]; `dates` are those of the keys `told`."""
+    order = np.argsort(told, kind="stable")
+    ordered = told[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    least = np.minimum.reduceat(dates[order], first)
+    found: NDArray[np.int32] = least[np.searchsorted(ordered[first], keys)]
+    return found
 
 
 def _keys(

@@ -52,6 +52,15 @@ def blank_field(table: Table | None, source: str, needed: tuple[str, ...]) -> Us
     return UserError("a row lacks a relation, id or type", source, hint)
 
 
+def line_of(table: Table, column: str, text: str) -> str:
+    """The first line (Parquet: row) whose field of a column is a text, as `line 7`; empty where there is none."""
+    if table.kind == "parquet":
+        rows = table.scan(row_index_name="row").filter(pl.col(column).cast(pl.String) == text).head(1).collect()
+        return f"row {rows['row'][0] + 1}" if rows.height else ""
+    place = table.columns.index(column)
+    return next((f"line {number}" for number, fields in _rows(table) if fields[place] == text), "")
+
+
 def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
     """Each row below the header that has a value, with the number of the line on which it begins."""
     csv.field_size_limit(1 << 30)

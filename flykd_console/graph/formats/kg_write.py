@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flykd_console.dates import UNDATED
 from flykd_console.errors import UserError
 from flykd_console.graph.formats.primekg_shape import NODE_TYPES, RELATIONS
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph, Pairs
@@ -21,6 +22,7 @@ COLUMNS = (
     "relation", "display_relation", "x_index", "x_id", "x_type", "x_name", "x_source", "y_index", "y_id", "y_type",
     "y_name", "y_source",
 )  # fmt: skip
+YEAR = "year"  # a further column, where the graph has dates
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 CHUNK = 400_000  # rows held at once
 
@@ -47,7 +49,7 @@ def write_kg(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] 
     """Write the graph so that reading the file gives an equal graph.
 
     Args:
-        graph: Nodes without an edge are not written, as the form has no place for them.
+        graph: Nodes without an edge are not written, as the form has no place for them; of its dates the years are.
         path: Ends in one of `ENDINGS`; replaced when everything is written.
         progress: Told the number of rows of each chunk after it is written.
 
@@ -60,7 +62,7 @@ def write_kg(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] 
     first = _first_index(graph)
     rows = 0
     try:
-        with whole_file(path) as temporary, _writer(temporary, path.name.lower()) as write:
+        with whole_file(path) as temporary, _writer(temporary, path.name.lower(), columns_of(graph)) as write:
             for edge_type, pairs in graph.edges.items():
                 for chunk in _chunks(graph, edge_type, pairs, first):
                     write(chunk)
@@ -71,6 +73,11 @@ def write_kg(graph: KnowledgeGraph, path: Path, progress: Callable[[int], None] 
             f"cannot be written: {error.strerror or error}", str(path), "Make room or choose another folder."
         ) from error
     return rows
+
+
+def columns_of(graph: KnowledgeGraph) -> tuple[str, ...]:
+    """The columns that are written of a graph."""
+    return COLUMNS if graph.dates is None else (*COLUMNS, YEAR)
 
 
 def _first_index(graph: KnowledgeGraph) -> dict[str, int]:
@@ -96,7 +103,15 @@ def _chunks(graph: KnowledgeGraph, edge_type: EdgeType, pairs: Pairs, first: dic
                 _end(graph, node_type, index[start : start + CHUNK], first[node_type], end)
                 for node_type, index, end in ((x_type, x, "x"), (y_type, y, "y"))
             ]
-            yield pl.concat(ends, how="horizontal").with_columns(names).select(COLUMNS)
+            chunk = pl.concat(ends, how="horizontal").with_columns(names)
+            if graph.dates is not None:
+                chunk = chunk.with_columns(_years(graph.dates[edge_type][start : start + CHUNK]))
+            yield chunk.select(columns_of(graph))
+
+
+def _years(dates: NDArray[np.int32]) -> pl.Series:
+    years = pl.Series(YEAR, dates // 10_000)
+    return years.set(pl.Series(dates == UNDATED), None)
 
 
 def _end(graph: KnowledgeGraph, node_type: str, index: NDArray[np.int64], first: int, end: str) -> pl.DataFrame:
@@ -112,14 +127,15 @@ def _end(graph: KnowledgeGraph, node_type: str, index: NDArray[np.int64], first:
 
 
 @contextmanager
-def _writer(path: Path, name: str) -> Iterator[Callable[[pl.DataFrame], object]]:
-    """Takes chunks of `COLUMNS`, and writes them in the form that the name asks for."""
+def _writer(path: Path, name: str, columns: tuple[str, ...]) -> Iterator[Callable[[pl.DataFrame], object]]:
+    """Takes chunks of `columns`, and writes them in the form that the name asks for."""
     if name.endswith(".parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        kinds = [pa.int64() if column.endswith("_index") else pa.large_string() for column in COLUMNS]
-        with pq.ParquetWriter(path, pa.schema(zip(COLUMNS, kinds, strict=True)), compression="zstd") as writer:
+        numbers = {"x_index": pa.int64(), "y_index": pa.int64(), YEAR: pa.int32()}
+        kinds = [numbers.get(column, pa.large_string()) for column in columns]
+        with pq.ParquetWriter(path, pa.schema(zip(columns, kinds, strict=True)), compression="zstd") as writer:
             yield lambda chunk: writer.write_table(chunk.to_arrow(compat_level=pl.CompatLevel.oldest()))
         return
     with ExitStack() as open_files:
@@ -128,5 +144,5 @@ def _writer(path: Path, name: str) -> Iterator[Callable[[pl.DataFrame], object]]
             # No name and no time inside, so that equal graphs give equal bytes.
             packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0)
             file = open_files.enter_context(packed)
-        file.write(f"{','.join(COLUMNS)}\n".encode())
+        file.write(f"{','.join(columns)}\n".encode())
         yield lambda chunk: file.write(chunk.write_csv(include_header=False).encode())

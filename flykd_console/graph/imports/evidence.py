@@ -6,24 +6,49 @@ year, the largest score, and the distinct texts joined by `|`.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flykd_console.words import counted
+
 _YEARS = ("publication_year", "year", "approval_year", "first_seen")
 _SCORES = ("score", "confidence", "confidence_score", "weight")
-_DATE = r"^\s*(\d{4})(?:\D|$)"
+_YEAR = re.compile(r"\s*(\d{4})(?:\D|$)")
 
 
 def typed(column: str) -> pl.Expr:
-    """A column of edges under the type that evidence of its name has."""
+    """A column of edges under the type that evidence of its name has; years are texts still (`with_years`)."""
     text = pl.col(column).cast(pl.String)
-    if column in _YEARS:
-        return text.str.extract(_DATE).cast(pl.Int32, strict=False).alias(column)
     if column in _SCORES:
         return text.cast(pl.Float64, strict=False).alias(column)
     filled = pl.when(text.str.strip_chars() != "").then(text)
     return filled.cast(pl.Categorical(pl.Categories.random())).alias(column)
+
+
+def with_years(edges: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Columns of years as whole numbers, the least where a field tells several; and notes of what could not be read."""
+    notes = []
+    for column in _YEARS:
+        if column not in edges.columns:
+            continue
+        texts = edges[column].unique().drop_nulls()
+        years = [_earliest(text) for text in texts.cast(pl.String).to_list()]
+        known = pl.DataFrame({column: texts, "year": pl.Series(years, dtype=pl.Int32)})
+        found = edges.select(column).join(known, on=column, how="left", maintain_order="left")["year"]
+        strange = found.is_null() & edges[column].is_not_null()
+        if count := int(strange.sum()):
+            first = edges[column].filter(strange).cast(pl.String)[0]
+            notes.append(f"{counted(count, 'row')} kept without their {column}, which is no year, first {first!r}")
+        edges = edges.with_columns(found.alias(column))
+    return edges, tuple(notes)
+
+
+def _earliest(text: str) -> int | None:
+    years = [int(found[1]) for part in text.split("|") if (found := _YEAR.match(part))]
+    return min(years, default=None)
 
 
 def merged(edges: pl.DataFrame, group: NDArray[np.int64], n_nodes: int) -> tuple[pl.DataFrame, NDArray[np.int64]]:

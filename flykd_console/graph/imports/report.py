@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 
 from flykd_console.errors import UserError
+from flykd_console.graph.imports.columns import EvidenceColumn
 from flykd_console.words import grouped, per_cent
 
 ENDING = ".import.json"
@@ -64,7 +65,7 @@ class Report(msgspec.Struct, frozen=True):
     collapsed: dict[str, int]
     notes: list[str]
     ignored: list[str]
-    evidence: list[str]
+    evidence: list[EvidenceColumn]
     targets: list[str]
     pooling: list[str]
     table_sha256: str = ""

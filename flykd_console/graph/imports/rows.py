@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from flykd_console.errors import UserError
 from flykd_console.graph.formats.base import Parts
 from flykd_console.graph.imports import maps
-from flykd_console.graph.imports.evidence import merged, typed
+from flykd_console.graph.imports.columns import EvidenceColumn, described
+from flykd_console.graph.imports.evidence import merged, typed, with_years
 from flykd_console.graph.imports.report import Relation
 
 Codes = NDArray[np.int64]
@@ -28,6 +29,7 @@ class Rows:
     Attributes:
         table: `relation, x_id, x_type, x_name, y_id, y_type, y_name` as categories of one set, then evidence.
         dropped: Rows by the reason why they were left out; `by_map` of them because the map says so.
+        notes: What could not be read of their evidence.
     """
 
     table: pl.DataFrame
@@ -38,7 +40,8 @@ class Rows:
     nodes: dict[str, int]
     names_missing: int
     without_edge: int
-    evidence: list[str]
+    evidence: list[EvidenceColumn]
+    notes: tuple[str, ...]
 
 
 def assemble(parts: Parts, names: maps.Map, where: str) -> Rows:
@@ -54,7 +57,7 @@ def assemble(parts: Parts, names: maps.Map, where: str) -> Rows:
             there.
     """
     nodes = _nodes(parts.nodes, where)
-    edges = _joined(parts, nodes, where)
+    edges, notes = with_years(_joined(parts, nodes, where))
     read = edges.height
     if not read:
         raise UserError("has a header but no rows", where, "It should hold one row per edge.")
@@ -78,8 +81,9 @@ def assemble(parts: Parts, names: maps.Map, where: str) -> Rows:
     named = nodes["name"].is_not_null().to_numpy()
     kept_types = np.bincount(type_of[used], minlength=len(types))
     evidence = [column for column in edges.columns if column not in ("x", "y", "relation")]
+    table = _table(nodes, types, type_of, edges, group, relations, evidence)
     return Rows(
-        table=_table(nodes, types, type_of, edges, group, relations, evidence),
+        table=table,
         read=read,
         dropped={why: count for why, count in dropped.items() if count},
         by_map=by_map,
@@ -87,7 +91,8 @@ def assemble(parts: Parts, names: maps.Map, where: str) -> Rows:
         nodes={name: int(count) for name, count in zip(types, kept_types, strict=True) if count},
         names_missing=int((used & ~named).sum()),
         without_edge=int((~used).sum()),
-        evidence=evidence,
+        evidence=described(table.lazy(), evidence),
+        notes=notes,
     )
 
 

@@ -52,6 +52,7 @@ class EdgeSplit:
             go with a few named tails: another of these tails would mostly be the true pair again.
         notes: What is worth telling of how the parts came about, a sentence without a full stop each.
         left_out: Labels near the test that are in no part; None: every edge is in one.
+        undated: Per target its true pairs that are in no part since they have no date (`by_time.py`).
     """
 
     targets: Targets
@@ -63,6 +64,19 @@ class EdgeSplit:
     replaced: Literal["head", "tail"] = "tail"
     notes: tuple[str, ...] = ()
     left_out: LeftOut | None = None
+    undated: Edges = field(default_factory=dict)
+
+    @property
+    def carrying(self) -> Edges:
+        """The training edges as messages go over them.
+
+        Of a split by time without relations that come up after training: a model does not know that there are any.
+        """
+        if self.kind != "by_time":
+            return self.train
+        return {
+            edge_type: pairs for edge_type, pairs in self.train.items() if len(pairs[0]) or edge_type in self.targets
+        }
 
     def part(self, name: str) -> Edges:
         """`train`, `validation` or `test`."""
@@ -76,6 +90,8 @@ class EdgeSplit:
         earlier = [self.train, self.validation] if part == "test" else [self.train]
         if self.left_out is not None:
             earlier.append(self.left_out.labels)
+        if target in self.undated:
+            earlier.append({target: self.undated[target]})
         heads, tails = (np.concatenate([edges[target][end] for edges in earlier]) for end in (0, 1))
         return heads, tails
 

@@ -2,16 +2,18 @@
 
 `complex_disease` cuts the targets by tail node: a test disease has no edge to any drug in training (zero-shot),
 whatever the relation. Everything else is cut at random, relation by relation, with the same fractions. The other kinds
-live beside this module: `random`, `diseases`, `files` and `lists`.
+live beside this module: `random`, `diseases`, `by_time`, `files` and `lists`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flykd_console.errors import UserError
+from flykd_console.graph.split.by_time import cut_by_time
 from flykd_console.graph.split.diseases import cut_area, cut_diseases
 from flykd_console.graph.split.edge_split import PARTS, Edges, EdgeSplit
 from flykd_console.graph.split.files import read_split
@@ -49,6 +51,10 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
         split = split_by_list(graph, edges, targets, settings, seed)
         _check_parts(graph, split, seed)
         return split
+    if settings.kind == "by_time":
+        split = _by_time(graph, targets, settings)
+        _check_parts(graph, split, seed)
+        return split
     note = ""
     membership: Membership
     match settings.kind:
@@ -63,9 +69,7 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
     left_out = None
     if settings.hops:
         membership, left_out = leave_out_relatives(graph, edges, targets, membership, settings.hops)
-    train, validation, test = (
-        {e: _chosen(pairs, membership[e] == number) for e, pairs in edges.items()} for number in range(len(PARTS))
-    )
+    train, validation, test = _parts(edges, membership)
     few = settings.kind == "disease_area" and _fewest_tails(targets, test) < FEW_TAILS
     notes = [note] if note else []
     if few:
@@ -90,19 +94,31 @@ def split_graph(graph: KnowledgeGraph, targets: Targets, settings: sections.Spli
     return split
 
 
+def _by_time(graph: KnowledgeGraph, targets: Targets, settings: sections.Split) -> EdgeSplit:
+    """The same parts under every seed: a date is no draw."""
+    cut = cut_by_time(graph, targets, settings)
+    train, validation, test = _parts(cut.edges, cut.membership)
+    return EdgeSplit(targets, train, validation, test, "by_time", notes=cut.notes, undated=cut.undated)
+
+
+def _parts(edges: Edges, membership: Membership) -> Iterator[Edges]:
+    for number in range(len(PARTS)):
+        yield {e: _chosen(pairs, membership[e] == number) for e, pairs in edges.items()}
+
+
 def _check_parts(graph: KnowledgeGraph, split: EdgeSplit, seed: int) -> None:
     """Refuse a split that cannot be trained or measured.
 
     Where the parts are given or follow from chosen tails, a target may lack edges in a part if another one has some.
     A relation whose test negatives would all be true pairs scores 50 % whatever the model, and is refused.
     """
-    chosen = split.kind in ("disease", "disease_area", "files")
+    chosen = split.kind in ("disease", "disease_area", "files", "by_time")
     for name in PARTS:
         if name == "test" and split.kind == "full_graph":
             continue
         lacking = [target for target in split.targets if len(split.part(name)[target][0]) == 0]
         if lacking and not (chosen and name != "train" and len(lacking) < len(split.targets)):
-            seeded = "" if split.kind == "files" else f" with seed {seed}"
+            seeded = "" if split.kind in ("files", "by_time") else f" with seed {seed}"
             near = f" and hops = {split.left_out.hops}" if split.left_out is not None else ""
             raise UserError(
                 f"the {split.kind} split{seeded}{near} leaves the relation {lacking[0].relation!r} without "
@@ -125,6 +141,8 @@ def _remedy(split: EdgeSplit, lacking: str) -> str:
     """What to do about a target without edges in a part."""
     if split.kind == "files":
         return f"Add {lacking} edges of it to the files."
+    if split.kind == "by_time":
+        return "Take other dates: flykd-console graph info GRAPH shows their range (split.train_until, validate_until)."
     fewer = "fewer split.hops, " if split.left_out is not None else ""
     return f"Take {fewer}a larger graph, other split.fractions, another split.kind or other graph.targets."
 

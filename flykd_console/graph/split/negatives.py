@@ -46,8 +46,8 @@ def evaluation_pairs(
 
     Args:
         filter_true: Draw again where the negative is a true pair of the relation anywhere in the graph; in validation
-            but for those of the test, of which nothing is told there. A pair that is still true after 100 draws stays
-            as it is (a head linked to every tail has no negative).
+            but for those of the test and those without a date, of which nothing is told there. A pair that is still
+            true after 100 draws stays as it is (a head linked to every tail has no negative).
     """
     return [_of_relation(graph, split, part, target, seed, filter_true) for target in split.targets]
 
@@ -129,8 +129,10 @@ def _told(graph: KnowledgeGraph, split: EdgeSplit, part: str, target: EdgeType, 
     true = np.unique(heads * width + tails)
     if part == "test":
         return true
-    tested = split.test[target]
-    return np.setdiff1d(true, tested[0] * width + tested[1])
+    nothing = np.zeros(0, dtype=np.int64)
+    for hidden in (split.test[target], split.undated.get(target, (nothing, nothing))):
+        true = np.setdiff1d(true, hidden[0] * width + hidden[1])
+    return true
 
 
 def _together(target: EdgeType, true: Pairs, false: Pairs) -> EvaluationPairs:

@@ -16,6 +16,7 @@ import polars as pl
 
 from flykd_console.errors import UserError
 from flykd_console.graph.tables.plain import COPY_AGAIN, holds
+from flykd_console.graph.tables.uniform import uniform
 from flykd_console.words import counted
 
 
@@ -42,6 +43,14 @@ def judge(file: Path, where: str, separator: str, quote: str, fields: int, place
     Raises:
         UserError: Names the first line that has other fields, is not UTF-8, or opens a quotation that is not closed.
     """
+    plainly = uniform(file, separator, quote, fields) if fields > 1 else None
+    if plainly is not None:
+        return Form(file, separator, quote if plainly == "quoted" else None)
+    return judge_by_line(file, where, separator, quote, fields, place)
+
+
+def judge_by_line(file: Path, where: str, separator: str, quote: str, fields: int, place: Callable[[], Path]) -> Form:
+    """The same without the quick look of `uniform`, which it is held against."""
     if holds(file, b"\0"):
         raise UserError("holds zero bytes: it is no text, or was not written whole", where, COPY_AGAIN)
     if fields == 1:

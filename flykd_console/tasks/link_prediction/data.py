@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -63,14 +63,21 @@ class LinkData:
 
         -1: no way leads to one. Empty where the graph has no edges between tails.
         """
-        if not kin_relations(self.graph, self.targets.tail):
+        if not kin_relations(self.told, self.targets.tail):
             return {}
         found = {}
         for target in self.targets:
             trained = np.zeros(self.graph.count(self.targets.tail), dtype=np.bool_)
             trained[self.split.train[target][1]] = True
-            found[target.relation] = steps_from(self.graph, self.targets.tail, trained)
+            found[target.relation] = steps_from(self.told, self.targets.tail, trained)
         return found
+
+    @cached_property
+    def told(self) -> KnowledgeGraph:
+        """The graph that is shown beside a model: whole, or under a split by time as it was when training ended."""
+        if self.split.kind != "by_time":
+            return self.graph
+        return replace(self.graph, edges=self.split.train, dates=None)
 
     @cached_property
     def node_counts(self) -> dict[str, int]:
@@ -78,7 +85,7 @@ class LinkData:
 
     @cached_property
     def messages(self) -> MessageGraph:
-        return MessageGraph.of(self.split.train, self.node_counts)
+        return MessageGraph.of(self.split.carrying, self.node_counts)
 
     @cached_property
     def looped_messages(self) -> MessageGraph:
@@ -89,7 +96,7 @@ class LinkData:
     def pooling(self) -> Pooling | None:
         """Per relation the pooling map; None where it is off or the graph has no profile relation."""
         count = self.node_counts[self.targets.tail]
-        return pooling_maps(self.split.train, self.targets, count, self.profile.graph.pooling)
+        return pooling_maps(self.split.carrying, self.targets, count, self.profile.graph.pooling)
 
     @cached_property
     def space(self) -> PairSpace:
@@ -170,7 +177,7 @@ class LinkData:
     @cached_property
     def training(self) -> TrainingEdges:
         """All that a heuristic may see."""
-        return TrainingEdges(self.split.train, self.targets, self.node_counts, self.seed)
+        return TrainingEdges(self.split.carrying, self.targets, self.node_counts, self.seed)
 
     @cached_property
     def head_degrees(self) -> dict[str, NDArray[np.int64]]:

@@ -238,4 +238,4 @@ class LinkPrediction(Task):
             files.save_scores(self.data, directory, part, measured)
         files.save_neighbours(self.data, directory)
         if not directory.connections.is_file():
-            files.save_connections(self.data.graph, self.data.targets, directory)
+            files.save_connections(self.data.told, self.data.targets, directory)
