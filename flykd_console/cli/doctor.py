@@ -124,7 +124,9 @@ def _worth(trial: Trial, threads: int, asked: bool, used: float) -> Finding:
     found = f"one is {1.0 / trial.gain:.1f} times as fast as {trial.threads} at present"
     if threads == 1:
         return Finding("ok", "threads", f"{found}; a run takes one")
-    remedy = "The machine is busy. While it is, train with --set engine.threads=1, or with OMP_WAIT_POLICY=passive."
+    remedy = (
+        "The machine is busy. While it is, a run takes fewer threads by itself; engine.threads = N takes N throughout."
+    )
     return Finding("warn", "threads", found, remedy)
 
 

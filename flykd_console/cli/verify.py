@@ -99,6 +99,7 @@ def _retrained(directory: RunDirectory, seed: int) -> Finding:
         again = RunDirectory(Path(root) / directory.name)
         (again.path / "control").mkdir(parents=True)
         again.profile.write_text(dump_profile(profile))
+        again.events.write_bytes(_threads_of(directory, seed))
         command = [sys.executable, *WORKER, str(again.path), "--fresh"]
         done = subprocess.run(command, env=worker_environment(profile.engine.threads), capture_output=True, text=True)
         if done.returncode != 0:
@@ -120,6 +121,18 @@ def _retrained(directory: RunDirectory, seed: int) -> Finding:
     weights = f"weights of {len(equal)} of {len(stages)} stages are the same bytes"
     figures = f"the largest difference of test figures is {100 * worst:.4f} points ({which})"
     return Finding("retrained", worst <= 1e-4, f"seed {seed}: {weights}; {figures}")
+
+
+def _threads_of(directory: RunDirectory, seed: int) -> bytes:
+    """Lines of a log from which training repeats how many threads each epoch of a seed had."""
+    from flykd_console.runs.events import Epoch, Threads, encode
+    from flykd_console.runs.log import EventFollower
+
+    lines = []
+    follower = EventFollower(directory.events)
+    while events := follower.read(seconds=1.0):
+        lines += [encode(event) for event in events if isinstance(event, Epoch | Threads) and event.seed == seed]
+    return b"".join(lines)
 
 
 def _seal(record: StageRecord | None) -> str:

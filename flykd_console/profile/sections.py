@@ -405,7 +405,9 @@ class Engine(Section):
     messages: Literal["auto", "dgl", "torch"] = Field(
         "auto", description="who carries attention among nodes with features; auto: dgl on a CPU, torch on a GPU"
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0: all the process may use")
+    threads: int = Field(
+        0, ge=0, description="CPU threads throughout; 0: all the process may use, fewer while others use the machine"
+    )
     precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="of the large matrix products")
     cuda_graphs: bool = Field(True, description="replay an epoch as one CUDA graph where the device is a GPU")
     log_every: int = Field(1, ge=1, description="epochs between two epoch events")

@@ -174,6 +174,15 @@ class Evaluation(Event, frozen=True, kw_only=True, tag="evaluation"):
         return self.metrics.get(self.headline, self.macro_auprc)
 
 
+class Threads(Event, frozen=True, kw_only=True, tag="threads"):
+    """From the epoch after `epoch` on the stage has so many CPU threads; only where the trainer chooses them itself."""
+
+    seed: int
+    stage: str
+    epoch: int
+    threads: int
+
+
 class Resources(Event, frozen=True, kw_only=True, tag="resources"):
     """At most once a second. CPU in per cent of one core, memory in bytes, power in watts; None where absent.
 
@@ -270,6 +279,7 @@ AnyEvent = (
     | StageExtended
     | Epoch
     | Evaluation
+    | Threads
     | Resources
     | Checkpoint
     | Control

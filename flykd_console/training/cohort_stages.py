@@ -33,6 +33,7 @@ from flykd_console.runs.stage import Phase, Stage
 from flykd_console.tasks.base import Objective, Task, Trainable
 from flykd_console.tasks.classification.course import WORDS as LOSS_WORDS
 from flykd_console.training import stage_events
+from flykd_console.training.adaptive_threads import FixedThreads
 from flykd_console.training.checkpoint import Checkpointer
 from flykd_console.training.loops.train import train_each
 from flykd_console.training.orders import Orders
@@ -56,6 +57,7 @@ class CohortStages:
     events: EventWriter
     orders: Orders
     store: StageStore
+    threads: FixedThreads = field(default_factory=FixedThreads)
     _models: dict[str, Trainable] = field(default_factory=dict)
     _results: dict[str, ModelResult] = field(default_factory=dict)
 
@@ -130,6 +132,7 @@ class CohortStages:
             self.orders,
             Checkpointer(path, older, whole_key, self.task.device.type),
             lambda loop, added: self.events.write(stage_events.extended(loop, added, course)),
+            self.threads,
         )
         self._tell_start(stage, models, loop.total, loop.first_epoch, objective)
         networks = {spec.name: network_of(spec) for spec in specs}

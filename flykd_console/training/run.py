@@ -11,11 +11,12 @@ from flykd_console.profile.models import entries_of, method_of, planned_stages
 from flykd_console.profile.schema import Profile
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import GraphFacts, Log, RunFinished, RunPrepared
-from flykd_console.runs.log import EventWriter
+from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.runs.results import GraphSource, LeftOutLabels, ModelResult, build_results, write_results
 from flykd_console.tasks.base import Task
 from flykd_console.tasks.make import Prepared, prepare
 from flykd_console.training import environment
+from flykd_console.training.adaptive_threads import FixedThreads, chooses_threads, training_threads
 from flykd_console.training.cohort_stages import CohortStages
 from flykd_console.training.devices import device_name, engine_settings, gpu_uuid, resolve_device
 from flykd_console.training.finished_seeds import check_added, finished_seeds
@@ -45,11 +46,13 @@ def train_run(
         sampler = ResourceSampler(events, gpu_uuid(device))
         sampler.start()
         try:
+            # Before the graph is read: what others use is read meanwhile.
+            threads = training_threads(profile.engine, device, events, EventFollower(directory.events))
             prepared = _prepare(profile, events, device)
             done = finished_seeds(directory, profile, prepared.tasks)
             check_added(directory, prepared.facts, done)
             _tell_prepared(directory, profile, prepared, events, begun_here)
-            _train_seeds(directory, profile, prepared, events, orders, fresh, done)
+            _train_seeds(directory, profile, prepared, events, orders, fresh, done, threads)
             orders.close()
             events.write(RunFinished(outcome="finished", seconds=time.time() - began))
         finally:
@@ -72,6 +75,7 @@ def _tell_prepared(
     device = next(iter(tasks.values())).device
     source = prepared.facts | {"imported": prepared.imported}
     facts = environment.describe(source, str(device), device_name(device), torch.get_num_threads())
+    facts["threads_adapt"] = chooses_threads(profile.engine, device)
     environment.write(directory, facts)
     prepared.leave(directory)
     # Every seed's split is made before anything is trained: a bad one is told now, not after an hour.
@@ -99,6 +103,7 @@ def _train_seeds(
     orders: Orders,
     fresh: bool,
     done: dict[int, dict[str, ModelResult]],
+    threads: FixedThreads,
 ) -> None:
     results = dict(done)
     source = GraphSource(source=prepared.facts["source"], fingerprint=prepared.facts["fingerprint"])
@@ -112,7 +117,7 @@ def _train_seeds(
             del tasks[seed]
     kind = CohortStages if profile.classifies else SeedStages
     for seed in list(tasks):
-        stages = kind(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh))
+        stages = kind(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh), threads)
         results[seed] = stages.run()
         # After each seed, so that a run that ends early leaves what it has measured.
         found = build_results(directory.name, method, source, results, models, profile.headline, left_out)

@@ -19,6 +19,7 @@ from flykd_console.runs.more_epochs import MoreEpochs
 from flykd_console.runs.results import Scores
 from flykd_console.runs.stage import Stage
 from flykd_console.tasks.base import Trainable
+from flykd_console.training.adaptive_threads import FixedThreads
 from flykd_console.training.checkpoint import Checkpointer
 from flykd_console.training.orders import Orders, StopRequestedError
 from flykd_console.training.recorder import Recorder, TrainingDivergedError
@@ -70,6 +71,7 @@ class StageLoop:
         planned: Epochs (pretraining: optimiser steps) that the profile asks for.
         headline: The metric by which epochs are selected.
         tell_extended: Told how many epochs were just added, of how many now.
+        threads: Sets how many threads each epoch has.
 
     Attributes:
         total: Epochs of the stage; more than planned where some were added by hand.
@@ -88,6 +90,7 @@ class StageLoop:
         orders: Orders,
         checkpointer: Checkpointer,
         tell_extended: Callable[[StageLoop, int], None] = lambda loop, added: None,
+        threads: FixedThreads | None = None,
     ) -> None:
         self.seed, self.stage, self.planned, self.models = seed, stage, planned, models
         self.checkpointer = checkpointer
@@ -96,6 +99,8 @@ class StageLoop:
         self.total = max(planned, checkpointer.epochs)
         self.first_epoch = self.done = checkpointer.epoch
         self._spent = False
+        self._threads = threads if threads is not None else FixedThreads()
+        self._threads.begin_stage(seed, stage, self.done)
         self.recorder = Recorder(
             events,
             seed,
@@ -113,6 +118,7 @@ class StageLoop:
         self.recorder.start_clock()
         epoch = self.first_epoch
         while epoch < self.total and not self._exhausted:  # epochs may be added on the way
+            self._threads.begin_epoch()
             yield epoch
             epoch += 1
         self.recorder.flush()
@@ -128,6 +134,7 @@ class StageLoop:
             TrainingDivergedError: A loss, or a weight that is to be evaluated or saved, is not finite.
         """
         done = epoch + 1
+        self._threads.end_epoch(done)
         self.recorder.add(done, losses, lr, weights)
         orders = self._orders.poll(now=done == self.total)
         self.done = done

@@ -21,6 +21,7 @@ from flykd_console.runs.results import ModelResult, Scores
 from flykd_console.runs.stage import Phase, Stage
 from flykd_console.tasks.base import Task, Trainable
 from flykd_console.training import environment, stage_events
+from flykd_console.training.adaptive_threads import FixedThreads
 from flykd_console.training.checkpoint import Checkpointer
 from flykd_console.training.loops.train import pretrain, train
 from flykd_console.training.orders import Orders
@@ -41,6 +42,7 @@ class SeedStages:
     events: EventWriter
     orders: Orders
     store: StageStore
+    threads: FixedThreads = field(default_factory=FixedThreads)
     _models: dict[str, Trainable] = field(default_factory=dict)
     _results: dict[str, ModelResult] = field(default_factory=dict)
     # The stages of the plan by name, with their epochs.
@@ -156,6 +158,7 @@ class SeedStages:
             self.orders,
             Checkpointer(path, older, key, task.device.type),
             lambda loop, added: self._tell_extended(loop, added, spec.distill),
+            self.threads,
         )
 
     def _watched(self, spec: ModelSpec, stage: Stage, model: Trainable) -> Watched:

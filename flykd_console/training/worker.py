@@ -169,6 +169,8 @@ def _seconds_before(directory: RunDirectory) -> float:
                 last = event.t
     except FileNotFoundError:
         return 0.0
+    if not started:
+        return 0.0
     return total + last - started
 
 
