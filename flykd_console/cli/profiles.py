@@ -142,12 +142,12 @@ def check(profile: _Profile, settings: _Settings = None) -> None:
         scorers = ", ".join(loaded.evaluation.heuristics)
         say(f"{profile} is sound: trains nothing on {loaded.graph.source}, seeds {seeds}, measures {scorers}.")
         return
-    if loaded.classifies:
-        members = ", ".join(
-            f"{name} ({model_shape(one.dim, one.layers, one.kind)})" for name, one in loaded.cohort.members.items()
-        )
+    if loaded.classifies or loaded.mutual.takes_part:
+        listed = loaded.cohort.members if loaded.classifies else loaded.mutual.members
+        epochs = loaded.cohort.epochs if loaded.classifies else loaded.distill.epochs
+        members = ", ".join(f"{name} ({model_shape(one.dim, one.layers, one.kind)})" for name, one in listed.items())
         say(
-            f"{profile} is sound: {loaded.method} on {loaded.source}, seeds {seeds}, {loaded.cohort.epochs} epochs, "
+            f"{profile} is sound: {loaded.method} on {loaded.source}, seeds {seeds}, {epochs} epochs, "
             f"members {members}."
         )
         return

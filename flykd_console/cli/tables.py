@@ -11,6 +11,7 @@ from rich.text import Text
 
 from flykd_console.cli.text import spread_text
 from flykd_console.cli.titled import Titled, plain_table
+from flykd_console.runs.likeness import likeness_words
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.results import ModelResult, Results, Scores, Spread, gain, spread
 from flykd_console.words import DASH, grouped, metric_words, per_cent
@@ -104,7 +105,8 @@ def relations_table(results: Results) -> Titled | None:
     for entry, by_relation in zip(shown, found, strict=True):
         cells = [spread_text(by_relation.get(relation, {}).get("auprc"), 100) for relation in relations]
         table.add_row(_heading(entry), *cells)
-    return Titled(table, caption="AUPRC of each relation, the tail replaced in negatives; guessing scores about 50.")
+    caption = "AUPRC of each relation, the tail replaced in negatives; guessing scores about 50."
+    return Titled(table, caption=f"{caption} {likeness_words(results)}".rstrip())
 
 
 # Of classes: how each is named in a table; in per cent but for the likelihood.

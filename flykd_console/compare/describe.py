@@ -14,6 +14,7 @@ from flykd_console.profile.distill import TABLES_OF_SOURCES
 from flykd_console.profile.rooms import structure_losses
 from flykd_console.runs.distances import ByDistance, pooled_by_distance
 from flykd_console.runs.events import NewerSchemaError
+from flykd_console.runs.likeness import likeness_words
 from flykd_console.runs.models import trains_nothing
 from flykd_console.runs.results import RANKING_METRICS, Spread, matrix_spread, spread
 from flykd_console.runs.status import status_of
@@ -224,6 +225,8 @@ def notes_of(
     differing = sorted({key for run in facts for key in run.differs})
     if differing:
         notes.append(f"The runs are not trained alike in: {', '.join(differing)}.")
+    alike = [(run, likeness_words(run.results)) for run in runs]
+    notes += [f"{run.name}: {said}" for run, said in alike if said]
     notes += _disagreements(scores)
     return notes
 

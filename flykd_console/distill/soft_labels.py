@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 class SoftLabels(Teacher):
     """A frozen network's labels of pairs: computed once where the matrix fits, per pair otherwise.
 
+    Args:
+        tables: Whether labels of all pairs are kept where they fit; of a network that stands still for a step alone
+            they never pay.
+
     Attributes:
         teacher: What the network encoded, without gradients.
     """
 
-    def __init__(self, space: PairSpace, teacher: Encoded) -> None:
+    def __init__(self, space: PairSpace, teacher: Encoded, *, tables: bool = True) -> None:
         self._space = space
         self.teacher = Encoded(
             head=teacher.head.detach(),
@@ -31,7 +35,7 @@ class SoftLabels(Teacher):
             tail=teacher.tail.detach(),
         )
         self._tables: list[Tensor] | None = None
-        if all(pairs.area <= space.dense_limit for pairs in space.relations):
+        if tables and all(pairs.area <= space.dense_limit for pairs in space.relations):
             self._tables = [self._table(pairs) for pairs in space.relations]
 
     def _heads(self, pairs: RelationPairs) -> Tensor:

@@ -56,7 +56,7 @@ def check(
 
 
 # Tables that act under one kind of task alone; the others act under all.
-OF_LINKS = ("graph", "split", "teacher", "student", "pretrain", "negatives", "finetune", "distill", "models",
+OF_LINKS = ("graph", "split", "teacher", "student", "pretrain", "negatives", "finetune", "distill", "mutual", "models",
             "evaluation")  # fmt: skip
 OF_CLASSES = ("data", "cohort")
 

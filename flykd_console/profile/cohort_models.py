@@ -6,10 +6,11 @@ in one stage. Their means, and of either kind the one that validation puts first
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.cohort import Network
-from flykd_console.profile.model_spec import ModelSpec
+from flykd_console.profile.model_spec import ModelShape, ModelSpec
 from flykd_console.runs.models import ModelEntry, Role
 from flykd_console.runs.stage import Phase, Stage
 
@@ -28,22 +29,34 @@ TAKEN = (COHORT, TEACHER, ENSEMBLE, DEEP_ENSEMBLE, BEST, BEST_ALONE)
 def cohort_specs(cohort: Cohort) -> list[ModelSpec]:
     """The models of a run that classifies, in the order in which they are trained and shown."""
     found = []
-    several = len(cohort.members) > 1
     if cohort.distill.takes_part:
         found.append(ModelSpec(_entry(TEACHER, Role.TEACHER, cohort.teacher), cohort.teacher, begins=TEACHER))
     if cohort.alone:
-        for name, member in cohort.members.items():
-            # It begins as the member does, and draws alike: the two differ by what the member learns from others.
-            found.append(ModelSpec(_entry(f"{ALONE}{name}", Role.BASELINE, member), member, begins=name))
-        if several:
-            found += _measured(cohort, DEEP_ENSEMBLE, BEST_ALONE, "", "")
-    for name, member in cohort.members.items():
-        over = f"{ALONE}{name}" if cohort.alone else ""
-        entry = _entry(name, Role.MEMBER, member, over)
+        found += rivals_alone(cohort.members, ensemble=cohort.ensemble)
+    return [*found, *member_specs(cohort.members, over=cohort.alone, ensemble=cohort.ensemble)]
+
+
+def rivals_alone(members: Mapping[str, ModelShape], *, ensemble: bool) -> list[ModelSpec]:
+    """Each member alone, and where there are several what they are together."""
+    found = [
+        # It begins as the member does, and draws alike: the two differ by what the member learns from others.
+        ModelSpec(_entry(f"{ALONE}{name}", Role.BASELINE, member), member, begins=name)
+        for name, member in members.items()
+    ]
+    if len(members) > 1:
+        found += _measured(members, ensemble, (DEEP_ENSEMBLE, BEST_ALONE), ("", ""))
+    return found
+
+
+def member_specs(members: Mapping[str, ModelShape], *, over: bool, ensemble: bool) -> list[ModelSpec]:
+    """The members, and where there are several what they are together; `over`: held against themselves alone."""
+    found = []
+    for name, member in members.items():
+        entry = _entry(name, Role.MEMBER, member, f"{ALONE}{name}" if over else "")
         found.append(ModelSpec(entry, member, begins=name, together=COHORT))
-    if several:
-        rivals = (DEEP_ENSEMBLE, BEST_ALONE) if cohort.alone else ("", "")
-        found += _measured(cohort, ENSEMBLE, BEST, *rivals)
+    if len(members) > 1:
+        rivals = (DEEP_ENSEMBLE, BEST_ALONE) if over else ("", "")
+        found += _measured(members, ensemble, (ENSEMBLE, BEST), rivals)
     return found
 
 
@@ -60,23 +73,26 @@ def network_of(spec: ModelSpec) -> Network:
     return spec.shape
 
 
-def cohort_stage(specs: list[ModelSpec]) -> Stage:
+def cohort_stage(specs: Sequence[ModelSpec]) -> Stage:
     """The stage that trains the members; the ensemble is looked at in it as well."""
     names = [spec.name for spec in specs if spec.together or spec.name == ENSEMBLE]
     return Stage(COHORT, Phase.DISTILL, tuple(names))
 
 
-def _measured(cohort: Cohort, ensemble: str, best: str, over_ensemble: str, over_best: str) -> list[ModelSpec]:
+def _measured(
+    members: Mapping[str, ModelShape], ensemble: bool, names: tuple[str, str], over: tuple[str, str]
+) -> list[ModelSpec]:
     """The mean of some models where it is asked for, and the one that validation puts first."""
-    first = next(iter(cohort.members.values()))
-    entries = [ModelEntry(name=best, role=Role.ENSEMBLE, label=best.replace("-", " "), over=over_best)]
-    if cohort.ensemble:
-        label = ensemble.replace("-", " ")
-        entries.insert(0, ModelEntry(name=ensemble, role=Role.ENSEMBLE, label=label, over=over_ensemble))
-    return [ModelSpec(entry, first, begins=entry.name) for entry in entries]
+    first = next(iter(members.values()))
+    entries = [
+        ModelEntry(name=name, role=Role.ENSEMBLE, label=name.replace("-", " "), over=rival)
+        for name, rival in zip(names, over, strict=True)
+    ]
+    kept = entries if ensemble else entries[1:]
+    return [ModelSpec(entry, first, begins=entry.name) for entry in kept]
 
 
-def _entry(name: str, role: Role, network: Network, over: str = "") -> ModelEntry:
+def _entry(name: str, role: Role, network: ModelShape, over: str = "") -> ModelEntry:
     return ModelEntry(
         name=name,
         role=role,

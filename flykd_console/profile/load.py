@@ -186,6 +186,8 @@ def tables_of(profile: Profile) -> dict[str, Any]:
             del table["curriculum"][source]
     if not profile.models:
         del data["models"]
+    if not profile.mutual.takes_part:
+        del data["mutual"]
     return data
 
 

@@ -76,6 +76,8 @@ class ModelSpec:
         """The table of the profile that its shape stands in, dotted."""
         if self.entry.role in (Role.TEACHER, Role.ENSEMBLE):
             return TEACHER
+        if self.entry.role is Role.MEMBER:
+            return f"mutual.members.{self.name}"
         return STUDENT if self.name in (BASELINE, STUDENT) else f"models.{self.name}"
 
     @property

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flykd_console.errors import UserError
-from flykd_console.profile.cohort_models import cohort_specs, cohort_stages
+from flykd_console.profile.cohort_models import COHORT, cohort_specs, cohort_stage, cohort_stages
 from flykd_console.profile.distill import Distill, forget_absent_sources
 from flykd_console.profile.model_spec import BASELINE, STUDENT, TEACHER, ModelSpec
+from flykd_console.profile.mutual_models import student_specs
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Shape
 from flykd_console.runs.events import PlannedStage
@@ -43,6 +44,8 @@ def models_of(profile: Profile) -> list[ModelSpec]:
     """
     if profile.classifies:
         return cohort_specs(profile.cohort)
+    if profile.mutual.takes_part:
+        return student_specs(profile.mutual)
     if trains_nothing(profile):
         return []
     teachers, students = _teachers(profile), _of_students_size(profile)
@@ -140,16 +143,27 @@ def stage_epochs(profile: Profile, models: Sequence[ModelSpec], pretrain_steps: 
             found[pretraining.name] = (shared, epochs)
         elif pretrain_steps > 0 and spec.has_layers:
             found[pretraining.name] = (pretraining, pretrain_steps)
+        if spec.together:
+            found[spec.together] = (cohort_stage(models), profile.distill.epochs)
+            continue
         epochs = profile.finetune.epochs if spec.distill is None else spec.distill.epochs
         found[spec.name] = (spec.training, epochs)
-    return list(found.values())
+    return _in_order(found)
+
+
+def _in_order(stages: Mapping[str, tuple[Stage, int]]) -> list[tuple[Stage, int]]:
+    """The stages as they are gone through: one of several models once all of these have begun."""
+    planned = list(stages.values())
+    return sorted(planned, key=lambda one: one[0].name == COHORT)
 
 
 def completed(data: dict[str, Any]) -> dict[str, Any]:
-    """A profile's tables with every `[models.NAME]` filled up from `[student]` and `[distill]`.
+    """A profile's tables with every `[models.NAME]` filled up from `[student]` and `[distill]`, and every
+    `[mutual.members.NAME]` from `[student]`.
 
     What `[distill]` says of a label source that a model leaves out is not handed down.
     """
+    data = _with_whole_members(data)
     models = data.get("models")
     if not isinstance(models, dict):
         return data
@@ -167,6 +181,19 @@ def completed(data: dict[str, Any]) -> dict[str, Any]:
             own = _merged(below, own)
         filled[name] = shape | table | {"distill": own}
     return data | {"models": filled}
+
+
+def _with_whole_members(data: dict[str, Any]) -> dict[str, Any]:
+    """The tables, members of `[mutual]` of the student's shape but for what their own tables say."""
+    mutual, student = data.get("mutual"), data.get("student", {})
+    if not isinstance(mutual, dict) or not isinstance(student, dict):
+        return data
+    members = mutual.get("members")
+    if not isinstance(members, dict):
+        return data
+    shape = {key: student[key] for key in _SHAPE_KEYS if key in student}
+    filled = {name: shape | table if isinstance(table, dict) else table for name, table in members.items()}
+    return data | {"mutual": mutual | {"members": filled}}
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from flykd_console.profile import checks, cohort_checks
+from flykd_console.profile import checks, cohort_checks, mutual_checks
 from flykd_console.profile.cohort import Cohort
 from flykd_console.profile.distill import Distill
+from flykd_console.profile.mutual import StudentCohort
 from flykd_console.profile.negatives import Negatives
 from flykd_console.profile.samples import Data, TaskChoice
 from flykd_console.profile.section import Section
@@ -45,6 +46,7 @@ class Profile(Section):
     negatives: Negatives = Negatives()
     finetune: Finetune = Finetune()
     distill: Distill = Distill()
+    mutual: StudentCohort = StudentCohort()
     evaluation: Evaluation = Evaluation()
     models: dict[Annotated[str, Field(pattern=MODEL_NAME)], Model] = Field(
         {}, description="further models by name, of the student's size and method but for what their tables say"
@@ -92,4 +94,6 @@ class Profile(Section):
             cohort_checks.check(self.data, self.cohort, self.task.kind)
             return self
         checks.check(self.graph, self.split, self.teacher, self.student, self.finetune, self.distill, self.models)
+        others = bool(self.models or self.run.models)
+        mutual_checks.check(self.mutual, self.distill, self.finetune, self.graph, others)
         return self

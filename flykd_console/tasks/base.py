@@ -238,8 +238,8 @@ class Task(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no lists")
 
-    def ensemble_evaluator(self, names: Sequence[str]) -> Callable[[], Scores]:
-        """Scores the mean of models on the validation part, as each of them was last evaluated.
+    def ensemble_evaluator(self, models: Mapping[str, Trainable]) -> Callable[[], Scores]:
+        """Scores the mean of models on the validation part, as each of them was last evaluated, or stands.
 
         Raises:
             NotImplementedError: The task never trains models together.
@@ -257,3 +257,6 @@ class Task(ABC):
     @abstractmethod
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
         """Leave what exporters need of a finished model."""
+
+    def keep_mean(self, directory: RunDirectory, name: str, models: Sequence[Trainable]) -> None:
+        """Leave what exporters need of the mean of several; nothing where a task has nothing to leave."""

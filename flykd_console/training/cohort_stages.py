@@ -7,17 +7,11 @@ trained again, an unfinished one goes on.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.cohort_models import (
-    ALONE,
-    BEST,
-    BEST_ALONE,
-    COHORT,
-    DEEP_ENSEMBLE,
     ENSEMBLE,
     cohort_specs,
     cohort_stages,
@@ -41,8 +35,8 @@ from flykd_console.training.resources import reset_peak
 from flykd_console.training.reuse import FinishedStage, StageStore, stage_key
 from flykd_console.training.selection import Selection
 from flykd_console.training.stage_loop import Cadence, StageLoop, Watched, evaluation_event
+from flykd_console.training.together import Together
 from flykd_console.training.trained_result import trained_result
-from flykd_console.words import metric_words, per_cent
 
 if TYPE_CHECKING:
     from flykd_console.profile.cohort import Cohort
@@ -165,7 +159,7 @@ class CohortStages:
             name: Watched(model, self.task.evaluator(model), Selection(self._cohort)) for name, model in models.items()
         }
         if ENSEMBLE in stage.models:
-            watched[ENSEMBLE] = Watched(None, self.task.ensemble_evaluator(list(models)))
+            watched[ENSEMBLE] = Watched(None, self.task.ensemble_evaluator(models))
         return watched
 
     # What is measured.
@@ -178,54 +172,8 @@ class CohortStages:
 
     def _measure_together(self, stage: Stage, epochs: int) -> None:
         """Once all models of a kind are trained: their mean, and the one that validation puts first."""
-        members = list(self._cohort.members)
-        alone = [f"{ALONE}{name}" for name in members]
-        if stage.name == COHORT:
-            self._measure_several(members, ENSEMBLE, BEST, epochs, stage.name)
-        elif stage.name == alone[-1]:
-            self._measure_several(alone, DEEP_ENSEMBLE, BEST_ALONE, epochs)
-
-    def _measure_several(
-        self, names: Sequence[str], ensemble: str, best: str, epochs: int, stage: str | None = None
-    ) -> None:
-        """Measure the mean of models and the best of them; `stage`: that they belong to, None: to none."""
-        if len(names) < 2:
-            return
-        results = [self._results[name] for name in names]
-        if self._cohort.ensemble:
-            begun = time.perf_counter()
-            test, validation = self.task.assess(ensemble, [self._models[name] for name in names])
-            seconds = sum(result.seconds for result in results) + time.perf_counter() - begun
-            if stage is None:
-                seconds_of_all = seconds
-                self._tell_validation(ensemble, validation)
-            else:
-                # Members that are trained together share their stage's time.
-                seconds_of_all = max(result.seconds for result in results)
-            self._tell_test(stage or ensemble, ensemble, epochs, test)
-            self._results[ensemble] = ModelResult(
-                dim=None,
-                parameters=sum(result.parameters for result in results),
-                epochs=epochs,
-                seconds=round(seconds_of_all, 3),
-                test=test,
-                validation=validation,
-            )
-        first = self._first_by_validation(names)
-        chosen = self._results[first]
-        self._results[best] = chosen
-        self.task.adopt(best, first)
-        value = chosen.validation.value(self.task.headline)
-        self._log(
-            f"{best.replace('-', ' ')} by validation: {first}, {metric_words(self.task.headline)} {per_cent(value)}"
-        )
-        self._tell_validation(best, chosen.validation)
-        self._tell_test(best, best, epochs, chosen.test)
-
-    def _first_by_validation(self, names: Sequence[str]) -> str:
-        """The model that validation puts first; of equals the one that is listed first. No test is looked at."""
-        values = {name: self._results[name].validation.value(self.task.headline) or 0.0 for name in names}
-        return max(values, key=lambda name: values[name])
+        together = Together(self.task, self.directory, self.events, self._models, self._results, self._cohort.ensemble)
+        together.measure(stage, list(self._cohort.members), epochs)
 
     # What is told.
 
@@ -239,10 +187,6 @@ class CohortStages:
         self.events.write(
             stage_events.started(self.task.seed, stage, largest, epochs, first_epoch, course, words | LOSS_WORDS)
         )
-
-    def _tell_validation(self, name: str, validation: Scores) -> None:
-        headline = self.task.headline
-        self.events.write(evaluation_event(self.task.seed, name, name, 0, "validation", validation, headline))
 
     def _tell_test(self, stage: str, model: str, epoch: int, test: Scores) -> None:
         headline = self.task.headline

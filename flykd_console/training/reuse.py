@@ -19,6 +19,7 @@ from flykd_console.profile.distill import Distill
 from flykd_console.profile.model_spec import ModelSpec
 from flykd_console.profile.models import models_of
 from flykd_console.profile.paths import files_of
+from flykd_console.profile.schema import Profile
 from flykd_console.runs.batch import batch_of
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.files import replace_with_parts
@@ -69,7 +70,22 @@ def stage_key(task: Task, spec: ModelSpec, stage: Stage) -> str:
         # Methods without files keep the keys that they had.
         if files := _contents(spec.distill):
             facts["files"] = files
+    if profile.mutual.takes_part and not stage.pretrains:
+        facts |= _facts_of_mutual(profile, spec, looks_decide)
     return _hashed(facts)
+
+
+def _facts_of_mutual(profile: Profile, spec: ModelSpec, looks_decide: bool) -> dict[str, Any]:
+    """Of a run of students that teach each other: a member depends on all of them, and one alone on none."""
+    distill = profile.distill
+    facts: dict[str, Any] = {}
+    if looks_decide:
+        facts["settled"] = distill.epochs * distill.settled
+    if spec.together:
+        facts["distill"] = distill.model_dump(exclude={"method"})
+        # What is measured beside the members changes none of them.
+        facts["mutual"] = profile.mutual.model_dump(exclude={"alone", "ensemble"})
+    return facts
 
 
 def _hashed(facts: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ from flykd_console.training.orders import Orders
 from flykd_console.training.resources import ResourceSampler
 from flykd_console.training.reuse import StageStore
 from flykd_console.training.stages import SeedStages
+from flykd_console.training.student_cohort_stages import StudentCohortStages
 
 
 def train_run(
@@ -115,13 +116,20 @@ def _train_seeds(
         events.write(Log(level="info", message=f"{seeds}: trained and measured before in this run; left as they are"))
         for seed in done:
             del tasks[seed]
-    kind = CohortStages if profile.classifies else SeedStages
+    stages_of = _stages_of(profile)
     for seed in list(tasks):
-        stages = kind(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh), threads)
+        stages = stages_of(tasks.pop(seed), directory, events, orders, StageStore(directory, fresh), threads)
         results[seed] = stages.run()
         # After each seed, so that a run that ends early leaves what it has measured.
         found = build_results(directory.name, method, source, results, models, profile.headline, left_out)
         write_results(directory, found)
+
+
+def _stages_of(profile: Profile) -> type[CohortStages] | type[SeedStages]:
+    """What carries out the stages of a seed."""
+    if profile.classifies:
+        return CohortStages
+    return StudentCohortStages if profile.mutual.takes_part else SeedStages
 
 
 def _left_out(tasks: dict[int, Task]) -> dict[int, LeftOutLabels]:

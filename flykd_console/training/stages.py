@@ -175,11 +175,17 @@ class SeedStages:
 
     # What is measured.
 
-    def _assess(self, spec: ModelSpec, model: Trainable, finished: FinishedStage) -> ModelResult:
-        """Leave what exporters need of the model, and measure it on validation and test."""
+    def _assess(
+        self, spec: ModelSpec, model: Trainable, finished: FinishedStage, stage: str | None = None
+    ) -> ModelResult:
+        """Leave what exporters need of the model, and measure it on validation and test.
+
+        Args:
+            stage: That trained it; None: its own.
+        """
         self.task.keep(self.directory, spec.name, model)
         test, validation = self.task.assess(spec.name, [model])
-        self._tell_test(spec.name, spec.name, finished.epochs, test)
+        self._tell_test(stage or spec.name, spec.name, finished.epochs, test)
         return trained_result(spec, model, finished, self.directory.name, test, validation)
 
     def _measure_heuristic(self, name: str) -> None:

@@ -232,7 +232,11 @@ def _exit_code(command: Any, arguments: list[str]) -> int:
         return int(error.code or 0)
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_profiles() if name.startswith(("mutual/", "node/"))])
+_OF_CLASSES = [name for name in shipped_profiles() if name.startswith(("mutual/", "node/"))]
+_OF_CLASSES = [name for name in _OF_CLASSES if load_profile(name).classifies]
+
+
+@pytest.mark.parametrize("name", _OF_CLASSES)
 def test_every_shipped_cohort_trains(name: str, tmp_path: Path) -> None:
     overrides = ["run.seeds=[0]", "run.device='cpu'", "cohort.epochs=2", "engine.threads=1"]
     directory = make_run(tmp_path / "runs", load_profile(name, overrides))

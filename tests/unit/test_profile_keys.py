@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from flykd_console.cli.app import app
 from flykd_console.errors import UserError
 from flykd_console.profile.cohort import Member
+from flykd_console.profile.mutual import StudentMember
 from flykd_console.profile.distill import Distill, Plateau
 from flykd_console.profile.keys import NEEDED, as_markdown, keys, sections
 from flykd_console.profile.load import validate
@@ -38,7 +39,9 @@ def test_every_key_is_there_once_and_says_what_it_is_for() -> None:
     assert sorted(fixed) == sorted(set(values_of(whole.model_dump())) - {"models"})
     named = [key.path for key in found if key.of_named_table]
     of_models = [f"models.NAME.{name}" for name in Model.model_fields if name not in ("distill",)]
-    assert sorted(named) == sorted([*of_models, *(f"cohort.members.NAME.{name}" for name in Member.model_fields)])
+    of_members = [f"cohort.members.NAME.{name}" for name in Member.model_fields]
+    of_students = [f"mutual.members.NAME.{name}" for name in StudentMember.model_fields]
+    assert sorted(named) == sorted([*of_models, *of_members, *of_students])
     assert [key.path for key in found if not key.meaning or not key.allowed] == []
     assert [name for name, about in sections().items() if not about] == []
 

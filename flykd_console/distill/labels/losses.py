@@ -35,7 +35,7 @@ def losses(
 
     Every source's pairs are scored together, so the score matrix is formed and differentiated once.
     """
-    active = {name: source for name, source in sources.items() if _takes_part(weights.get(name, 0.0))}
+    active = {name: source for name, source in sources.items() if takes_part(weights.get(name, 0.0))}
     batches = {name: source.batch(epoch) for name, source in active.items() if isinstance(source, PairSource)}
     result: dict[str, Tensor] = {}
     if batches:
@@ -45,28 +45,44 @@ def losses(
     return result
 
 
-def _takes_part(weight: float | Tensor) -> bool:
+def takes_part(weight: float | Tensor) -> bool:
+    """Whether a weight lets a loss count; one that is a tensor is never read back."""
     return isinstance(weight, Tensor) or weight > 0.0
 
 
 def _pair_losses(space: PairSpace, encoded: Encoded, batches: Mapping[str, LabelBatch]) -> dict[str, Tensor]:
-    everything = [torch.cat(parts) for parts in zip(*(batch.pairs for batch in batches.values()), strict=True)]
+    logits = logits_of(space, encoded, {name: batch.pairs for name, batch in batches.items()})
+    return {name: cross_entropy_of(logits[name], batch) for name, batch in batches.items()}
+
+
+def logits_of(space: PairSpace, encoded: Encoded, pairs: Mapping[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+    """Logits of several lists of pairs, scored together.
+
+    Args:
+        pairs: Per list and relation flat indices, int64 [n_r].
+
+    Returns:
+        Per list and relation float32 [n_r], differentiable.
+    """
+    everything = [torch.cat(parts) for parts in zip(*pairs.values(), strict=True)]
     logits = space.logits(encoded, everything)
     pieces = [
-        torch.split(relation_logits, [len(batch.pairs[i]) for batch in batches.values()])
+        torch.split(relation_logits, [len(listed[i]) for listed in pairs.values()])
         for i, relation_logits in enumerate(logits)
     ]
-    result: dict[str, Tensor] = {}
-    for number, (name, batch) in enumerate(batches.items()):
-        scores = torch.cat([relation_pieces[number] for relation_pieces in pieces])
-        squared = None
-        if batch.temperatures is not None:
-            temperatures = torch.cat(batch.temperatures)
-            scores, squared = scores / temperatures, temperatures.square()
-        labels = torch.cat(batch.labels)
-        summed = functional.binary_cross_entropy_with_logits(scores, labels, squared, reduction="sum")
-        count = len(scores)
-        if batch.constant is not None:
-            summed, count = summed + batch.constant[0], count + batch.constant[1]
-        result[name] = summed / count
-    return result
+    return {name: [of_relation[number] for of_relation in pieces] for number, name in enumerate(pairs)}
+
+
+def cross_entropy_of(logits: list[Tensor], batch: LabelBatch) -> Tensor:
+    """The mean cross-entropy of a batch, whose pairs have these logits, per relation float32 [n_r]."""
+    scores = torch.cat(logits)
+    squared = None
+    if batch.temperatures is not None:
+        temperatures = torch.cat(batch.temperatures)
+        scores, squared = scores / temperatures, temperatures.square()
+    labels = torch.cat(batch.labels)
+    summed = functional.binary_cross_entropy_with_logits(scores, labels, squared, reduction="sum")
+    count = len(scores)
+    if batch.constant is not None:
+        summed, count = summed + batch.constant[0], count + batch.constant[1]
+    return summed / count

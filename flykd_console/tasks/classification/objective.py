@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flykd_console.distill.cohort.from_teacher import TeacherLosses
 from flykd_console.distill.cohort.lessons import LABELS, PEERS, Lessons
+from flykd_console.distill.cohort.module_state import ModuleState
 from flykd_console.model.encoders.network import SampleNetwork, Seen
 from flykd_console.seeding import torch_rng
 from flykd_console.tasks.base import Objective, Weights
@@ -58,7 +59,7 @@ class CohortObjective(Objective):
                 modules[f"maps-{name}"] = losses
         for name, module in modules.items():
             self.parameters += list(module.parameters())
-            self.stateful[name] = _ModuleState(module)
+            self.stateful[name] = ModuleState(module)
 
     def __call__(self, epoch: int, weights: Weights) -> dict[str, Tensor]:
         """The losses of the epoch's first step."""
@@ -135,16 +136,3 @@ class CohortObjective(Objective):
 
     def _dropout(self, name: str) -> torch.Generator:
         return self.generators[f"dropout-{name}"]
-
-
-class _ModuleState:
-    """What is trained besides the members, as a part of a checkpoint."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self._module = module
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return dict(self._module.state_dict())
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._module.load_state_dict(dict(state))

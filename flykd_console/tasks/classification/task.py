@@ -117,9 +117,9 @@ class Classification(Task):
 
         return measured
 
-    def ensemble_evaluator(self, names: Sequence[str]) -> Callable[[], Scores]:
+    def ensemble_evaluator(self, models: Mapping[str, Trainable]) -> Callable[[], Scores]:
         def measured() -> Scores:
-            logits = [self._latest[name] for name in names]
+            logits = [self._latest[name] for name in models]
             metrics = self._scores("validation", _logs(mean_of_probabilities(logits))).metrics
             agreement = 1.0 - disagreement([_logs(one) for one in logits])
             return Scores(metrics={**metrics, "agreement": agreement})

@@ -54,6 +54,11 @@ def measure(data: LinkData, scorer: Scorer, part: str, *, tails: bool = True) ->
     return Measured(pairs, heads, msgspec.structs.replace(scores, by_distance=_by_distance(data, heads)))
 
 
+def stored_pairs(data: LinkData, scorer: Scorer, part: str) -> dict[str, Scored]:
+    """Per relation (labels, scores) of the stored pairs of a part, float32 [n_r] each."""
+    return _scored(data, scorer, data.evaluation(part))
+
+
 def _by_distance(data: LinkData, heads: dict[str, Ranked]) -> ByDistance | None:
     """The rankings of each relation by the distance of their tails; None where no edges say how far a tail is."""
     if not data.distances or not heads:

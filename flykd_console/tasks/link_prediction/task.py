@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,18 +14,22 @@ from flykd_console.distill.inputs import DistillInputs
 from flykd_console.distill.method import Method, check_files, check_structure, check_teacher, teacher_of
 from flykd_console.heuristics.find import heuristic
 from flykd_console.model.degree_inputs import check_degrees
-from flykd_console.model.encoded import Encoder, mean_of
+from flykd_console.model.encoded import Encoded, Encoder, mean_of
 from flykd_console.model.link_model import LinkModel, link_model, network
 from flykd_console.model.message_graph import Hidden
 from flykd_console.model.rgcn import HeteroRGCN
+from flykd_console.runs.events import AGREEMENT
+from flykd_console.runs.likeness import RANK_CORRELATION
 from flykd_console.runs.results import LeftOutLabels
 from flykd_console.seeding import torch_rng
 from flykd_console.tasks.base import Log, Objective, Task, Trainable
 from flykd_console.tasks.link_prediction import files, names, top_pairs, words
+from flykd_console.tasks.link_prediction.agreement import mean_logits, rank_correlation
+from flykd_console.tasks.link_prediction.cohort import StudentsObjective
 from flykd_console.tasks.link_prediction.data import LinkData
 from flykd_console.tasks.link_prediction.evaluator import Evaluator
 from flykd_console.tasks.link_prediction.matrix import last_part, rank_matrix, with_commonality
-from flykd_console.tasks.link_prediction.measure import Measured, measure
+from flykd_console.tasks.link_prediction.measure import Measured, measure, stored_pairs
 from flykd_console.tasks.link_prediction.metrics import score
 from flykd_console.tasks.link_prediction.objectives import Distilled, Supervised
 from flykd_console.tasks.link_prediction.pretraining import Pretraining, steps_of
@@ -112,6 +116,17 @@ class LinkPrediction(Task):
             log(line, "info")
         return Distilled(method, link_model(model))
 
+    def taught_together(
+        self, specs: Sequence[ModelSpec], models: Mapping[str, Trainable], teachers: Sequence[Trainable]
+    ) -> Objective:
+        profile = self.profile
+        students = {name: link_model(model) for name, model in models.items()}
+
+        def inputs_of(stream: str) -> DistillInputs:
+            return self.distill_inputs(profile.distill, stream)
+
+        return StudentsObjective(profile.distill, profile.mutual, inputs_of, students, self.seed)
+
     def distill_inputs(self, distill: Distill, stage: str) -> DistillInputs:
         """What a method is given of this task."""
         data = self.data
@@ -183,10 +198,45 @@ class LinkPrediction(Task):
 
         return measured
 
+    def ensemble_evaluator(self, models: Mapping[str, Trainable]) -> Callable[[], Scores]:
+        """Of the mean of logits, with how alike the models order the stored pairs."""
+        data, members = self.data, [link_model(model) for model in models.values()]
+        tails = names.ranks_tails(self.headline)
+        by_pairs = [(Evaluator(data, model, "validation"), model) for model in members]
+
+        def measured() -> Scores:
+            each = [evaluator.logits(model) for evaluator, model in by_pairs]
+            if names.of_pairs(self.headline):
+                scores = score(mean_logits(each))
+            else:
+                mean = mean_of([data.encode_all(model) for model in members])
+                scores = measure(data, EmbeddingScorer(mean), "validation", tails=tails).scores
+            return _with_metric(scores, AGREEMENT, rank_correlation(each))
+
+        return measured
+
     def assess(self, name: str, models: Sequence[Trainable]) -> tuple[Scores, Scores]:
-        weights = self.profile.distill.network_weights if len(models) > 1 else None
+        """Of several the mean of logits: under their weights where they teach, else alike."""
         encoded = [self.data.encode_all(link_model(model)) for model in models]
-        return self._assess(name, EmbeddingScorer(mean_of(encoded, weights)))
+        if self.profile.mutual.takes_part or len(models) == 1:
+            scores = self._assess(name, EmbeddingScorer(mean_of(encoded)))
+        else:
+            scores = self._assess(name, EmbeddingScorer(mean_of(encoded, self.profile.distill.network_weights)))
+        if not self.profile.mutual.takes_part or len(models) == 1:
+            return scores
+        test, validation = (
+            _with_metric(of, RANK_CORRELATION, self._agreement(encoded, part))
+            for of, part in zip(scores, ("test", "validation"), strict=True)
+        )
+        return test, validation
+
+    def _agreement(self, encoded: Sequence[Encoded], part: str) -> float | None:
+        """How alike models order the stored pairs of a part."""
+        return rank_correlation([stored_pairs(self.data, EmbeddingScorer(one), part) for one in encoded])
+
+    def adopt(self, name: str, other: str) -> None:
+        for measured in self._measured.values():
+            measured[name] = measured[other]
 
     def assess_heuristic(self, name: str) -> tuple[Scores, Scores]:
         return self._assess(name, HeuristicScorer(heuristic(name, self.data.training)))
@@ -225,6 +275,10 @@ class LinkPrediction(Task):
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
         files.save_embeddings(self.data, directory, name, self.data.encode_all(link_model(model)))
 
+    def keep_mean(self, directory: RunDirectory, name: str, models: Sequence[Trainable]) -> None:
+        encoded = [self.data.encode_all(link_model(model)) for model in models]
+        files.save_embeddings(self.data, directory, name, mean_of(encoded))
+
     def open(self, directory: RunDirectory, log: Log) -> None:
         self._directory = directory
         for message, level in words.opening(self.data):
@@ -239,3 +293,10 @@ class LinkPrediction(Task):
         files.save_neighbours(self.data, directory)
         if not directory.connections.is_file():
             files.save_connections(self.data.told, self.data.targets, directory)
+
+
+def _with_metric(scores: Scores, name: str, value: float | None) -> Scores:
+    """The scores and one number more, where there is one."""
+    if value is None or not scores.metrics:
+        return scores
+    return msgspec.structs.replace(scores, metrics=scores.metrics | {name: value})
