@@ -41,6 +41,7 @@ ENTRIES = {
     "select": Entry("select", _TRAIN, "Train candidates, measure quality, latency and size, and pick one."),
     "export": Entry("export", _USE, "Write and verify the bundle: embeddings in HDF5, scoring head in ONNX."),
     "score": Entry("score", _USE, "Rank drugs for a disease, or diseases for a drug, from a bundle."),
+    "serve": Entry("serve", _USE, "Serve bundles over HTTP, with a page to ask them."),
     "verify": Entry("verify", _USE, "Say whether everything of a run or a bundle is what it claims to be."),
     "diff": Entry("diff", _USE, "Say which ranks moved between two bundles."),
     "refresh": Entry("refresh", _USE, "Train a bundle's model again on a newer graph, and say what moved."),
