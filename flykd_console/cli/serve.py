@@ -83,7 +83,7 @@ def command(
     - flykd-console serve bundle --host 0.0.0.0 --token-file token
     """
     from exporters.serve.settings import Limits, Settings, name_bundles, read_token
-    from flykd_console.cli.score import find_bundle
+    from flykd_console.cli.bundles import find_bundle
 
     settings = Settings(
         bundles={name: find_bundle(str(path)) for name, path in name_bundles(bundles).items()},

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 NAME = "standard output"
 
@@ -14,14 +15,14 @@ NAME = "standard output"
 class _Named(io.FileIO):
     """A file descriptor whose errors say that they are standard output's; a broken pipe stays what it is."""
 
-    def write(self, data: object) -> int | None:
+    def write(self, data: Any) -> int | None:
         """As `io.FileIO.write`.
 
         Raises:
             OSError: It cannot be written; `filename` is `standard output`.
         """
         try:
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -35,7 +36,7 @@ def named_output() -> Iterator[None]:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the process's life
-    stream = sys.stdout
+    stream: TextIO = sys.stdout
     # A test, or whoever else has put something of its own there, keeps it.
     if stream is sys.__stdout__ and not stream.isatty():
         stream.flush()

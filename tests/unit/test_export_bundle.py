@@ -265,10 +265,9 @@ def test_a_disk_that_is_full_at_any_file_of_a_bundle_is_one_line(
     older = digests(tmp_path / "b")
     for n in range(1, 1000):
         disk = FaultyDisk(tmp_path, n)
-        with disk.mounted():
-            # What cannot be told any more, such as the event in the log, is left out.
-            with suppress(UserError):
-                export_run(run, out=tmp_path / "b", seed=45)
+        # What cannot be told any more, such as the event in the log, is left out.
+        with disk.mounted(), suppress(UserError):
+            export_run(run, out=tmp_path / "b", seed=45)
         if disk.failed is None:
             break
         assert digests(tmp_path / "b").keys() == older.keys()

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,11 +21,11 @@ ROOT = Path(__file__).parents[2]
 FULL = "standard output: the disk is full. Make room, then call it again.\n"
 
 
-def _call(arguments: list[str], runs: Path, **how: object) -> subprocess.CompletedProcess[str]:
+def _call(arguments: list[str], runs: Path, **how: Any) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "FLYKD_RUNS": str(runs), "FLYKD_CACHE": str(runs / "cache")}
     return subprocess.run(
         [sys.executable, "-m", *arguments], env=environment, stderr=subprocess.PIPE, text=True, timeout=100, **how
-    )  # type: ignore[call-overload, no-any-return]
+    )
 
 
 @pytest.mark.parametrize(
