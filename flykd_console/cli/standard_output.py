@@ -15,7 +15,7 @@ NAME = "standard output"
 class _Named(io.FileIO):
     """A file descriptor whose errors say that they are standard output's; a broken pipe stays what it is."""
 
-    def write(self, data: Any) -> int | None:
+    def write(self, data: Any, /) -> int:
         """As `io.FileIO.write`.
 
         Raises:

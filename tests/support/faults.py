@@ -58,7 +58,7 @@ class FaultyDisk:
         for name, call in by_handle.items():
             setattr(os, name, self._watched(name, call, _path_of))
         opened = io.open
-        io.open = builtins.open = self._opened  # type: ignore[assignment]
+        io.open = builtins.open = self._opened
         try:
             yield self
         finally:
