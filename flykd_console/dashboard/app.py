@@ -27,6 +27,7 @@ from flykd_console.dashboard.plain_lines import PlainLines
 from flykd_console.dashboard.screens.full import FullScreen
 from flykd_console.dashboard.user_keys import read_user_keys
 from flykd_console.runs.directory import RunDirectory
+from flykd_console.runs.models import trains_nothing
 from flykd_console.runs.state.feed import ReplaySource
 
 __all__ = ["DashboardApp", "DashboardOutcome", "run_dashboard"]
@@ -55,20 +56,23 @@ class DashboardApp(RunActions, OrderActions, ChartActions, MoveActions):
             labels["pause"] = "continue"
         if self.phase is Phase.REPLAY and isinstance(self.source, ReplaySource):
             labels["pause"] = "go on" if self.source.paused else "hold"
-        if self.phase is Phase.FINISHED:
-            labels["evaluate_or_export"] = "export"
         if not self.phase.obeys:
             labels["detach"] = "quit"
         if self.main.full:
             labels["full"] = "all panels"
         return labels
 
+    @property
+    def _exports(self) -> bool:
+        """Whether the run has ended with a model that a bundle can be made of."""
+        return self.phase is Phase.FINISHED and not trains_nothing(self.state.models)
+
     def _not_now(self) -> set[str]:
         gone = set()
         if not self.phase.obeys:
-            gone |= {"pause", "stop", "checkpoint", "abort", "extend"}
-            if self.phase is not Phase.FINISHED:
-                gone.add("evaluate_or_export")
+            gone |= {"pause", "stop", "checkpoint", "abort", "extend", "evaluate"}
+        if not self._exports:
+            gone.add("export")
         if self.growing is None:
             gone.add("extend")
         if self.phase is Phase.REPLAY and not self.source.over:

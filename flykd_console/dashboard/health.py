@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import ORDERS, RunDirectory
+from flykd_console.runs.models import trains_nothing
 from flykd_console.runs.state.feed import Source
 from flykd_console.runs.state.run import RunState
 from flykd_console.words import clipped, grouped, span
@@ -194,12 +195,15 @@ def notice(
                 f"flykd-console score {bundle} --disease NAME{option}",
                 (("results", "results"),),
             )
+        keys: tuple[tuple[str, str], ...] = (("results", "results"),)
+        if not trains_nothing(state.models):
+            keys = (("export", "export"), *keys)
         took = f" in {span(state.ended.seconds)}."
         return Notice(
             "good",
             "Finished",
             f"{took.lstrip()} {gain}".rstrip(),
-            keys=(("evaluate_or_export", "export"), ("results", "results")),
+            keys=keys,
         )
     if phase is Phase.WAITING and turn is not None:
         return _turn_words(turn, directory)

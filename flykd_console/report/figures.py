@@ -13,7 +13,8 @@ from matplotlib import rc_context
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from flykd_console.compare.bootstrap import RelationScores
-from flykd_console.compare.figures import Block, Gain
+from flykd_console.compare.figures import Block, Gain, TailGain
+from flykd_console.compare.forest import headline_gain, points_of
 from flykd_console.compare.models import Contender
 from flykd_console.compare.rivals import gain_labels, over_rivals
 from flykd_console.report.curves import Curves, Floats, StageCurves, thinned
@@ -31,6 +32,7 @@ from flykd_console.report.drawing import (
     single,
     svg,
 )
+from flykd_console.runs.events import MACRO_AP
 from flykd_console.runs.models import Role
 from flykd_console.words import grouped, loss_words, metric_words, signed
 
@@ -130,9 +132,10 @@ def loss_looks(contenders: Sequence[Contender], curves: Mapping[str, Curves]) ->
 def gains(block: Block, contenders: Sequence[Contender], name: str) -> str | None:
     """Each model's gain: a dot a seed, the mean with its interval over seeds, the paper's figure as a ring."""
     look = {one.label: style for one, style in looks(contenders).items()}
-    found = [(row, row.gain) for row in block.rows if row.gain]
+    found = [(row, gain) for row in block.rows if (gain := headline_gain(block, row)) is not None]
     if not found:
         return None
+    metric = "AP" if block.headline == MACRO_AP else "AUPRC"
     with rc_context(STYLE):
         figure, axes = single(0.8 + 0.46 * len(found))
         axes.axvline(0.0, color=MUTED, linewidth=1.0)
@@ -144,21 +147,22 @@ def gains(block: Block, contenders: Sequence[Contender], name: str) -> str | Non
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == 0 else signed(x, 1)))
-        axes.set_xlabel(f"gain {over_rivals(gain for _, gain in found)}, points of macro AUPRC")
+        axes.set_xlabel(f"gain {over_rivals(gain for _, gain in found)}, points of macro {metric}")
         return svg(figure, f"{name}-gains", f"Gain of each model {over_rivals(gain for _, gain in found)}")
 
 
-def _gain(axes: Axes, place: int, gain: Gain, colour: str) -> None:
+def _gain(axes: Axes, place: int, gain: Gain | TailGain, colour: str) -> None:
     mean = gain.points.mean
     if gain.over_seeds:
         axes.plot([gain.over_seeds.low, gain.over_seeds.high], [place, place], color=colour, linewidth=1.4)
-    axes.plot([gain.over_tails.low, gain.over_tails.high], [place, place], color=colour, linewidth=5.0, alpha=0.35)
-    points = [one.points for one in gain.seeds.values()]
+    if gain.over_tails:
+        axes.plot([gain.over_tails.low, gain.over_tails.high], [place, place], color=colour, linewidth=5.0, alpha=0.35)
+    points = points_of(gain)
     axes.plot(
         points, np.full(len(points), place - 0.24), "o", color=colour, markersize=4.2, alpha=0.8, markeredgewidth=0
     )
     axes.plot([mean], [place], "D", color=colour, markersize=6.5, markeredgecolor=PAPER, markeredgewidth=1.0)
-    if gain.paper:
+    if isinstance(gain, Gain) and gain.paper:
         axes.plot([gain.paper[0]], [place], "o", markersize=8, markerfacecolor="none", markeredgecolor=MUTED)
 
 

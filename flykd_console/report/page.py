@@ -14,6 +14,7 @@ from flykd_console import __version__
 from flykd_console.compare.comparable import blocks_of
 from flykd_console.compare.distance_grids import distance_grids
 from flykd_console.compare.figures import Block, Comparison
+from flykd_console.compare.forest import headline_gain
 from flykd_console.compare.grid import Grid
 from flykd_console.compare.grids import (
     auprc_grids,
@@ -109,7 +110,7 @@ def _section(comparison: Comparison, index: int, runs: Sequence[LoadedRun], only
     legend = _legend(contenders)
     drawn = figures.gains(block, contenders, f"b{index}")
     paper = any(row.gain and row.gain.paper for row in block.rows)
-    title = f"Gain {over_rivals(row.gain for row in block.rows if row.gain)}"
+    title = f"Gain {over_rivals(gain for row in block.rows if (gain := headline_gain(block, row)) is not None)}"
     gains = _GAINS.format(tails=f"{block.tail_type}s") + (" Ring: the paper's mean." if paper else "")
     return Section(
         heading=block_heading(comparison, index),

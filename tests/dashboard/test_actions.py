@@ -132,7 +132,7 @@ async def test_export_runs_the_command_and_shows_its_lines(make_app: AppMaker, c
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         assert "export" in footer_text(app)
-        await pilot.press("e")
+        await pilot.press("E")
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert isinstance(app.screen, ExportScreen)
@@ -140,6 +140,43 @@ async def test_export_runs_the_command_and_shows_its_lines(make_app: AppMaker, c
         assert "names: ok" in "".join(str(line.text) for line in app.screen.query_one("#export-log").lines)  # type: ignore[attr-defined]
         await pilot.press("escape")
         assert app.screen is app.main
+
+
+async def test_an_older_bundle_is_replaced_only_when_that_is_wanted(make_app: AppMaker) -> None:
+    app = make_app("finished")
+    app.export_command = [sys.executable, "-c", "print('names: ok')"]
+    app.directory.export.mkdir()
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("E")
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmScreen)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen is app.main
+        await pilot.press("E")
+        await pilot.pause()
+        await pilot.press("y")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert isinstance(app.screen, ExportScreen)
+
+
+async def test_evaluate_and_export_are_keys_of_their_own(make_app: AppMaker) -> None:
+    app = make_app("finished")
+    async with app.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("e")
+        await pilot.pause()
+        assert app.screen is app.main
+        assert "Nothing to evaluate" in notes(app)
+    running = make_app("running")
+    async with running.run_test(size=NORMAL) as pilot:
+        await settle(pilot)
+        await pilot.press("E")
+        await pilot.pause()
+        assert running.screen is running.main
+        assert "Nothing to export: the run has not finished" in notes(running)
 
 
 async def test_orders_to_a_run_that_is_over_are_refused_in_words(make_app: AppMaker) -> None:

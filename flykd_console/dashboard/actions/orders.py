@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from flykd_console.dashboard.following import FollowingApp
-from flykd_console.dashboard.health import Phase
+from flykd_console.dashboard.health import Phase, near
+from flykd_console.runs.models import trains_nothing
 from flykd_console.runs.more_epochs import MOST_EPOCHS, MoreEpochs, order_more_epochs
 from flykd_console.runs.state.feed import ReplaySource
 from flykd_console.runs.state.run import StageState
@@ -135,13 +138,32 @@ class OrderActions(FollowingApp):
         if self._can_order("save") and self._order("checkpoint"):
             self.notify("Checkpoint ordered", timeout=2)
 
-    def action_evaluate_or_export(self) -> None:
-        if self.phase is Phase.FINISHED:
-            from flykd_console.dashboard.screens.export import ExportScreen
-
-            self.push_screen(ExportScreen(self.directory, self.export_command))
-        elif self._can_order("evaluate") and self._order("evaluate"):
+    def action_evaluate(self) -> None:
+        if self._can_order("evaluate") and self._order("evaluate"):
             self.notify("Evaluation ordered", timeout=2)
+
+    def action_export(self) -> None:
+        """Write the bundle of a finished run; asks where an older one would be replaced."""
+        if self.phase is not Phase.FINISHED or trains_nothing(self.state.models):
+            why = "nothing was trained" if self.phase is Phase.FINISHED else "the run has not finished"
+            self.notify(f"Nothing to export: {why}", severity="warning", timeout=4)
+            return
+        if not self.directory.export.is_dir():
+            self._export(True)
+            return
+        from flykd_console.dashboard.screens.confirm import ConfirmScreen
+
+        written = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.directory.export.stat().st_mtime))
+        detail = f"{near(self.directory.export)}, of {written}, is replaced once the new one is verified."
+        question = ConfirmScreen("Replace the bundle of this run?", detail, "Replace", careful=True, no="Keep it")
+        self.push_screen(question, self._export)
+
+    def _export(self, wanted: bool | None) -> None:
+        if not wanted:
+            return
+        from flykd_console.dashboard.screens.export import ExportScreen
+
+        self.push_screen(ExportScreen(self.directory, self.export_command))
 
     export_command: list[str] | None = None
 

@@ -96,8 +96,10 @@ class ComparisonScreen(FullScreen[None]):
 
 def comparison_tables(comparison: Comparison, colours: Look, width: int) -> RenderableType:
     """Every table of every block, with what a reader must know before them."""
+    from flykd_console.compare.forest import forests
     from flykd_console.compare.grid import pieces
     from flykd_console.compare.grids import block_heading, grids
+    from flykd_console.dashboard.forest_text import forest_text
 
     parts: list[RenderableType] = []
     for index, block in enumerate(comparison.blocks):
@@ -106,6 +108,7 @@ def comparison_tables(comparison: Comparison, colours: Look, width: int) -> Rend
             parts.append(Text(words, style=f"bold {colours.curve(1)}"))
         parts.append(Text(block_heading(comparison, index), style=f"bold {colours.foreground}"))
         parts += [Text(f"· {note}", style=colours.muted) for note in block.notes]
+        parts += [part for forest in forests(block) for part in (Text(""), forest_text(forest, colours, width))]
         for grid in (piece for whole in grids(block) for piece in pieces(whole, width)):
             parts += [Text(""), Text(grid.title, style=f"bold {colours.accent}"), _table(grid, colours, width)]
             if grid.caption:

@@ -19,6 +19,7 @@ class ConfirmScreen(ModalScreen[bool]):
         detail: What will happen.
         yes: What the confirming button says.
         careful: The other button has the focus, so that a key pressed twice confirms nothing.
+        no: What the other button says.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -27,11 +28,12 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("left,right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, question: str, detail: str, yes: str, careful: bool = False) -> None:
+    def __init__(self, question: str, detail: str, yes: str, careful: bool = False, no: str = "Go on training") -> None:
         super().__init__()
         if careful:
             self.AUTO_FOCUS = "#no"  # type: ignore[misc]
         self._question, self._detail, self._yes, self._careful = question, detail, yes, careful
+        self._no = no
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="confirm"):
@@ -41,7 +43,7 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Button(
                     f"{self._yes} (y)", variant="default" if self._careful else "primary", id="yes", compact=True
                 )
-                yield Button("Go on training (n)", id="no", compact=True)
+                yield Button(f"{self._no} (n)", id="no", compact=True)
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)

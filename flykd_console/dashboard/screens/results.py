@@ -19,7 +19,7 @@ from flykd_console.dashboard.table import gaining, mean_gains, models_of, spread
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.model_shape import model_width
-from flykd_console.runs.models import ModelEntry
+from flykd_console.runs.models import ModelEntry, trains_nothing
 from flykd_console.runs.results import ModelResult, gain
 from flykd_console.runs.state.run import RunState
 from flykd_console.words import DASH, grouped, metric_words, per_cent, short_relation, signed, span
@@ -53,7 +53,7 @@ class ResultsScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,r,q", "dismiss", "Close", show=False),
-        Binding("e", "export", "Export", show=False),
+        Binding("E", "export", "Export", show=False),
         Binding("c", "compare", "Intervals", show=False),
     ]
 
@@ -98,7 +98,7 @@ class ResultsScreen(ModalScreen[None]):
 
     def action_export(self) -> None:
         self.dismiss()
-        self.app.call_later(self.app.run_action, "app.evaluate_or_export")
+        self.app.call_later(self.app.run_action, "app.export")
 
 
 def fitting_columns(state: RunState, metric: str, width: int) -> list[ResultColumn]:
@@ -190,6 +190,12 @@ def next_steps(state: RunState, phase: Phase, run: str) -> Content:
     """What to do now."""
     if phase is not Phase.FINISHED:
         return Content.assemble(("\nTest scores come when a model is done; the table fills as they do.", "$muted"))
+    if trains_nothing(state.models):
+        return Content.assemble(
+            ("\nNext  ", "bold $primary"),
+            (f"flykd-console compare {run}", "$foreground"),
+            " tells intervals and distances",
+        )
     if state.exports:
         bundle = near(state.exports[-1].bundle)
         return Content.assemble(
@@ -197,7 +203,7 @@ def next_steps(state: RunState, phase: Phase, run: str) -> Content:
             f"flykd-console score {bundle} --disease NAME --top 20",
         )
     return Content.assemble(
-        ("\nNext  ", "bold $primary"), ("e", "bold $key"), " writes and verifies the bundle, as does  ",
+        ("\nNext  ", "bold $primary"), ("E", "bold $key"), " writes and verifies the bundle, as does  ",
         (f"flykd-console export {run}", "$foreground"), "\n      then  ",
         ("flykd-console score BUNDLE --disease NAME --top 20", "$foreground"), " ranks drugs with it",
     )  # fmt: skip
