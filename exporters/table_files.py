@@ -91,8 +91,8 @@ class TableFile:
 
         text = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         whole = [field.name for field in schema if pa.types.is_integer(field.type)]
-        # The least and the greatest word of every page take two thirds of the time, and nobody asks for them; numbers have
-        # no words that repeat, and ranks follow each other.
+        # The least and the greatest word of every page take two thirds of the time, and nobody asks for them; in
+        # columns of numbers nothing repeats that a dictionary would save, and ranks follow each other.
         return parquet.ParquetWriter(
             self._sink,
             schema,
