@@ -1,4 +1,4 @@
-"""`python -m exporters BUNDLE --disease NAME`: a ranking as CSV, with numpy, h5py and onnxruntime alone."""
+"""`python -m exporters BUNDLE --disease NAME`: a ranking as CSV, with numpy and h5py alone."""
 
 from __future__ import annotations
 

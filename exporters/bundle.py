@@ -209,7 +209,7 @@ def _check_scorer(folder: Path, run: TrainedRun, example: tuple[str, str]) -> st
     # Heads that no training edge leads to are in no ranking.
     if len(ranking) != min(20, int(run.tensors["head.embedding"].any(axis=1).sum())):
         raise ParityError(f"{len(ranking)} heads are ranked for {name!r}")
-    return f"opens with numpy, h5py and onnxruntime alone; ranks {run.head_type} for {name!r}"
+    return f"opens with numpy and h5py alone; ranks {run.head_type} for {name!r}"
 
 
 def _example(run: TrainedRun) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Scoring a bundle on a CPU with numpy, h5py and onnxruntime alone: rankings for a head or a tail, and pairs.
+"""Scoring a bundle on a CPU with numpy and h5py alone: rankings for a head or a tail, and pairs.
 
     from exporters.scorer import Scorer
     with Scorer("runs/flykd-20260101-120000/export") as scorer:
@@ -66,7 +66,12 @@ class Scorer(OpenedBundle):
                 str(self.path),
                 "Export it with --onnx, or use numpy.",
             )
-        from exporters.onnx_engine import OnnxEngine
+        try:
+            from exporters.onnx_engine import OnnxEngine
+        except ModuleNotFoundError:
+            raise UserError(
+                "onnxruntime is not installed", "engine onnx", "Install flykd-scorer[onnx], or use numpy."
+            ) from None
 
         self._engine = OnnxEngine(self, verify, threads)
 

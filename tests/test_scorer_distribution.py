@@ -23,6 +23,7 @@ ABSENT = (
     "pydantic",
     "msgspec",
     "onnx",
+    "onnxruntime",
     "safetensors",
     "rich",
     "typer",
@@ -61,6 +62,12 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
         f"scorer = Scorer({str(bundle)!r})\n"
         "ranked = scorer.rank('T0008', 'indication', top=3, adjust=True)\n"
         "print(len(ranked), len(scorer.nearest('T0008', 'indication', top=4)))\n"
+        "try:\n"
+        f"    Scorer({str(bundle)!r}, engine='onnx')\n"
+        "except Exception as error:\n"
+        "    assert 'Install flykd-scorer[onnx]' in str(error), error\n"
+        "else:\n"
+        "    sys.exit('onnx without onnxruntime')\n"
         f"print(len(score_file(scorer, __import__('pathlib').Path({str(pairs)!r}))))\n"
         "from exporters.__main__ import main\n"
         f"sys.exit(main([{str(bundle)!r}, '--disease', 'T0008', '--relation', 'indication', '--top', '3']))"
@@ -75,10 +82,10 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
     assert len(lines) == 2 + 1 + 3
 
 
-def test_the_distribution_asks_for_three_libraries_and_has_the_version_of_the_console() -> None:
+def test_the_distribution_asks_for_two_libraries_and_has_the_version_of_the_console() -> None:
     project = tomllib.loads((SCORER / "pyproject.toml").read_text())
     names = {requirement.split(">")[0] for requirement in project["project"]["dependencies"]}
-    assert names == {"numpy", "h5py", "onnxruntime"}
+    assert names == {"numpy", "h5py"}
     version = SCORER / project["tool"]["hatch"]["version"]["path"]
     assert version.resolve() == (SCORER.parent / "flykd_console" / "__init__.py").resolve()
 

@@ -17,6 +17,7 @@ from flykd_console.plain_text import shown_json
 if TYPE_CHECKING:
     from exporters.answers import Order, Ranked, ScoredPair
     from exporters.consensus import Agreed
+    from exporters.pair_scores import PairTable
     from exporters.scorer import Scorer
 
 Rival = Literal["popularity", "neighbours"]
@@ -199,7 +200,12 @@ def command(
                     "flykd-console score",
                     "Name a disease or a drug alone.",
                 )
-            scored = _score_pairs(scorer, pairs, named, relations, relation, skip_unknown)
+            table = _score_pairs(scorer, pairs, named, relations, relation, skip_unknown)
+            if to is not None:
+                score_output.write_pairs(scorer, table, to)
+                print(f"Wrote {len(table)} rows to {to}")
+                return
+            scored = table.lines(scorer)
             rows, show = scored, partial(score_tables.print_pairs, scorer, scored)
         if to is not None:
             score_output.write_rows(scorer, rows, to)
@@ -234,17 +240,20 @@ def _score_pairs(
     relations: Sequence[str],
     relation: str | None,
     skip_unknown: bool,
-) -> list[ScoredPair]:
+) -> PairTable:
     """The pairs of a file, or the one pair that was named, under every relation asked for; rows left out are told."""
     if pairs is None:
-        pair = (named["head"], named["tail"])
-        return [row for name in relations for row in scorer.score_pairs([pair], name)]
-    from exporters.pairs import score_file
+        import numpy as np
+
+        places = np.array([scorer.relations.index(name) for name in relations])
+        head, tail = (np.full(len(places), scorer.row(side, named[side])) for side in ("head", "tail"))
+        return scorer.score_table(places, head, tail)
+    from exporters.pairs import score_columns
     from flykd_console.cli.console import say
 
     skipped: list[str] | None = [] if skip_unknown else None
     with score_output.as_csv(pairs) as readable:
-        found = score_file(scorer, readable, relation, skipped)
+        found = score_columns(scorer, readable, relation, skipped)
     if skipped:
         more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
         say(f"Left out {len(skipped)} rows: {'; '.join(skipped[:_SHOWN])}{more}", err=True)

@@ -14,6 +14,7 @@ from flykd_console.plain_text import shown_json
 if TYPE_CHECKING:
     from exporters.answers import Ranked, ScoredPair
     from exporters.consensus import Agreed
+    from exporters.pair_scores import PairTable
     from exporters.scorer import Scorer
     from exporters.whole_matrix import Wanted
 
@@ -113,6 +114,29 @@ def write_matrix(scorer: Scorer, relations: Sequence[str], wanted: Wanted, path:
                 table.write(*_columns(scorer, relation, block))
                 progress.advance(task, tails)
     return table.rows
+
+
+def write_pairs(scorer: Scorer, pairs: PairTable, path: Path) -> None:
+    """Scored pairs as a CSV or Parquet file, with the columns of `ScoredPair`.
+
+    Raises:
+        UserError: The file cannot be written, or its name says no known form.
+    """
+    import numpy as np
+
+    from exporters.manifest import provenance
+    from exporters.table_files import Words, table_file
+    from exporters.true_pairs import KNOWN
+
+    same = np.zeros(len(pairs), np.int32)
+    columns: dict[str, Any] = {"relation": Words(scorer.relations, pairs.relation)}
+    for side, nodes, rows in (("head", scorer.heads, pairs.head), ("tail", scorer.tails, pairs.tail)):
+        columns |= {f"{side}_id": Words(nodes.ids, rows), f"{side}_name": Words(nodes.names, rows)}
+    columns |= {"logit": pairs.logit, "probability": pairs.probability, "known": Words(KNOWN, pairs.known)}
+    columns |= {"head_trained": pairs.head_trained, "tail_trained": pairs.tail_trained}
+    columns |= {name: Words(_one(value), same) for name, value in provenance(scorer.manifest).items()}
+    with table_file(path) as table:
+        table.write(columns, {"probability": np.isnan(pairs.probability)})
 
 
 def _columns(scorer: Scorer, relation: str, block: Any) -> tuple[dict[str, Any], dict[str, Any]]:
