@@ -90,6 +90,20 @@ def test_the_distribution_asks_for_two_libraries_and_has_the_version_of_the_cons
     assert version.resolve() == (SCORER.parent / "flykd_console" / "__init__.py").resolve()
 
 
+def test_the_distribution_has_every_file_of_the_service() -> None:
+    project = tomllib.loads((SCORER / "pyproject.toml").read_text())
+    files: dict[str, str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    folder = SCORER.parent / "exporters" / "serve"
+    there = {one for one in folder.rglob("*") if one.is_file() and "__pycache__" not in one.parts}
+    listed = {(SCORER / name).resolve() for name in files}
+    assert {one.resolve() for one in there} <= listed
+    assert all(place == name.removeprefix("../") for name, place in files.items())
+    console = tomllib.loads((SCORER.parent / "pyproject.toml").read_text())["project"]
+    extras = project["project"]["optional-dependencies"]["serve"]
+    assert set(console["optional-dependencies"]["serve"]) <= set(extras)
+    assert set(extras) <= {*console["dependencies"], *console["optional-dependencies"]["serve"]}
+
+
 def test_nearest_are_of_the_nodes_own_type_by_cosine_and_without_itself(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     export_run(make_finished_run(tmp_path / "runs", RunSpec()), out=bundle)

@@ -31,6 +31,8 @@ from flykd_console.errors import UserError
 Answer = TypeVar("Answer")
 
 _FIELDS = [one.name for one in fields(Ranked)]
+# Rows of an answer above which it is not made in the loop.
+_LONG = 500
 # Bad pairs of a list that are named.
 _SHOWN = 5
 
@@ -67,7 +69,9 @@ class Answering:
             # A name that is misspelt is looked for among all of a third type.
             await self._slow.run(partial(_looked_up, bundle, partial(bundle.scorer.waypoint, asked.through)))
         work = partial(_ranked, bundle, side, row, relations, asked)
-        return await self._slow.run(work) if asked.adjust else work()
+        # Others would wait for the matrix of a correction, and for the rows of long lists.
+        takes_long = asked.adjust or asked.top * len(relations) > _LONG
+        return await self._slow.run(work) if takes_long else work()
 
     async def score(self, asked: PairsAsked) -> ScoreReply:
         """The scores of a list."""

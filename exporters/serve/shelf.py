@@ -122,6 +122,7 @@ class Shelf:
     def __init__(self, places: Mapping[str, Path]) -> None:
         self._open = {name: open_bundle(name, path) for name, path in places.items()}
         self._refused: dict[str, Stamp] = {}
+        self._seen: dict[str, Stamp] = {}
         # A look by the clock and one by a signal would open the same bundle twice.
         self._renewing = threading.Lock()
 
@@ -146,14 +147,16 @@ class Shelf:
         """Open every bundle anew; requests are answered by the old one until the new one is there.
 
         Args:
-            changed_only: Leave those whose files are as they were, or as they were when they were refused.
+            changed_only: Leave those whose files are as they were, or as they were when they were refused; and those
+                whose files are not as they were at the last look, since somebody may be writing them still.
         """
         with self._renewing:
             return [self._renew(bundle, changed_only) for bundle in self.bundles]
 
     def _renew(self, bundle: OpenBundle, changed_only: bool) -> Renewal:
         stamp = stamp_of(bundle.path)
-        if changed_only and stamp in (bundle.stamp, self._refused.get(bundle.name)):
+        seen, self._seen[bundle.name] = self._seen.get(bundle.name), stamp
+        if changed_only and (stamp != seen or stamp in (bundle.stamp, self._refused.get(bundle.name))):
             return Renewal(bundle.name, "unchanged")
         try:
             fresh = open_bundle(bundle.name, bundle.path)
