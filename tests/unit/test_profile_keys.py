@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from flykd_console.cli.app import app
 from flykd_console.errors import UserError
 from flykd_console.profile.cohort import Member
-from flykd_console.profile.mutual import StudentMember
 from flykd_console.profile.distill import Distill, Plateau
 from flykd_console.profile.keys import NEEDED, as_markdown, keys, sections
 from flykd_console.profile.load import validate
+from flykd_console.profile.mutual import StudentMember
 from flykd_console.profile.rooms import teacher_kinds
 from flykd_console.profile.schema import Profile
 from flykd_console.profile.sections import Model
