@@ -243,17 +243,13 @@ def _show_results(directory: RunDirectory) -> None:
     console.print(results_table(results))
     console.print()
     classes = classes_table(results)
-    if classes is not None:
-        console.print(classes)
-        console.print()
-    relations_shown = relations_table(results)
-    if relations_shown is not None:
-        console.print(relations_shown)
-        console.print()
-    ranked = ranking_table(results)
-    if ranked is not None:
-        console.print(ranked)
-        console.print()
+    # Here and not above: what compares runs is imported for it.
+    from flykd_console.cli.robustness_tables import robustness_table
+
+    for table in (classes, robustness_table(results), relations_table(results), ranking_table(results)):
+        if table is not None:
+            console.print(table)
+            console.print()
     measured = [model for models in results.seeds.values() for model in models.values()]
     relations = [name for model in measured for name in model.test.relations or model.validation.relations]
     relation = "indication" if "indication" in relations else next(iter(relations), "RELATION")

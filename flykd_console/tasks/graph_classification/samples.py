@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from flykd_console.seeding import numpy_rng
 from flykd_console.tasks.classification.samples import Samples, Step
 
 if TYPE_CHECKING:
+    from flykd_console.data.perturb import Perturbation
     from flykd_console.profile.cohort import Network
     from flykd_console.profile.sections import Engine
 
@@ -72,6 +73,16 @@ class GraphSamples(Samples):
             part: self.seen(network, number, self._sights[part]).logits for number, part in enumerate(PARTS) if number
         }
 
+    def perturbed(self, perturbation: Perturbation) -> Callable[[SampleNetwork], Tensor]:
+        """Features stay what they are where edges change, also where they were made of degrees."""
+        sight = self._sight(self.parts["test"], perturbation)
+
+        @torch.no_grad()
+        def answers(network: SampleNetwork) -> Tensor:
+            return network.see(sight).logits
+
+        return answers
+
     def sample_ids(self, part: str) -> list[str]:
         return [str(graph) for graph in self.parts[part]]
 
@@ -82,15 +93,18 @@ class GraphSamples(Samples):
             rows=torch.from_numpy(chosen).to(self._device),
         )
 
-    def _sight(self, chosen: Integers) -> Sight:
-        """The disjoint union of some graphs, ascending."""
+    def _sight(self, chosen: Integers, perturbation: Perturbation | None = None) -> Sight:
+        """The disjoint union of some graphs, ascending; maybe changed."""
         graphs = self._graphs
         nodes = np.flatnonzero(np.isin(graphs.graph_of, chosen))
         inside = np.isin(graphs.graph_of[graphs.edges[:, 0]], chosen)
         edges = np.searchsorted(nodes, graphs.edges[inside])
         belongs = np.searchsorted(chosen, graphs.graph_of[nodes])
+        features = graphs.features[nodes]
+        if perturbation is not None:
+            edges, features = perturbation.applied(edges, features, belongs, self._seed)
         return Sight(
-            FeatureRows(graphs.features[nodes], self._device),
+            FeatureRows(features, self._device),
             Neighbourhoods(edges, len(nodes), self._device, self._engine.messages),
             torch.from_numpy(belongs.astype(np.int64)).to(self._device),
             len(chosen),
