@@ -212,7 +212,7 @@ def sizes(run: Path, folder: Path) -> list[list[str]]:
         made = export_run(RunDirectory(run), out=folder / dtype, dtype=dtype, max_loss=100.0)
         with h5py.File(made.path / EMBEDDINGS) as file:
             stored: dict[str, int] = {}
-            file.visititems(lambda name, thing, stored=stored: _count(name, thing, stored))  # type: ignore[misc]
+            file.visititems(lambda name, thing, stored=stored: _count(name, thing, stored))
             scored = {f"nodes/{made.manifest.head_type}", f"nodes/{made.manifest.tail_type}"}
         through = sum(size for name, size in stored.items() if _is_third(name, scored))
         whole_file = sum(made.files.values())
