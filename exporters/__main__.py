@@ -1,4 +1,4 @@
-"""`python -m exporters BUNDLE --disease NAME`: a ranking as CSV, with numpy and h5py alone."""
+"""`python -m exporters BUNDLE --disease NAME` (or `--profile FILE`): CSV, with numpy and h5py alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 
 from exporters.answers import RIVALS, Order, Ranked
+from exporters.node_profile import read_profile
 from exporters.scorer import Scorer
 from flykd_console.errors import UserError
 from flykd_console.plain_text import plain, spreadsheet_cell
@@ -22,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--disease", "--tail", metavar="NAME-OR-ID", dest="tail", help="rank heads for this tail")
     asked.add_argument("--drug", "--head", metavar="NAME-OR-ID", dest="head", help="rank tails for this head")
+    asked.add_argument("--profile", metavar="FILE", help="rank for a node that is not in the graph: a .toml or .json")
     parser.add_argument("--relation", help="needed where the bundle has several")
     parser.add_argument("--top", type=int, default=20, help="how many (20)")
     parser.add_argument("--beyond", choices=RIVALS, help="by how many times higher than this rival the model ranks")
@@ -33,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Scorer(options.bundle) as scorer:
             how = options.relation, options.top, options.exclude_known
             order: Order = {"beyond": options.beyond, "adjust": options.adjust, "through": options.through}
-            if options.head is None:
+            ranking: Sequence[Ranked]
+            if options.profile is not None:
+                ranking = scorer.profile(read_profile(Path(options.profile)), *how, **order).ranking
+            elif options.head is None:
                 ranking = scorer.rank_heads(options.tail, *how, **order)
             else:
                 ranking = scorer.rank_tails(options.head, *how, **order)

@@ -24,12 +24,13 @@ import numpy as np
 from exporters.agreement import ParityError
 from exporters.calibration import Calibration, calibrate
 from exporters.ensemble import mean_of
-from exporters.hdf5 import write_hdf5
+from exporters.hdf5 import write_hdf5, write_profiles
 from exporters.lookup import normal_form
 from exporters.manifest import (
     CARD,
     EMBEDDINGS,
     MANIFEST,
+    PROFILES,
     RANKING_HEAD,
     SCHEMA,
     SCORING_HEAD,
@@ -53,7 +54,7 @@ from flykd_console.runs.files import exchanged, refuse_links, replace_file, sync
 from flykd_console.runs.lock import is_held
 from flykd_console.runs.log import EventWriter
 
-FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, MANIFEST)
+FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, PROFILES, CARD, MANIFEST)
 # Points of AP that smaller tables may lose.
 MAX_LOSS = 0.5
 _OLDER = ".older-"
@@ -90,6 +91,7 @@ def export_run(
     model: str | None = None,
     dtype: Dtype = "float32",
     max_loss: float = MAX_LOSS,
+    profiles: bool | None = None,
     on_start: Callable[[str, Sequence[int], str], None] = lambda model, seeds, why: None,
     on_check: Callable[[Check], None] = lambda check: None,
 ) -> Bundle:
@@ -103,6 +105,8 @@ def export_run(
         model: Name of a model that left embeddings; None: the one that the run is about.
         dtype: How embeddings are stored (`exporters.precision`).
         max_loss: The most that they may lose by it, in points of AP.
+        profiles: Write what the graph says of heads and tails besides their labels, by which nodes that it has not
+            can be asked for; None: where the run left it.
         on_start: Hears the model, the seeds and why they were chosen, before anything is written.
         on_check: Hears of every check as it passes.
 
@@ -120,23 +124,37 @@ def export_run(
     replaced = _may_be_replaced(target)
     members = [read_trained_run(directory, one, name, results) for one in seeds]
     whole = members[0] if len(members) == 1 else mean_of(members)
+    if profiles and whole.profiles is None:
+        raise UserError(
+            f"seed {seeds[0]} left no {whole.missing['profiles']}",
+            f"{directory.name}, --profiles",
+            f"flykd-console run --resume {directory.name} writes it (without training).",
+        )
     run = rounded(whole, dtype)
     loss = {} if run is whole else loss_of(whole, run)
     if loss:
         check_loss(loss, max_loss, dtype)
     with _temporary_folder(target) as folder:
         on_start(name, seeds, why)
-        bundle = _write(run, folder, why, loss, onnx, on_check)
+        bundle = _write(run, folder, why, loss, onnx, profiles is not False and run.profiles is not None, on_check)
         _put_in_place(folder, target)
     _tell_the_run(directory, seeds, target)
     return replace(bundle, path=target, replaced=replaced)
 
 
 def _write(
-    run: TrainedRun, folder: Path, why: str, loss: dict[str, Any], onnx: bool, on_check: Callable[[Check], None]
+    run: TrainedRun,
+    folder: Path,
+    why: str,
+    loss: dict[str, Any],
+    onnx: bool,
+    profiles: bool,
+    on_check: Callable[[Check], None],
 ) -> Bundle:
     """Write every file of the bundle into the folder and verify them."""
     write_hdf5(folder / EMBEDDINGS, run)
+    if profiles:
+        write_profiles(folder / PROFILES, run)
     calibration = calibrate(run)
     if onnx:
         numbers = np.array([calibration[relation].numbers for relation in run.relations], dtype=np.float32)
@@ -145,7 +163,7 @@ def _write(
         write_ranking_head(folder / RANKING_HEAD, run.vectors(), numbers, properties)
     checks = verify(folder, run, calibration, onnx, on_check)
     example = _example(run)
-    card = write_card(run, why, calibration, checks, example, onnx, loss)
+    card = write_card(run, why, calibration, checks, example, onnx, loss, profiles)
     replace_file(folder / CARD, plain(card).encode())
     written = [name for name in FILES if (folder / name).is_file()]
     _manifest(run, why, loss, calibration, checks, {name: folder / name for name in written}).write(folder)

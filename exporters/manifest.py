@@ -23,6 +23,7 @@ EMBEDDINGS = "embeddings.h5"
 SCORING_HEAD = "scoring_head.onnx"
 RANKING_HEAD = "ranking_head.onnx"
 CARD = "README.md"
+PROFILES = "profiles.h5"
 
 # Bytes of a manifest.
 _LARGEST = 1 << 26
@@ -59,7 +60,8 @@ class Manifest:
         checks: What was verified before the bundle got its name: `name`, `detail`.
         calibration: Per relation the numbers that make a probability of a logit, sigmoid(slope logit + intercept), with
             the base rate that it assumes and the validation pairs that it was learnt from; or the `problem`.
-        missing: What the scorer cannot do because the run left no such file: `neighbours`, `through`; the file's name.
+        missing: What the scorer cannot do because the run left no such file: `neighbours`, `through`, `profiles`; the
+            file's name.
         written_with: Versions of the libraries that wrote the files.
         dtype: How embeddings are stored: float32, float16 or int8; `loss` is what lists lose by it
             (`exporters.precision.loss_of`), empty for float32.
@@ -229,7 +231,7 @@ def _from_json(data: dict[str, Any], path: Path) -> Manifest:
         values[one.name] = value
     values["files"] = _records(data, path)
     manifest = Manifest(**values)
-    if not set(manifest.files) <= {EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD}:
+    if not set(manifest.files) <= {EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, PROFILES}:
         raise damaged("lists files that no bundle has", path)
     if len(set(manifest.relations)) != len(manifest.relations):
         raise damaged("lists a relation twice", path)

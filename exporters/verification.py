@@ -17,7 +17,7 @@ import polars as pl
 from exporters.agreement import ParityError
 from exporters.calibration import calibrate
 from exporters.ensemble import mean_of
-from exporters.manifest import SCORING_HEAD, read_manifest, verify_files
+from exporters.manifest import PROFILES, SCORING_HEAD, read_manifest, verify_files
 from exporters.metrics import average_precision
 from exporters.parity import verify
 from exporters.precision import Dtype, rounded
@@ -65,7 +65,10 @@ def verify_run(directory: RunDirectory) -> Iterator[Finding]:
 def verify_bundle(folder: Path) -> Iterator[Finding]:
     """Every check of a bundle by itself."""
     yield _carried_out("bundle's files", lambda: _checksums(folder))
-    if SCORING_HEAD in read_manifest(folder).files:
+    files = read_manifest(folder).files
+    if PROFILES in files:
+        yield _carried_out("bundle's edges", lambda: _profiles(folder))
+    if SCORING_HEAD in files:
         yield _carried_out("bundle's scores", lambda: _bundle_scores(folder))
 
 
@@ -177,6 +180,13 @@ def _checksums(folder: Path) -> str:
     manifest = read_manifest(folder)
     verify_files(folder, manifest.files)
     return f"SHA-256 of {len(manifest.files)} files as the manifest lists them"
+
+
+def _profiles(folder: Path) -> str:
+    from exporters.opened_bundle import OpenedBundle
+
+    with OpenedBundle(folder, verify=False) as bundle:
+        return f"{bundle.profiles.check()} edges of profiles end in nodes that are there"
 
 
 def _bundle_scores(folder: Path) -> str:

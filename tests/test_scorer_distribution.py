@@ -51,6 +51,8 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
     export_run(make_finished_run(tmp_path / "runs", RunSpec()), out=bundle)
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("head,tail\nH0001,T0008\n")
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[edges]\ntail_protein = ['P1']\n")
     code = (
         "import sys\n"
         f"for name in {ABSENT!r}:\n"
@@ -69,7 +71,10 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
         "else:\n"
         "    sys.exit('onnx without onnxruntime')\n"
         f"print(len(score_file(scorer, __import__('pathlib').Path({str(pairs)!r}))))\n"
+        "profile = {'edges': {'tail_protein': ['P1'], 'phenotype': ['E1']}}\n"
+        "print(len(scorer.profile(profile, 'indication', top=3, adjust=True).ranking))\n"
         "from exporters.__main__ import main\n"
+        f"assert main([{str(bundle)!r}, '--profile', {str(mine)!r}, '--relation', 'indication', '--top', '2']) == 0\n"
         f"sys.exit(main([{str(bundle)!r}, '--disease', 'T0008', '--relation', 'indication', '--top', '3']))"
     )
     # Of our own environment the libraries alone: the path of the two packages is the copy's.
@@ -78,8 +83,8 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[:2] == ["3 4", "2"]
-    assert len(lines) == 2 + 1 + 3
+    assert lines[:3] == ["3 4", "2", "3"]
+    assert len(lines) == 3 + 1 + 2 + 1 + 3
 
 
 def test_the_distribution_asks_for_two_libraries_and_has_the_version_of_the_console() -> None:

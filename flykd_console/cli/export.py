@@ -50,6 +50,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    profiles: Annotated[
+        bool | None,
+        typer.Option(
+            "--profiles/--no-profiles",
+            help="Write what score --profile needs, the graph's edges at drugs and diseases; default: if there.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The bundle's folder; default: export/ in the run.", show_default=False),
@@ -94,6 +102,7 @@ def command(
             model=model,
             dtype=dtype,
             max_loss=MAX_LOSS if max_loss is None else max_loss,
+            profiles=profiles,
             on_start=lambda name, seeds, why: _say(console, f"{directory.name}: {name} of {_seeds(seeds)} ({why})"),
             on_check=lambda check: _tell_check(console, check),
         )
@@ -137,7 +146,7 @@ def _report(console: Console, bundle: Bundle) -> None:
 
 
 def _lost(missing: Mapping[str, str]) -> str:
-    words = {"neighbours": "ranks by neighbours", "through": "--through"}
+    words = {"neighbours": "ranks by neighbours", "through": "--through", "profiles": "--profile"}
     return " and ".join(words[what] for what in missing)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from flykd_console.cli import score_output, score_tables
 from flykd_console.cli.bundles import find_bundle
+from flykd_console.cli.score_profile import answers_of, tell_answers
 from flykd_console.errors import UserError
 from flykd_console.plain_text import shown_json
 
@@ -58,6 +59,14 @@ def command(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rank for a node that is not in the graph: a .toml or .json of what it would be joined to.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     evaluate: Annotated[
         bool,
         typer.Option(
@@ -70,13 +79,23 @@ def command(
         bool, typer.Option("--all", help="Rank drugs for every disease, into the file of --to.", rich_help_panel=_WHAT)
     ] = False,
     skip_unknown: Annotated[
-        bool, typer.Option("--skip-unknown", help="Leave pairs of unknown nodes out.", rich_help_panel=_WHAT)
+        bool,
+        typer.Option(
+            "--skip-unknown",
+            help="Leave pairs of unknown nodes out; of --profile unknown nodes.",
+            rich_help_panel=_WHAT,
+        ),
     ] = False,
     relation: Annotated[
         str | None, typer.Option(metavar="RELATION", help="Default: every relation.", rich_help_panel=_WHAT)
     ] = None,
     exclude_known: Annotated[
-        bool, typer.Option("--exclude-known", help="Leave true pairs of the graph out.", rich_help_panel=_WHAT)
+        bool,
+        typer.Option(
+            "--exclude-known",
+            help="Leave true pairs of the graph out; of --profile what it says is known.",
+            rich_help_panel=_WHAT,
+        ),
     ] = False,
     through: Annotated[
         str | None,
@@ -125,6 +144,7 @@ def command(
 
     - flykd-console score runs/flykd-20260101-120000 --disease asthma --relation indication
     - flykd-console score bundle --disease asthma --beyond popularity --through ADRB2
+    - flykd-console score bundle --profile mine.toml --relation indication
     - flykd-console score bundle --pairs pairs.csv --to scores.parquet
     - flykd-console score bundle --pairs trials.tsv --evaluate
     - flykd-console score bundle --all --top 50 --exclude-known --to every-disease.csv
@@ -139,6 +159,10 @@ def command(
         raise UserError(
             "--pairs scores a file and takes no --disease or --drug", "flykd-console score", "Leave one out."
         )
+    if profile is not None:
+        others = (disease, drug, tail, head, pairs)
+        if everything or consensus or any(one is not None for one in others):
+            raise UserError("--profile ranks for one node", "flykd-console score", "Name no other, no pairs, no --all.")
     if beyond is not None and adjust:
         raise UserError("--beyond and --adjust are two orders", "flykd-console score", "Choose one.")
 
@@ -165,11 +189,11 @@ def command(
             _evaluate(scorer, pairs, relation, json)
             return
         named = _by_side(scorer, {"tail": tail, "head": head, "disease": disease, "drug": drug})
-        if pairs is None and not named and not everything:
+        if pairs is None and profile is None and not named and not everything:
             raise UserError(
                 "nothing to score is named",
                 "flykd-console score",
-                "Give --disease NAME, --drug NAME, --pairs FILE or --all.",
+                "Give --disease NAME, --drug NAME, --profile FILE, --pairs FILE or --all.",
             )
         relations = scorer.relations if relation is None else (scorer.relation(relation),)
         if everything:
@@ -178,6 +202,11 @@ def command(
             assert to is not None
             count = score_output.write_matrix(scorer, relations, Wanted(top, exclude_known, order), to)
             print(f"Wrote {count} rows to {to}")
+            return
+        if profile is not None:
+            count = top or 20
+            answers = answers_of(scorer, profile, relations, count, exclude_known, skip_unknown, order)
+            tell_answers(scorer, answers, order, to, json, csv)
             return
         rows: Sequence[Ranked | ScoredPair | Agreed]
         if consensus and len(named) != 1:

@@ -28,12 +28,16 @@ def print_json(scorer: Scorer, rows: Sequence[Row]) -> None:
     print(shown_json(json.dumps(_records(scorer, rows), indent=2, ensure_ascii=False)))
 
 
-def print_csv(scorer: Scorer, rows: Sequence[Row]) -> None:
-    """CSV on standard output, safe to open in a spreadsheet."""
-    _write_csv(sys.stdout, scorer, rows)
+def print_csv(scorer: Scorer, rows: Sequence[Row], asked: str | None = None) -> None:
+    """CSV on standard output, safe to open in a spreadsheet.
+
+    Args:
+        asked: Name of a node that is not in the graph, whose list it is.
+    """
+    _write_csv(sys.stdout, scorer, rows, asked)
 
 
-def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path) -> None:
+def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path, asked: str | None = None) -> None:
     """The same rows as a CSV or Parquet file.
 
     Raises:
@@ -48,13 +52,13 @@ def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path) -> None:
     try:
         if path.suffix == ".csv":
             text = io.StringIO()
-            _write_csv(text, scorer, rows)
+            _write_csv(text, scorer, rows, asked)
             replace_file(path, text.getvalue().encode())
             return
         import polars as pl
 
         buffer = io.BytesIO()
-        pl.DataFrame(_records(scorer, rows), infer_schema_length=None).write_parquet(buffer)
+        pl.DataFrame(_records(scorer, rows, asked), infer_schema_length=None).write_parquet(buffer)
         replace_file(path, buffer.getvalue())
     except OSError as error:
         raise UserError(
@@ -165,27 +169,32 @@ def _one(word: str) -> tuple[str]:
     return (word,)
 
 
-def _records(scorer: Scorer, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _records(scorer: Scorer, rows: Sequence[Row], asked: str | None = None) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from exporters.manifest import provenance
-
-    who = provenance(scorer.manifest)
+    who = _same_in_all(scorer, asked)
     return [asdict(row) | who for row in rows]
 
 
-def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Row]) -> None:
+def _same_in_all(scorer: Scorer, asked: str | None) -> dict[str, str]:
+    """What every row says: who scored, and whose list it is where that is no node of the graph."""
+    from exporters.manifest import provenance
+
+    whose = {} if asked is None else {"asked": asked}
+    return whose | provenance(scorer.manifest)
+
+
+def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Row], asked: str | None = None) -> None:
     import csv
     from dataclasses import fields
 
     from exporters.answers import Ranked
-    from exporters.manifest import provenance
     from exporters.table_files import safe_cell
 
     names = [one.name for one in fields(rows[0] if rows else Ranked)]
-    writer = csv.DictWriter(file, [*names, *provenance(scorer.manifest)], lineterminator="\n")
+    writer = csv.DictWriter(file, [*names, *_same_in_all(scorer, asked)], lineterminator="\n")
     writer.writeheader()
-    for record in _records(scorer, rows):
+    for record in _records(scorer, rows, asked):
         writer.writerow({name: safe_cell(_flat(value)) for name, value in record.items()})
 
 

@@ -134,6 +134,13 @@ class RunDirectory:
         """Parquet: `relation, tail, neighbour` (indices), `similarity`: each tail's most similar trained tails."""
         return self.seed(seed) / "neighbours.parquet"
 
+    def profiles(self, seed: int) -> Path:
+        """Parquet: `head_type, relation, tail_type, head, tail` (indices): training edges at scored nodes, no targets.
+
+        What the graph says of a head or a tail besides its labels, by which nodes that it does not have are placed.
+        """
+        return self.seed(seed) / "profiles.parquet"
+
     def order_file(self, order: str) -> Path:
         return self.path / "control" / order
 

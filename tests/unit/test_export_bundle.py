@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from exporters import bundle as bundling
 from exporters.agreement import ParityError
 from exporters.bundle import Bundle, export_run
-from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, RANKING_HEAD, SCORING_HEAD, read_manifest
+from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, PROFILES, RANKING_HEAD, SCORING_HEAD, read_manifest
 from exporters.parity import Check
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
@@ -46,9 +46,9 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-def test_a_bundle_holds_five_files_with_the_hashes_of_the_manifest(bundle: Bundle) -> None:
+def test_a_bundle_holds_six_files_with_the_hashes_of_the_manifest(bundle: Bundle) -> None:
     assert sorted(path.name for path in bundle.path.iterdir()) == sorted(
-        [EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, MANIFEST, CARD]
+        [EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, PROFILES, MANIFEST, CARD]
     )
     files = read_manifest(bundle.path).files
     assert {name: one.sha256 for name, one in files.items()} == {
@@ -153,7 +153,7 @@ def test_any_of_the_three_models_can_be_exported(run: RunDirectory, tmp_path: Pa
 
 def test_tables_alone_are_a_bundle_without_heads(run: RunDirectory, tmp_path: Path) -> None:
     made = export_run(run, onnx=False, out=tmp_path / "tables")
-    assert sorted(made.files) == sorted([EMBEDDINGS, CARD, MANIFEST])
+    assert sorted(made.files) == sorted([EMBEDDINGS, PROFILES, CARD, MANIFEST])
     assert "test AUPRC" in [check.name for check in made.checks]
 
 
@@ -163,7 +163,7 @@ def test_every_check_is_told_as_it_passes(run: RunDirectory, tmp_path: Path) -> 
     assert told == made.checks
     assert [check.name for check in told] == [
         "graphs", "metadata", "tables", "known pairs", "neighbours", "random pairs", "valid. pairs", "test pairs",
-        "test AUPRC", "probabilities", "ranking", "checksums", "scorer",
+        "test AUPRC", "probabilities", "ranking", "profiles", "checksums", "scorer",
     ]  # fmt: skip
 
 
