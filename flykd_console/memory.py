@@ -9,6 +9,7 @@ from flykd_console.mishaps import is_memory
 
 Found = TypeVar("Found")
 
+
 def in_chunks(count: int, size: int, work: Callable[[slice], Found]) -> Iterator[tuple[slice, Found]]:
     """Results of `work` over consecutive slices of `count` things, `size` at a time, fewer where memory runs out.
 
