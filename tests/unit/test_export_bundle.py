@@ -18,6 +18,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from exporters import bundle as bundling
+from exporters import placing
 from exporters.agreement import ParityError
 from exporters.bundle import Bundle, export_run
 from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, PROFILES, RANKING_HEAD, SCORING_HEAD, read_manifest
@@ -226,7 +227,7 @@ def test_an_older_bundle_comes_back_when_the_rename_fails(
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
-    monkeypatch.setattr(bundling, "exchanged", lambda one, other: False)
+    monkeypatch.setattr(placing, "exchanged", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(UserError, match="No space left"):
         export_run(run, out=tmp_path / "b")
@@ -241,7 +242,7 @@ def test_a_new_bundle_takes_the_place_of_an_older_one_and_leaves_nothing(
     export_run(run, out=tmp_path / "b", seed=45)
     older = digests(tmp_path / "b")
     if not exchanges:
-        monkeypatch.setattr(bundling, "exchanged", lambda one, other: False)
+        monkeypatch.setattr(placing, "exchanged", lambda one, other: False)
     export_run(run, out=tmp_path / "b")
     assert digests(tmp_path / "b") != older
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
