@@ -24,6 +24,7 @@ from exporters.serve.replies import (
     node_of,
     provenance_of,
 )
+from exporters.serve.settings import Limits
 from exporters.serve.shelf import OpenBundle, Shelf
 from exporters.serve.slow_work import SlowWork
 from flykd_console.errors import UserError
@@ -31,17 +32,15 @@ from flykd_console.errors import UserError
 Answer = TypeVar("Answer")
 
 _FIELDS = [one.name for one in fields(Ranked)]
-# Rows of an answer above which it is not made in the loop.
-_LONG = 500
 # Bad pairs of a list that are named.
 _SHOWN = 5
 
 
 class Answering:
-    """Args: the bundles, what runs beside the loop, and the most rows and pairs of a request."""
+    """Args: the bundles, what runs beside the loop, and how much is taken on."""
 
-    def __init__(self, shelf: Shelf, slow: SlowWork, batch: int) -> None:
-        self._shelf, self._slow, self._batch = shelf, slow, batch
+    def __init__(self, shelf: Shelf, slow: SlowWork, limits: Limits) -> None:
+        self._shelf, self._slow, self._limits = shelf, slow, limits
 
     def bundle(self, name: str | None) -> OpenBundle:
         """The one that is meant.
@@ -57,8 +56,8 @@ class Answering:
     async def rank(self, asked: RankAsked) -> RankReply:
         """The lists of a node."""
         bundle = self.bundle(asked.bundle)
-        if asked.top > self._batch:
-            raise refusal(400, f"{asked.top} rows are too many", "top", f"Ask for {self._batch} or fewer.")
+        if asked.top > self._limits.batch:
+            raise refusal(400, f"{asked.top} rows are too many", "top", f"Ask for {self._limits.batch} or fewer.")
         ends = _by_side(bundle, asked)
         if len(ends) != 1:
             raise refusal(400, "a list is of one node", "", "Give disease or drug.")
@@ -70,13 +69,15 @@ class Answering:
             await self._slow.run(partial(_looked_up, bundle, partial(bundle.scorer.waypoint, asked.through)))
         work = partial(_ranked, bundle, side, row, relations, asked)
         # Others would wait for the matrix of a correction, and for the rows of long lists.
-        takes_long = asked.adjust or asked.top * len(relations) > _LONG
+        takes_long = asked.adjust or asked.top * len(relations) > self._limits.in_loop
         return await self._slow.run(work) if takes_long else work()
 
     async def score(self, asked: PairsAsked) -> ScoreReply:
         """The scores of a list."""
-        if len(asked.pairs) > self._batch:
-            raise refusal(413, f"{len(asked.pairs)} pairs are too many", "pairs", f"Ask for {self._batch} or fewer.")
+        if len(asked.pairs) > self._limits.batch:
+            raise refusal(
+                413, f"{len(asked.pairs)} pairs are too many", "pairs", f"Ask for {self._limits.batch} or fewer."
+            )
         bundle = self.bundle(asked.bundle)
         return await self._slow.run(partial(_scored, bundle, asked))
 
@@ -162,7 +163,7 @@ def _ranked(bundle: OpenBundle, side: str, row: int, relations: tuple[str, ...],
             rows = rank(row, name, asked.top, asked.exclude_known, **order)
             # A row without reasons is written as it is: it has every field that is always there.
             told = [_with_reasons(bundle, side, row, one) for one in rows] if asked.reasons else rows
-            left_out = len(scorer.unembedded(other, name))
+            left_out = bundle.left_out[other, name]
             rate = base_rate_of(scorer.manifest, name)
             lists.append(RankedList(name, scorer.is_calibrated(name), rate, left_out, told))  # type: ignore[arg-type]
     return RankReply(provenance_of(bundle), node_of(_nodes(bundle, side), row), _nodes(bundle, other).node_type, lists)

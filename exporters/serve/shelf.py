@@ -43,6 +43,15 @@ class OpenBundle:
         return {"head": NameSearch(self.scorer.heads), "tail": NameSearch(self.scorer.tails)}
 
     @cached_property
+    def left_out(self) -> Mapping[tuple[str, str], int]:
+        """By side and relation how many nodes there are not ranked, since no training edge leads to them."""
+        return {
+            (side, name): len(self.scorer.unembedded(side, name))
+            for side in ("head", "tail")
+            for name in self.scorer.relations
+        }
+
+    @cached_property
     def reasons(self) -> Reasons:
         """Of its pairs."""
         return Reasons(self.scorer)
@@ -78,7 +87,7 @@ def open_bundle(name: str, path: Path) -> OpenBundle:
         for side, nodes in (("head", scorer.heads), ("tail", scorer.tails)):
             bundle.search[side].find("a", 1)
             nodes.known("a")
-        _ = bundle.reasons
+        _ = bundle.reasons, bundle.left_out
     except BaseException:
         scorer.close()
         raise
