@@ -13,12 +13,12 @@ from starlette.exceptions import HTTPException
 
 from exporters.manifest import EMBEDDINGS
 from exporters.serve.answering import Answering
-from exporters.serve.asked import Asked, ListedPair, PairAsked, PairsAsked, RankAsked, SearchAsked
+from exporters.serve.asked import Asked, ListedPair, PairAsked, PairsAsked, ProfileAsked, RankAsked, SearchAsked
 from exporters.serve.guard import OPEN_PATHS, Guard
 from exporters.serve.meter import Meter
 from exporters.serve.problems import Problem, RefusedError, refusal
 from exporters.serve.query import query_parameters, read_query
-from exporters.serve.replies import Health, Metadata, RankReply, ScoreReply, SearchReply, facts_of
+from exporters.serve.replies import Health, Metadata, ProfileReply, RankReply, ScoreReply, SearchReply, facts_of
 from exporters.serve.settings import Settings
 from exporters.serve.shelf import Shelf
 from exporters.serve.slow_work import SlowWork
@@ -105,6 +105,13 @@ def _add_answers(api: FastAPI, answering: Answering) -> None:
     async def score(asked: PairsAsked) -> Response:
         """The scores of a list of pairs, in its order."""
         return _json(_encode(await answering.score(asked)))
+
+    @api.post(
+        "/profile", response_model=ProfileReply, responses=_responses(*everywhere, 408, 413, 415), tags=["answers"]
+    )
+    async def profile(asked: ProfileAsked) -> Response:
+        """The lists of a disease or drug that is not in the graph, by what it would be joined to."""
+        return _json(_encode(await answering.profile(asked)))
 
     @asks("/search", SearchAsked, SearchReply)
     async def search(request: Request) -> Response:
