@@ -1,4 +1,7 @@
-"""`python -m exporters BUNDLE --disease NAME` (or `--profile FILE`): CSV, with numpy and h5py alone."""
+"""`python -m exporters BUNDLE --disease NAME` (or `--profile FILE`): CSV, with numpy and h5py alone.
+
+Of a bundle that tells classes: `--samples 0,5-9`, or `--data FILE`, which needs onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from exporters.answers import RIVALS, Order, Ranked
+from exporters.classes.columns import print_csv, sample_numbers
+from exporters.classes.scorer import ClassScorer
 from exporters.node_profile import read_profile
 from exporters.scorer import Scorer
 from flykd_console.errors import UserError
@@ -25,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.add_argument("--disease", "--tail", metavar="NAME-OR-ID", dest="tail", help="rank heads for this tail")
     asked.add_argument("--drug", "--head", metavar="NAME-OR-ID", dest="head", help="rank tails for this head")
     asked.add_argument("--profile", metavar="FILE", help="rank for a node that is not in the graph: a .toml or .json")
+    asked.add_argument("--samples", metavar="NUMBERS", help="of nodes or graphs: their classes, such as 0,5-9")
+    asked.add_argument("--data", metavar="FILE", help="of new nodes or graphs: their classes")
     parser.add_argument("--relation", help="needed where the bundle has several")
     parser.add_argument("--top", type=int, default=20, help="how many (20)")
     parser.add_argument("--beyond", choices=RIVALS, help="by how many times higher than this rival the model ranks")
@@ -33,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--exclude-known", action="store_true", help="leave true pairs of the graph out")
     options = parser.parse_args(arguments)
     try:
+        if options.samples is not None or options.data is not None:
+            with ClassScorer(options.bundle) as classes:
+                known = options.data is None
+                print_csv(
+                    classes, classes.known(sample_numbers(options.samples)) if known else classes.new(options.data)
+                )
+            return 0
         with Scorer(options.bundle) as scorer:
             how = options.relation, options.top, options.exclude_known
             order: Order = {"beyond": options.beyond, "adjust": options.adjust, "through": options.through}

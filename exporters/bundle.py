@@ -8,12 +8,8 @@ A failed check or an interruption removes what was written; an older bundle is r
 from __future__ import annotations
 
 import os
-import shutil
-import stat
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,29 +32,22 @@ from exporters.manifest import (
     SCORING_HEAD,
     Manifest,
     read_manifest,
-    read_records,
     record,
-    verify_files,
 )
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
 from exporters.parity import Check, check_files, run_checks, verify
+from exporters.placing import may_be_replaced, put_in_place, tell_the_run, temporary_folder
 from exporters.precision import Dtype, check_loss, loss_of, rounded
 from exporters.trained_run import TrainedRun, choose_seeds, read_trained_run, results_of
-from flykd_console.errors import UserError
 from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import model_of
-from flykd_console.runs.events import ExportFinished
-from flykd_console.runs.files import exchanged, refuse_links, replace_file, synced
-from flykd_console.runs.lock import is_held
-from flykd_console.runs.log import EventWriter
+from flykd_console.runs.files import refuse_links, replace_file
 
 FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, PROFILES, CARD, MANIFEST)
 # Points of AP that smaller tables may lose.
 MAX_LOSS = 0.5
-_OLDER = ".older-"
-_STALE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +110,7 @@ def export_run(
     name = model_of(directory, results, model).name
     seeds, why = ([seed], "chosen by hand") if seed is not None else choose_seeds(directory, name, results, ensemble)
     target = Path(os.path.abspath(out or directory.export))
-    replaced = _may_be_replaced(target)
+    replaced = may_be_replaced(target, FILES.__contains__)
     members = [read_trained_run(directory, one, name, results) for one in seeds]
     whole = members[0] if len(members) == 1 else mean_of(members)
     if profiles and whole.profiles is None:
@@ -134,11 +123,11 @@ def export_run(
     loss = {} if run is whole else loss_of(whole, run)
     if loss:
         check_loss(loss, max_loss, dtype)
-    with _temporary_folder(target) as folder:
+    with temporary_folder(target) as folder:
         on_start(name, seeds, why)
         bundle = _write(run, folder, why, loss, onnx, profiles is not False and run.profiles is not None, on_check)
-        _put_in_place(folder, target)
-    _tell_the_run(directory, seeds, target)
+        put_in_place(folder, target)
+    tell_the_run(directory, seeds, target)
     return replace(bundle, path=target, replaced=replaced)
 
 
@@ -247,105 +236,3 @@ def _example(run: TrainedRun) -> tuple[str, str]:
     key = normal_form(name)
     alike = sum(normal_form(other) == key for other in table.names)
     return relation, name if key and alike == 1 and name not in table.ids else table.ids[row]
-
-
-def _may_be_replaced(target: Path) -> bool:
-    """Whether a bundle stands at the target already.
-
-    Raises:
-        UserError: Something else stands there, which an export must not remove.
-    """
-    if not target.exists() and not target.is_symlink():
-        return False
-    if not target.is_dir() or target.is_symlink():
-        raise UserError("is not a folder", str(target), "Choose another place with --out.")
-    present = {path.name for path in target.iterdir()}
-    if not present:
-        return False
-    foreign = sorted(present - set(FILES))
-    if foreign or MANIFEST not in present:
-        what = f"holds {foreign[0]!r}, which no export wrote" if foreign else "is not a bundle"
-        raise UserError(f"the folder {what}", str(target), "Choose another folder with --out.")
-    # Names prove nothing: somebody's own README.md and manifest.json are not to be lost.
-    try:
-        if any(not stat.S_ISREG(path.lstat().st_mode) for path in target.iterdir()):
-            raise UserError("a name in it is no ordinary file", str(target))
-        records = read_records(target)
-        verify_files(target, {CARD: records[CARD]} if CARD in records else {})
-    except UserError as error:
-        raise UserError(
-            f"the folder holds files of a bundle's names that no export left so ({error.title})",
-            str(target),
-            "Choose another folder with --out, or remove it by hand.",
-        ) from None
-    return True
-
-
-@contextmanager
-def _temporary_folder(target: Path) -> Iterator[Path]:
-    """A folder beside the target; whatever is still in it at the end is removed."""
-    folder = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(target)
-        folder.mkdir()
-    except OSError as error:
-        raise UserError(
-            f"the bundle cannot be written there ({error.strerror})",
-            str(target.parent),
-            "Choose another place with --out.",
-        ) from None
-    try:
-        yield folder
-    except OSError as error:
-        raise UserError(
-            f"the bundle cannot be written ({error.strerror or error})",
-            str(target),
-            "Make room, or choose another place with --out.",
-        ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_stale(target: Path) -> None:
-    """Put back an older bundle, and remove what exports that were killed more than an hour ago have left."""
-    for path in sorted(target.parent.glob(f".{target.name}{_OLDER}*")):
-        if not target.exists():
-            path.rename(target)
-    for path in target.parent.glob(f".{target.name}.partial-*"):
-        if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _put_in_place(folder: Path, target: Path) -> None:
-    """Give the verified folder its final name; an older bundle is there until then, and goes after."""
-    for path in folder.iterdir():
-        synced(path)
-    synced(folder)
-    if target.exists() and exchanged(folder, target):
-        synced(target.parent)
-        return
-    # Where a disk cannot exchange two names: what a kill between the two renames leaves, the next export puts back.
-    older = target.with_name(f".{target.name}{_OLDER}{os.getpid()}")
-    if target.exists():
-        target.rename(older)
-    try:
-        folder.rename(target)
-    except BaseException:
-        if older.exists():
-            older.rename(target)
-        raise
-    synced(target.parent)
-    shutil.rmtree(older, ignore_errors=True)
-
-
-def _tell_the_run(directory: RunDirectory, seeds: Sequence[int], target: Path) -> None:
-    """Append the event. A run on a disk that cannot be written exports all the same, to a folder elsewhere."""
-    try:
-        log = EventWriter(directory.events, cut=not is_held(directory))
-    except OSError:
-        return
-    try:
-        log.write(ExportFinished(seeds=list(seeds), bundle=str(target)))
-    finally:
-        log.close()

@@ -143,9 +143,9 @@ def results_of(directory: RunDirectory) -> Results:
     """
     if directory.tells_classes:
         raise UserError(
-            "this run tells classes, and bundles hold embeddings of drugs and diseases",
+            "this run tells classes of nodes or graphs, and ranks no drugs",
             directory.name,
-            "Its answers to every sample are in seed-N/test-samples.parquet.",
+            f"Its bundle: flykd-console export {directory.name}",
         )
     if not directory.results.is_file():
         raise UserError(

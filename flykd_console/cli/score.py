@@ -27,6 +27,7 @@ Rival = Literal["popularity", "neighbours"]
 _SHOWN = 5
 
 _WHAT, _HOW = "What is scored", "How it is shown"
+_CLASSES = "Bundles that tell classes of nodes or graphs"
 # Of the bootstrap, as `compare` takes them.
 _RESAMPLES = 2000
 
@@ -76,7 +77,10 @@ def command(
         ),
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Rank drugs for every disease, into the file of --to.", rich_help_panel=_WHAT)
+        bool,
+        typer.Option(
+            "--all", help="Rank drugs for every disease into --to, or tell every sample.", rich_help_panel=_WHAT
+        ),
     ] = False,
     skip_unknown: Annotated[
         bool,
@@ -117,6 +121,30 @@ def command(
         bool,
         typer.Option("--adjust", help="Sort by the frequent-flyer correction of ranks.", rich_help_panel=_HOW),
     ] = False,
+    samples: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBERS", help="Of these nodes or graphs, such as 0,5-9.", rich_help_panel=_CLASSES),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of new ones: x and edges in an .npz, or a text of graphs (docs/mutual.md).",
+            rich_help_panel=_CLASSES,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who is asked; default: the one that the export chose by validation.",
+            show_default=False,
+            rich_help_panel=_CLASSES,
+        ),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Probabilities without the temperature.", rich_help_panel=_CLASSES)
+    ] = False,
     top: Annotated[
         int | None,
         typer.Option(
@@ -147,10 +175,31 @@ def command(
     - flykd-console score bundle --profile mine.toml --relation indication
     - flykd-console score bundle --pairs pairs.csv --to scores.parquet
     - flykd-console score bundle --pairs trials.tsv --evaluate
+    - flykd-console score gml-node --samples 0,5-9
     - flykd-console score bundle --all --top 50 --exclude-known --to every-disease.csv
     """
+    from exporters.manifest import manifest_data, tells_classes
+    from flykd_console.cli.score_classes import Asked, refuse_classes, score_classes
+
     if sum((json, csv, to is not None)) > 1:
         raise UserError("several of --json, --csv and --to are given", "flykd-console score", "Choose one.")
+    folder = find_bundle(bundle)
+    asked = Asked(samples, data, everything, model, raw)
+    if tells_classes(manifest_data(folder)):
+        names: dict[str, object] = {
+            "--disease": disease,
+            "--drug": drug,
+            "--tail": tail,
+            "--head": head,
+            "--pairs": pairs,
+        }
+        names |= {"--relation": relation, "--through": through, "--beyond": beyond, "--top": top}
+        flags = {"--evaluate": evaluate, "--skip-unknown": skip_unknown, "--exclude-known": exclude_known}
+        flags |= {"--consensus": consensus, "--adjust": adjust}
+        others = {name: value is not None for name, value in names.items()} | flags
+        score_classes(folder, asked, others, to, json, csv)
+        return
+    refuse_classes(asked)
     if everything and (pairs is not None or any(name is not None for name in (disease, drug, tail, head))):
         raise UserError("--all ranks for every disease", "flykd-console score", "Name no disease, drug or pairs.")
     if everything and to is None:
@@ -184,7 +233,7 @@ def command(
 
         check_target(to)
     order: Order = {"beyond": beyond, "adjust": adjust, "through": through}
-    with Scorer(find_bundle(bundle)) as scorer:
+    with Scorer(folder) as scorer:
         if evaluate and pairs is not None:
             _evaluate(scorer, pairs, relation, json)
             return

@@ -255,7 +255,13 @@ def _show_results(directory: RunDirectory) -> None:
     relation = "indication" if "indication" in relations else next(iter(relations), "RELATION")
     bundle = shlex.quote(os.path.relpath(directory.export))
     if classes is not None:
-        _show_steps(console, {f"flykd-console watch {directory.name}": "look at the curves again"})
+        steps = {
+            f"flykd-console export {directory.name}": "write and verify the bundle (encoders in ONNX, answers in HDF5)",
+            f"flykd-console score {bundle} --samples 0-9": "tell classes with it",
+            f"flykd-console report {directory.name}": "write gains, curves, agreement and calibration as one HTML file",
+            f"flykd-console watch {directory.name}": "look at the curves again; d looks samples up",
+        }
+        _show_steps(console, steps)
         return
     steps = {
         f"flykd-console export {directory.name}": "write and verify the bundle (HDF5 and ONNX)",

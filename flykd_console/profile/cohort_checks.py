@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.cohort_models import ALONE, TAKEN
@@ -86,6 +87,8 @@ def _check_lessons(cohort: Cohort) -> None:
         raise ValueError(
             f"cohort.distill.structure_target = 'attention' needs a gat, but cohort.teacher.kind = {teacher.kind!r}"
         )
+    if isinstance(lessons.hidden_layers, list):
+        _check_pairs(lessons.hidden_layers)
     for name, member in cohort.members.items():
         if lessons.hidden_weight > 0.0 and min(member.layers, teacher.layers) < 2:
             raise ValueError(f"cohort.distill.hidden_weight compares hidden layers, but {name} or the teacher has none")
@@ -97,3 +100,11 @@ def _check_lessons(cohort: Cohort) -> None:
                     f"cohort.distill.hidden_layers: [{theirs}, {ours}] does not fit: the teacher has "
                     f"{teacher.layers - 1} hidden layers, {name} has {member.layers - 1}"
                 )
+
+
+def _check_pairs(pairs: Sequence[tuple[int, int]]) -> None:
+    if not pairs:
+        raise ValueError('cohort.distill.hidden_layers names no layers: give pairs, or "every"')
+    for place, pair in enumerate(pairs):
+        if pair in pairs[:place]:
+            raise ValueError(f"cohort.distill.hidden_layers names {list(pair)} twice")

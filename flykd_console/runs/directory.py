@@ -50,6 +50,11 @@ class RunDirectory:
         return self.path / "connections.parquet"
 
     @property
+    def sample_data(self) -> Path:
+        """Of runs that tell classes, safetensors: the nodes or graphs, see `tasks/classification/files.py`."""
+        return self.path / "samples.safetensors"
+
+    @property
     def worker_log(self) -> Path:
         return self.path / "worker.log"
 
@@ -91,7 +96,10 @@ class RunDirectory:
         return self.seed(seed) / f"{stage}.older.state"
 
     def embeddings(self, seed: int, model: str) -> Path:
-        """Tables of heads and (unpooled) tails; per relation pooled tails, its vector and a probe of logits."""
+        """Tables of heads and (unpooled) tails; per relation pooled tails, its vector and a probe of logits.
+
+        Of runs that tell classes: logits and rows of every sample, and a probe.
+        """
         return self.seed(seed) / f"{model}.embeddings.safetensors"
 
     def scores(self, seed: int, part: str) -> Path:

@@ -44,6 +44,7 @@ class Samples(ABC):
         classes: C.
         parts: By part the samples in it, ascending, int64.
         nodes, edges: How many, over all samples.
+        features: Width of a node's features; `normalised`: whether they are divided by their sum.
     """
 
     source: str
@@ -52,6 +53,8 @@ class Samples(ABC):
     parts: Mapping[str, Integers]
     nodes: int
     edges: int
+    features: int
+    normalised: bool
 
     def __init__(self) -> None:
         self._steps = 0
@@ -77,6 +80,10 @@ class Samples(ABC):
     @abstractmethod
     def perturbed(self, perturbation: Perturbation) -> Callable[[SampleNetwork], Tensor]:
         """What networks answer about the test's samples once their graph is changed: logits, [m, C]."""
+
+    @abstractmethod
+    def everything(self, network: SampleNetwork) -> tuple[Tensor, Tensor]:
+        """Of every sample the logits [N, C] and its row [N, d], as `Seen.embedding` has it, without dropout."""
 
     @abstractmethod
     def sample_ids(self, part: str) -> list[str]:

@@ -183,7 +183,8 @@ class Classification(Task):
             files.save_answers(path, self.samples.sample_ids(part), labels, self._answers[part])
 
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
-        """Nothing besides the weights, which the stage leaves."""
+        """What it makes of every sample, for those who export and look up."""
+        files.save_embeddings(directory.embeddings(self.seed, name), self.samples, self.seed, name, _network(model))
 
 
 def _network(model: Trainable) -> SampleNetwork:

@@ -47,6 +47,7 @@ class GraphSamples(Samples):
         self._graphs, self._batch, self._engine, self._seed, self._device = graphs, batch, engine, seed, device
         self.source, self.labels, self.classes = graphs.source, graphs.labels, graphs.classes
         self.nodes, self.edges = graphs.nodes, len(graphs.edges)
+        self.features, self.normalised = graphs.features.shape[1], False
         self.parts = _parts(graphs, seed)
         self._sights = {part: self._sight(self.parts[part]) for part in PARTS}
 
@@ -82,6 +83,17 @@ class GraphSamples(Samples):
             return network.see(sight).logits
 
         return answers
+
+    def everything(self, network: SampleNetwork) -> tuple[Tensor, Tensor]:
+        found = [self.seen(network, number, self._sights[part]) for number, part in enumerate(PARTS)]
+        order = np.concatenate([self.parts[part] for part in PARTS])
+        # A fold's parts need not hold every graph of the set.
+        rest = np.setdiff1d(np.arange(len(self.labels)), order)
+        if len(rest):
+            found.append(self.seen(network, None, self._sight(rest)))
+        back = torch.from_numpy(np.argsort(np.concatenate([order, rest]))).to(self._device)
+        rows = [seen.embedding for seen in found if seen.embedding is not None]
+        return torch.cat([seen.logits for seen in found])[back], torch.cat(rows)[back]
 
     def sample_ids(self, part: str) -> list[str]:
         return [str(graph) for graph in self.parts[part]]

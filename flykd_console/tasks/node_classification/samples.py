@@ -36,6 +36,7 @@ class NodeSamples(Samples):
         self.source, self.labels, self.classes = graph.source, graph.labels, graph.classes
         self.nodes, self.edges = graph.nodes, len(graph.edges)
         self._used, self._seed, self._messages = used, seed, engine.messages
+        self.features, self.normalised = graph.features.shape[1], data.normalise_features
         self.parts = split_nodes(graph, data, seed)
         self._fingerprint = f"{graph.fingerprint}, normalised" if data.normalise_features else graph.fingerprint
         self._whole = Sight(
@@ -82,6 +83,11 @@ class NodeSamples(Samples):
             return network.see(sight).logits[tested]
 
         return answers
+
+    def everything(self, network: SampleNetwork) -> tuple[Tensor, Tensor]:
+        seen = self.seen(network, _WHOLE, self._whole)
+        assert seen.embedding is not None
+        return seen.logits, seen.embedding
 
     def sample_ids(self, part: str) -> list[str]:
         return [str(node) for node in self.parts[part]]
