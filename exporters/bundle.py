@@ -40,6 +40,7 @@ from exporters.parity import Check, check_files, run_checks, verify
 from exporters.placing import may_be_replaced, put_in_place, tell_the_run, temporary_folder
 from exporters.precision import Dtype, check_loss, loss_of, rounded
 from exporters.trained_run import TrainedRun, choose_seeds, read_trained_run, results_of
+from flykd_console.errors import UserError
 from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import model_of

@@ -223,6 +223,7 @@ def command(
             "--tail": tail,
             "--head": head,
             "--pairs": pairs,
+            "--profile": profile,
         }
         names |= {"--relation": relation, "--through": through, "--beyond": beyond, "--top": top}
         flags = {"--evaluate": evaluate, "--skip-unknown": skip_unknown, "--exclude-known": exclude_known}
