@@ -18,14 +18,7 @@ from exporters.agreement import ParityError
 from exporters.calibration import calibrate
 from exporters.classes import verification as classes
 from exporters.ensemble import mean_of
-from exporters.manifest import (
-    PROFILES,
-    SCORING_HEAD,
-    manifest_data,
-    read_manifest,
-    tells_classes,
-    verify_files,
-)
+from exporters.manifest import PROFILES, SCORING_HEAD, manifest_data, read_manifest, tells_classes, verify_files
 from exporters.metrics import average_precision
 from exporters.parity import verify
 from exporters.precision import Dtype, rounded

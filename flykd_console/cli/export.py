@@ -103,7 +103,8 @@ def command(
     console = PlainConsole(soft_wrap=True)
     directory = find_run(run, finished=True)
     if directory.tells_classes:
-        _export_classes(directory, seed, ensemble, model, dtype, max_loss, out, onnx or not hdf5, push)
+        others = {"--dtype": dtype != "float32", "--max-loss": max_loss is not None, "--profiles": profiles is not None}
+        _export_classes(directory, seed, ensemble, model, others, out, onnx or not hdf5, push)
         return
     try:
         bundle = export_run(
@@ -134,19 +135,18 @@ def _export_classes(
     seed: int | None,
     ensemble: bool,
     model: str | None,
-    dtype: str,
-    max_loss: float | None,
+    others: Mapping[str, bool],
     out: Path | None,
     onnx: bool,
     push: str | None,
 ) -> None:
+    """A run that tells classes; `others`: options of bundles that rank, and whether each was given."""
     from flykd_console.cli.export_classes import export
 
-    if dtype != "float32" or max_loss is not None:
+    wrong = [name for name, given in others.items() if given]
+    if wrong:
         raise UserError(
-            "--dtype and --max-loss are of embeddings that lists are made by, and this run tells classes",
-            "flykd-console export",
-            "Leave them out.",
+            f"{wrong[0]} is of bundles that rank, and this run tells classes", "flykd-console export", "Leave it out."
         )
     bundle = export(directory, seed=seed, ensemble=ensemble, model=model, out=out, onnx=onnx)
     if push is not None:

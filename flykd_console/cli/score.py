@@ -223,7 +223,9 @@ def command(
             "Give --pairs FILE.",
         )
 
+    from exporters.manifest import manifest_data, tells_classes
     from exporters.scorer import Scorer
+    from flykd_console.cli.score_classes import Asked, refuse_classes, score_classes
 
     if consensus and (everything or pairs is not None or through or beyond or adjust):
         raise UserError(
@@ -233,6 +235,24 @@ def command(
         from exporters.table_files import check_target
 
         check_target(to)
+    folder = find_bundle(bundle)
+    asked = Asked(samples, data, everything, model, raw)
+    if tells_classes(manifest_data(folder)):
+        names: dict[str, object] = {
+            "--disease": disease,
+            "--drug": drug,
+            "--tail": tail,
+            "--head": head,
+            "--pairs": pairs,
+            "--profile": profile,
+        }
+        names |= {"--relation": relation, "--through": through, "--beyond": beyond, "--top": top}
+        flags = {"--evaluate": evaluate, "--skip-unknown": skip_unknown, "--exclude-known": exclude_known}
+        flags |= {"--consensus": consensus, "--adjust": adjust}
+        others = {name: value is not None for name, value in names.items()} | flags
+        score_classes(folder, asked, others, to, json, csv)
+        return
+    refuse_classes(asked)
     order: Order = {"beyond": beyond, "adjust": adjust, "through": through}
     with Scorer(folder) as scorer:
         if evaluate and pairs is not None:
