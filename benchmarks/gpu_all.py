@@ -101,12 +101,12 @@ def carry_out(step: Step, out: Path, environment: dict[str, str], limit: float, 
         state = f"not over after {limit:.0f} s"
     result: dict[str, Any] = {"state": state, "seconds": round(time.monotonic() - began, 1)}
     if told.is_file():
-        result["found"] = tests_in(told) if step.name == "tests" else json.loads(told.read_text())
+        result["found"] = junit_counts(told) if step.name == "tests" else json.loads(told.read_text())
         told.unlink()
     return result
 
 
-def tests_in(report: Path) -> dict[str, Any]:
+def junit_counts(report: Path) -> dict[str, Any]:
     """Counts of a JUnit report, and the first line of each failure."""
     from xml.etree import ElementTree
 
