@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gpu_all
-from benchmarks.gpu_all import Step, carry_out, prepared, steps_of, junit_counts
+from benchmarks.gpu_all import Step, carry_out, junit_counts, prepared, steps_of
 
 REPORT = """<?xml version="1.0"?><testsuites><testsuite tests="3" failures="1" errors="0" skipped="1">
 <testcase classname="a" name="one"/>
