@@ -44,7 +44,7 @@ def labels(scale: str, sampler: str) -> list[float]:
     loss = objective(0, {"pseudo_random": 1.0})["total"]
     loss.backward()
     size = sum(float(p.grad.square().sum()) for p in model.parameters() if p.grad is not None)
-    return [float(loss), size]
+    return [float(loss.detach()), size]
 
 
 def ranking(scale: str) -> list[float]:
