@@ -178,29 +178,8 @@ def command(
     - flykd-console score gml-node --samples 0,5-9
     - flykd-console score bundle --all --top 50 --exclude-known --to every-disease.csv
     """
-    from exporters.manifest import manifest_data, tells_classes
-    from flykd_console.cli.score_classes import Asked, refuse_classes, score_classes
-
     if sum((json, csv, to is not None)) > 1:
         raise UserError("several of --json, --csv and --to are given", "flykd-console score", "Choose one.")
-    folder = find_bundle(bundle)
-    asked = Asked(samples, data, everything, model, raw)
-    if tells_classes(manifest_data(folder)):
-        names: dict[str, object] = {
-            "--disease": disease,
-            "--drug": drug,
-            "--tail": tail,
-            "--head": head,
-            "--pairs": pairs,
-            "--profile": profile,
-        }
-        names |= {"--relation": relation, "--through": through, "--beyond": beyond, "--top": top}
-        flags = {"--evaluate": evaluate, "--skip-unknown": skip_unknown, "--exclude-known": exclude_known}
-        flags |= {"--consensus": consensus, "--adjust": adjust}
-        given = {name: value is not None for name, value in names.items()} | flags
-        score_classes(folder, asked, given, to, json, csv)
-        return
-    refuse_classes(asked)
     if everything and (pairs is not None or any(name is not None for name in (disease, drug, tail, head))):
         raise UserError("--all ranks for every disease", "flykd-console score", "Name no disease, drug or pairs.")
     if everything and to is None:
@@ -249,8 +228,8 @@ def command(
         names |= {"--relation": relation, "--through": through, "--beyond": beyond, "--top": top}
         flags = {"--evaluate": evaluate, "--skip-unknown": skip_unknown, "--exclude-known": exclude_known}
         flags |= {"--consensus": consensus, "--adjust": adjust}
-        others = {name: value is not None for name, value in names.items()} | flags
-        score_classes(folder, asked, others, to, json, csv)
+        given = {name: value is not None for name, value in names.items()} | flags
+        score_classes(folder, asked, given, to, json, csv)
         return
     refuse_classes(asked)
     order: Order = {"beyond": beyond, "adjust": adjust, "through": through}
