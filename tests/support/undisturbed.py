@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from exporters.bundle import export_run
-from exporters.manifest import MANIFEST, read_manifest, verify_files
+from exporters.manifest import MANIFEST, read_records, verify_files
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.results import read_results
@@ -95,7 +95,7 @@ def not_whole(run: RunDirectory) -> str:
     if not run.export.is_dir():
         return ""
     try:
-        verify_files(run.export, read_manifest(run.export))
+        verify_files(run.export, read_records(run.export))
     except UserError as error:
         return f"{run.export.name}/{MANIFEST}: {error}"
     return ""
