@@ -173,3 +173,13 @@ def test_the_shipped_graph_tells_papers_alone_and_its_relations_differ() -> None
     cites = graph.typed[graph.typed[:, 2] == 0]
     assert (graph.labels[cites[:, 0]] == graph.labels[cites[:, 1]]).mean() < 0.1
     assert graph.fingerprint == authors().fingerprint
+
+
+def test_a_network_of_relations_leaves_what_it_makes_of_every_node(tmp_path: Path) -> None:
+    from flykd_console.runs.directory import RunDirectory
+
+    task = task_of(typed_citations())
+    directory = RunDirectory(tmp_path)
+    directory.seed(0).mkdir(parents=True)
+    task.keep(directory, "m", task.new_model(cohort_specs(task.profile.cohort)[0]))
+    assert list(directory.seed(0).glob("m*"))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flykd_console.data.arrays import undirected
+from flykd_console.data.attributed import directed
 from flykd_console.model.encoders.network import SampleNetwork, Sight
 from flykd_console.model.feature_rows import FeatureRows
 from flykd_console.model.neighbourhoods import Neighbourhoods
@@ -34,11 +35,12 @@ def probe_of(network: SampleNetwork, samples: Samples, seed: int) -> dict[str, T
     graph_of = np.arange(NODES, dtype=np.int64) * GRAPHS // NODES
     if network.of_graphs:
         edges = edges[graph_of[edges[:, 0]] == graph_of[edges[:, 1]]]
+    typed = directed(edges, np.arange(len(edges)) % samples.relations) if samples.relations else None
     sums = np.abs(x).sum(axis=1, keepdims=True)
     used = x / np.where(sums == 0.0, 1.0, sums) if samples.normalised else x
     sight = Sight(
         FeatureRows(sp.csr_array(used.astype(np.float32)), device),
-        Neighbourhoods(edges, NODES, device),
+        Neighbourhoods(edges, NODES, device, typed=typed, relations=samples.relations),
         torch.from_numpy(graph_of).to(device) if network.of_graphs else None,
         GRAPHS if network.of_graphs else 0,
     )
