@@ -21,6 +21,7 @@ from exporters.agreement import ParityError
 from exporters.calibration import Calibration, calibrate
 from exporters.ensemble import mean_of
 from exporters.hdf5 import write_hdf5, write_profiles
+from exporters.heuristic_run import exact_scores, heuristic_seeds, is_heuristic, read_heuristic_run
 from exporters.lookup import normal_form
 from exporters.manifest import (
     CARD,
@@ -43,7 +44,7 @@ from exporters.trained_run import TrainedRun, choose_seeds, read_trained_run, re
 from flykd_console.errors import UserError
 from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.embedded import model_of
+from flykd_console.runs.embedded import embedded_seeds, model_of
 from flykd_console.runs.files import refuse_links, replace_file
 
 FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, PROFILES, CARD, MANIFEST)
@@ -92,7 +93,8 @@ def export_run(
         ensemble: The mean of the models of all finished seeds instead, by averaged logits.
         out: The bundle's folder; None: `export/` in the run.
         onnx: Write the ONNX heads beside the tables.
-        model: Name of a model that left embeddings; None: the one that the run is about.
+        model: Name of a model that left embeddings, or of a scorer without training that tables can hold
+            (`exporters.heuristic_run`); None: the one that the run is about.
         dtype: How embeddings are stored (`exporters.precision`).
         max_loss: The most that they may lose by it, in points of AP.
         profiles: Write what the graph says of heads and tails besides their labels, by which nodes that it has not
@@ -108,12 +110,22 @@ def export_run(
     # Before the work, and not after it: what follows writes into the run.
     refuse_links(directory.path)
     results = results_of(directory)
-    name = model_of(directory, results, model).name
-    seeds, why = ([seed], "chosen by hand") if seed is not None else choose_seeds(directory, name, results, ensemble)
+    untrained = model is not None and is_heuristic(results, model)
+    name = model if untrained and model is not None else model_of(directory, results, model).name
+    finished = heuristic_seeds(directory, results, name) if untrained else embedded_seeds(directory, results, name)
+    if untrained and ensemble:
+        raise UserError(f"{name} trains nothing that could be averaged", "--ensemble", "Leave it out.")
+    if seed is not None:
+        seeds, why = [seed], "chosen by hand"
+    else:
+        seeds, why = choose_seeds(directory, name, results, finished, ensemble)
     target = Path(os.path.abspath(out or directory.export))
     replaced = may_be_replaced(target, FILES.__contains__)
-    members = [read_trained_run(directory, one, name, results) for one in seeds]
-    whole = members[0] if len(members) == 1 else mean_of(members)
+    if untrained:
+        whole, loss = read_heuristic_run(directory, seeds[0], name, results, max_loss)
+    else:
+        members = [read_trained_run(directory, one, name, results) for one in seeds]
+        whole, loss = members[0] if len(members) == 1 else mean_of(members), {}
     if profiles and whole.profiles is None:
         raise UserError(
             f"seed {seeds[0]} left no {whole.missing['profiles']}",
@@ -121,8 +133,8 @@ def export_run(
             f"flykd-console run --resume {directory.name} writes it (without training).",
         )
     run = rounded(whole, dtype)
-    loss = {} if run is whole else loss_of(whole, run)
-    if loss:
+    if run is not whole:
+        loss = loss_of(whole, run, exact_scores(whole))
         check_loss(loss, max_loss, dtype)
     with temporary_folder(target) as folder:
         on_start(name, seeds, why)
@@ -203,7 +215,7 @@ def _manifest(
         missing=run.missing,
         written_with={"h5py": h5py.__version__, "numpy": np.__version__, "onnx": onnx.__version__},
         dtype=run.dtype,
-        loss=loss,
+        loss=loss | ({"factorised": run.factorised} if run.factorised else {}),
     )
 
 

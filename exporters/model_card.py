@@ -109,8 +109,8 @@ def write_card(
         sources=sources_of(run.profiles or ()) if with_profiles else {},
         titles=_titles(run.results.models),
         size=_size(run),
-        network=_network(run.result.layer_kind),
-        learnt=_LEARNT_LISTS if run.result.layer_kind == TABLE else _LEARNT_PAIRS,
+        network=f"tables of what is counted: {run.heuristic}" if run.heuristic else _network(run.result.layer_kind),
+        learnt=_learnt(run),
         split=_SPLITS.get(kind, kind or "not recorded"),
         models=run.results.seeds[str(run.seeds[0])],
         seeds=", ".join(map(str, run.seeds)),
@@ -183,6 +183,13 @@ def _titles(models: Sequence[ModelEntry]) -> dict[str, str]:
     return titles
 
 
+def _learnt(run: TrainedRun) -> str:
+    """What a logit was learnt from."""
+    if run.heuristic:
+        return "is what was counted, and nothing was trained"
+    return _LEARNT_LISTS if run.result.layer_kind == TABLE else _LEARNT_PAIRS
+
+
 def _network(layer_kind: str) -> str:
     """Where the embeddings come from."""
     if layer_kind == TABLE:
@@ -193,6 +200,8 @@ def _network(layer_kind: str) -> str:
 def _size(run: TrainedRun) -> str:
     """The width, and the layers where they are not the paper's two rgcn layers."""
     result = run.result
+    if run.heuristic:
+        return f"{run.dim} dimensions"
     if result.layer_kind == TABLE:
         return f"{run.dim} dimensions, those of the biases among them"
     if result.shape == str(result.dim):

@@ -159,6 +159,8 @@ def check_tables(candidate: Candidate) -> str:
         same_bits(tensor, found, run.tensors[tensor])
         values += found.size
     whose = "those of the mean" if run.members else "the run's"
+    if run.heuristic:
+        whose = "those of what the heuristic counts"
     if run.dtype != "float32":
         whose += f" as {run.dtype} holds them,"
     return f"{values} values equal {whose} bit for bit, none of them infinite or missing"
@@ -321,7 +323,7 @@ def check_auprc(candidate: Candidate) -> str:
         if not len(test.label):
             continue
         figure = stated.relations[relation].auprc if relation in stated.relations else None
-        if run.dtype != "float32":
+        if run.lossy:
             figure = average_precision(test.label, test.logit)
         same_auprc(f"{relation!r}: the run's own test scores", average_precision(test.label, test.logit), figure)
         stored = candidate.hdf5[f"relations/{hdf5_name(relation)}/test_set"]
@@ -332,9 +334,9 @@ def check_auprc(candidate: Candidate) -> str:
     if not found:
         return "no test of its own: most test pairs are training pairs of other seeds" if run.members else _NO_TEST
     macro = float(np.mean(found))
-    if run.dtype != "float32":
+    if run.lossy:
         whole = f"{100 * stated.macro_auprc:.2f} %" if stated.macro_auprc is not None else "not measured"
-        return f"macro {100 * macro:.2f} % from the bundle alone, by tables of {run.dtype}; the run's own: {whole}"
+        return f"macro {100 * macro:.2f} % from the bundle alone, by tables of {run.lossy}; the run's own: {whole}"
     difference = same_auprc("macro: the bundle", macro, stated.macro_auprc, float(np.mean(slacks)))
     why = "" if difference <= AUPRC_TOLERANCE else ", by test pairs that tie but for rounding"
     return f"macro {100 * macro:.2f} % from the bundle alone; {difference:.1e} from the run's{why}"

@@ -9,7 +9,7 @@ and the share of the first 20 that stay among them, each the mean over lists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -56,12 +56,18 @@ def rounded(run: TrainedRun, dtype: Dtype) -> TrainedRun:
                 f"{name} holds values beyond 65,504, which float16 does not", run.directory.name, "Choose --dtype int8."
             )
     smaller = replace(run, tensors=tensors, dtype=dtype, quantised=quantised)
+    return rescored(smaller)
+
+
+def rescored(run: TrainedRun) -> TrainedRun:
+    """The run with the logits of all its pairs as its own tables give them."""
+    tensors = dict(run.tensors)
     for relation in run.relations:
         probe = run.probe(relation)
-        tensors[f"probe/{relation}/logit"] = logits_of(smaller, relation, probe.head, probe.tail)
-    validation = run.validation and {name: _rescored(smaller, name, pairs) for name, pairs in run.validation.items()}
-    tests = {name: _rescored(smaller, name, pairs) for name, pairs in run.tests.items()}
-    return replace(smaller, tests=tests, validation=validation)
+        tensors[f"probe/{relation}/logit"] = logits_of(run, relation, probe.head, probe.tail)
+    validation = run.validation and {name: _rescored(run, name, pairs) for name, pairs in run.validation.items()}
+    tests = {name: _rescored(run, name, pairs) for name, pairs in run.tests.items()}
+    return replace(run, tensors=tensors, tests=tests, validation=validation)
 
 
 def to_int8(table: Floats) -> tuple[NDArray[np.int8], Floats]:
@@ -80,8 +86,11 @@ def logits_of(run: TrainedRun, relation: str, heads: Indices, tails: Indices) ->
     return found
 
 
-def loss_of(run: TrainedRun, smaller: TrainedRun) -> dict[str, Any]:
+def loss_of(run: TrainedRun, smaller: TrainedRun, exact: Callable[[str, int], Floats] | None = None) -> dict[str, Any]:
     """What the lists of a run lose by smaller tables.
+
+    Args:
+        exact: The scores of a relation's tail with every head, float32 [N_head]; None: by the run's tables.
 
     Returns:
         `ap` and `ap_float32` (mean average precision, None with fewer than ten lists to measure it), `kendall_tau`,
@@ -96,7 +105,7 @@ def loss_of(run: TrainedRun, smaller: TrainedRun) -> dict[str, Any]:
         true = run.pairs[relation][part or "train"]
         tails = np.unique(true[:, 1])
         for tail in tails[np.linspace(0, len(tails) - 1, min(_LISTS, len(tails))).astype(np.int64)].tolist():
-            scores, ours, heads = _lists(run, smaller, relation, tail, leave=bool(part))
+            scores, ours, heads = _lists(run, smaller, relation, tail, bool(part), exact)
             if len(heads) < 2:
                 continue
             labels = np.isin(heads, true[true[:, 1] == tail, 0]).astype(np.int8)
@@ -123,7 +132,9 @@ def _tails_of(run: TrainedRun, part: str) -> int:
     return sum(len(np.unique(run.pairs[relation][part][:, 1])) for relation in run.relations)
 
 
-def check_loss(loss: Mapping[str, Any], most: float, dtype: str) -> None:
+def check_loss(
+    loss: Mapping[str, Any], most: float, what_loses: str, hint: str = "Choose a --dtype of more bits, or allow more."
+) -> None:
     """Refuse tables that lose more than so many points of AP, or of the first 20 where no AP is known.
 
     Raises:
@@ -135,14 +146,19 @@ def check_loss(loss: Mapping[str, Any], most: float, dtype: str) -> None:
         points, what = 100.0 * (1.0 - loss["top_20_overlap"]), "per cent of the first 20"
     if points > most:
         raise UserError(
-            f"{dtype} loses {points:.2f} {what}, more than {most:g}",
+            f"{what_loses} loses {points:.2f} {what}, more than {most:g}",
             "--max-loss",
-            "Choose a --dtype of more bits, or allow more.",
+            hint,
         )
 
 
 def _lists(
-    run: TrainedRun, smaller: TrainedRun, relation: str, tail: int, leave: bool
+    run: TrainedRun,
+    smaller: TrainedRun,
+    relation: str,
+    tail: int,
+    leave: bool,
+    exact: Callable[[str, int], Floats] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], Indices]:
     """Scores of a tail's candidates by either tables, and the candidates' rows; training pairs are left out."""
     kept = np.asarray(run.tensors["head.embedding"].any(axis=1))
@@ -150,8 +166,10 @@ def _lists(
         train = run.pairs[relation]["train"]
         kept[train[train[:, 1] == tail, 0]] = False
     heads = np.flatnonzero(kept)
-    scores = [logits_of(one, relation, heads, np.full(len(heads), tail)) for one in (run, smaller)]
-    return scores[0], scores[1], heads
+    ours = logits_of(smaller, relation, heads, np.full(len(heads), tail))
+    if exact is not None:
+        return exact(relation, tail)[heads], ours, heads
+    return logits_of(run, relation, heads, np.full(len(heads), tail)), ours, heads
 
 
 def _rescored(run: TrainedRun, relation: str, pairs: EvaluationSet) -> EvaluationSet:

@@ -107,6 +107,27 @@ def read_nodes(directory: RunDirectory, kinds: Iterable[str]) -> dict[str, NodeT
     return nodes
 
 
+def types_of_labels(directory: RunDirectory, seed: int) -> tuple[str, str, list[str]]:
+    """Head type, tail type and relations of a run that trained nothing: the node types that its labels' ids are of.
+
+    Raises:
+        UserError: A file is damaged, or ids of a side are of no one type.
+    """
+    import polars as pl
+
+    nodes = _read_parquet(directory.nodes, {"type": pl.String, "id": pl.String})
+    labels = _read_parquet(directory.labels(seed), dict.fromkeys(("relation", "head_id", "tail_id"), pl.String))
+    ids = {str(kind): part["id"] for (kind,), part in nodes.group_by("type", maintain_order=True)}
+    found = []
+    for side in ("head_id", "tail_id"):
+        kinds = [kind for kind, known in ids.items() if labels[side].is_in(known.implode()).all()]
+        if labels.is_empty() or not kinds:
+            raise UserError(f"the {side} of labels are of no node type", str(directory.labels(seed)), "Run it again.")
+        # Scored types stand before third ones.
+        found.append(next((kind for kind in kinds if kind not in found), kinds[0]))
+    return found[0], found[1], sorted(labels["relation"].unique().to_list())
+
+
 def _with_rows(table: pl.DataFrame, sides: Mapping[str, NodeTable], path: Path) -> pl.DataFrame:
     """The table with `head` and `tail`, rows of the node tables, in its own order."""
     import polars as pl

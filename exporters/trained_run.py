@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -34,6 +34,7 @@ from exporters.run_tables import (
     read_profiles,
     read_scored,
     read_tests,
+    types_of_labels,
 )
 from flykd_console.errors import UserError
 from flykd_console.explore.rivals import NearestTails
@@ -75,6 +76,8 @@ class TrainedRun:
         profile: The resolved profile; `profile_sha256` is its file's hash.
         members: The models that are averaged; none for one alone.
         dtype: How tables are stored (`exporters.precision`); `tensors` are as they read back.
+        heuristic: What it counts, of a scorer without training (`exporters.heuristic_run`); empty of a trained model.
+        factorised: In words the low-rank tables that stand for it; empty where tables are exact.
         quantised: For int8, by tensor the levels int8 [n, d] and the scales float32 [n].
     """
 
@@ -102,7 +105,14 @@ class TrainedRun:
     profile_sha256: str
     members: tuple[TrainedRun, ...] = ()
     dtype: str = "float32"
+    heuristic: str = ""
+    factorised: str = ""
     quantised: Mapping[str, tuple[NDArray[np.int8], Floats]] = field(default_factory=dict)
+
+    @property
+    def lossy(self) -> str:
+        """In words how tables hold less than the run computed with; empty where they hold all of it."""
+        return " ".join(filter(None, ("" if self.dtype == "float32" else self.dtype, self.factorised)))
 
     @property
     def missing(self) -> dict[str, str]:
@@ -156,16 +166,18 @@ def results_of(directory: RunDirectory) -> Results:
     return read_results(directory.results)
 
 
-def choose_seeds(directory: RunDirectory, model: str, results: Results, ensemble: bool) -> tuple[list[int], str]:
+def choose_seeds(
+    directory: RunDirectory, model: str, results: Results, finished: list[int], ensemble: bool
+) -> tuple[list[int], str]:
     """The seed whose model is best on validation data (never on test data), and the reason in words.
 
     Args:
+        finished: Seeds that left the model.
         ensemble: All finished seeds instead.
 
     Raises:
         UserError: No seed of the run has finished this model, or one alone where several are to be averaged.
     """
-    finished = embedded_seeds(directory, results, model)
     if not finished:
         others = embedded_models(directory, results)
         hint = f"Choose another with --model: {', '.join(others)}." if others else "Let the run finish first."
@@ -198,20 +210,49 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
     Raises:
         UserError: A file is missing or unreadable, or the files contradict each other.
     """
-    from safetensors import SafetensorError, safe_open
-
     finished = embedded_seeds(directory, results, model)
     if seed not in finished:
         known = f"Finished seeds: {', '.join(map(str, finished))}." if finished else "Let the run finish first."
         raise UserError(f"seed {seed} has no finished {model}", directory.name, known)
-    path = directory.embeddings(seed, model)
+    tensors, metadata = _opened(directory.embeddings(seed, model))
+    types = _types(metadata, directory.embeddings(seed, model))
+    run = _with_files(directory, seed, model, results, types)
+    sides = {"head": run.nodes[run.head_type], "tail": run.nodes[run.tail_type]}
+    dim = _width(tensors, run.relations, sides, directory.embeddings(seed, model))
+    return replace(run, dim=dim, tensors=tensors)
+
+
+def read_untrained_run(directory: RunDirectory, seed: int, model: str, results: Results) -> TrainedRun:
+    """A scorer without training of one seed: all that a run left of it, and no tables.
+
+    Raises:
+        UserError: A file is missing or unreadable, or the files contradict each other.
+    """
+    beside = next((name for name in results.seeds[str(seed)] if directory.embeddings(seed, name).is_file()), None)
+    if beside is not None:
+        types = _types(_opened(directory.embeddings(seed, beside))[1], directory.embeddings(seed, beside))
+    else:
+        types = types_of_labels(directory, seed)
+    return _with_files(directory, seed, model, results, types)
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Tensors and metadata of a file of embeddings."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="numpy") as handle:
             metadata = handle.metadata() or {}
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - no mapping
+            return {name: handle.get_tensor(name) for name in handle.keys()}, metadata  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise UserError(f"the embeddings cannot be read ({error})", str(path), "Train this seed again.") from None
-    head_type, tail_type, relations = _types(metadata, path)
+
+
+def _with_files(
+    directory: RunDirectory, seed: int, model: str, results: Results, types: tuple[str, str, list[str]]
+) -> TrainedRun:
+    """A model of one seed with everything but its tables."""
+    head_type, tail_type, relations = types
     connections = read_connections(directory) if directory.connections.is_file() else None
     third_types = sorted({one.x_type for one in connections or ()} - {head_type, tail_type})
     profiles = read_profiles(directory.profiles(seed)) if directory.profiles(seed).is_file() else None
@@ -220,7 +261,6 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
     tables = read_nodes(directory, dict.fromkeys((head_type, tail_type, *third_types, *beside)))
     nodes = {kind: tables[kind] for kind in (head_type, tail_type)}
     sides = {"head": nodes[head_type], "tail": nodes[tail_type]}
-    dim = _width(tensors, relations, sides, path)
     check_connections(connections or (), tables, directory.connections)
     check_profiles(profiles or (), tables, directory.profiles(seed))
     profile = read_bytes(directory.profile)
@@ -229,11 +269,11 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
         directory=directory,
         seeds=(seed,),
         model=model,
-        dim=dim,
+        dim=0,
         head_type=head_type,
         tail_type=tail_type,
         relations=relations,
-        tensors=tensors,
+        tensors={},
         nodes=nodes,
         pairs=read_pairs(directory.labels(seed), relations, sides),
         tests=read_tests(directory.test_scores(seed), relations, sides, model),

@@ -39,7 +39,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Default: the run's student, of classes the best member.",
+            help="A model, or popularity or neighbours; default: the student, of classes the best member.",
             show_default=False,
         ),
     ] = None,
@@ -169,7 +169,7 @@ def _report(console: Console, bundle: Bundle) -> None:
         known = f"AP {100 * loss['ap_float32']:.2f} before, {100 * loss['ap']:.2f} after; " if loss["ap"] else ""
         _say(
             console,
-            f"By {bundle.manifest.dtype}: {known}Kendall's tau {loss['kendall_tau']:.4f}, "
+            f"By {loss.get('factorised', bundle.manifest.dtype)}: {known}Kendall's tau {loss['kendall_tau']:.4f}, "
             f"{100 * loss['top_20_overlap']:.1f} % of the first 20 kept ({loss['lists']} lists)",
         )
     for relation, numbers in bundle.manifest.calibration.items():
