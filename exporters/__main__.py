@@ -1,4 +1,7 @@
-"""`python -m exporters BUNDLE --disease NAME`: a ranking as CSV, with numpy, h5py and onnxruntime alone."""
+"""`python -m exporters BUNDLE --disease NAME` (or `--profile FILE`): CSV, with numpy and h5py alone.
+
+Of a bundle that tells classes: `--samples 0,5-9`, or `--data FILE`, which needs onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,12 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 
 from exporters.answers import RIVALS, Order, Ranked
+from exporters.classes.columns import print_csv, sample_numbers
+from exporters.classes.scorer import ClassScorer
+from exporters.node_profile import read_profile
 from exporters.scorer import Scorer
 from flykd_console.errors import UserError
 from flykd_console.plain_text import plain, spreadsheet_cell
@@ -22,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--disease", "--tail", metavar="NAME-OR-ID", dest="tail", help="rank heads for this tail")
     asked.add_argument("--drug", "--head", metavar="NAME-OR-ID", dest="head", help="rank tails for this head")
+    asked.add_argument("--profile", metavar="FILE", help="rank for a node that is not in the graph: a .toml or .json")
+    asked.add_argument("--samples", metavar="NUMBERS", help="of nodes or graphs: their classes, such as 0,5-9")
+    asked.add_argument("--data", metavar="FILE", help="of new nodes or graphs: their classes")
     parser.add_argument("--relation", help="needed where the bundle has several")
     parser.add_argument("--top", type=int, default=20, help="how many (20)")
     parser.add_argument("--beyond", choices=RIVALS, help="by how many times higher than this rival the model ranks")
@@ -30,10 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--exclude-known", action="store_true", help="leave true pairs of the graph out")
     options = parser.parse_args(arguments)
     try:
+        if options.samples is not None or options.data is not None:
+            with ClassScorer(options.bundle) as classes:
+                known = options.data is None
+                print_csv(
+                    classes, classes.known(sample_numbers(options.samples)) if known else classes.new(options.data)
+                )
+            return 0
         with Scorer(options.bundle) as scorer:
             how = options.relation, options.top, options.exclude_known
             order: Order = {"beyond": options.beyond, "adjust": options.adjust, "through": options.through}
-            if options.head is None:
+            ranking: Sequence[Ranked]
+            if options.profile is not None:
+                ranking = scorer.profile(read_profile(Path(options.profile)), *how, **order).ranking
+            elif options.head is None:
                 ranking = scorer.rank_heads(options.tail, *how, **order)
             else:
                 ranking = scorer.rank_tails(options.head, *how, **order)

@@ -74,6 +74,66 @@ class ScoredPair:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What a node that is not in the graph has in common with one that is, in one relation.
+
+    Attributes:
+        names: Of nodes that both are joined to, what few are joined to first; five at most.
+        count: How many these are.
+        named: Whether the profile names the other node itself.
+    """
+
+    relation: str
+    names: tuple[str, ...]
+    count: int
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lender:
+    """A node by which one that is not in the graph is placed.
+
+    Attributes:
+        rank: By similarity, from 1.
+        index: Row of the node in its embedding table.
+        similarity: Of the two profiles, in [0, 1].
+        weight: Of its embedding in that of the new node; all of them sum to 1.
+        shared: What the two have in common, by relation.
+    """
+
+    rank: int
+    index: int
+    id: str
+    name: str
+    similarity: float
+    weight: float
+    shared: tuple[Shared, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer for a node that is not in the graph, under one relation.
+
+    Attributes:
+        name: What its profile calls it.
+        node_type: Its type.
+        given: How many nodes its profile names, by relation.
+        left_out: Nodes that the bundle does not know.
+        lenders: By which nodes it is placed, the most similar first.
+        ranking: Nodes of the other side, best first. `logit` is the score of `exporters.unseen`; probabilities are
+            None: they were learnt on nodes of the graph.
+    """
+
+    relation: str
+    name: str
+    node_type: str
+    given: dict[str, int]
+    left_out: tuple[str, ...]
+    lenders: tuple[Lender, ...]
+    ranking: tuple[Ranked, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Nearest:
     """A node that is like another one of its type.
 

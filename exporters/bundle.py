@@ -8,12 +8,8 @@ A failed check or an interruption removes what was written; an older bundle is r
 from __future__ import annotations
 
 import os
-import shutil
-import stat
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,40 +20,35 @@ import numpy as np
 from exporters.agreement import ParityError
 from exporters.calibration import Calibration, calibrate
 from exporters.ensemble import mean_of
-from exporters.hdf5 import write_hdf5
+from exporters.hdf5 import write_hdf5, write_profiles
 from exporters.lookup import normal_form
 from exporters.manifest import (
     CARD,
     EMBEDDINGS,
     MANIFEST,
+    PROFILES,
     RANKING_HEAD,
     SCHEMA,
     SCORING_HEAD,
     Manifest,
     read_manifest,
-    read_records,
     record,
-    verify_files,
 )
 from exporters.model_card import write_card
 from exporters.onnx_head import metadata, write_ranking_head, write_scoring_head
 from exporters.parity import Check, check_files, run_checks, verify
+from exporters.placing import may_be_replaced, put_in_place, tell_the_run, temporary_folder
 from exporters.precision import Dtype, check_loss, loss_of, rounded
 from exporters.trained_run import TrainedRun, choose_seeds, read_trained_run, results_of
 from flykd_console.errors import UserError
 from flykd_console.plain_text import plain
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.embedded import model_of
-from flykd_console.runs.events import ExportFinished
-from flykd_console.runs.files import exchanged, refuse_links, replace_file, synced
-from flykd_console.runs.lock import is_held
-from flykd_console.runs.log import EventWriter
+from flykd_console.runs.files import refuse_links, replace_file
 
-FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, MANIFEST)
+FILES = (EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, PROFILES, CARD, MANIFEST)
 # Points of AP that smaller tables may lose.
 MAX_LOSS = 0.5
-_OLDER = ".older-"
-_STALE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +81,7 @@ def export_run(
     model: str | None = None,
     dtype: Dtype = "float32",
     max_loss: float = MAX_LOSS,
+    profiles: bool | None = None,
     on_start: Callable[[str, Sequence[int], str], None] = lambda model, seeds, why: None,
     on_check: Callable[[Check], None] = lambda check: None,
 ) -> Bundle:
@@ -103,6 +95,8 @@ def export_run(
         model: Name of a model that left embeddings; None: the one that the run is about.
         dtype: How embeddings are stored (`exporters.precision`).
         max_loss: The most that they may lose by it, in points of AP.
+        profiles: Write what the graph says of heads and tails besides their labels, by which nodes that it has not
+            can be asked for; None: where the run left it.
         on_start: Hears the model, the seeds and why they were chosen, before anything is written.
         on_check: Hears of every check as it passes.
 
@@ -117,26 +111,40 @@ def export_run(
     name = model_of(directory, results, model).name
     seeds, why = ([seed], "chosen by hand") if seed is not None else choose_seeds(directory, name, results, ensemble)
     target = Path(os.path.abspath(out or directory.export))
-    replaced = _may_be_replaced(target)
+    replaced = may_be_replaced(target, FILES.__contains__)
     members = [read_trained_run(directory, one, name, results) for one in seeds]
     whole = members[0] if len(members) == 1 else mean_of(members)
+    if profiles and whole.profiles is None:
+        raise UserError(
+            f"seed {seeds[0]} left no {whole.missing['profiles']}",
+            f"{directory.name}, --profiles",
+            f"flykd-console run --resume {directory.name} writes it (without training).",
+        )
     run = rounded(whole, dtype)
     loss = {} if run is whole else loss_of(whole, run)
     if loss:
         check_loss(loss, max_loss, dtype)
-    with _temporary_folder(target) as folder:
+    with temporary_folder(target) as folder:
         on_start(name, seeds, why)
-        bundle = _write(run, folder, why, loss, onnx, on_check)
-        _put_in_place(folder, target)
-    _tell_the_run(directory, seeds, target)
+        bundle = _write(run, folder, why, loss, onnx, profiles is not False and run.profiles is not None, on_check)
+        put_in_place(folder, target)
+    tell_the_run(directory, seeds, target)
     return replace(bundle, path=target, replaced=replaced)
 
 
 def _write(
-    run: TrainedRun, folder: Path, why: str, loss: dict[str, Any], onnx: bool, on_check: Callable[[Check], None]
+    run: TrainedRun,
+    folder: Path,
+    why: str,
+    loss: dict[str, Any],
+    onnx: bool,
+    profiles: bool,
+    on_check: Callable[[Check], None],
 ) -> Bundle:
     """Write every file of the bundle into the folder and verify them."""
     write_hdf5(folder / EMBEDDINGS, run)
+    if profiles:
+        write_profiles(folder / PROFILES, run)
     calibration = calibrate(run)
     if onnx:
         numbers = np.array([calibration[relation].numbers for relation in run.relations], dtype=np.float32)
@@ -145,7 +153,7 @@ def _write(
         write_ranking_head(folder / RANKING_HEAD, run.vectors(), numbers, properties)
     checks = verify(folder, run, calibration, onnx, on_check)
     example = _example(run)
-    card = write_card(run, why, calibration, checks, example, onnx, loss)
+    card = write_card(run, why, calibration, checks, example, onnx, loss, profiles)
     replace_file(folder / CARD, plain(card).encode())
     written = [name for name in FILES if (folder / name).is_file()]
     _manifest(run, why, loss, calibration, checks, {name: folder / name for name in written}).write(folder)
@@ -209,7 +217,7 @@ def _check_scorer(folder: Path, run: TrainedRun, example: tuple[str, str]) -> st
     # Heads that no training edge leads to are in no ranking.
     if len(ranking) != min(20, int(run.tensors["head.embedding"].any(axis=1).sum())):
         raise ParityError(f"{len(ranking)} heads are ranked for {name!r}")
-    return f"opens with numpy, h5py and onnxruntime alone; ranks {run.head_type} for {name!r}"
+    return f"opens with numpy and h5py alone; ranks {run.head_type} for {name!r}"
 
 
 def _example(run: TrainedRun) -> tuple[str, str]:
@@ -229,105 +237,3 @@ def _example(run: TrainedRun) -> tuple[str, str]:
     key = normal_form(name)
     alike = sum(normal_form(other) == key for other in table.names)
     return relation, name if key and alike == 1 and name not in table.ids else table.ids[row]
-
-
-def _may_be_replaced(target: Path) -> bool:
-    """Whether a bundle stands at the target already.
-
-    Raises:
-        UserError: Something else stands there, which an export must not remove.
-    """
-    if not target.exists() and not target.is_symlink():
-        return False
-    if not target.is_dir() or target.is_symlink():
-        raise UserError("is not a folder", str(target), "Choose another place with --out.")
-    present = {path.name for path in target.iterdir()}
-    if not present:
-        return False
-    foreign = sorted(present - set(FILES))
-    if foreign or MANIFEST not in present:
-        what = f"holds {foreign[0]!r}, which no export wrote" if foreign else "is not a bundle"
-        raise UserError(f"the folder {what}", str(target), "Choose another folder with --out.")
-    # Names prove nothing: somebody's own README.md and manifest.json are not to be lost.
-    try:
-        if any(not stat.S_ISREG(path.lstat().st_mode) for path in target.iterdir()):
-            raise UserError("a name in it is no ordinary file", str(target))
-        records = read_records(target)
-        verify_files(target, {CARD: records[CARD]} if CARD in records else {})
-    except UserError as error:
-        raise UserError(
-            f"the folder holds files of a bundle's names that no export left so ({error.title})",
-            str(target),
-            "Choose another folder with --out, or remove it by hand.",
-        ) from None
-    return True
-
-
-@contextmanager
-def _temporary_folder(target: Path) -> Iterator[Path]:
-    """A folder beside the target; whatever is still in it at the end is removed."""
-    folder = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(target)
-        folder.mkdir()
-    except OSError as error:
-        raise UserError(
-            f"the bundle cannot be written there ({error.strerror})",
-            str(target.parent),
-            "Choose another place with --out.",
-        ) from None
-    try:
-        yield folder
-    except OSError as error:
-        raise UserError(
-            f"the bundle cannot be written ({error.strerror or error})",
-            str(target),
-            "Make room, or choose another place with --out.",
-        ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_stale(target: Path) -> None:
-    """Put back an older bundle, and remove what exports that were killed more than an hour ago have left."""
-    for path in sorted(target.parent.glob(f".{target.name}{_OLDER}*")):
-        if not target.exists():
-            path.rename(target)
-    for path in target.parent.glob(f".{target.name}.partial-*"):
-        if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _put_in_place(folder: Path, target: Path) -> None:
-    """Give the verified folder its final name; an older bundle is there until then, and goes after."""
-    for path in folder.iterdir():
-        synced(path)
-    synced(folder)
-    if target.exists() and exchanged(folder, target):
-        synced(target.parent)
-        return
-    # Where a disk cannot exchange two names: what a kill between the two renames leaves, the next export puts back.
-    older = target.with_name(f".{target.name}{_OLDER}{os.getpid()}")
-    if target.exists():
-        target.rename(older)
-    try:
-        folder.rename(target)
-    except BaseException:
-        if older.exists():
-            older.rename(target)
-        raise
-    synced(target.parent)
-    shutil.rmtree(older, ignore_errors=True)
-
-
-def _tell_the_run(directory: RunDirectory, seeds: Sequence[int], target: Path) -> None:
-    """Append the event. A run on a disk that cannot be written exports all the same, to a folder elsewhere."""
-    try:
-        log = EventWriter(directory.events, cut=not is_held(directory))
-    except OSError:
-        return
-    try:
-        log.write(ExportFinished(seeds=list(seeds), bundle=str(target)))
-    finally:
-        log.close()

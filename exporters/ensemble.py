@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from exporters.agreement import logit_tolerance, same_logits
 from exporters.manifest import PARTS
-from exporters.run_tables import EvaluationSet, Floats, Indices
+from exporters.run_tables import EvaluationSet, Floats, Indices, SideEdges
 from exporters.trained_run import TrainedRun
 from flykd_console.errors import UserError
 from flykd_console.explore.rivals import NearestTails
@@ -32,7 +32,8 @@ _RELATION, _PROBE = "relation/", "probe/"
 def mean_of(members: Sequence[TrainedRun]) -> TrainedRun:
     """The mean of one model of several seeds, at least two.
 
-    True pairs count as training where any seed trained on them. Neighbours' similarities are averaged.
+    True pairs count as training where any seed trained on them, and so do the edges of profiles. Neighbours'
+    similarities are averaged.
 
     Raises:
         UserError: The seeds' files are of different relations or nodes.
@@ -60,6 +61,8 @@ def mean_of(members: Sequence[TrainedRun]) -> TrainedRun:
         tests=dict.fromkeys(first.relations, nothing),
         validation=None,
         nearest=_nearest(members),
+        profiles=_profiles(members),
+        beside={kind: table for member in members for kind, table in member.beside.items()},
         result=_unmeasured(members),
         members=tuple(members),
     )
@@ -138,3 +141,18 @@ def _nearest(members: Sequence[TrainedRun]) -> dict[str, NearestTails] | None:
         )
         merged[relation] = NearestTails.of(rows, index, (similarity / len(lists)).astype(np.float32), tails)
     return merged
+
+
+def _profiles(members: Sequence[TrainedRun]) -> tuple[SideEdges, ...] | None:
+    """Edges that any seed trained on, each once, ascending."""
+    found = [member.profiles for member in members if member.profiles is not None]
+    if len(found) < len(members):
+        return None
+    keys: dict[tuple[str, str, str], NDArray[np.int64]] = {}
+    for one in (one for profiles in found for one in profiles):
+        own = one.head.astype(np.int64) << 32 | one.tail
+        keys[one.edge_type] = np.union1d(keys.get(one.edge_type, own), own)
+    return tuple(
+        SideEdges(*edge_type, (key >> 32).astype(np.int32), (key & 0xFFFFFFFF).astype(np.int32))
+        for edge_type, key in sorted(keys.items())
+    )

@@ -1,4 +1,4 @@
-"""Writing `embeddings.h5`: nodes, embedding tables, relation vectors, true pairs and the test set.
+"""Writing `embeddings.h5`: nodes, embedding tables, relation vectors, true pairs and the test set; and `profiles.h5`.
 
     /nodes/<type>/{id, name, embedding?, embedding_scale?}
     /relations/<relation>/{head_type, tail_type, vector, head_embedding?, tail_embedding?, tail_embedding_scale?}
@@ -25,8 +25,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.manifest import EMBEDDINGS, ENCODING_VERSION, PARTS, SCHEMA, hdf5_name
-from exporters.run_tables import Connection
+from exporters.manifest import EMBEDDINGS, ENCODING_VERSION, PARTS, PROFILES, SCHEMA, hdf5_name
+from exporters.run_tables import Connection, NodeTable
 from exporters.trained_run import Tensors, TrainedRun
 from flykd_console.errors import UserError
 from flykd_console.runs.files import replace_file
@@ -53,17 +53,11 @@ def _image(run: TrainedRun) -> bytes:
         file.attrs.update({"schema": SCHEMA, "model": run.model, "seeds": list(run.seeds), "dim": run.dim})
         nodes = _group(file, "nodes", "node-tables")
         for kind, tensor in tables.items():
-            group = _group(nodes, hdf5_name(kind), "node-table")
-            group.attrs["name"] = kind
-            _strings(group, "id", run.nodes[kind].ids, kind)
-            _strings(group, "name", run.nodes[kind].names, kind)
+            group = _nodes(nodes, kind, run.nodes[kind])
             if tensor:
                 _table(group, "embedding", run, tensor)
         for kind, table in run.third.items():
-            group = _group(nodes, hdf5_name(kind), "node-table")
-            group.attrs["name"] = kind
-            _strings(group, "id", table.ids, kind)
-            _strings(group, "name", table.names, kind)
+            _nodes(nodes, kind, table)
         relations = _group(file, "relations", "relations")
         for index, relation in enumerate(run.relations):
             group = _group(relations, hdf5_name(relation), "relation")
@@ -89,6 +83,37 @@ def _image(run: TrainedRun) -> bytes:
         file.flush()
         image: bytes = file.id.get_file_image()
     return image
+
+
+def write_profiles(path: Path, run: TrainedRun) -> None:
+    """Write `profiles.h5` (`exporters.profile_tables` has its layout), which names the node types that lack a table.
+
+    Raises:
+        OSError: The disk is full or the place cannot be written.
+    """
+    with h5py.File(PROFILES, "w", libver="earliest", driver="core", backing_store=False) as file:
+        _describe(file, "flykd-profiles")
+        file.attrs["schema"] = SCHEMA
+        nodes = _group(file, "nodes", "node-tables")
+        for kind in sorted(run.beside.keys() - run.third.keys()):
+            _nodes(nodes, kind, run.beside[kind])
+        edges = _group(file, "edges", "edges")
+        for number, one in enumerate(run.profiles or ()):
+            group = _group(edges, str(number), "edges-of-a-relation")
+            group.attrs.update({"head_type": one.head_type, "relation": one.relation, "tail_type": one.tail_type})
+            _array(group, "head", one.head, packed=True)
+            _array(group, "tail", one.tail, packed=True)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    replace_file(path, image)
+
+
+def _nodes(parent: Any, kind: str, table: NodeTable) -> Any:
+    group = _group(parent, hdf5_name(kind), "node-table")
+    group.attrs["name"] = kind
+    _strings(group, "id", table.ids, kind)
+    _strings(group, "name", table.names, kind)
+    return group
 
 
 def _connections(parent: Any, connections: Sequence[Connection]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from exporters.manifest import CARD, MANIFEST, read_manifest, verify_files
+from exporters.classes.manifest import read_class_manifest
+from exporters.manifest import CARD, MANIFEST, manifest_data, read_manifest, tells_classes, verify_files
 from flykd_console.errors import UserError
 
 _REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?"
@@ -40,16 +41,23 @@ def push_bundle(folder: Path, repository: str) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-    manifest = read_manifest(folder)
-    verify_files(folder, manifest.files)
+    if tells_classes(manifest_data(folder)):
+        classes = read_class_manifest(folder)
+        files = classes.files
+        message = f"{classes.model} of {classes.run}, seed {classes.seed}"
+    else:
+        pairs = read_manifest(folder)
+        files = pairs.files
+        message = f"{pairs.model} of {pairs.run}, seed {', '.join(map(str, pairs.seeds))}"
+    verify_files(folder, files)
     hub = HfApi()
     try:
         made = hub.create_repo(repository, private=True, exist_ok=True)
         commit = hub.upload_folder(
             repo_id=made.repo_id,
             folder_path=folder,
-            allow_patterns=[*manifest.files, CARD, MANIFEST],
-            commit_message=f"{manifest.model} of {manifest.run}, seed {', '.join(map(str, manifest.seeds))}",
+            allow_patterns=[*files, CARD, MANIFEST],
+            commit_message=message,
         )
     except LocalTokenNotFoundError:
         raise UserError("nobody is logged in", f"--push {repository}", "Set HF_TOKEN, or: hf auth login") from None

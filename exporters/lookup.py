@@ -123,6 +123,10 @@ class NodeIndex:
             return rows[0] if len(rows) == 1 else None
         return self._spelt.row(text)
 
+    def named(self, text: str) -> list[int]:
+        """Rows of the nodes of this name."""
+        return self._by_name.get(normal_form(text), [])
+
     def near(self, text: str, limit: int = 5) -> list[str]:
         """Names like `text`, best first: those that begin with it, hold it, are spelt alike, or hold a word that is."""
         key = normal_form(text)

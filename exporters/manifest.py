@@ -23,6 +23,7 @@ EMBEDDINGS = "embeddings.h5"
 SCORING_HEAD = "scoring_head.onnx"
 RANKING_HEAD = "ranking_head.onnx"
 CARD = "README.md"
+PROFILES = "profiles.h5"
 
 # Bytes of a manifest.
 _LARGEST = 1 << 26
@@ -59,7 +60,8 @@ class Manifest:
         checks: What was verified before the bundle got its name: `name`, `detail`.
         calibration: Per relation the numbers that make a probability of a logit, sigmoid(slope logit + intercept), with
             the base rate that it assumes and the validation pairs that it was learnt from; or the `problem`.
-        missing: What the scorer cannot do because the run left no such file: `neighbours`, `through`; the file's name.
+        missing: What the scorer cannot do because the run left no such file: `neighbours`, `through`, `profiles`; the
+            file's name.
         written_with: Versions of the libraries that wrote the files.
         dtype: How embeddings are stored: float32, float16 or int8; `loss` is what lists lose by it
             (`exporters.precision.loss_of`), empty for float32.
@@ -90,11 +92,8 @@ class Manifest:
     loss: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write `manifest.json` into the folder: UTF-8, sorted keys, equal contents give equal bytes."""
-        text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        partial = folder / f".{MANIFEST}.partial"
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, folder / MANIFEST)
+        """Write `manifest.json` into the folder."""
+        write_manifest(self, folder)
 
 
 def provenance(manifest: Manifest) -> dict[str, str]:
@@ -118,7 +117,27 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle folder.
 
     Raises:
-        UserError: No bundle, an unreadable or incomplete manifest, or one of another schema.
+        UserError: No bundle, an unreadable or incomplete manifest, one of another schema, or of a bundle that tells
+            classes.
+    """
+    data = manifest_data(folder)
+    if tells_classes(data):
+        raise UserError(
+            "this bundle tells classes of nodes or graphs, and ranks no drugs", str(folder), "See: flykd-console score"
+        )
+    return _from_json(data, folder / MANIFEST)
+
+
+def tells_classes(data: Mapping[str, Any]) -> bool:
+    """Whether a manifest's data are of a bundle of `exporters.classes`."""
+    return "task" in data
+
+
+def manifest_data(folder: Path) -> dict[str, Any]:
+    """What a bundle folder's `manifest.json` says, before any of it is checked but the schema.
+
+    Raises:
+        UserError: No bundle, an unreadable manifest, or one of another schema.
     """
     data, path = _read_json(folder), folder / MANIFEST
     schema = data["schema"]
@@ -134,7 +153,7 @@ def read_manifest(folder: Path) -> Manifest:
             str(path),
             "Update flykd-console, or export again with this version.",
         )
-    return _from_json(data, path)
+    return data
 
 
 def read_records(folder: Path) -> dict[str, FileRecord]:
@@ -219,17 +238,34 @@ def damaged(what: str, path: Path) -> UserError:
     return UserError(f"the bundle is damaged: {path.name} {what}", str(path.parent), "Copy or export the bundle again.")
 
 
-def _from_json(data: dict[str, Any], path: Path) -> Manifest:
-    hints = get_type_hints(Manifest)
+def checked_values(data: dict[str, Any], kind: type[Any], path: Path) -> dict[str, Any]:
+    """The values of a manifest of a kind, each of the type that the dataclass says; `files` as records.
+
+    Raises:
+        UserError: One is missing, or of another type.
+    """
+    hints = get_type_hints(kind)
     values: dict[str, Any] = {}
-    for one in fields(Manifest):
+    for one in fields(kind):
         value = data.get(one.name)
         if not _is_a(value, hints[one.name] if one.name != "files" else dict[str, dict[str, Any]]):
             raise damaged(f"has no usable {one.name!r}", path)
         values[one.name] = value
     values["files"] = _records(data, path)
-    manifest = Manifest(**values)
-    if not set(manifest.files) <= {EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD}:
+    return values
+
+
+def write_manifest(manifest: Any, folder: Path) -> None:
+    """Write `manifest.json` into the folder: UTF-8, sorted keys, equal contents give equal bytes."""
+    text = json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    partial = folder / f".{MANIFEST}.partial"
+    partial.write_text(text + "\n", encoding="utf-8")
+    os.replace(partial, folder / MANIFEST)
+
+
+def _from_json(data: dict[str, Any], path: Path) -> Manifest:
+    manifest = Manifest(**checked_values(data, Manifest, path))
+    if not set(manifest.files) <= {EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, CARD, PROFILES}:
         raise damaged("lists files that no bundle has", path)
     if len(set(manifest.relations)) != len(manifest.relations):
         raise damaged("lists a relation twice", path)

@@ -17,8 +17,9 @@ from jinja2 import Environment, StrictUndefined
 
 from exporters.calibration import Calibration, brier_score
 from exporters.front_matter import front_matter
-from exporters.manifest import EMBEDDINGS, PARTS, RANKING_HEAD, SCORING_HEAD, hdf5_name
+from exporters.manifest import EMBEDDINGS, PARTS, PROFILES, RANKING_HEAD, SCORING_HEAD, hdf5_name
 from exporters.parity import Check
+from exporters.profile_terms import sources_of
 from exporters.trained_run import TrainedRun
 from flykd_console.runs.events import MACRO_AUPRC
 from flykd_console.runs.model_shape import TABLE
@@ -64,6 +65,7 @@ def write_card(
     example: tuple[str, str],
     with_heads: bool,
     loss: Mapping[str, Any],
+    with_profiles: bool,
 ) -> str:
     """The card as Markdown, with the header that model hubs read.
 
@@ -74,6 +76,7 @@ def write_card(
         example: A relation and the name of a tail to show in the code.
         with_heads: Whether the bundle holds the ONNX heads.
         loss: What lists lose by tables of fewer bits; empty for float32.
+        with_profiles: Whether the bundle holds what the graph says of heads and tails besides their labels.
     """
     environment = Environment(
         autoescape=False,  # Markdown; `text` sees to bars and line breaks
@@ -102,6 +105,8 @@ def write_card(
         name=name,
         with_heads=with_heads,
         loss=loss,
+        with_profiles=with_profiles,
+        sources=sources_of(run.profiles or ()) if with_profiles else {},
         titles=_titles(run.results.models),
         size=_size(run),
         network=_network(run.result.layer_kind),
@@ -122,6 +127,7 @@ def write_card(
         MACRO_AUPRC=MACRO_AUPRC,
         PARTS=PARTS,
         EMBEDDINGS=EMBEDDINGS,
+        PROFILES=PROFILES,
         SCORING_HEAD=SCORING_HEAD,
         RANKING_HEAD=RANKING_HEAD,
     )

@@ -75,11 +75,12 @@ def _names(text: str) -> Any:
         return None
 
 
-def model_bytes(path: Path, expected: FileRecord | None) -> bytes:
+def model_bytes(path: Path, expected: FileRecord | None, further: frozenset[str] = frozenset()) -> bytes:
     """The bytes of a graph that keeps everything in itself: these are checked, and these the runtime is to be given.
 
     Args:
         expected: What they must be; None: they are not held against the manifest.
+        further: Operators that are allowed besides those of heads.
 
     Raises:
         UserError: They are others, or the graph keeps tensors in other files, or has operators that no bundle needs.
@@ -90,7 +91,7 @@ def model_bytes(path: Path, expected: FileRecord | None) -> bytes:
     if expected is not None and hashlib.sha256(data).hexdigest() != expected.sha256:
         raise damaged("is not the file that was exported (its SHA-256 differs from the manifest's)", path)
     try:
-        _check_message(data, "model", path)
+        _check_message(data, "model", path, _OPERATORS | further)
         _properties(data), _inputs(data)
     except (IndexError, RecursionError):
         raise damaged("is no ONNX graph", path) from None
@@ -109,7 +110,7 @@ _FIELDS = {
 }
 
 
-def _check_message(data: bytes, kind: str, path: Path) -> None:
+def _check_message(data: bytes, kind: str, path: Path, allowed: frozenset[str]) -> None:
     for number, value in _fields(data):
         inner = _FIELDS[kind].get(number)
         if inner is None:
@@ -122,12 +123,12 @@ def _check_message(data: bytes, kind: str, path: Path) -> None:
             raise damaged("is no ONNX graph", path)
         if inner == "operator":
             name = value.decode("utf-8", "replace")
-            if name not in _OPERATORS:
+            if name not in allowed:
                 raise damaged(f"has the operator {name[:40]!r}, which no bundle needs", path)
         elif inner == "refused":
             raise damaged("holds graphs within its graph", path)
         else:
-            _check_message(value, inner, path)
+            _check_message(value, inner, path, allowed)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from exporters.beside import Beside
 from exporters.lookup import NodeIndex
-from exporters.manifest import EMBEDDINGS, read_manifest, verify_files
+from exporters.manifest import EMBEDDINGS, PROFILES, read_manifest, verify_files
 from exporters.opened_tables import OpenedTables
+from exporters.profile_tables import ProfileTables
 from exporters.waypoints import Waypoint, Waypoints
 from flykd_console.errors import UserError
 from flykd_console.relation_names import is_meant
@@ -42,6 +43,7 @@ class OpenedBundle:
     def __init__(self, bundle: str | os.PathLike[str], *, verify: bool = True) -> None:
         self.path = Path(bundle)
         self.manifest = read_manifest(self.path)
+        self._verify = verify
         if verify:
             verify_files(self.path, {EMBEDDINGS: self.manifest.files[EMBEDDINGS]})
         self.relations: tuple[str, ...] = tuple(self.manifest.relations)
@@ -59,8 +61,10 @@ class OpenedBundle:
         self.close()
 
     def close(self) -> None:
-        """Close the tables' file; what was read already stays usable."""
+        """Close the tables' files; what was read already stays usable."""
         self.tables.close()
+        if "profiles" in self.__dict__:
+            self.profiles.close()
 
     def relation(self, name: str | None) -> str:
         """A relation by name; None means the only one.
@@ -141,6 +145,23 @@ class OpenedBundle:
     def waypoints(self) -> Waypoints:
         """The third nodes of the bundle, and whom they join."""
         return Waypoints(self.tables, (self.manifest.head_type, self.manifest.tail_type))
+
+    @cached_property
+    def profiles(self) -> ProfileTables:
+        """What the graph says of heads and tails besides their labels; opened when first asked for.
+
+        Raises:
+            UserError: The bundle holds none, or they are damaged.
+        """
+        if PROFILES in self.manifest.files:
+            return ProfileTables(self.path, self.manifest, self.tables, self._verify)
+        if "profiles" in self.manifest.missing:
+            raise self.lacks("profiles", "profiles")
+        raise UserError(
+            "the bundle holds no profiles: it was exported without them",
+            str(self.path),
+            f"Export it with them: flykd-console export {self.manifest.run} --profiles",
+        )
 
     def lacks(self, what: str, words: str) -> UserError:
         """The error for what a bundle lacks since its run left no such file."""

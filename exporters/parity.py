@@ -36,6 +36,7 @@ from exporters.hdf5 import shared_tail_tensor
 from exporters.manifest import (
     EMBEDDINGS,
     PARTS,
+    PROFILES,
     RANKING_HEAD,
     SCORING_HEAD,
     Manifest,
@@ -223,6 +224,25 @@ def check_nearest(candidate: Candidate) -> str:
     return f"{count} similarities of tails and {edges} edges of third node types read back as the run has them"
 
 
+def check_profiles(candidate: Candidate) -> str:
+    """Edges of heads and tails and the nodes that they join them to read back as the run has them."""
+    run, count = candidate.run, 0
+    with h5py.File(candidate.folder / PROFILES, "r") as file:
+        for number, one in enumerate(run.profiles or ()):
+            group = file[f"edges/{number}"]
+            words = tuple(group.attrs[word] for word in ("head_type", "relation", "tail_type"))
+            same = all(np.array_equal(group[end][:], getattr(one, end)) for end in ("head", "tail"))
+            if words != one.edge_type or not same:
+                raise ParityError(f"edges of {one.relation!r} read back differently")
+            count += len(one.head)
+        for kind in run.beside.keys() - run.third.keys():
+            table, group = run.beside[kind], file[f"nodes/{hdf5_name(kind)}"]
+            found = [group[name].asstr()[:].tolist() for name in ("id", "name")]
+            if found != [table.ids, table.names]:
+                raise ParityError(f"nodes of type {kind} read back differently")
+    return f"{count} edges of {run.head_type} and {run.tail_type} read back as the run has them"
+
+
 def check_probability(candidate: Candidate) -> str:
     """The scoring head's probabilities are the sigmoid of its calibrated logits."""
     assert candidate.scoring is not None
@@ -359,6 +379,8 @@ def verify(
         checks = GRAPH_CHECKS | TABLE_CHECKS | HEAD_CHECKS if with_heads else TABLE_CHECKS
         if run.members:
             checks = {"seeds": check_members} | checks
+        if (folder / PROFILES).is_file():
+            checks = checks | {"profiles": check_profiles}
         return run_checks({name: partial(check, candidate) for name, check in checks.items()}, passed)
 
 

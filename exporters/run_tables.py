@@ -64,6 +64,27 @@ class Connection:
     y: NDArray[np.int32]
 
 
+@dataclass(frozen=True)
+class SideEdges:
+    """Training edges of a relation that touches a scored type, by the rows of their tables, int32 [n] each."""
+
+    head_type: str
+    relation: str
+    tail_type: str
+    head: NDArray[np.int32]
+    tail: NDArray[np.int32]
+
+    @property
+    def edge_type(self) -> tuple[str, str, str]:
+        """Head type, relation and tail type."""
+        return self.head_type, self.relation, self.tail_type
+
+    @property
+    def ends(self) -> tuple[tuple[str, NDArray[np.int32]], ...]:
+        """Node type and rows of either end."""
+        return (self.head_type, self.head), (self.tail_type, self.tail)
+
+
 def read_nodes(directory: RunDirectory, kinds: Iterable[str]) -> dict[str, NodeTable]:
     """Node tables of some types from `nodes.parquet`; ids are unique, indices run from 0 without a gap."""
     import polars as pl
@@ -198,6 +219,37 @@ def read_connections(directory: RunDirectory) -> tuple[Connection, ...]:
         Connection(x_type, y_type, part["x"].to_numpy(), part["y"].to_numpy())
         for (x_type, y_type), part in sorted(found.items())
     )
+
+
+def read_profiles(path: Path) -> tuple[SideEdges, ...]:
+    """What training says of heads and tails besides their labels, in the order of the relations; edges ascend.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    import polars as pl
+
+    words = ("head_type", "relation", "tail_type")
+    columns: dict[str, Any] = dict.fromkeys(words, pl.String) | dict.fromkeys(("head", "tail"), pl.Int32)
+    found = _read_parquet(path, columns).partition_by(*words, as_dict=True)
+    parts = {edge_type: part.unique().sort("head", "tail") for edge_type, part in sorted(found.items())}
+    return tuple(
+        SideEdges(head, relation, tail, part["head"].to_numpy(), part["tail"].to_numpy())
+        for (head, relation, tail), part in parts.items()
+    )
+
+
+def check_profiles(profiles: Iterable[SideEdges], nodes: Mapping[str, NodeTable], path: Path) -> None:
+    """Refuse edges that end in nodes that there are not.
+
+    Raises:
+        UserError: The first of them.
+    """
+    import polars as pl
+
+    for one in profiles:
+        for node_type, rows in one.ends:
+            _within(pl.Series(rows), len(nodes[node_type].ids), f"{path}, {one.relation} of {node_type}")
 
 
 def check_connections(connections: Iterable[Connection], nodes: Mapping[str, NodeTable], path: Path) -> None:

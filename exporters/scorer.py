@@ -1,4 +1,4 @@
-"""Scoring a bundle on a CPU with numpy, h5py and onnxruntime alone: rankings for a head or a tail, and pairs.
+"""Scoring a bundle on a CPU with numpy and h5py alone: rankings for a head or a tail, and pairs.
 
     from exporters.scorer import Scorer
     with Scorer("runs/flykd-20260101-120000/export") as scorer:
@@ -11,20 +11,23 @@ The same from a shell: `python -m exporters BUNDLE --disease asthma --relation i
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Literal, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from exporters.answers import Nearest, Order, Ranked, ScoredPair
+from exporters.answers import Nearest, Order, Placed, Ranked, ScoredPair
 from exporters.engine import Engine
 from exporters.manifest import RANKING_HEAD, SCORING_HEAD
+from exporters.node_profile import NodeProfile, parse_profile
 from exporters.node_ranking import ranking_of
 from exporters.numpy_engine import NumpyEngine
 from exporters.onnx_files import head_bytes
 from exporters.opened_bundle import OpenedBundle
 from exporters.pair_scores import PairTable, described_pairs, pair_scores, pair_table
+from exporters.profile_ranking import embedding, placed, ranking_of_unseen
+from exporters.unseen import Unseen
 from flykd_console.errors import UserError
 
 Floats = NDArray[np.float32]
@@ -66,7 +69,12 @@ class Scorer(OpenedBundle):
                 str(self.path),
                 "Export it with --onnx, or use numpy.",
             )
-        from exporters.onnx_engine import OnnxEngine
+        try:
+            from exporters.onnx_engine import OnnxEngine
+        except ModuleNotFoundError:
+            raise UserError(
+                "onnxruntime is not installed", "engine onnx", "Install flykd-scorer[onnx], or use numpy."
+            ) from None
 
         self._engine = OnnxEngine(self, verify, threads)
 
@@ -170,6 +178,52 @@ class Scorer(OpenedBundle):
     ) -> list[Ranked]:
         """The best diseases for a drug, whichever of the two is the head; the rest as in `rank_tails`."""
         return ranking_of(self, self._engine, self.side_of("drug"), drug, relation, top, exclude_known, order)
+
+    def profile(
+        self,
+        profile: Mapping[str, Any] | NodeProfile,
+        relation: str | None = None,
+        top: int = 20,
+        exclude_known: bool = False,
+        *,
+        skip_unknown: bool = False,
+        **order: Unpack[Order],
+    ) -> Placed:
+        """The best nodes of the other side for a node that is not in the graph, and by which nodes it is placed.
+
+        Args:
+            profile: What it would be joined to: a table as `exporters.node_profile` describes it, or one read from a
+                file (`read_profile`).
+            exclude_known: Leave out what the profile says to be known.
+            skip_unknown: Leave nodes of the profile out that the bundle does not know.
+            order: As in `rank_tails`; `through` a node that the profile names.
+
+        Raises:
+            UserError: The profile is of another form, names what is not there, or is like nothing; or the bundle holds
+                no profiles.
+        """
+        unseen = self.place(profile, skip_unknown=skip_unknown)
+        return self.rank_unseen(unseen, relation, top, exclude_known, **order)
+
+    def place(self, profile: Mapping[str, Any] | NodeProfile, *, skip_unknown: bool = False) -> Unseen:
+        """Where a profile places a node that is not in the graph, for any relation; the rest as in `profile`."""
+        form = profile if isinstance(profile, NodeProfile) else parse_profile(profile)
+        return placed(self, form, skip_unknown)
+
+    def rank_unseen(
+        self,
+        unseen: Unseen,
+        relation: str | None = None,
+        top: int = 20,
+        exclude_known: bool = False,
+        **order: Unpack[Order],
+    ) -> Placed:
+        """The list of a placed node under a relation; the rest as in `profile`."""
+        return ranking_of_unseen(self, unseen, relation, top, exclude_known, order)
+
+    def embed(self, unseen: Unseen, relation: str | None = None) -> Floats:
+        """The embedding of a placed node under a relation, float32 [d]."""
+        return embedding(self, unseen, relation)
 
     def score(self, heads: ArrayLike, tails: ArrayLike, relation: str | None = None) -> tuple[Floats, Floats]:
         """Logits and probabilities, float32 [n] each, of pairs given as rows of the embedding tables, int [n] each.

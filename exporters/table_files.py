@@ -86,9 +86,22 @@ class TableFile:
             from pyarrow import csv
 
             return csv.CSVWriter(self._sink, schema)
+        import pyarrow as pa
         from pyarrow import parquet
 
-        return parquet.ParquetWriter(self._sink, schema, compression="zstd", compression_level=1)
+        text = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        whole = [field.name for field in schema if pa.types.is_integer(field.type)]
+        # The least and the greatest word of every page take two thirds of the time, and nobody asks for them; in
+        # columns of numbers nothing repeats that a dictionary would save, and ranks follow each other.
+        return parquet.ParquetWriter(
+            self._sink,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=text,
+            write_statistics=[name for name in schema.names if name not in text],
+            column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+        )
 
 
 def check_target(path: Path) -> None:

@@ -21,7 +21,9 @@ from exporters.run_tables import (
     Floats,
     Indices,
     NodeTable,
+    SideEdges,
     check_connections,
+    check_profiles,
     parse_toml,
     read_bytes,
     read_connections,
@@ -29,6 +31,7 @@ from exporters.run_tables import (
     read_nearest,
     read_nodes,
     read_pairs,
+    read_profiles,
     read_scored,
     read_tests,
 )
@@ -64,6 +67,8 @@ class TrainedRun:
         validation: Per relation what probabilities are learnt from; None where the run left no such file.
         nearest: Per relation each tail's nearest trained tails; None where the run left no such file.
         connections: Edges of third node types, whose tables are `third`; None where the run left no such file.
+        profiles: What training says of heads and tails besides their labels; None where the run left no such file.
+            `beside` has the tables of the node types that are not scored.
         result: What the run measured for this model and seed.
         results: The whole of `results.json`.
         environment: The whole of `environment.json` (empty where there is none).
@@ -88,6 +93,8 @@ class TrainedRun:
     nearest: Mapping[str, NearestTails] | None
     connections: tuple[Connection, ...] | None
     third: Mapping[str, NodeTable]
+    profiles: tuple[SideEdges, ...] | None
+    beside: Mapping[str, NodeTable]
     result: ModelResult
     results: Results
     environment: dict[str, Any]
@@ -103,6 +110,7 @@ class TrainedRun:
         files = {
             "neighbours": (self.nearest, "neighbours.parquet"),
             "through": (self.connections, "connections.parquet"),
+            "profiles": (self.profiles, "profiles.parquet"),
         }
         return {name: file for name, (found, file) in files.items() if found is None}
 
@@ -135,9 +143,9 @@ def results_of(directory: RunDirectory) -> Results:
     """
     if directory.tells_classes:
         raise UserError(
-            "this run tells classes, and bundles hold embeddings of drugs and diseases",
+            "this run tells classes of nodes or graphs, and ranks no drugs",
             directory.name,
-            "Its answers to every sample are in seed-N/test-samples.parquet.",
+            f"Its bundle: flykd-console export {directory.name}",
         )
     if not directory.results.is_file():
         raise UserError(
@@ -206,11 +214,15 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
     head_type, tail_type, relations = _types(metadata, path)
     connections = read_connections(directory) if directory.connections.is_file() else None
     third_types = sorted({one.x_type for one in connections or ()} - {head_type, tail_type})
-    tables = read_nodes(directory, dict.fromkeys((head_type, tail_type, *third_types)))
+    profiles = read_profiles(directory.profiles(seed)) if directory.profiles(seed).is_file() else None
+    ends = {kind for one in profiles or () for kind, _ in one.ends}
+    beside = sorted(ends - {head_type, tail_type})
+    tables = read_nodes(directory, dict.fromkeys((head_type, tail_type, *third_types, *beside)))
     nodes = {kind: tables[kind] for kind in (head_type, tail_type)}
     sides = {"head": nodes[head_type], "tail": nodes[tail_type]}
     dim = _width(tensors, relations, sides, path)
     check_connections(connections or (), tables, directory.connections)
+    check_profiles(profiles or (), tables, directory.profiles(seed))
     profile = read_bytes(directory.profile)
     validation, nearest = directory.scores(seed, "validation"), directory.neighbours(seed)
     return TrainedRun(
@@ -229,6 +241,8 @@ def read_trained_run(directory: RunDirectory, seed: int, model: str, results: Re
         nearest=read_nearest(nearest, relations, len(sides["tail"].ids)) if nearest.is_file() else None,
         connections=connections,
         third={kind: tables[kind] for kind in third_types},
+        profiles=profiles,
+        beside={kind: tables[kind] for kind in beside},
         result=results.seeds[str(seed)][model],
         results=results,
         environment=read_json(directory.environment) if directory.environment.is_file() else {},

@@ -16,8 +16,9 @@ import polars as pl
 
 from exporters.agreement import ParityError
 from exporters.calibration import calibrate
+from exporters.classes import verification as classes
 from exporters.ensemble import mean_of
-from exporters.manifest import SCORING_HEAD, read_manifest, verify_files
+from exporters.manifest import PROFILES, SCORING_HEAD, manifest_data, read_manifest, tells_classes, verify_files
 from exporters.metrics import average_precision
 from exporters.parity import verify
 from exporters.precision import Dtype, rounded
@@ -55,17 +56,28 @@ def verify_run(directory: RunDirectory) -> Iterator[Finding]:
         yield Finding("results", True, "none yet")
         return
     yield _carried_out("results", lambda: _summary(directory))
-    yield _carried_out("stored scores", lambda: _scores(directory))
+    if directory.tells_classes:
+        yield _carried_out("stored answers", lambda: classes.stored_answers(directory))
+    else:
+        yield _carried_out("stored scores", lambda: _scores(directory))
     yield _carried_out("log and results", lambda: _log_and_results(directory))
     if directory.export.is_dir():
-        yield _carried_out("bundle", lambda: _parity(directory))
+        parity = classes.bundle_of_run if directory.tells_classes else _parity
+        yield _carried_out("bundle", lambda: parity(directory))
         yield from verify_bundle(directory.export)
 
 
 def verify_bundle(folder: Path) -> Iterator[Finding]:
     """Every check of a bundle by itself."""
+    if tells_classes(manifest_data(folder)):
+        yield _carried_out("bundle's files", lambda: classes.bundle_files(folder))
+        yield _carried_out("bundle's answers", lambda: classes.bundle_answers(folder))
+        return
     yield _carried_out("bundle's files", lambda: _checksums(folder))
-    if SCORING_HEAD in read_manifest(folder).files:
+    files = read_manifest(folder).files
+    if PROFILES in files:
+        yield _carried_out("bundle's edges", lambda: _profiles(folder))
+    if SCORING_HEAD in files:
         yield _carried_out("bundle's scores", lambda: _bundle_scores(folder))
 
 
@@ -177,6 +189,13 @@ def _checksums(folder: Path) -> str:
     manifest = read_manifest(folder)
     verify_files(folder, manifest.files)
     return f"SHA-256 of {len(manifest.files)} files as the manifest lists them"
+
+
+def _profiles(folder: Path) -> str:
+    from exporters.opened_bundle import OpenedBundle
+
+    with OpenedBundle(folder, verify=False) as bundle:
+        return f"{bundle.profiles.check()} edges of profiles end in nodes that are there"
 
 
 def _bundle_scores(folder: Path) -> str:

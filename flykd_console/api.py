@@ -29,6 +29,7 @@ from flykd_console.runs.results import Results, read_results
 from flykd_console.runs.status import status_of
 
 if TYPE_CHECKING:
+    from exporters.classes.scorer import ClassScorer
     from exporters.scorer import Scorer
 
 _STOP_SECONDS = 600.0
@@ -175,6 +176,24 @@ class Run:
 
         made = export_run(self.directory, model=model, seed=seed, out=None if out is None else Path(out))
         return Scorer(made.path)
+
+    def export_classes(
+        self, *, model: str | None = None, seed: int | None = None, out: str | Path | None = None
+    ) -> ClassScorer:
+        """As `export`, of a run that tells classes of nodes or graphs.
+
+        Args:
+            model: Who answers: a model's name, `ensemble`; None: the best member by validation. `seed`: None: likewise.
+            out: The bundle's folder; None: `export/` in the run.
+
+        Raises:
+            UserError: There is nothing to export, or the folder holds other things.
+        """
+        from exporters.classes.bundle import export_classes
+        from exporters.classes.scorer import ClassScorer
+
+        made = export_classes(self.directory, model=model, seed=seed, out=None if out is None else Path(out))
+        return ClassScorer(made.path)
 
 
 def load(run: str | os.PathLike[str] | None = None) -> Run:

@@ -23,6 +23,7 @@ ABSENT = (
     "pydantic",
     "msgspec",
     "onnx",
+    "onnxruntime",
     "safetensors",
     "rich",
     "typer",
@@ -50,6 +51,8 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
     export_run(make_finished_run(tmp_path / "runs", RunSpec()), out=bundle)
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("head,tail\nH0001,T0008\n")
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[edges]\ntail_protein = ['P1']\n")
     code = (
         "import sys\n"
         f"for name in {ABSENT!r}:\n"
@@ -61,8 +64,17 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
         f"scorer = Scorer({str(bundle)!r})\n"
         "ranked = scorer.rank('T0008', 'indication', top=3, adjust=True)\n"
         "print(len(ranked), len(scorer.nearest('T0008', 'indication', top=4)))\n"
+        "try:\n"
+        f"    Scorer({str(bundle)!r}, engine='onnx')\n"
+        "except Exception as error:\n"
+        "    assert 'Install flykd-scorer[onnx]' in str(error), error\n"
+        "else:\n"
+        "    sys.exit('onnx without onnxruntime')\n"
         f"print(len(score_file(scorer, __import__('pathlib').Path({str(pairs)!r}))))\n"
+        "profile = {'edges': {'tail_protein': ['P1'], 'phenotype': ['E1']}}\n"
+        "print(len(scorer.profile(profile, 'indication', top=3, adjust=True).ranking))\n"
         "from exporters.__main__ import main\n"
+        f"assert main([{str(bundle)!r}, '--profile', {str(mine)!r}, '--relation', 'indication', '--top', '2']) == 0\n"
         f"sys.exit(main([{str(bundle)!r}, '--disease', 'T0008', '--relation', 'indication', '--top', '3']))"
     )
     # Of our own environment the libraries alone: the path of the two packages is the copy's.
@@ -71,16 +83,30 @@ def test_the_scorer_works_with_the_files_of_its_distribution_alone(tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[:2] == ["3 4", "2"]
-    assert len(lines) == 2 + 1 + 3
+    assert lines[:3] == ["3 4", "2", "3"]
+    assert len(lines) == 3 + 1 + 2 + 1 + 3
 
 
-def test_the_distribution_asks_for_three_libraries_and_has_the_version_of_the_console() -> None:
+def test_the_distribution_asks_for_two_libraries_and_has_the_version_of_the_console() -> None:
     project = tomllib.loads((SCORER / "pyproject.toml").read_text())
     names = {requirement.split(">")[0] for requirement in project["project"]["dependencies"]}
-    assert names == {"numpy", "h5py", "onnxruntime"}
+    assert names == {"numpy", "h5py"}
     version = SCORER / project["tool"]["hatch"]["version"]["path"]
     assert version.resolve() == (SCORER.parent / "flykd_console" / "__init__.py").resolve()
+
+
+def test_the_distribution_has_every_file_of_the_service() -> None:
+    project = tomllib.loads((SCORER / "pyproject.toml").read_text())
+    files: dict[str, str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    folder = SCORER.parent / "exporters" / "serve"
+    there = {one for one in folder.rglob("*") if one.is_file() and "__pycache__" not in one.parts}
+    listed = {(SCORER / name).resolve() for name in files}
+    assert {one.resolve() for one in there} <= listed
+    assert all(place == name.removeprefix("../") for name, place in files.items())
+    console = tomllib.loads((SCORER.parent / "pyproject.toml").read_text())["project"]
+    extras = project["project"]["optional-dependencies"]["serve"]
+    assert set(console["optional-dependencies"]["serve"]) <= set(extras)
+    assert set(extras) <= {*console["dependencies"], *console["optional-dependencies"]["serve"]}
 
 
 def test_nearest_are_of_the_nodes_own_type_by_cosine_and_without_itself(tmp_path: Path) -> None:

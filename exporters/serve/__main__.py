@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             concurrency=options.concurrency,
             rate=options.rate,
             threads=options.threads,
+            in_loop=options.in_loop,
             timeout=options.timeout,
         )
         settings = Settings(
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--concurrency", type=int, default=_LIMITS.concurrency, metavar="N", help="requests at a time")
     parser.add_argument("--rate", type=float, default=_LIMITS.rate, metavar="N", help="requests a second and client")
     parser.add_argument("--threads", type=int, default=_LIMITS.threads, metavar="N", help="for what takes long")
+    parser.add_argument("--in-loop", type=int, default=_LIMITS.in_loop, metavar="N", help="rows of a list made at once")
     parser.add_argument(
         "--timeout", type=float, default=_LIMITS.timeout, metavar="SECONDS", help="of headers, body, answer"
     )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from functools import partial
 from typing import TypeVar
 
 from exporters.answers import Order, Ranked, ScoredPair
 from exporters.lookup import NodeIndex
-from exporters.serve.asked import Ends, PairsAsked, RankAsked, SearchAsked
+from exporters.serve.asked import Ends, PairsAsked, ProfileAsked, RankAsked, SearchAsked
 from exporters.serve.name_search import WAYS
-from exporters.serve.problems import of_user_error, refusal
+from exporters.serve.problems import of_user_error, refusal, user_errors_as
+from exporters.serve.profile_answers import lists_of_profile
 from exporters.serve.replies import (
     Found,
+    ProfileReply,
     RankedList,
     RankedRow,
     RankReply,
@@ -24,6 +26,7 @@ from exporters.serve.replies import (
     node_of,
     provenance_of,
 )
+from exporters.serve.settings import Limits
 from exporters.serve.shelf import OpenBundle, Shelf
 from exporters.serve.slow_work import SlowWork
 from flykd_console.errors import UserError
@@ -36,10 +39,10 @@ _SHOWN = 5
 
 
 class Answering:
-    """Args: the bundles, what runs beside the loop, and the most rows and pairs of a request."""
+    """Args: the bundles, what runs beside the loop, and how much is taken on."""
 
-    def __init__(self, shelf: Shelf, slow: SlowWork, batch: int) -> None:
-        self._shelf, self._slow, self._batch = shelf, slow, batch
+    def __init__(self, shelf: Shelf, slow: SlowWork, limits: Limits) -> None:
+        self._shelf, self._slow, self._limits = shelf, slow, limits
 
     def bundle(self, name: str | None) -> OpenBundle:
         """The one that is meant.
@@ -55,8 +58,7 @@ class Answering:
     async def rank(self, asked: RankAsked) -> RankReply:
         """The lists of a node."""
         bundle = self.bundle(asked.bundle)
-        if asked.top > self._batch:
-            raise refusal(400, f"{asked.top} rows are too many", "top", f"Ask for {self._batch} or fewer.")
+        self._check(asked)
         ends = _by_side(bundle, asked)
         if len(ends) != 1:
             raise refusal(400, "a list is of one node", "", "Give disease or drug.")
@@ -67,12 +69,23 @@ class Answering:
             # A name that is misspelt is looked for among all of a third type.
             await self._slow.run(partial(_looked_up, bundle, partial(bundle.scorer.waypoint, asked.through)))
         work = partial(_ranked, bundle, side, row, relations, asked)
-        return await self._slow.run(work) if asked.adjust else work()
+        # Others would wait for the matrix of a correction, and for the rows of long lists.
+        takes_long = asked.adjust or asked.top * len(relations) > self._limits.in_loop
+        return await self._slow.run(work) if takes_long else work()
+
+    async def profile(self, asked: ProfileAsked) -> ProfileReply:
+        """The lists of a node that is not in the graph."""
+        bundle = self.bundle(asked.bundle)
+        self._check(asked)
+        relations = _relations(bundle, asked.relation)
+        return await self._slow.run(partial(lists_of_profile, bundle, relations, asked))
 
     async def score(self, asked: PairsAsked) -> ScoreReply:
         """The scores of a list."""
-        if len(asked.pairs) > self._batch:
-            raise refusal(413, f"{len(asked.pairs)} pairs are too many", "pairs", f"Ask for {self._batch} or fewer.")
+        if len(asked.pairs) > self._limits.batch:
+            raise refusal(
+                413, f"{len(asked.pairs)} pairs are too many", "pairs", f"Ask for {self._limits.batch} or fewer."
+            )
         bundle = self.bundle(asked.bundle)
         return await self._slow.run(partial(_scored, bundle, asked))
 
@@ -92,6 +105,13 @@ class Answering:
         # Of two types the likelier ways first; within one as each was found.
         found.sort(key=lambda one: WAYS.index(one.match))
         return SearchReply(found[: asked.limit])
+
+    def _check(self, asked: RankAsked | ProfileAsked) -> None:
+        """Refuse what no bundle can answer."""
+        if asked.top > self._limits.batch:
+            raise refusal(400, f"{asked.top} rows are too many", "top", f"Ask for {self._limits.batch} or fewer.")
+        if asked.beyond is not None and asked.adjust:
+            raise refusal(400, "beyond and adjust are two orders", "", "Choose one.")
 
     async def _row(self, bundle: OpenBundle, side: str, text: str) -> int:
         """The row of a node; looking for near names takes a while and is done beside the loop."""
@@ -135,21 +155,13 @@ def _looked_up(bundle: OpenBundle, find: Callable[[], Answer]) -> Answer:
         return find()
 
 
-@contextmanager
-def _refused(status: int, bundle: OpenBundle) -> Iterator[None]:
-    """`UserError` as a refusal of a status; a bundle that turns out to be damaged is the service's own fault."""
-    try:
-        yield
-    except UserError as error:
-        damaged = error.title.startswith("the bundle is damaged")
-        raise of_user_error(500 if damaged else status, error, bundle.path, bundle.name) from None
+def _refused(status: int, bundle: OpenBundle) -> AbstractContextManager[None]:
+    return user_errors_as(status, bundle.path, bundle.name)
 
 
 def _ranked(bundle: OpenBundle, side: str, row: int, relations: tuple[str, ...], asked: RankAsked) -> RankReply:
     scorer = bundle.scorer
     order: Order = {"beyond": asked.beyond, "adjust": asked.adjust, "through": asked.through}
-    if asked.beyond is not None and asked.adjust:
-        raise refusal(400, "beyond and adjust are two orders", "", "Choose one.")
     rank = scorer.rank_tails if side == "head" else scorer.rank_heads
     other = "tail" if side == "head" else "head"
     lists = []
@@ -158,7 +170,7 @@ def _ranked(bundle: OpenBundle, side: str, row: int, relations: tuple[str, ...],
             rows = rank(row, name, asked.top, asked.exclude_known, **order)
             # A row without reasons is written as it is: it has every field that is always there.
             told = [_with_reasons(bundle, side, row, one) for one in rows] if asked.reasons else rows
-            left_out = len(scorer.unembedded(other, name))
+            left_out = bundle.left_out[other, name]
             rate = base_rate_of(scorer.manifest, name)
             lists.append(RankedList(name, scorer.is_calibrated(name), rate, left_out, told))  # type: ignore[arg-type]
     return RankReply(provenance_of(bundle), node_of(_nodes(bundle, side), row), _nodes(bundle, other).node_type, lists)

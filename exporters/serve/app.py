@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from exporters.manifest import EMBEDDINGS
 from exporters.serve.answering import Answering
-from exporters.serve.asked import ListedPair, PairAsked, PairsAsked, RankAsked, SearchAsked
+from exporters.serve.asked import Asked, ListedPair, PairAsked, PairsAsked, ProfileAsked, RankAsked, SearchAsked
 from exporters.serve.guard import OPEN_PATHS, Guard
 from exporters.serve.meter import Meter
 from exporters.serve.problems import Problem, RefusedError, refusal
-from exporters.serve.replies import Health, Metadata, RankReply, ScoreReply, SearchReply, facts_of
+from exporters.serve.query import query_parameters, read_query
+from exporters.serve.replies import Health, Metadata, ProfileReply, RankReply, ScoreReply, SearchReply, facts_of
 from exporters.serve.settings import Settings
 from exporters.serve.shelf import Shelf
 from exporters.serve.slow_work import SlowWork
@@ -57,7 +58,7 @@ def make_app(shelf: Shelf, settings: Settings, meter: Meter, slow: SlowWork) -> 
         redoc_url=None,
         openapi_url=None,
     )
-    answering = Answering(shelf, slow, settings.limits.batch)
+    answering = Answering(shelf, slow, settings.limits)
     _add_answers(api, answering)
     _add_state(api, shelf, meter)
     _add_page(api)
@@ -78,14 +79,24 @@ def _responses(*codes: int) -> dict[int | str, dict[str, Any]]:
 def _add_answers(api: FastAPI, answering: Answering) -> None:
     everywhere = 400, 401, 403, 404, 422, 429, 500, 503
 
-    @api.get("/rank", response_model=RankReply, responses=_responses(*everywhere), tags=["answers"])
-    async def rank(asked: Annotated[RankAsked, Query()]) -> Response:
-        """The drugs of a disease or the diseases of a drug, best first, for each relation."""
-        return _json(_encode(await answering.rank(asked)))
+    def asks(path: str, model: type[Asked], reply: type) -> Callable[[Any], Any]:
+        return api.get(
+            path,
+            response_model=reply,
+            responses=_responses(*everywhere),
+            tags=["answers"],
+            openapi_extra=query_parameters(model),
+        )
 
-    @api.get("/score", response_model=ScoreReply, responses=_responses(*everywhere), tags=["answers"])
-    async def score_pair(asked: Annotated[PairAsked, Query()]) -> Response:
+    @asks("/rank", RankAsked, RankReply)
+    async def rank(request: Request) -> Response:
+        """The drugs of a disease or the diseases of a drug, best first, for each relation."""
+        return _json(_encode(await answering.rank(read_query(RankAsked, request))))
+
+    @asks("/score", PairAsked, ScoreReply)
+    async def score_pair(request: Request) -> Response:
         """The score of one pair, for each relation."""
+        asked = read_query(PairAsked, request)
         pair = ListedPair(disease=asked.disease, drug=asked.drug, tail=asked.tail, head=asked.head)
         pairs = PairsAsked(pairs=[pair], relation=asked.relation, bundle=asked.bundle)
         return _json(_encode(await answering.score(pairs)))
@@ -95,10 +106,17 @@ def _add_answers(api: FastAPI, answering: Answering) -> None:
         """The scores of a list of pairs, in its order."""
         return _json(_encode(await answering.score(asked)))
 
-    @api.get("/search", response_model=SearchReply, responses=_responses(*everywhere), tags=["answers"])
-    async def search(asked: Annotated[SearchAsked, Query()]) -> Response:
+    @api.post(
+        "/profile", response_model=ProfileReply, responses=_responses(*everywhere, 408, 413, 415), tags=["answers"]
+    )
+    async def profile(asked: ProfileAsked) -> Response:
+        """The lists of a disease or drug that is not in the graph, by what it would be joined to."""
+        return _json(_encode(await answering.profile(asked)))
+
+    @asks("/search", SearchAsked, SearchReply)
+    async def search(request: Request) -> Response:
         """Nodes by what somebody has typed so far; misspelt names too."""
-        return _json(_encode(answering.search(asked)))
+        return _json(_encode(answering.search(read_query(SearchAsked, request))))
 
 
 def _add_state(api: FastAPI, shelf: Shelf, meter: Meter) -> None:

@@ -12,6 +12,13 @@ NodeName = Annotated[
 ]
 BundleName = Annotated[Name | None, Field(description="Which bundle; the first where none is named.")]
 RelationName = Annotated[Name | None, Field(description="Which relation; every one of the bundle where none is named.")]
+Beyond = Annotated[
+    Literal["popularity", "neighbours"] | None,
+    Field(description="Sort by how many times higher the model ranks than this rival does."),
+]
+Adjust = Annotated[bool, Field(description="Sort by the frequent-flyer correction of ranks.")]
+# Ids may be whole numbers.
+NodeId = Annotated[str, Field(min_length=1, max_length=4096)] | Annotated[int, Field(gt=-(10**18), lt=10**18)]
 
 
 class Asked(BaseModel):
@@ -35,11 +42,8 @@ class RankAsked(Ends):
     relation: RelationName = None
     top: Annotated[int, Field(ge=1, description="How many a relation.")] = 20
     exclude_known: Annotated[bool, Field(description="Leave true pairs of the graph out.")] = False
-    beyond: Annotated[
-        Literal["popularity", "neighbours"] | None,
-        Field(description="Sort by how many times higher the model ranks than this rival does."),
-    ] = None
-    adjust: Annotated[bool, Field(description="Sort by the frequent-flyer correction of ranks.")] = False
+    beyond: Beyond = None
+    adjust: Adjust = False
     through: Annotated[
         Name | None,
         Field(description="Keep what is joined by this protein, pathway, phenotype: its id or name, or TYPE:NAME."),
@@ -67,6 +71,32 @@ class PairsAsked(Asked):
     pairs: Annotated[list[ListedPair], Field(min_length=1)]
     relation: RelationName = None
     skip_unknown: Annotated[bool, Field(description="Leave pairs of unknown nodes out, and say which.")] = False
+    bundle: BundleName = None
+
+
+Nodes = Annotated[dict[str, list[NodeId]], Field(description="Ids or names of nodes.")]
+
+
+class Profile(Asked):
+    """What a node that is not in the graph would be joined to (`exporters.node_profile`)."""
+
+    name: Annotated[Name | None, Field(description="What answers call it.")] = None
+    type: Annotated[Name | None, Field(description="Its node type; that of a disease where none is named.")] = None
+    edges: Annotated[Nodes, Field(description="By relation, or by the type of the nodes.")]
+    known: Annotated[Nodes, Field(description="Nodes of the other side, by scored relation.")] = {}
+
+
+class ProfileAsked(Asked):
+    """The lists of a node that is not in the graph, and how."""
+
+    profile: Profile
+    relation: RelationName = None
+    top: Annotated[int, Field(ge=1, description="How many a relation.")] = 20
+    exclude_known: Annotated[bool, Field(description="Leave out what the profile says to be known.")] = False
+    skip_unknown: Annotated[bool, Field(description="Leave nodes that the bundle does not know out.")] = False
+    beyond: Beyond = None
+    adjust: Adjust = False
+    through: Annotated[Name | None, Field(description="Keep what is joined by this node of the profile.")] = None
     bundle: BundleName = None
 
 

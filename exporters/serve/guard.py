@@ -30,7 +30,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Answered without a token and however much there is to do.
 OPEN_PATHS = frozenset({"/", "/health", "/openapi.json", "/page/app.js", "/page/style.css", "/page/icon.svg"})
 UNCOUNTED_PATHS = OPEN_PATHS | {"/metrics"}
-ROUTES = frozenset({*UNCOUNTED_PATHS, "/rank", "/score", "/search", "/metadata"})
+ROUTES = frozenset({*UNCOUNTED_PATHS, "/rank", "/score", "/profile", "/search", "/metadata"})
 _HEADERS: list[tuple[bytes, bytes]] = [
     (b"content-security-policy", b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
      b"img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),

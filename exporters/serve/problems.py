@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flykd_console.errors import UserError
 from flykd_console.plain_text import plain_line
+
+_OPTION = re.compile(r"(?<!\S)--([a-z][a-z-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,27 @@ def of_user_error(
         name: What it is called.
     """
     texts = []
-    for text in (error.title, error.where.removeprefix("--"), error.hint):
+    for text in (error.title, error.where, error.hint):
         told = text if path is None else text.replace(str(path), name)
+        # Commands stay what somebody types.
+        told = told if "flykd-console" in told else _OPTION.sub(lambda found: found[1].replace("-", "_"), told)
         texts.append(plain_line(told))
     title, where, hint = texts
     return RefusedError(
         status, Problem(plain_line(str(UserError(title, where, hint))), title, where, hint), headers or {}
     )
+
+
+@contextmanager
+def user_errors_as(status: int, path: Path, name: str) -> Iterator[None]:
+    """`UserError` as a refusal of a status; a bundle that turns out to be damaged is the service's own fault.
+
+    Args:
+        path: Where the bundle lies.
+        name: What it is called.
+    """
+    try:
+        yield
+    except UserError as error:
+        damaged = error.title.startswith("the bundle is damaged")
+        raise of_user_error(500 if damaged else status, error, path, name) from None

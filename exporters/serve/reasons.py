@@ -26,7 +26,7 @@ class Alike:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class ThirdNode:
     """A node of a third type that both ends of a pair are joined to."""
 
     type: str
@@ -45,7 +45,7 @@ class Why:
     """
 
     alike: list[Alike]
-    shared: list[Shared]
+    shared: list[ThirdNode]
     shared_count: int
 
 
@@ -104,11 +104,11 @@ class Reasons:
         nodes = self._scorer.tails
         return [Alike(nodes.ids[row], nodes.names[row], value) for row, value in islice(found.items(), self._most)]
 
-    def _shared(self, head: int, tail: int) -> tuple[list[Shared], int]:
+    def _shared(self, head: int, tail: int) -> tuple[list[ThirdNode], int]:
         found: list[tuple[int, str, int]] = []
         for kind, (heads, tails) in self._joined.items():
             both = np.intersect1d(heads.of(head), tails.of(tail))
             edges = heads.degree[both] + tails.degree[both]
             found += [(int(degree), kind, row) for degree, row in zip(edges.tolist(), both.tolist(), strict=True)]
         first = [(kind, self._nodes[kind], row) for _, kind, row in sorted(found)[: self._most]]
-        return [Shared(kind, nodes.ids[row], nodes.names[row]) for kind, nodes, row in first], len(found)
+        return [ThirdNode(kind, nodes.ids[row], nodes.names[row]) for kind, nodes, row in first], len(found)

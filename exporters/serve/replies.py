@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from exporters.answers import Ranked, ScoredPair
+from exporters.answers import Placed, Ranked, ScoredPair
 from exporters.lookup import NodeIndex
-from exporters.manifest import Manifest
+from exporters.manifest import PROFILES, Manifest
 from exporters.serve.reasons import Why
 from exporters.serve.shelf import OpenBundle
 
@@ -75,6 +75,15 @@ class RankReply:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileReply:
+    """The lists of a node that is not in the graph, one a relation."""
+
+    scored_by: Provenance
+    ranked_type: str
+    lists: list[Placed]
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreReply:
     """Scored pairs, in the order they were asked for.
 
@@ -120,6 +129,7 @@ class BundleFacts:
         opened: When it was opened, seconds since 1970.
         nodes: Numbers of nodes by type; those ranked are `head_type` and `tail_type`.
         calibration: By relation, as in the manifest.
+        profiles: Whether nodes that are not in the graph can be asked for.
         missing: What the bundle cannot do because its run left no such file.
         examples: Nodes of the tail type with many training pairs, to try.
         sha256: Of its embeddings.
@@ -137,6 +147,7 @@ class BundleFacts:
     graph: dict[str, Any]
     metrics: dict[str, Any]
     calibration: dict[str, dict[str, Any]]
+    profiles: bool
     missing: dict[str, str]
     examples: list[Node]
     sha256: str
@@ -187,6 +198,7 @@ def facts_of(bundle: OpenBundle, digest: str, examples: int = 4) -> BundleFacts:
         graph=told.graph,
         metrics=told.metrics,
         calibration=told.calibration,
+        profiles=PROFILES in told.files,
         missing=told.missing,
         examples=[node_of(scorer.tails, row) for row in most],
         sha256=digest,

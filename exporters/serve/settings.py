@@ -15,7 +15,7 @@ TOKEN_VARIABLE = "FLYKD_TOKEN"
 _SHORTEST_TOKEN = 16
 _LARGEST_TOKEN_FILE = 4096
 # Options of the command line that are not called as their limit.
-_OPTIONS = {"body": "max-body", "batch": "max-batch"}
+_OPTIONS = {"body": "max-body", "batch": "max-batch", "in_loop": "in-loop"}
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ class Limits:
         connections: Open connections; more are refused with 503.
         rate: Requests a second and client address, on average over a few seconds; more are refused with 429. 0: any.
         threads: Worker threads for what takes long: lists of pairs, the frequent-flyer correction, misspelt names.
+        in_loop: Rows of an answer up to which it is made where requests are read, and not in a thread. 0: never.
         timeout: Seconds that a request's headers, its body and its answer may take, each.
 
     Raises:
-        UserError: One of them is no number above 0 (`rate`: or 0).
+        UserError: One of them is no number above 0 (`rate` and `in_loop`: or 0).
     """
 
     body: int = 1 << 20
@@ -41,11 +42,12 @@ class Limits:
     connections: int = 1024
     rate: float = 0.0
     threads: int = 2
+    in_loop: int = 500
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            least = 0.0 if name == "rate" else sys.float_info.min
+            least = 0.0 if name in ("rate", "in_loop") else sys.float_info.min
             if not least <= value < float("inf"):
                 raise UserError(f"{value} is no limit", f"--{_OPTIONS.get(name, name)}", "Give a number above 0.")
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from exporters.manifest import EMBEDDINGS, MANIFEST, RANKING_HEAD, SCORING_HEAD
+from exporters.manifest import EMBEDDINGS, MANIFEST, PROFILES, RANKING_HEAD, SCORING_HEAD
 from exporters.scorer import Scorer
 from exporters.serve.name_search import NameSearch
 from exporters.serve.reasons import Reasons
 from flykd_console.errors import UserError
 
 # What a file is told apart by without reading it: inode, nanoseconds of the last change, bytes.
-Stamp = tuple[tuple[int, int, int], ...]
-_FILES = (MANIFEST, EMBEDDINGS, SCORING_HEAD, RANKING_HEAD)
+Stamp = tuple[tuple[int, int, int] | None, ...]
+_FILES = (MANIFEST, EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, PROFILES)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class OpenBundle:
     def search(self) -> Mapping[str, NameSearch]:
         """By side, `head` and `tail`."""
         return {"head": NameSearch(self.scorer.heads), "tail": NameSearch(self.scorer.tails)}
+
+    @cached_property
+    def left_out(self) -> Mapping[tuple[str, str], int]:
+        """By side and relation how many nodes there are not ranked, since no training edge leads to them."""
+        return {
+            (side, name): len(self.scorer.unembedded(side, name))
+            for side in ("head", "tail")
+            for name in self.scorer.relations
+        }
 
     @cached_property
     def reasons(self) -> Reasons:
@@ -78,7 +87,9 @@ def open_bundle(name: str, path: Path) -> OpenBundle:
         for side, nodes in (("head", scorer.heads), ("tail", scorer.tails)):
             bundle.search[side].find("a", 1)
             nodes.known("a")
-        _ = bundle.reasons
+        _ = bundle.reasons, bundle.left_out
+        if PROFILES in scorer.manifest.files:
+            _ = scorer.profiles
     except BaseException:
         scorer.close()
         raise
@@ -89,12 +100,16 @@ def open_bundle(name: str, path: Path) -> OpenBundle:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """What tells a bundle's files from others; empty where one is missing."""
+    """What tells a bundle's files from others; None for each that is missing."""
+    return tuple(_stamp_of_file(path / name) for name in _FILES)
+
+
+def _stamp_of_file(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = [(path / name).stat() for name in _FILES]
+        found = path.stat()
     except OSError:
-        return ()
-    return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in found)
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _try_out(scorer: Scorer, relation: str) -> None:
@@ -122,6 +137,7 @@ class Shelf:
     def __init__(self, places: Mapping[str, Path]) -> None:
         self._open = {name: open_bundle(name, path) for name, path in places.items()}
         self._refused: dict[str, Stamp] = {}
+        self._seen: dict[str, Stamp] = {}
         # A look by the clock and one by a signal would open the same bundle twice.
         self._renewing = threading.Lock()
 
@@ -146,14 +162,16 @@ class Shelf:
         """Open every bundle anew; requests are answered by the old one until the new one is there.
 
         Args:
-            changed_only: Leave those whose files are as they were, or as they were when they were refused.
+            changed_only: Leave those whose files are as they were, or as they were when they were refused; and those
+                whose files are not as they were at the last look, since somebody may be writing them still.
         """
         with self._renewing:
             return [self._renew(bundle, changed_only) for bundle in self.bundles]
 
     def _renew(self, bundle: OpenBundle, changed_only: bool) -> Renewal:
         stamp = stamp_of(bundle.path)
-        if changed_only and stamp in (bundle.stamp, self._refused.get(bundle.name)):
+        seen, self._seen[bundle.name] = self._seen.get(bundle.name), stamp
+        if changed_only and (stamp != seen or stamp in (bundle.stamp, self._refused.get(bundle.name))):
             return Renewal(bundle.name, "unchanged")
         try:
             fresh = open_bundle(bundle.name, bundle.path)

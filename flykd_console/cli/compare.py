@@ -149,6 +149,7 @@ def _compare_classes(names: list[str], part: str, resamples: int, json: bool, ou
     import msgspec
 
     from flykd_console.cli.class_comparison import class_comparison_table
+    from flykd_console.cli.robustness_tables import robustness_comparison_table
     from flykd_console.cli.titled import table_console
     from flykd_console.compare.samples import compare_classes
     from flykd_console.runs.find import find_run
@@ -167,6 +168,9 @@ def _compare_classes(names: list[str], part: str, resamples: int, json: bool, ou
         typer.echo(text, nl=False)
     else:
         table_console().print(class_comparison_table(comparison))
+        changed = robustness_comparison_table(comparison)
+        if changed is not None:
+            table_console().print(changed)
 
 
 def _form_of(out: Path) -> str:

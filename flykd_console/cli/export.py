@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from flykd_console.cli.checked import shown_path, tell_check
 from flykd_console.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from exporters.bundle import Bundle
-    from exporters.parity import Check
+    from flykd_console.runs.directory import RunDirectory
 
 
 def command(
@@ -35,7 +36,12 @@ def command(
         bool, typer.Option("--ensemble", help="The mean of all seeds' models instead of one seed's.")
     ] = False,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A model of the run; default: its student.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Default: the run's student, of classes the best member.",
+            show_default=False,
+        ),
     ] = None,
     dtype: Annotated[
         Literal["float32", "float16", "int8"],
@@ -47,6 +53,14 @@ def command(
             min=0.0,
             metavar="POINTS",
             help="Refuse tables that lose more points of AP than this; default: 0.5.",
+            show_default=False,
+        ),
+    ] = None,
+    profiles: Annotated[
+        bool | None,
+        typer.Option(
+            "--profiles/--no-profiles",
+            help="Write what score --profile needs, the graph's edges at drugs and diseases; default: if there.",
             show_default=False,
         ),
     ] = None,
@@ -67,9 +81,13 @@ def command(
     One seed is exported: the one whose model is best on validation pairs, never on the test. --ensemble averages the
     logits of all finished seeds instead; it is as many times as wide, and no test can be made of it.
 
+    Of a run that tells classes: every member's encoder in ONNX, and what each says of every node or graph in HDF5. The
+    best member by validation answers; --model names another one, or ensemble, the mean of the members.
+
     - flykd-console export
     - flykd-console export flykd-2026 --seed 46 --out bundle
     - flykd-console export deploy --ensemble --dtype int8
+    - flykd-console export gml-node --model ensemble
     """
     from exporters.agreement import ParityError
     from exporters.bundle import MAX_LOSS, export_run
@@ -84,6 +102,10 @@ def command(
         check_repository(push)
     console = PlainConsole(soft_wrap=True)
     directory = find_run(run, finished=True)
+    if directory.tells_classes:
+        others = {"--dtype": dtype != "float32", "--max-loss": max_loss is not None, "--profiles": profiles is not None}
+        _export_classes(directory, seed, ensemble, model, others, out, onnx or not hdf5, push)
+        return
     try:
         bundle = export_run(
             directory,
@@ -94,8 +116,9 @@ def command(
             model=model,
             dtype=dtype,
             max_loss=MAX_LOSS if max_loss is None else max_loss,
+            profiles=profiles,
             on_start=lambda name, seeds, why: _say(console, f"{directory.name}: {name} of {_seeds(seeds)} ({why})"),
-            on_check=lambda check: _tell_check(console, check),
+            on_check=lambda check: tell_check(console, check),
         )
     except ParityError as error:
         print(f"The export failed its check of {error}. Nothing was written.", file=sys.stderr)
@@ -105,6 +128,31 @@ def command(
         from exporters.hub import push_bundle
 
         _say(console, f"Pushed: {push_bundle(bundle.path, push)}")
+
+
+def _export_classes(
+    directory: RunDirectory,
+    seed: int | None,
+    ensemble: bool,
+    model: str | None,
+    others: Mapping[str, bool],
+    out: Path | None,
+    onnx: bool,
+    push: str | None,
+) -> None:
+    """A run that tells classes; `others`: options of bundles that rank, and whether each was given."""
+    from flykd_console.cli.export_classes import export
+
+    wrong = [name for name, given in others.items() if given]
+    if wrong:
+        raise UserError(
+            f"{wrong[0]} is of bundles that rank, and this run tells classes", "flykd-console export", "Leave it out."
+        )
+    bundle = export(directory, seed=seed, ensemble=ensemble, model=model, out=out, onnx=onnx)
+    if push is not None:
+        from exporters.hub import push_bundle
+
+        print(f"Pushed: {push_bundle(bundle.path, push)}")
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -137,7 +185,7 @@ def _report(console: Console, bundle: Bundle) -> None:
 
 
 def _lost(missing: Mapping[str, str]) -> str:
-    words = {"neighbours": "ranks by neighbours", "through": "--through"}
+    words = {"neighbours": "ranks by neighbours", "through": "--through", "profiles": "--profile"}
     return " and ".join(words[what] for what in missing)
 
 
@@ -157,19 +205,8 @@ def _next(bundle: Bundle, place: str) -> str:
     return shlex.join([*words, "--top", "20"])
 
 
-def shown_path(path: Path) -> str:
-    """A path from the current folder where it lies below it, else in full."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
 def _say(console: Console, text: str) -> None:
     console.print(text)
-
-
-def _tell_check(console: Console, check: Check) -> None:
-    from rich.text import Text
-
-    console.print(Text.assemble("  ", ("✓", "green"), f" {check.name:<14} {check.detail}"))
 
 
 def _size(count: int) -> str:

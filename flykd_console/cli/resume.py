@@ -63,7 +63,7 @@ def _add_seeds(directory: RunDirectory, seeds: list[int]) -> None:
 
 
 def _is_complete(directory: RunDirectory) -> bool:
-    """Whether a finished run has its results, and beside every seed's scores its rankings and neighbours.
+    """Whether a finished run has its results, and beside every seed's scores its rankings, neighbours and profiles.
 
     Runs of earlier versions left none; resumed, they measure what they trained and train nothing.
     """
@@ -75,5 +75,7 @@ def _is_complete(directory: RunDirectory) -> bool:
         return False
     places = [(int(seed), part) for seed in seeds for part in ("validation", "test")]
     wanted = [directory.ranking(*place) for place in places if directory.scores(*place).is_file()]
-    wanted += [directory.neighbours(int(seed)) for seed in seeds if directory.scores(int(seed), "test").is_file()]
+    for seed in map(int, seeds):
+        if directory.scores(seed, "test").is_file():
+            wanted += [directory.neighbours(seed), directory.profiles(seed)]
     return all(path.is_file() for path in wanted)

@@ -62,7 +62,8 @@ def show(run: RunName = None, json: _Json = False) -> None:
     if json:
         _print_json(facts)
         return
-    from flykd_console.cli.tables import ranking_table, relations_table, results_table
+    from flykd_console.cli.robustness_tables import robustness_table
+    from flykd_console.cli.tables import classes_table, ranking_table, relations_table, results_table
     from flykd_console.cli.titled import table_console
     from flykd_console.runs.results import read_results
 
@@ -70,7 +71,8 @@ def show(run: RunName = None, json: _Json = False) -> None:
     console.print(_details(facts))
     if directory.results.is_file():
         results = read_results(directory.results)
-        for table in (results_table(results), relations_table(results), ranking_table(results)):
+        of_classes = (classes_table(results), robustness_table(results))
+        for table in (results_table(results), *of_classes, relations_table(results), ranking_table(results)):
             if table is not None:
                 console.print()
                 console.print(table)

@@ -11,12 +11,14 @@ import typer
 
 from flykd_console.cli import score_output, score_tables
 from flykd_console.cli.bundles import find_bundle
+from flykd_console.cli.score_profile import answers_of, tell_answers
 from flykd_console.errors import UserError
 from flykd_console.plain_text import shown_json
 
 if TYPE_CHECKING:
     from exporters.answers import Order, Ranked, ScoredPair
     from exporters.consensus import Agreed
+    from exporters.pair_scores import PairTable
     from exporters.scorer import Scorer
 
 Rival = Literal["popularity", "neighbours"]
@@ -25,6 +27,7 @@ Rival = Literal["popularity", "neighbours"]
 _SHOWN = 5
 
 _WHAT, _HOW = "What is scored", "How it is shown"
+_CLASSES = "Bundles that tell classes of nodes or graphs"
 # Of the bootstrap, as `compare` takes them.
 _RESAMPLES = 2000
 
@@ -57,6 +60,14 @@ def command(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rank for a node that is not in the graph: a .toml or .json of what it would be joined to.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     evaluate: Annotated[
         bool,
         typer.Option(
@@ -66,16 +77,29 @@ def command(
         ),
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Rank drugs for every disease, into the file of --to.", rich_help_panel=_WHAT)
+        bool,
+        typer.Option(
+            "--all", help="Rank drugs for every disease into --to, or tell every sample.", rich_help_panel=_WHAT
+        ),
     ] = False,
     skip_unknown: Annotated[
-        bool, typer.Option("--skip-unknown", help="Leave pairs of unknown nodes out.", rich_help_panel=_WHAT)
+        bool,
+        typer.Option(
+            "--skip-unknown",
+            help="Leave pairs of unknown nodes out; of --profile unknown nodes.",
+            rich_help_panel=_WHAT,
+        ),
     ] = False,
     relation: Annotated[
         str | None, typer.Option(metavar="RELATION", help="Default: every relation.", rich_help_panel=_WHAT)
     ] = None,
     exclude_known: Annotated[
-        bool, typer.Option("--exclude-known", help="Leave true pairs of the graph out.", rich_help_panel=_WHAT)
+        bool,
+        typer.Option(
+            "--exclude-known",
+            help="Leave true pairs of the graph out; of --profile what it says is known.",
+            rich_help_panel=_WHAT,
+        ),
     ] = False,
     through: Annotated[
         str | None,
@@ -96,6 +120,30 @@ def command(
     adjust: Annotated[
         bool,
         typer.Option("--adjust", help="Sort by the frequent-flyer correction of ranks.", rich_help_panel=_HOW),
+    ] = False,
+    samples: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBERS", help="Of these nodes or graphs, such as 0,5-9.", rich_help_panel=_CLASSES),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of new ones: x and edges in an .npz, or a text of graphs (docs/mutual.md).",
+            rich_help_panel=_CLASSES,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who is asked; default: the one that the export chose by validation.",
+            show_default=False,
+            rich_help_panel=_CLASSES,
+        ),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Probabilities without the temperature.", rich_help_panel=_CLASSES)
     ] = False,
     top: Annotated[
         int | None,
@@ -124,8 +172,10 @@ def command(
 
     - flykd-console score runs/flykd-20260101-120000 --disease asthma --relation indication
     - flykd-console score bundle --disease asthma --beyond popularity --through ADRB2
+    - flykd-console score bundle --profile mine.toml --relation indication
     - flykd-console score bundle --pairs pairs.csv --to scores.parquet
     - flykd-console score bundle --pairs trials.tsv --evaluate
+    - flykd-console score gml-node --samples 0,5-9
     - flykd-console score bundle --all --top 50 --exclude-known --to every-disease.csv
     """
     if sum((json, csv, to is not None)) > 1:
@@ -138,6 +188,10 @@ def command(
         raise UserError(
             "--pairs scores a file and takes no --disease or --drug", "flykd-console score", "Leave one out."
         )
+    if profile is not None:
+        others = (disease, drug, tail, head, pairs)
+        if everything or consensus or any(one is not None for one in others):
+            raise UserError("--profile ranks for one node", "flykd-console score", "Name no other, no pairs, no --all.")
     if beyond is not None and adjust:
         raise UserError("--beyond and --adjust are two orders", "flykd-console score", "Choose one.")
 
@@ -148,7 +202,9 @@ def command(
             "Give --pairs FILE.",
         )
 
+    from exporters.manifest import manifest_data, tells_classes
     from exporters.scorer import Scorer
+    from flykd_console.cli.score_classes import Asked, refuse_classes, score_classes
 
     if consensus and (everything or pairs is not None or through or beyond or adjust):
         raise UserError(
@@ -158,17 +214,35 @@ def command(
         from exporters.table_files import check_target
 
         check_target(to)
+    folder = find_bundle(bundle)
+    asked = Asked(samples, data, everything, model, raw)
+    if tells_classes(manifest_data(folder)):
+        names: dict[str, object] = {
+            "--disease": disease,
+            "--drug": drug,
+            "--tail": tail,
+            "--head": head,
+            "--pairs": pairs,
+            "--profile": profile,
+        }
+        names |= {"--relation": relation, "--through": through, "--beyond": beyond, "--top": top}
+        flags = {"--evaluate": evaluate, "--skip-unknown": skip_unknown, "--exclude-known": exclude_known}
+        flags |= {"--consensus": consensus, "--adjust": adjust}
+        given = {name: value is not None for name, value in names.items()} | flags
+        score_classes(folder, asked, given, to, json, csv)
+        return
+    refuse_classes(asked)
     order: Order = {"beyond": beyond, "adjust": adjust, "through": through}
-    with Scorer(find_bundle(bundle)) as scorer:
+    with Scorer(folder) as scorer:
         if evaluate and pairs is not None:
             _evaluate(scorer, pairs, relation, json)
             return
         named = _by_side(scorer, {"tail": tail, "head": head, "disease": disease, "drug": drug})
-        if pairs is None and not named and not everything:
+        if pairs is None and profile is None and not named and not everything:
             raise UserError(
                 "nothing to score is named",
                 "flykd-console score",
-                "Give --disease NAME, --drug NAME, --pairs FILE or --all.",
+                "Give --disease NAME, --drug NAME, --profile FILE, --pairs FILE or --all.",
             )
         relations = scorer.relations if relation is None else (scorer.relation(relation),)
         if everything:
@@ -177,6 +251,11 @@ def command(
             assert to is not None
             count = score_output.write_matrix(scorer, relations, Wanted(top, exclude_known, order), to)
             print(f"Wrote {count} rows to {to}")
+            return
+        if profile is not None:
+            count = top or 20
+            answers = answers_of(scorer, profile, relations, count, exclude_known, skip_unknown, order)
+            tell_answers(scorer, answers, order, to, json, csv)
             return
         rows: Sequence[Ranked | ScoredPair | Agreed]
         if consensus and len(named) != 1:
@@ -199,7 +278,12 @@ def command(
                     "flykd-console score",
                     "Name a disease or a drug alone.",
                 )
-            scored = _score_pairs(scorer, pairs, named, relations, relation, skip_unknown)
+            table = _score_pairs(scorer, pairs, named, relations, relation, skip_unknown)
+            if to is not None:
+                score_output.write_pairs(scorer, table, to)
+                print(f"Wrote {len(table)} rows to {to}")
+                return
+            scored = table.lines(scorer)
             rows, show = scored, partial(score_tables.print_pairs, scorer, scored)
         if to is not None:
             score_output.write_rows(scorer, rows, to)
@@ -234,17 +318,20 @@ def _score_pairs(
     relations: Sequence[str],
     relation: str | None,
     skip_unknown: bool,
-) -> list[ScoredPair]:
+) -> PairTable:
     """The pairs of a file, or the one pair that was named, under every relation asked for; rows left out are told."""
     if pairs is None:
-        pair = (named["head"], named["tail"])
-        return [row for name in relations for row in scorer.score_pairs([pair], name)]
-    from exporters.pairs import score_file
+        import numpy as np
+
+        places = np.array([scorer.relations.index(name) for name in relations])
+        head, tail = (np.full(len(places), scorer.row(side, named[side])) for side in ("head", "tail"))
+        return scorer.score_table(places, head, tail)
+    from exporters.pairs import score_columns
     from flykd_console.cli.console import say
 
     skipped: list[str] | None = [] if skip_unknown else None
     with score_output.as_csv(pairs) as readable:
-        found = score_file(scorer, readable, relation, skipped)
+        found = score_columns(scorer, readable, relation, skipped)
     if skipped:
         more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
         say(f"Left out {len(skipped)} rows: {'; '.join(skipped[:_SHOWN])}{more}", err=True)

@@ -14,6 +14,7 @@ from flykd_console.plain_text import shown_json
 if TYPE_CHECKING:
     from exporters.answers import Ranked, ScoredPair
     from exporters.consensus import Agreed
+    from exporters.pair_scores import PairTable
     from exporters.scorer import Scorer
     from exporters.whole_matrix import Wanted
 
@@ -27,12 +28,16 @@ def print_json(scorer: Scorer, rows: Sequence[Row]) -> None:
     print(shown_json(json.dumps(_records(scorer, rows), indent=2, ensure_ascii=False)))
 
 
-def print_csv(scorer: Scorer, rows: Sequence[Row]) -> None:
-    """CSV on standard output, safe to open in a spreadsheet."""
-    _write_csv(sys.stdout, scorer, rows)
+def print_csv(scorer: Scorer, rows: Sequence[Row], asked: str | None = None) -> None:
+    """CSV on standard output, safe to open in a spreadsheet.
+
+    Args:
+        asked: Name of a node that is not in the graph, whose list it is.
+    """
+    _write_csv(sys.stdout, scorer, rows, asked)
 
 
-def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path) -> None:
+def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path, asked: str | None = None) -> None:
     """The same rows as a CSV or Parquet file.
 
     Raises:
@@ -47,13 +52,13 @@ def write_rows(scorer: Scorer, rows: Sequence[Row], path: Path) -> None:
     try:
         if path.suffix == ".csv":
             text = io.StringIO()
-            _write_csv(text, scorer, rows)
+            _write_csv(text, scorer, rows, asked)
             replace_file(path, text.getvalue().encode())
             return
         import polars as pl
 
         buffer = io.BytesIO()
-        pl.DataFrame(_records(scorer, rows), infer_schema_length=None).write_parquet(buffer)
+        pl.DataFrame(_records(scorer, rows, asked), infer_schema_length=None).write_parquet(buffer)
         replace_file(path, buffer.getvalue())
     except OSError as error:
         raise UserError(
@@ -115,6 +120,29 @@ def write_matrix(scorer: Scorer, relations: Sequence[str], wanted: Wanted, path:
     return table.rows
 
 
+def write_pairs(scorer: Scorer, pairs: PairTable, path: Path) -> None:
+    """Scored pairs as a CSV or Parquet file, with the columns of `ScoredPair`.
+
+    Raises:
+        UserError: The file cannot be written, or its name says no known form.
+    """
+    import numpy as np
+
+    from exporters.manifest import provenance
+    from exporters.table_files import Words, table_file
+    from exporters.true_pairs import KNOWN
+
+    same = np.zeros(len(pairs), np.int32)
+    columns: dict[str, Any] = {"relation": Words(scorer.relations, pairs.relation)}
+    for side, nodes, rows in (("head", scorer.heads, pairs.head), ("tail", scorer.tails, pairs.tail)):
+        columns |= {f"{side}_id": Words(nodes.ids, rows), f"{side}_name": Words(nodes.names, rows)}
+    columns |= {"logit": pairs.logit, "probability": pairs.probability, "known": Words(KNOWN, pairs.known)}
+    columns |= {"head_trained": pairs.head_trained, "tail_trained": pairs.tail_trained}
+    columns |= {name: Words(_one(value), same) for name, value in provenance(scorer.manifest).items()}
+    with table_file(path) as table:
+        table.write(columns, {"probability": np.isnan(pairs.probability)})
+
+
 def _columns(scorer: Scorer, relation: str, block: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of a block as a file has them, and where nothing stands."""
     import numpy as np
@@ -141,27 +169,32 @@ def _one(word: str) -> tuple[str]:
     return (word,)
 
 
-def _records(scorer: Scorer, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _records(scorer: Scorer, rows: Sequence[Row], asked: str | None = None) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from exporters.manifest import provenance
-
-    who = provenance(scorer.manifest)
+    who = _same_in_all(scorer, asked)
     return [asdict(row) | who for row in rows]
 
 
-def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Row]) -> None:
+def _same_in_all(scorer: Scorer, asked: str | None) -> dict[str, str]:
+    """What every row says: who scored, and whose list it is where that is no node of the graph."""
+    from exporters.manifest import provenance
+
+    whose = {} if asked is None else {"asked": asked}
+    return whose | provenance(scorer.manifest)
+
+
+def _write_csv(file: Any, scorer: Scorer, rows: Sequence[Row], asked: str | None = None) -> None:
     import csv
     from dataclasses import fields
 
     from exporters.answers import Ranked
-    from exporters.manifest import provenance
     from exporters.table_files import safe_cell
 
     names = [one.name for one in fields(rows[0] if rows else Ranked)]
-    writer = csv.DictWriter(file, [*names, *provenance(scorer.manifest)], lineterminator="\n")
+    writer = csv.DictWriter(file, [*names, *_same_in_all(scorer, asked)], lineterminator="\n")
     writer.writeheader()
-    for record in _records(scorer, rows):
+    for record in _records(scorer, rows, asked):
         writer.writerow({name: safe_cell(_flat(value)) for name, value in record.items()})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flykd_console.words import DASH
@@ -26,20 +26,13 @@ def print_rankings(
 
     nodes, ranked = (scorer.heads, scorer.tails) if side == "head" else (scorer.tails, scorer.heads)
     row = nodes.find(node)
-    console = _console()
+    console = shown_console()
     console.print(_heading(nodes, row))
     for relation in relations:
         found = [one for one in rows if one.relation == relation]
-        columns = _columns(scorer, relation, order) | _elsewhere(scorer, side, row, relation, relations, found)
-        table = _table(
-            ["rank", ranked.node_type, "id", *columns, "known"], left={1, 2, len(columns) + 3}, title=relation
-        )
-        for one in found:
-            cells = [str(one.rank), one.name, one.id, *(cell(one) for cell in columns.values()), one.known]
-            table.add_row(*map(Text, cells))
-        console.print()
-        console.print(table if found else Text(f"{relation}: nothing is left to rank"))
-    notes = [*_order_notes(scorer, ranked.node_type, order), *_probability_notes(scorer, relations)]
+        columns = columns_of(scorer, relation, order) | _elsewhere(scorer, side, row, relation, relations, found)
+        print_list(console, relation, ranked.node_type, columns, found)
+    notes = [*order_notes(scorer, ranked.node_type, order), *_probability_notes(scorer, relations)]
     if any(not one.trained for one in rows):
         notes.append(f"none: the relation has no training pair of this {ranked.node_type}; its place rests on others.")
     silent = max(len(scorer.unembedded("tail" if side == "head" else "head", relation)) for relation in relations)
@@ -47,6 +40,20 @@ def print_rankings(
         notes.append(f"{silent} {ranked.node_type} nodes that no training edge leads to are left out.")
     for note in notes:
         console.print(Text(note, style="dim"))
+
+
+def print_list(
+    console: Console, relation: str, kind: str, columns: Mapping[str, Callable[[Ranked], str]], found: Sequence[Ranked]
+) -> None:
+    """The table of one relation's list, with its name."""
+    from rich.text import Text
+
+    table = _table(["rank", kind, "id", *columns, "known"], left={1, 2, len(columns) + 3}, title=relation)
+    for one in found:
+        cells = [str(one.rank), one.name, one.id, *(cell(one) for cell in columns.values()), one.known]
+        table.add_row(*map(Text, cells))
+    console.print()
+    console.print(table if found else Text(f"{relation}: nothing is left to rank"))
 
 
 def _heading(nodes: NodeIndex, row: int) -> Text:
@@ -62,7 +69,7 @@ def print_consensus(scorer: Scorer, side: str, node: str, relations: Sequence[st
 
     nodes, ranked = (scorer.heads, scorer.tails) if side == "head" else (scorer.tails, scorer.heads)
     row = nodes.find(node)
-    console = _console()
+    console = shown_console()
     console.print(_heading(nodes, row))
     for relation in relations:
         found = [one for one in rows if one.relation == relation]
@@ -79,19 +86,25 @@ def print_consensus(scorer: Scorer, side: str, node: str, relations: Sequence[st
     console.print(Text(f"Ranks by the models of seeds {seeds}; spread: their standard deviation.", style="dim"))
 
 
-def _columns(scorer: Scorer, relation: str, order: Order) -> dict[str, Callable[[Ranked], str]]:
-    """The columns between a node's id and whether the pair is known: their heads, and what stands in them."""
+def columns_of(
+    scorer: Scorer, relation: str, order: Order, by_profile: bool = False
+) -> dict[str, Callable[[Ranked], str]]:
+    """The columns between a node's id and whether the pair is known: their heads, and what stands in them.
+
+    Args:
+        by_profile: The list is of a node that is not in the graph.
+    """
     columns: dict[str, Callable[[Ranked], str]] = {
         "popularity": lambda one: _rank(one.popularity_rank) if one.trained else "none"
     }
-    if "neighbours" not in scorer.manifest.missing:
+    if by_profile or "neighbours" not in scorer.manifest.missing:
         columns["neighbours"] = lambda one: _rank(one.neighbours_rank)
     if order.get("beyond"):
         columns["times higher"] = lambda one: f"{one.beyond or 0.0:.1f}"
     if order.get("adjust"):
         columns["adjusted"] = lambda one: f"{one.adjusted or 0.0:.4f}"
     columns["logit"] = lambda one: f"{one.logit:.3f}"
-    if scorer.is_calibrated(relation):
+    if scorer.is_calibrated(relation) and not by_profile:
         columns["probability"] = lambda one: _probability(one.probability)
     return columns
 
@@ -110,12 +123,13 @@ def _elsewhere(
     return columns
 
 
-def _order_notes(scorer: Scorer, kind: str, order: Order) -> list[str]:
+def order_notes(scorer: Scorer, kind: str, order: Order, by_profile: bool = False) -> list[str]:
     """What the ranks and the order mean."""
-    rivals = "popularity and neighbours" if "neighbours" not in scorer.manifest.missing else "popularity"
+    missing = None if by_profile else scorer.manifest.missing.get("neighbours")
+    rivals = "popularity" if missing else "popularity and neighbours"
     notes = [f"Ranks by model, {rivals} are among the same {kind} nodes; {DASH}: the neighbours have no such pair."]
-    if file := scorer.manifest.missing.get("neighbours"):
-        notes = [f"No ranks by neighbours: the run left no {file}."]
+    if missing:
+        notes = [f"No ranks by neighbours: the run left no {missing}."]
     if beyond := order.get("beyond"):
         notes.append(
             f"Sorted by how many times higher the model ranks than {beyond} does (equals share their mean rank)."
@@ -156,13 +170,14 @@ def print_pairs(scorer: Scorer, rows: Sequence[ScoredPair]) -> None:
         never = ", ".join(kind for kind, there in trained if not there)
         cells = [*names, one.relation, f"{one.logit:.3f}", _probability(one.probability), never, one.known]
         table.add_row(*map(Text, cells))
-    console = _console()
+    console = shown_console()
     console.print(table)
     for note in _probability_notes(scorer, list(dict.fromkeys(one.relation for one in rows))):
         console.print(Text(note, style="dim"))
 
 
-def _console() -> Console:
+def shown_console() -> Console:
+    """Where tables are printed."""
     from flykd_console.cli.console import PlainConsole
 
     return PlainConsole(width=None if sys.stdout.isatty() else 120)

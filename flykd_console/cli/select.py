@@ -72,7 +72,7 @@ def command(
 def _show(console: Console, found: Chosen, report: Path) -> None:
     from rich.text import Text
 
-    from flykd_console.cli.export import shown_path
+    from flykd_console.cli.checked import shown_path
     from flykd_console.cli.scatter import scatter
     from flykd_console.words import metric_words
 

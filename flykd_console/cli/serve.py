@@ -68,6 +68,15 @@ def command(
     threads: Annotated[
         int, typer.Option(min=1, metavar="N", help="Threads for what takes long.", rich_help_panel=_HOW_MUCH)
     ] = 2,
+    in_loop: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Rows up to which a list is made where requests are read; longer ones in a thread.",
+            rich_help_panel=_HOW_MUCH,
+        ),
+    ] = 500,
     timeout: Annotated[
         float,
         typer.Option(min=0.1, metavar="SECONDS", help="Of headers, body and answer, each.", rich_help_panel=_HOW_MUCH),
@@ -93,7 +102,7 @@ def command(
         names=allow_host or [],
         poll=poll,
         log=access_log,
-        limits=Limits(max_body, max_batch, concurrency, rate=rate, threads=threads, timeout=timeout),
+        limits=Limits(max_body, max_batch, concurrency, rate=rate, threads=threads, in_loop=in_loop, timeout=timeout),
     )
     try:
         from exporters.serve.server import serve

@@ -87,7 +87,9 @@ def _caption(results: Results, gaining: Sequence[ModelEntry]) -> str:
         return f"No test part: validation {metric} in per cent."
     if not gaining:
         return f"Test {metric} in per cent."
-    rivals = " and ".join(dict.fromkeys(entry.over for entry in gaining))
+    # Each member of a cohort has a rival of its own: one word stands for all of them.
+    kinds = ("network trained alone" if one.over == f"alone-{one.name}" else one.over for one in gaining)
+    rivals = " and ".join(dict.fromkeys(kinds))
     return f"Test {metric} in per cent. Gain: over the same seed's {rivals}, in points."
 
 

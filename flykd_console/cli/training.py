@@ -243,23 +243,25 @@ def _show_results(directory: RunDirectory) -> None:
     console.print(results_table(results))
     console.print()
     classes = classes_table(results)
-    if classes is not None:
-        console.print(classes)
-        console.print()
-    relations_shown = relations_table(results)
-    if relations_shown is not None:
-        console.print(relations_shown)
-        console.print()
-    ranked = ranking_table(results)
-    if ranked is not None:
-        console.print(ranked)
-        console.print()
+    # Here and not above: what compares runs is imported for it.
+    from flykd_console.cli.robustness_tables import robustness_table
+
+    for table in (classes, robustness_table(results), relations_table(results), ranking_table(results)):
+        if table is not None:
+            console.print(table)
+            console.print()
     measured = [model for models in results.seeds.values() for model in models.values()]
     relations = [name for model in measured for name in model.test.relations or model.validation.relations]
     relation = "indication" if "indication" in relations else next(iter(relations), "RELATION")
     bundle = shlex.quote(os.path.relpath(directory.export))
     if classes is not None:
-        _show_steps(console, {f"flykd-console watch {directory.name}": "look at the curves again"})
+        steps = {
+            f"flykd-console export {directory.name}": "write and verify the bundle (encoders in ONNX, answers in HDF5)",
+            f"flykd-console score {bundle} --samples 0-9": "tell classes with it",
+            f"flykd-console report {directory.name}": "write gains, curves, agreement and calibration as one HTML file",
+            f"flykd-console watch {directory.name}": "look at the curves again; d looks samples up",
+        }
+        _show_steps(console, steps)
         return
     steps = {
         f"flykd-console export {directory.name}": "write and verify the bundle (HDF5 and ONNX)",

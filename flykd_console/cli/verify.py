@@ -99,7 +99,7 @@ def _retrained(directory: RunDirectory, seed: int) -> Finding:
         again = RunDirectory(Path(root) / directory.name)
         (again.path / "control").mkdir(parents=True)
         again.profile.write_text(dump_profile(profile))
-        again.events.write_bytes(_threads_of(directory, seed))
+        again.events.write_bytes(threads_of(directory, seed))
         command = [sys.executable, *WORKER, str(again.path), "--fresh"]
         done = subprocess.run(command, env=worker_environment(profile.engine.threads), capture_output=True, text=True)
         if done.returncode != 0:
@@ -123,7 +123,7 @@ def _retrained(directory: RunDirectory, seed: int) -> Finding:
     return Finding("retrained", worst <= 1e-4, f"seed {seed}: {weights}; {figures}")
 
 
-def _threads_of(directory: RunDirectory, seed: int) -> bytes:
+def threads_of(directory: RunDirectory, seed: int) -> bytes:
     """Lines of a log from which training repeats how many threads each epoch of a seed had."""
     from flykd_console.runs.events import Epoch, Threads, encode
     from flykd_console.runs.log import EventFollower

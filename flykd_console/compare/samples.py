@@ -22,8 +22,8 @@ from flykd_console.compare.over_seeds import sign_flip_p, t_interval
 from flykd_console.errors import UserError
 from flykd_console.profile.load import load_profile
 from flykd_console.runs.directory import RunDirectory
-from flykd_console.runs.models import Role
-from flykd_console.runs.results import Results, Spread, read_results, spread
+from flykd_console.runs.models import ModelEntry, Role
+from flykd_console.runs.results import Results, Spread, gain, read_results, spread
 
 Floats = NDArray[np.float64]
 SCHEMA = 1
@@ -41,7 +41,8 @@ class ClassGain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClassRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One model of one run; `accuracy` by seed, `metrics` over the seeds as the results have them."""
+    """One model of one run; `accuracy` by seed, `metrics` over the seeds as the results have them, `gains` by metric
+    over its rival, in points, of the same seeds."""
 
     run: str
     method: str
@@ -51,6 +52,7 @@ class ClassRow(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: dict[int, float]
     metrics: dict[str, Spread]
     seconds: float
+    gains: dict[str, Spread] = {}
     gain: ClassGain | None = None
 
 
@@ -160,10 +162,23 @@ class _Run:
                     accuracy=accuracy,
                     metrics={name: one for name, one in metrics.items() if one is not None},
                     seconds=sum(one.seconds for one in found) / len(found),
+                    gains=self._gains(entry, list(metrics), seeds),
                     gain=self._gain(entry.name, entry.over, seeds, drawn) if entry.over else None,
                 )
             )
         return rows
+
+    def _gains(self, entry: ModelEntry, metrics: Sequence[str], seeds: Sequence[int]) -> dict[str, Spread]:
+        """By metric of the test what a model wins over its rival."""
+        if not entry.over or self._part == "validation":
+            return {}
+        found = {}
+        for metric in metrics:
+            won = [gain(self.results.seeds[str(seed)], entry, metric) for seed in seeds]
+            points = spread(one.points for one in won if one is not None)
+            if points is not None:
+                found[metric] = points
+        return found
 
     def _gain(self, model: str, over: str, seeds: Sequence[int], drawn: dict[int, Floats]) -> ClassGain:
         differences = {seed: 100.0 * (self.right[seed][model] - self.right[seed][over]) for seed in seeds}

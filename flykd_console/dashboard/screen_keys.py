@@ -11,6 +11,7 @@ from textual.binding import Binding
 from flykd_console.dashboard.keymap import Action
 
 RUNS, OVERLAY, EXPLORE, COMPARISON = "Runs", "Runs over each other", "Explore", "Comparison"
+CLASSES = "Explore classes"
 
 _HELP = ("question_mark", "?", "help", "These keys")
 
@@ -67,12 +68,26 @@ EXPLORE_ACTIONS = (
     _action("explore_close", "escape,q", "esc", "back", "Back to the ranking, then to the run", EXPLORE, 3, False),
 )  # fmt: skip
 
+CLASS_ACTIONS = (
+    _action("classes_order", "o", "o", "order",
+            "Least certain, members furthest apart, told wrong, by number", CLASSES, 1),
+    _action("classes_part", "p", "p", "part", "Test, validation, training, or all", CLASSES, 2),
+    _action("classes_model", "m", "m", "model", "The answers of the next model", CLASSES, 4),
+    _action("classes_class", "c", "c", "class", "Only what is told as the next class, or all", CLASSES, 5),
+    _action("classes_follow", "enter", "enter", "neighbours", "The nodes that it is joined to", CLASSES, 3, False),
+    _action("classes_back", "backspace", "⌫", "previous", "What was shown before", CLASSES, 7),
+    _action("classes_search", "slash", "/", "number", "Type the number of a node or graph", CLASSES, 6),
+    _action("classes_seed", "d", "d", "seed", "The next seed", CLASSES, 9),
+    _action("classes_help", *_HELP, CLASSES, 8, False),
+    _action("classes_close", "escape,q", "esc", "back", "Back to the list, then to the run", CLASSES, 3, False),
+)  # fmt: skip
+
 COMPARISON_ACTIONS = (
     _action("comparison_help", *_HELP, COMPARISON, 2, False),
     _action("comparison_close", "escape,q", "esc", "back", "Back", COMPARISON, 1, False),
 )
 
-SCREEN_ACTIONS = (*RUN_ACTIONS, *OVERLAY_ACTIONS, *EXPLORE_ACTIONS, *COMPARISON_ACTIONS)
+SCREEN_ACTIONS = (*RUN_ACTIONS, *OVERLAY_ACTIONS, *EXPLORE_ACTIONS, *CLASS_ACTIONS, *COMPARISON_ACTIONS)
 
 
 def screen_bindings(actions: tuple[Action, ...], *priority: str) -> list[Binding]:

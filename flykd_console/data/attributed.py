@@ -11,6 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from flykd_console.data.arrays import undirected as undirected  # edges are made by it
+
 Integers = NDArray[np.int64]
 PARTS = ("train", "validation", "test")
 # The class of a node that nobody knows: it passes messages on, and is in no part.
@@ -67,11 +69,3 @@ def fingerprint_of(parts: Mapping[str, Integers]) -> str:
         digest.update(f"{name} {len(parts[name])}".encode())
         digest.update(np.ascontiguousarray(parts[name], dtype=np.int64).tobytes())
     return digest.hexdigest()
-
-
-def undirected(edges: Integers) -> Integers:
-    """Edges once each, u < v, without self loops, ascending, int64 [e, 2]."""
-    low, high = edges.min(axis=1), edges.max(axis=1)
-    kept = np.stack([low, high], axis=1)[low != high]
-    found: Integers = np.unique(kept, axis=0).astype(np.int64).reshape(-1, 2)
-    return found

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from flykd_console.data.attributed import AttributedGraph, Integers, undirected
+from flykd_console.data.arrays import undirected
+from flykd_console.data.attributed import AttributedGraph, Integers
 from flykd_console.seeding import numpy_rng
 
 _SEED = 0

@@ -22,6 +22,15 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """What a node's features stand for: a column a tag, then one a degree, higher ones as `highest_degree`."""
+
+    tags: tuple[int, ...] = ()
+    degrees: tuple[int, ...] = ()
+    highest_degree: int = 0
+
+
+@dataclass(frozen=True)
 class GraphSet:
     """Graphs, their nodes numbered through.
 
@@ -33,6 +42,7 @@ class GraphSet:
         labels: Classes 0 to C - 1, int64 [G].
         classes: C.
         folds: As the set has them.
+        columns: Of the features.
     """
 
     source: str
@@ -42,6 +52,7 @@ class GraphSet:
     labels: Integers
     classes: int
     folds: Sequence[Fold] = ()
+    columns: Columns = Columns()
 
     @property
     def nodes(self) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from flykd_console.data.attributed import undirected
-from flykd_console.data.graph_set import Fold, GraphSet, one_hot
+from flykd_console.data.arrays import undirected
+from flykd_console.data.graph_set import Columns, Fold, GraphSet, one_hot
 from flykd_console.data.tu_text import FOLDS
 from flykd_console.seeding import numpy_rng
 
@@ -47,6 +47,7 @@ def molecules() -> GraphSet:
         labels=labels,
         classes=_CLASSES,
         folds=[Fold(np.setdiff1d(everything, test), test) for test in tests],
+        columns=Columns(tuple(np.unique(tags).tolist()), tuple(np.unique(degrees).tolist()), _HIGHEST_DEGREE),
     )
 
 

@@ -6,7 +6,6 @@ train_idx, val_idx, test_idx: int, where the file has a split; year [n]: int, wh
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,36 +13,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from flykd_console.data.attributed import PARTS, UNKNOWN, AttributedGraph, Integers, undirected
-from flykd_console.errors import CHECK_PATH, UserError
+from flykd_console.data.arrays import check_indices, read_arrays, shape_words, undirected, whole_numbers
+from flykd_console.data.attributed import PARTS, UNKNOWN, AttributedGraph, Integers
+from flykd_console.errors import UserError
 
 _SPLIT = dict(zip(PARTS, ("train_idx", "val_idx", "test_idx"), strict=True))
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Every array of a file.
-
-    Raises:
-        UserError: It cannot be read, is no such file, or holds pickled objects, which are refused.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if isinstance(file, np.ndarray):
-                raise UserError("is a single array; an .npz of named arrays is wanted", str(path), CHECK_PATH)
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        reason = error.strerror or "is no .npz"
-        raise UserError(f"the file cannot be read ({reason})", str(path), CHECK_PATH) from None
-    except ValueError as error:
-        if "pickle" in str(error).lower():
-            raise UserError(
-                "holds pickled objects, which could run code when read: refused",
-                str(path),
-                "Save plain arrays: numpy.savez_compressed(path, edges=..., y=...).",
-            ) from None
-        raise UserError(f"is damaged ({error})", str(path), CHECK_PATH) from None
-    except (zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise UserError(f"is no .npz, or a damaged one ({error})", str(path), CHECK_PATH) from None
 
 
 def read_attributed(path: Path) -> AttributedGraph:
@@ -53,7 +27,7 @@ def read_attributed(path: Path) -> AttributedGraph:
         UserError: An array is missing, or does not fit the others.
     """
     arrays = read_arrays(path)
-    labels = _whole(arrays, "y", path, 1)
+    labels = whole_numbers(arrays, "y", path, 1)
     nodes = len(labels)
     if nodes == 0:
         raise UserError("y holds no node", str(path))
@@ -64,10 +38,10 @@ def read_attributed(path: Path) -> AttributedGraph:
             f"y[{row}] is {labels[row]}, but classes are counted from 0", str(path),
             "Number them 0 to C - 1; -1 stands for an unknown class.",
         )  # fmt: skip
-    edges = _whole(arrays, "edges", path, 2)
+    edges = whole_numbers(arrays, "edges", path, 2)
     if edges.shape[1] != 2:
-        raise UserError(f"edges is {_shape(edges)}, but [e, 2] is wanted", str(path))
-    _check_indices(edges.ravel(), nodes, "edges", path)
+        raise UserError(f"edges is {shape_words(edges)}, but [e, 2] is wanted", str(path))
+    check_indices(edges.ravel(), nodes, "edges", path)
     edges = undirected(edges)
     if len(edges) == 0:
         raise UserError("edges joins no two nodes", str(path), "A graph without edges is not one: check the array.")
@@ -87,37 +61,14 @@ def read_attributed(path: Path) -> AttributedGraph:
     )
 
 
-def _whole(arrays: Mapping[str, NDArray[np.generic]], name: str, path: Path, dimensions: int) -> Integers:
-    """An array of whole numbers."""
-    if name not in arrays:
-        raise UserError(f"has no array {name!r}", str(path), f"It has {', '.join(sorted(arrays)) or 'none'}.")
-    array = arrays[name]
-    if array.dtype.kind not in "iub" or array.ndim != dimensions:
-        raise UserError(
-            f"{name} is {array.dtype} {_shape(array)}, but whole numbers of {dimensions} dimensions are wanted",
-            str(path),
-        )
-    return array.astype(np.int64)
-
-
-def _shape(array: NDArray[np.generic]) -> str:
-    return str(list(array.shape))
-
-
-def _check_indices(indices: Integers, nodes: int, name: str, path: Path) -> None:
-    bad = indices[(indices < 0) | (indices >= nodes)]
-    if len(bad):
-        raise UserError(f"{name} names node {bad[0]}, but there are {nodes} (0 to {nodes - 1})", str(path))
-
-
 def _features(arrays: Mapping[str, NDArray[np.generic]], path: Path) -> sp.csr_array:
     if "x" in arrays:
         dense = arrays["x"]
         if dense.ndim != 2 or dense.dtype.kind not in "fiub":
-            raise UserError(f"x is {dense.dtype} {_shape(dense)}, but numbers [n, f] are wanted", str(path))
+            raise UserError(f"x is {dense.dtype} {shape_words(dense)}, but numbers [n, f] are wanted", str(path))
         return sp.csr_array(dense.astype(np.float32))
-    shape = _whole(arrays, "x_shape", path, 1)
-    indices, offsets = _whole(arrays, "x_indices", path, 1), _whole(arrays, "x_indptr", path, 1)
+    shape = whole_numbers(arrays, "x_shape", path, 1)
+    indices, offsets = whole_numbers(arrays, "x_indices", path, 1), whole_numbers(arrays, "x_indptr", path, 1)
     if "x_data" not in arrays or arrays["x_data"].dtype.kind not in "fiub":
         raise UserError("has no numbers 'x_data'", str(path))
     values = arrays["x_data"].astype(np.float32)
@@ -134,9 +85,9 @@ def _parts(arrays: Mapping[str, NDArray[np.generic]], labels: Integers, path: Pa
     present = [part for part, name in _SPLIT.items() if name in arrays]
     if not present:
         return {}
-    parts = {part: np.unique(_whole(arrays, name, path, 1)) for part, name in _SPLIT.items()}
+    parts = {part: np.unique(whole_numbers(arrays, name, path, 1)) for part, name in _SPLIT.items()}
     for part, name in _SPLIT.items():
-        _check_indices(parts[part], nodes, name, path)
+        check_indices(parts[part], nodes, name, path)
         unknown = parts[part][labels[parts[part]] == UNKNOWN]
         if len(unknown):
             raise UserError(f"{name} names node {unknown[0]}, whose class y does not know (-1)", str(path))
@@ -150,7 +101,7 @@ def _parts(arrays: Mapping[str, NDArray[np.generic]], labels: Integers, path: Pa
 def _years(arrays: Mapping[str, NDArray[np.generic]], nodes: int, path: Path) -> Integers | None:
     if "year" not in arrays:
         return None
-    years = _whole(arrays, "year", path, 1)
+    years = whole_numbers(arrays, "year", path, 1)
     if len(years) != nodes:
         raise UserError(f"year has {len(years)} entries, but y has {nodes}", str(path))
     return years

@@ -9,14 +9,14 @@ tag m u_1 ... u_m                        for each node: its tag, its neighbours'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from flykd_console.data.attributed import Integers, undirected
-from flykd_console.data.graph_set import Fold, GraphSet, one_hot
-from flykd_console.errors import CHECK_PATH, UserError
+from flykd_console.data.attributed import Integers
+from flykd_console.data.graph_set import Columns, Fold, GraphSet, one_hot
+from flykd_console.data.tu_lines import read_lines
+from flykd_console.errors import UserError
 
 FOLDS = 10
 # Where nodes have one tag alone, their degrees stand in for it, higher ones as this one.
@@ -29,68 +29,25 @@ def read_graphs(path: Path) -> GraphSet:
     Raises:
         UserError: A line does not fit.
     """
-    try:
-        lines = iter(list(enumerate(path.read_text(encoding="ascii").splitlines(), 1)))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the file cannot be read ({error})", str(path), CHECK_PATH) from None
-    (count,) = _numbers(lines, path, 1)
-    graph_of: list[int] = []
-    tags: list[int] = []
-    edges: list[tuple[int, int]] = []
-    labels: list[int] = []
-    for graph in range(count):
-        nodes, label = _numbers(lines, path, 2)
-        labels.append(label)
-        first = len(tags)
-        for node in range(nodes):
-            number, entries = _line(lines, path)
-            if len(entries) < 2 or len(entries) < 2 + entries[1]:
-                raise UserError("names fewer neighbours than it says", f"{path}, line {number}")
-            tags.append(entries[0])
-            graph_of.append(graph)
-            for neighbour in entries[2 : 2 + entries[1]]:
-                if not 0 <= neighbour < nodes:
-                    raise UserError(
-                        f"names node {neighbour} of a graph of {nodes} (0 to {nodes - 1})", f"{path}, line {number}"
-                    )
-                edges.append((first + node, first + neighbour))
-    if count == 0 or not tags:
-        raise UserError("holds no graph", str(path))
-    found = undirected(np.array(edges, dtype=np.int64).reshape(-1, 2))
-    known = np.array(tags, dtype=np.int64)
-    if len(np.unique(known)) == 1:
-        known = np.minimum(np.bincount(found.ravel(), minlength=len(tags)), _HIGHEST_DEGREE).astype(np.int64)
-    classes, numbered = np.unique(np.array(labels, dtype=np.int64), return_inverse=True)
+    lines = read_lines(path)
+    if len(lines.edges) == 0:
+        raise UserError("joins no two nodes in any graph", str(path), "Graphs without edges are none: check the file.")
+    known, columns = lines.tags, Columns(tags=tuple(np.unique(lines.tags).tolist()))
+    if len(columns.tags) == 1:
+        degrees = np.bincount(lines.edges.ravel(), minlength=len(lines.tags))
+        known = np.minimum(degrees, _HIGHEST_DEGREE).astype(np.int64)
+        columns = Columns(degrees=tuple(np.unique(known).tolist()), highest_degree=_HIGHEST_DEGREE)
+    classes, numbered = np.unique(lines.labels, return_inverse=True)
     return GraphSet(
         source=path.name,
-        graph_of=np.array(graph_of, dtype=np.int64),
-        edges=found,
+        graph_of=lines.graph_of,
+        edges=lines.edges,
         features=one_hot(known),
         labels=numbered.astype(np.int64),
         classes=len(classes),
-        folds=_folds(path.parent / "10fold_idx", count),
+        folds=_folds(path.parent / "10fold_idx", lines.count),
+        columns=columns,
     )
-
-
-def _line(lines: Iterator[tuple[int, str]], path: Path) -> tuple[int, list[int]]:
-    """The next line that is not empty, as whole numbers; further columns of a node may be anything."""
-    for number, text in lines:
-        words = text.split()
-        if not words:
-            continue
-        try:
-            wanted = words if len(words) < 2 else words[: max(2, 2 + int(words[1]))]
-            return number, [int(word) for word in wanted]
-        except ValueError:
-            raise UserError(f"{text.strip()[:40]!r} is no line of whole numbers", f"{path}, line {number}") from None
-    raise UserError("ends before its last graph", str(path), "Is it whole?")
-
-
-def _numbers(lines: Iterator[tuple[int, str]], path: Path, many: int) -> list[int]:
-    number, entries = _line(lines, path)
-    if len(entries) < many or entries[0] < 0:
-        raise UserError(f"{many} numbers are wanted, the first not below 0", f"{path}, line {number}")
-    return entries[:many]
 
 
 def _folds(folder: Path, graphs: int) -> list[Fold]:

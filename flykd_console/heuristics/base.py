@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 import scipy.sparse as sp
 
+from flykd_console.memory import in_chunks
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -140,10 +142,9 @@ def listed(block: Callable[[Nodes, Nodes], NDArray[np.floating]], heads: Nodes, 
     scores = np.empty(len(heads))
     distinct, row = np.unique(tails, return_inverse=True)
     columns, column = np.unique(heads, return_inverse=True)
-    for start in range(0, len(distinct), _TAILS):
-        some = np.flatnonzero((row >= start) & (row < start + _TAILS))
-        table = block(distinct[start : start + _TAILS], columns)
-        scores[some] = table[row[some] - start, column[some]]
+    for chunk, table in in_chunks(len(distinct), _TAILS, lambda chunk: block(distinct[chunk], columns)):
+        some = np.flatnonzero((row >= chunk.start) & (row < chunk.stop))
+        scores[some] = table[row[some] - chunk.start, column[some]]
     return scores
 
 

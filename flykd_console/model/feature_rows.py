@@ -12,7 +12,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from flykd_console.model.sparse import summed_rows
+from flykd_console.model.kernels import has_cpu_kernels
+from flykd_console.model.shared_rows import summed_rows
 
 
 class FeatureRows:
@@ -30,7 +31,7 @@ class FeatureRows:
         turned = sp.csr_array(numbered.T)
         self.shape: tuple[int, int] = rows.shape
         self.device = torch.device(device)
-        self.values = _on(rows.data.astype(np.float32), self.device)
+        self.values = _on(rows.data.astype(np.float32), self.device).to(torch.get_default_dtype())
         self._columns, self._offsets = _on(rows.indices, self.device), _on(rows.indptr, self.device)
         self._turned_columns, self._turned_offsets = _on(turned.indices, self.device), _on(turned.indptr, self.device)
         # Where a value of the transpose stands among the rows' values.
@@ -63,7 +64,7 @@ def kept_mask(shape: torch.Size, rate: float, generator: torch.Generator, device
 
 
 def _product(dense: Tensor, columns: Tensor, offsets: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    if dense.device.type == "cpu":
+    if has_cpu_kernels(dense.device):
         if len(columns) == 0:
             return dense.new_zeros(shape[0], dense.shape[1])
         return summed_rows(dense.contiguous(), columns, offsets, values)

@@ -15,6 +15,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from flykd_console.model.kernels import has_cpu_kernels
+from flykd_console.model.shared_rows import SharedRows
+
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
 
@@ -23,17 +26,19 @@ class _Rows:
     """One CSR matrix, ready for `matrix @ dense`."""
 
     def __init__(self, matrix: sp.csr_array, device: torch.device) -> None:
-        if device.type != "cpu":
+        if not has_cpu_kernels(device):
             # The GPU's product wants columns ascending and each once.
             matrix = matrix.copy()
             matrix.sum_duplicates()
         index = np.int32 if max(*matrix.shape, matrix.nnz) < 2**31 else np.int64
         self.offsets = torch.from_numpy(matrix.indptr.astype(index, copy=False)).to(device)
         self.columns = torch.from_numpy(matrix.indices.astype(index, copy=False)).to(device)
-        self.values = torch.from_numpy(matrix.data.astype(np.float32, copy=False)).to(device)
+        # float32 but in tests of the kernels in float64.
+        self.values = torch.from_numpy(matrix.data).to(torch.get_default_dtype()).to(device)
         self.shape: tuple[int, int] = matrix.shape
         self.csr = None
-        if device.type != "cpu":
+        self._shared: SharedRows | None = None
+        if not has_cpu_kernels(device):
             self.csr = torch.sparse_csr_tensor(self.offsets, self.columns, self.values, size=matrix.shape)
 
     def product(self, dense: Tensor) -> Tensor:
@@ -41,13 +46,9 @@ class _Rows:
             return self.csr @ dense
         if len(self.columns) == 0:
             return dense.new_zeros(self.shape[0], dense.shape[1])
-        return summed_rows(dense, self.columns, self.offsets, self.values)
-
-
-def summed_rows(dense: Tensor, columns: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
-    """CSR matrix (columns [k], offsets [m + 1], values [k]) @ dense [n, d] on a CPU: [m, d], without a gradient."""
-    total: Tensor = torch.embedding_bag(dense, columns, offsets, False, 0, False, values, True)[0]
-    return total
+        if self._shared is None:
+            self._shared = SharedRows(self.columns, self.offsets, self.values)
+        return self._shared.product(dense)
 
 
 class FixedSparse:

@@ -16,6 +16,8 @@ from flykd_console.profile.section import Section
 
 NetworkKind = Literal["gcn", "sage", "gat", "gin", "mlp"]
 ClassMetric = Literal["accuracy", "macro_f1", "rarest_class"]
+# What is done to a graph at test time; `data/perturb.py` says how.
+PERTURBATIONS = ("edges_removed", "edges_added", "features_masked", "feature_noise")
 BreakPoint = tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0)]]
 LayerPair = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 
@@ -131,6 +133,26 @@ class CohortCurriculum(Section):
         return points
 
 
+Shares = list[Annotated[float, Field(gt=0.0, le=1.0)]]
+
+
+class Robustness(Section):
+    """Graphs changed at random when trained models are tested; every list empty: none are."""
+
+    edges_removed: Shares = Field([], description="shares of the edges that are left out")
+    edges_added: Shares = Field([], description="so many random edges more, as shares of those there")
+    features_masked: Shares = Field([], description="shares of the features' values that are set to 0")
+    feature_noise: list[Annotated[float, Field(gt=0.0, le=100.0)]] = Field(
+        [], description="Gaussian noise of so many times the features' root mean square"
+    )
+    draws: int = Field(3, ge=1, le=100, description="random changes of each strength, over which accuracy is averaged")
+
+    @property
+    def strengths(self) -> list[tuple[str, float]]:
+        """Every kind of change with each of its strengths."""
+        return [(kind, strength) for kind in PERTURBATIONS for strength in getattr(self, kind)]
+
+
 class Cohort(Section):
     """Models that are trained together to classify, what each learns from whom, and what they are held against."""
 
@@ -151,3 +173,4 @@ class Cohort(Section):
     distill: TeacherLessons = TeacherLessons()
     mutual: Mutual = Mutual()
     curriculum: CohortCurriculum = CohortCurriculum()
+    robustness: Robustness = Robustness()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.cohort_models import ALONE, TAKEN
 from flykd_console.runs.directory import KEY_COLUMNS
+from flykd_console.runs.robustness import robustness_name
 
 if TYPE_CHECKING:
-    from flykd_console.profile.cohort import Cohort, Network
+    from flykd_console.profile.cohort import Cohort, Network, Robustness
     from flykd_console.profile.samples import Data
 
 SAMPLE_COLUMNS = ("sample_id", "label")
@@ -32,6 +34,7 @@ def check(data: Data, cohort: Cohort, kind: str) -> None:
         _check_network("cohort.teacher", cohort.teacher)
     _check_mutual(cohort)
     _check_lessons(cohort)
+    _check_robustness(cohort.robustness)
     if kind == "node_classification" and cohort.batch:
         raise ValueError("cohort.batch is of graphs: nodes are always taken at once (leave it at 0)")
     if cohort.patience * cohort.validate_every >= cohort.epochs:
@@ -49,6 +52,15 @@ def _check_data(data: Data, kind: str) -> None:
 def _check_network(key: str, network: Network) -> None:
     if network.kind != "gat" and network.heads != type(network).model_fields["heads"].default:
         raise ValueError(f"{key}.heads belongs to kind = 'gat', but the kind is {network.kind!r}")
+
+
+def _check_robustness(robustness: Robustness) -> None:
+    names = [robustness_name(*one) for one in robustness.strengths]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"cohort.robustness: {name.replace('@', ' = ')} is named twice")
+    if not names and robustness != type(robustness)():
+        raise ValueError("cohort.robustness.draws says nothing without strengths: name some, or leave it out")
 
 
 def _check_mutual(cohort: Cohort) -> None:
@@ -75,6 +87,8 @@ def _check_lessons(cohort: Cohort) -> None:
         raise ValueError(
             f"cohort.distill.structure_target = 'attention' needs a gat, but cohort.teacher.kind = {teacher.kind!r}"
         )
+    if isinstance(lessons.hidden_layers, list):
+        _check_pairs(lessons.hidden_layers)
     for name, member in cohort.members.items():
         if lessons.hidden_weight > 0.0 and min(member.layers, teacher.layers) < 2:
             raise ValueError(f"cohort.distill.hidden_weight compares hidden layers, but {name} or the teacher has none")
@@ -86,3 +100,11 @@ def _check_lessons(cohort: Cohort) -> None:
                     f"cohort.distill.hidden_layers: [{theirs}, {ours}] does not fit: the teacher has "
                     f"{teacher.layers - 1} hidden layers, {name} has {member.layers - 1}"
                 )
+
+
+def _check_pairs(pairs: Sequence[tuple[int, int]]) -> None:
+    if not pairs:
+        raise ValueError('cohort.distill.hidden_layers names no layers: give pairs, or "every"')
+    for place, pair in enumerate(pairs):
+        if pair in pairs[:place]:
+            raise ValueError(f"cohort.distill.hidden_layers names {list(pair)} twice")

@@ -50,6 +50,11 @@ class RunDirectory:
         return self.path / "connections.parquet"
 
     @property
+    def sample_data(self) -> Path:
+        """Of runs that tell classes, safetensors: the nodes or graphs, see `tasks/classification/files.py`."""
+        return self.path / "samples.safetensors"
+
+    @property
     def worker_log(self) -> Path:
         return self.path / "worker.log"
 
@@ -91,7 +96,10 @@ class RunDirectory:
         return self.seed(seed) / f"{stage}.older.state"
 
     def embeddings(self, seed: int, model: str) -> Path:
-        """Tables of heads and (unpooled) tails; per relation pooled tails, its vector and a probe of logits."""
+        """Tables of heads and (unpooled) tails; per relation pooled tails, its vector and a probe of logits.
+
+        Of runs that tell classes: logits and rows of every sample, and a probe.
+        """
         return self.seed(seed) / f"{model}.embeddings.safetensors"
 
     def scores(self, seed: int, part: str) -> Path:
@@ -133,6 +141,13 @@ class RunDirectory:
     def neighbours(self, seed: int) -> Path:
         """Parquet: `relation, tail, neighbour` (indices), `similarity`: each tail's most similar trained tails."""
         return self.seed(seed) / "neighbours.parquet"
+
+    def profiles(self, seed: int) -> Path:
+        """Parquet: `head_type, relation, tail_type, head, tail` (indices): training edges at scored nodes, no targets.
+
+        What the graph says of a head or a tail besides its labels, by which nodes that it does not have are placed.
+        """
+        return self.seed(seed) / "profiles.parquet"
 
     def order_file(self, order: str) -> Path:
         return self.path / "control" / order

@@ -73,6 +73,7 @@ def _nodes(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
     from flykd_console.data.citations import citations
     from flykd_console.data.npz import read_attributed
     from flykd_console.profile.samples import EMBEDDED
+    from flykd_console.tasks.classification.files import save_data
     from flykd_console.tasks.classification.task import Classification
     from flykd_console.tasks.node_classification.samples import NodeSamples
 
@@ -89,13 +90,14 @@ def _nodes(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
         "edges": len(graph.edges),
         "targets": [],
     }
-    return Prepared(facts, tasks)
+    return Prepared(facts, tasks, lambda directory: save_data(graph, directory))
 
 
 def _graphs(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
     from flykd_console.data.molecules import molecules
     from flykd_console.data.tu_text import read_graphs
     from flykd_console.profile.samples import EMBEDDED
+    from flykd_console.tasks.classification.files import save_data
     from flykd_console.tasks.classification.task import Classification
     from flykd_console.tasks.graph_classification.samples import GraphSamples
 
@@ -113,4 +115,4 @@ def _graphs(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
         "edges": len(graphs.edges),
         "targets": [],
     }
-    return Prepared(facts, tasks)
+    return Prepared(facts, tasks, lambda directory: save_data(graphs, directory))

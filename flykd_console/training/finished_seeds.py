@@ -78,6 +78,8 @@ def _is_finished(directory: RunDirectory, results: Results, task: Task) -> bool:
         scored, ranked = directory.scores(seed, part).is_file(), directory.ranking(seed, part).is_file()
         if scored != ranked:
             return False  # of a version that left no rankings
+        if scored and not directory.profiles(seed).is_file():
+            return False
     trained = [spec for spec in models_of(profile) if spec.trained]
     for spec in trained:
         stage = spec.training

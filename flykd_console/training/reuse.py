@@ -106,7 +106,7 @@ def _facts_of_classes(task: Task, spec: ModelSpec, stage: Stage) -> dict[str, An
     }
     if spec.together:
         # What is measured beside the members changes none of them.
-        facts["cohort"] = task.profile.cohort.model_dump(exclude={"method", "alone", "ensemble"})
+        facts["cohort"] = task.profile.cohort.model_dump(exclude={"method", "alone", "ensemble", "robustness"})
     return facts
 
 

@@ -162,7 +162,7 @@ async def test_an_older_bundle_is_replaced_only_when_that_is_wanted(make_app: Ap
         assert isinstance(app.screen, ExportScreen)
 
 
-async def test_evaluate_and_export_are_keys_of_their_own(make_app: AppMaker) -> None:
+async def test_a_finished_run_is_not_evaluated(make_app: AppMaker) -> None:
     app = make_app("finished")
     async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
@@ -170,13 +170,16 @@ async def test_evaluate_and_export_are_keys_of_their_own(make_app: AppMaker) -> 
         await pilot.pause()
         assert app.screen is app.main
         assert "Nothing to evaluate" in notes(app)
-    running = make_app("running")
-    async with running.run_test(size=NORMAL) as pilot:
+
+
+async def test_a_run_in_training_is_not_exported(make_app: AppMaker) -> None:
+    app = make_app("running")
+    async with app.run_test(size=NORMAL) as pilot:
         await settle(pilot)
         await pilot.press("E")
         await pilot.pause()
-        assert running.screen is running.main
-        assert "Nothing to export: the run has not finished" in notes(running)
+        assert app.screen is app.main
+        assert "Nothing to export: the run has not finished" in notes(app)
 
 
 async def test_orders_to_a_run_that_is_over_are_refused_in_words(make_app: AppMaker) -> None:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flykd_console.data.attributed import undirected
+from flykd_console.data.arrays import undirected
 from flykd_console.model.feature_rows import FeatureRows
 from flykd_console.model.neighbourhoods import Messages, Neighbourhoods, softmax_by
 

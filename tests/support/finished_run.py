@@ -43,7 +43,8 @@ class RunSpec:
         empty: (relation, part) pairs without any true pair; a test part keeps its scored pairs.
         names: Replacements of node names, by id.
         probe: Probe pairs per relation.
-        beside: Leave what scores are shown beside and calibrated on: validation scores, neighbours, third nodes.
+        beside: Leave what scores are shown beside and calibrated on: validation scores, neighbours, third nodes, and
+            profiles.
     """
 
     name: str = "flykd-20260102-030405"
@@ -93,12 +94,16 @@ def make_finished_run(root: Path, spec: RunSpec | None = None) -> RunDirectory:
     ]
     if spec.beside:
         rows += [(kind, i, f"{kind[0].upper()}{i}", f"{kind} {i}") for kind in THIRD for i in range(THIRD[kind])]
+        rows += [("sign/symptom", i, f"E{i}", f"symptom {i}") for i in range(6)]
         _write_connections(directory, spec)
     # Not in order: readers must go by the index.
     rows.reverse()
     schema = {"type": pl.String, "index": pl.Int64, "id": pl.String, "name": pl.String}
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(directory.nodes)
     results = {seed: _write_seed(directory, spec, seed, ids) for seed in spec.seeds}
+    if spec.beside:
+        for seed in spec.seeds:
+            _write_profiles(directory, spec, seed)
     source = GraphSource(source="embedded", fingerprint="9f8c" * 16)
     write_results(directory, build_results(directory.name, "flykd", source, results, spec.models))
     environment = {
@@ -234,6 +239,22 @@ def _write_connections(directory: RunDirectory, spec: RunSpec) -> None:
     edges = [(x, row % THIRD[x], y, row) for x, y, count in ends for row in range(count)]
     columns = {"x_type": pl.String, "x": pl.Int32, "y_type": pl.String, "y": pl.Int32}
     pl.DataFrame(edges, schema=columns, orient="row").write_parquet(directory.connections)
+
+
+def _write_profiles(directory: RunDirectory, spec: RunSpec, seed: int) -> None:
+    """Heads and tails joined to proteins as in the connections; symptoms, had and denied; each tail's parent.
+
+    Tails of the lower half have one of six symptoms; the parent of tail n is tail n / 2.
+    """
+    head, tail = spec.head_type, spec.tail_type
+    found = [(head, "head_protein", "protein", row, row % THIRD["protein"]) for row in range(spec.heads)]
+    found += [("protein", "tail_protein", tail, row % THIRD["protein"], row) for row in range(spec.tails)]
+    found += [(tail, "phenotype", "sign/symptom", row, row % 6) for row in range(spec.tails // 2)]
+    found += [(tail, "phenotype_negative", "sign/symptom", row, 5 - row % 6) for row in range(spec.tails // 2)]
+    found += [(tail, "parent", tail, row // 2, row) for row in range(1, spec.tails)]
+    columns: dict[str, Any] = dict.fromkeys(("head_type", "relation", "tail_type"), pl.String)
+    columns |= {"head": pl.Int32, "tail": pl.Int32}
+    pl.DataFrame(found, schema=columns, orient="row").write_parquet(directory.profiles(seed))
 
 
 def _write_model(

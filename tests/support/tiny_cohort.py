@@ -9,7 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from flykd_console.data.attributed import AttributedGraph, undirected
+from flykd_console.data.arrays import undirected
+from flykd_console.data.attributed import AttributedGraph
 from flykd_console.profile.schema import Profile
 from flykd_console.tasks.classification.task import Classification
 from flykd_console.tasks.node_classification.samples import NodeSamples

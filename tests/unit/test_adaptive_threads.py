@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from flykd_console.cli.verify import threads_of
 from flykd_console.profile.sections import Engine
+from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.events import Epoch, Log, Threads
 from flykd_console.runs.log import EventFollower, EventWriter
 from flykd_console.runs.stage import Phase, Stage
@@ -23,6 +25,7 @@ from flykd_console.training.adaptive_threads import (
 )
 from flykd_console.training.cpu_use import CpuUse, CpuUseReader
 from flykd_console.training.thread_choice import ThreadChoice, free_cores, threads_for
+from flykd_console.training.worker import _seconds_before
 
 TEACHER = Stage("teacher", Phase.FINETUNE, ("teacher",))
 
@@ -323,3 +326,19 @@ def test_the_use_of_the_cores_is_read_from_the_kernels_table(tmp_path: Path, mon
     stat.write_text("nothing of the kind\n")
     assert reader.read() is None
     assert CpuUseReader(tmp_path / "absent").read() is None
+
+
+def test_training_a_seed_again_to_verify_it_repeats_its_threads(tmp_path: Path) -> None:
+    directory, again = RunDirectory(tmp_path), tmp_path / "again.jsonl"
+    writer = EventWriter(directory.events)
+    for seed in (45, 46):
+        writer.write(Log(level="info", message="begins", seed=seed))
+        writer.write(Threads(seed=seed, stage="teacher", epoch=0, threads=seed - 44))
+        losses: dict[str, float | None] = {"total": 1.0}
+        writer.write(Epoch(seed=seed, stage="teacher", epoch=9, epochs=50, losses=losses, lr=0.1, seconds=0.1))
+    again.write_bytes(threads_of(directory, 46))
+    recorded = chosen_before(EventFollower(again).read(seconds=5.0))
+    assert recorded == {(46, "teacher"): Chosen({0: 2}, furthest=9)}
+    # Lines of no start of a run are no time that was spent.
+    again.rename(directory.events)
+    assert _seconds_before(directory) == 0.0

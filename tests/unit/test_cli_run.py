@@ -183,6 +183,9 @@ def test_a_finished_run_without_rankings_is_resumed_to_write_them(
     capsys.readouterr()
     directory.ranking(45, "test").touch()
     directory.neighbours(45).touch()
+    assert run("--resume", directory.name) == 0
+    capsys.readouterr()
+    directory.profiles(45).touch()
     assert run("--resume", directory.name) == 2
     assert "this run is finished" in capsys.readouterr().err
 

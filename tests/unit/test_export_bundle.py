@@ -18,9 +18,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from exporters import bundle as bundling
+from exporters import placing
 from exporters.agreement import ParityError
 from exporters.bundle import Bundle, export_run
-from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, RANKING_HEAD, SCORING_HEAD, read_manifest
+from exporters.manifest import CARD, EMBEDDINGS, MANIFEST, PROFILES, RANKING_HEAD, SCORING_HEAD, read_manifest
 from exporters.parity import Check
 from flykd_console.errors import UserError
 from flykd_console.runs.directory import RunDirectory
@@ -46,9 +47,9 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-def test_a_bundle_holds_five_files_with_the_hashes_of_the_manifest(bundle: Bundle) -> None:
+def test_a_bundle_holds_six_files_with_the_hashes_of_the_manifest(bundle: Bundle) -> None:
     assert sorted(path.name for path in bundle.path.iterdir()) == sorted(
-        [EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, MANIFEST, CARD]
+        [EMBEDDINGS, SCORING_HEAD, RANKING_HEAD, PROFILES, MANIFEST, CARD]
     )
     files = read_manifest(bundle.path).files
     assert {name: one.sha256 for name, one in files.items()} == {
@@ -153,7 +154,7 @@ def test_any_of_the_three_models_can_be_exported(run: RunDirectory, tmp_path: Pa
 
 def test_tables_alone_are_a_bundle_without_heads(run: RunDirectory, tmp_path: Path) -> None:
     made = export_run(run, onnx=False, out=tmp_path / "tables")
-    assert sorted(made.files) == sorted([EMBEDDINGS, CARD, MANIFEST])
+    assert sorted(made.files) == sorted([EMBEDDINGS, PROFILES, CARD, MANIFEST])
     assert "test AUPRC" in [check.name for check in made.checks]
 
 
@@ -163,7 +164,7 @@ def test_every_check_is_told_as_it_passes(run: RunDirectory, tmp_path: Path) -> 
     assert told == made.checks
     assert [check.name for check in told] == [
         "graphs", "metadata", "tables", "known pairs", "neighbours", "random pairs", "valid. pairs", "test pairs",
-        "test AUPRC", "probabilities", "ranking", "checksums", "scorer",
+        "test AUPRC", "probabilities", "ranking", "profiles", "checksums", "scorer",
     ]  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def test_an_older_bundle_comes_back_when_the_rename_fails(
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
-    monkeypatch.setattr(bundling, "exchanged", lambda one, other: False)
+    monkeypatch.setattr(placing, "exchanged", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(UserError, match="No space left"):
         export_run(run, out=tmp_path / "b")
@@ -241,7 +242,7 @@ def test_a_new_bundle_takes_the_place_of_an_older_one_and_leaves_nothing(
     export_run(run, out=tmp_path / "b", seed=45)
     older = digests(tmp_path / "b")
     if not exchanges:
-        monkeypatch.setattr(bundling, "exchanged", lambda one, other: False)
+        monkeypatch.setattr(placing, "exchanged", lambda one, other: False)
     export_run(run, out=tmp_path / "b")
     assert digests(tmp_path / "b") != older
     assert [path.name for path in tmp_path.iterdir()] == ["b"]

@@ -152,7 +152,7 @@ def test_a_map_that_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: st
 def test_an_id_of_two_types_is_refused(tmp_path: Path) -> None:
     nodes = [*_NODES, ("d1", "Disease", "other")]
     with pytest.raises(
-        UserError, match="1 ids stand for nodes of different types, first 'd1': SmallMolecule and Disease"
+        UserError, match="1 id stands for nodes of different types, first 'd1': SmallMolecule and Disease"
     ):
         imported(kgx(tmp_path / "g", [("d1", "treats", "s1")], nodes=nodes))
 
@@ -349,3 +349,42 @@ def test_several_sources_are_one_graph(tmp_path: Path) -> None:
     found = import_graph([tmp_path / "one", tmp_path / "two" / "t.tsv"])
     assert found.report.kept == 2
     assert len(found.report.sources) == 2
+
+
+def test_of_two_files_of_pairs_one_tells_types_and_the_other_names(tmp_path: Path) -> None:
+    """BioPathNet's folder."""
+    lines = {
+        "train1.txt": "d1\ttreats\ts1\ng1\tcauses\ts1\n",
+        "test.txt": "d2\ttreats\ts1\n",
+        "entity_names.txt": "d1\tvelorin\nd2\tcorvex\ns1\tquill fever\ng1\tQLL1\n",
+        "entity_types.txt": "d1\t0\nd2\t0\ns1\t1\ng1\t2\n",
+    }
+    for name, text in lines.items():
+        (tmp_path / name).write_text(text)
+    found = imported(tmp_path)
+    assert found.report.nodes == {"0": 2, "1": 1, "2": 1}
+    rows = found.table.select("x_name", "relation", "y_name").cast(pl.String).rows()
+    assert set(rows) == {("velorin", "treats", "quill fever"), ("corvex", "treats", "quill fever"),
+                         ("QLL1", "causes", "quill fever")}  # fmt: skip
+    assert found.report.names_missing == 0
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_ids_of_different_spaces_may_be_alike(tmp_path: Path, parts: bool) -> None:
+    """neo4j-admin's files, headers in the first line or in files of their own."""
+    tables = {
+        "Drug": ":ID(Drug),name:string,:LABEL\n1,velorin,Drug\n",
+        "Disease": ":ID(Disease),name:string,:LABEL\n1,quill fever,Disease\n",
+        "Treats": ":START_ID(Drug),:END_ID(Disease),:TYPE,year:int\n1,1,treats,2010\n",
+    }
+    for name, text in tables.items():
+        header, rows = text.split("\n", 1)
+        if parts:
+            (tmp_path / f"{name}-header.csv").write_text(header + "\n")
+            (tmp_path / f"{name}-part000.csv").write_text(rows)
+        else:
+            (tmp_path / f"{name}.csv").write_text(text)
+    found = imported(tmp_path)
+    kept = found.table.select("x_id", "x_type", "x_name", "y_id", "y_type", "y_name").cast(pl.String).rows()
+    assert kept == [("1", "drug", "velorin", "1", "disease", "quill fever")]
+    assert parts or found.table["year"].to_list() == [2010]

@@ -490,7 +490,7 @@ def test_export_ends_with_a_command_that_works(
     monkeypatch.setenv("FLYKD_RUNS", str(tmp_path))
     code, out, _ = command("export", "--onnx", capsys=capsys)
     assert code == 0
-    assert out.count("✓") == 13
+    assert out.count("✓") == 14
     last = out.splitlines()[-1].removeprefix("Try it: ")
     code, out, err = command(*shlex.split(last)[1:], capsys=capsys)
     assert (code, err) == (0, "")

@@ -207,6 +207,84 @@ def test_a_body_that_is_no_list_of_pairs_is_refused_in_one_line(client: TestClie
     refused(client.post("/score", content=body or b"x", headers={"content-type": "text/plain"}), 415)
 
 
+PROFILE = {"name": "my disease", "edges": {"tail_protein": ["protein 1", "P4"], "phenotype": ["E1"]}}
+
+
+def test_a_disease_that_is_not_in_the_graph_is_asked_for_by_its_profile(client: TestClient, scorer: Scorer) -> None:
+    profile = PROFILE | {"known": {"indication": ["H0004"]}}
+    asked = {"profile": profile, "top": 7, "exclude_known": True}
+    told = client.post("/profile", json=asked)
+    assert told.status_code == 200, told.text
+    assert told.json()["ranked_type"] == "drug"
+    for one, relation in zip(told.json()["lists"], scorer.relations, strict=True):
+        placed = scorer.profile(profile, relation, 7, exclude_known=True)
+        assert one == json.loads(json.dumps(asdict(placed)))
+        assert one["name"] == "my disease"
+        assert one["lenders"][0]["shared"]
+    drug = {"profile": {"type": "drug", "edges": {"proteins": ["P3"]}}, "relation": "indication"}
+    told = client.post("/profile", json=drug)
+    assert told.json()["ranked_type"] == "disease"
+    assert len(told.json()["lists"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ({"profile": {"edges": {"tail_protein": ["protein 1x"]}}}, 404, "Near: protein 1"),
+        ({"profile": {"edges": {"planets": ["P1"]}}}, 404, "no relation 'planets' joins disease nodes"),
+        ({"profile": PROFILE, "relation": "cures"}, 404, "Choose one: contraindication, indication"),
+        ({"profile": PROFILE, "through": "protein 5"}, 400, "nothing in the profile joins my disease"),
+        ({"profile": PROFILE, "adjust": True, "beyond": "popularity"}, 400, "two orders"),
+        ({"profile": PROFILE, "top": 100000}, 400, "100000 rows are too many"),
+        ({"profile": {"edges": {}}}, 422, "the profile names no node"),
+        ({"profile": {"name": "x"}}, 422, "profile.edges: field required"),
+        ({"profile": PROFILE | {"genes": []}}, 422, "profile.genes: there is no such field"),
+        ({"profile": {"type": "planet", "edges": {"tail_protein": ["P1"]}}}, 404, "there is no node type 'planet'"),
+    ],
+)
+def test_a_profile_that_cannot_be_placed_is_refused_in_one_line(
+    client: TestClient, asked: dict[str, Any], status: int, words: str
+) -> None:
+    line = refused(client.post("/profile", json=asked), status)
+    assert words in line
+    assert "--" not in line
+
+
+def test_a_bundle_without_profiles_says_so(tmp_path: Path, bundle: Path) -> None:
+    run = make_finished_run(tmp_path, RunSpec(seeds=(45,)))
+    export_run(run, out=tmp_path / "bundle", profiles=False)
+    shelf, settings = Shelf({"bundle": tmp_path / "bundle"}), Settings(bundles={"bundle": bundle})
+    client = TestClient(make_app(shelf, settings, Meter(), SlowWork(1, 30.0)), base_url=HOST)
+    assert "the bundle holds no profiles" in refused(client.post("/profile", json={"profile": PROFILE}), 400)
+    assert client.get("/metadata").json()["bundles"][0]["profiles"] is False
+
+
+def test_a_query_with_a_field_twice_or_too_many_is_refused(client: TestClient) -> None:
+    assert "top: the field is given twice" in refused(client.get("/rank?disease=asthma&top=1&top=2"), 422)
+    many = "&".join(f"f{n}=1" for n in range(40))
+    assert "more than 32 fields" in refused(client.get(f"/rank?{many}"), 422)
+
+
+def test_the_description_names_every_route_and_field_and_what_each_answers(opened: Opened) -> None:
+    told = opened(token=TOKEN).get("/openapi.json").json()
+    paths = {(path, method) for path, methods in told["paths"].items() for method in methods}
+    assert paths == {
+        ("/rank", "get"), ("/score", "get"), ("/score", "post"), ("/profile", "post"), ("/search", "get"),
+        ("/health", "get"), ("/metadata", "get"), ("/metrics", "get"),
+    }  # fmt: skip
+    rank = {one["name"]: one for one in told["paths"]["/rank"]["get"]["parameters"]}
+    assert set(rank) == {
+        "disease", "drug", "head", "tail", "relation", "top", "exclude_known", "beyond", "adjust", "through", "reasons",
+        "bundle",
+    }  # fmt: skip
+    assert rank["top"]["schema"]["minimum"] == 1
+    assert rank["beyond"]["schema"]["enum"] == ["popularity", "neighbours"]
+    assert all(one["description"] for one in rank.values())
+    assert [one["required"] for one in told["paths"]["/search"]["get"]["parameters"]] == [True, False, False, False]
+    assert told["paths"]["/rank"]["get"]["security"] == [{"token": []}]
+    assert "security" not in told["paths"]["/health"]["get"]
+
+
 def test_a_search_finds_what_is_typed_half_or_wrongly(client: TestClient) -> None:
     def found(**asked: str) -> list[tuple[str, str]]:
         return [(one["name"], one["match"]) for one in client.get("/search", params=asked).json()["results"]]

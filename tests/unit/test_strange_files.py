@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, external_data_helper, helper
 
 from exporters.bundle import export_run
-from exporters.manifest import EMBEDDINGS, MANIFEST, RANKING_HEAD, SCORING_HEAD, record
+from exporters.manifest import EMBEDDINGS, MANIFEST, PROFILES, RANKING_HEAD, SCORING_HEAD, record
 from exporters.scorer import Scorer
 from flykd_console.errors import UserError
 from tests.support.finished_run import RunSpec, make_finished_run
@@ -213,6 +213,75 @@ def test_tables_of_another_kind_or_from_elsewhere_are_refused_in_one_line(damage
         _use(bundle)
     assert SECRET not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def _ask_by_profile(bundle: Path) -> None:
+    with Scorer(bundle) as scorer:
+        scorer.profile({"edges": {"tail_protein": ["P1"], "phenotype": ["E1"]}}, "indication")
+        scorer.profile({"type": "drug", "edges": {"head_protein": ["P1"]}}, "indication")
+
+
+def _attribute(name: str, value: Any) -> Callable[[Any, Path], None]:
+    return lambda file, _: file["edges/0"].attrs.__setitem__(name, value)
+
+
+_ELSEWHERE = h5py.ExternalLink("other.h5", "/x")
+EDGES: dict[str, Callable[[Any, Path], Any]] = {
+    "external link": lambda file, _: (file.pop("edges/0/head"), file.__setitem__("edges/0/head", _ELSEWHERE)),
+    "promise": lambda file, _: _replace(file, "edges/0/head", shape=(10**12,), dtype="<i4", chunks=(1000,)),
+    "zip bomb": lambda file, _: _replace(
+        file, "edges/0/head", data=np.zeros(16_000_000, dtype="<i4"), compression="gzip", chunks=(1_000_000,)
+    ),
+    "no edges": lambda file, _: (file.pop("edges"), None),
+    "edges that are a table": lambda file, _: _replace(file, "edges", data=np.arange(3)),
+    "a relation that is a table": lambda file, _: _replace(file, "edges/0", data=np.arange(3)),
+    "one end": lambda file, _: (file.pop("edges/0/tail"), None),
+    "ends of two lengths": lambda file, _: _replace(file, "edges/0/tail", data=np.zeros(3, dtype="<i4")),
+    "ends that are pairs": lambda file, _: _replace(file, "edges/0/tail", data=np.zeros((30, 2), dtype="<i4")),
+    "ends that are fractions": lambda file, _: _replace(file, "edges/0/tail", data=np.zeros(30)),
+    "beyond the nodes": lambda file, _: [group["head"].__setitem__(0, 10_000) for group in file["edges"].values()],
+    "below the nodes": lambda file, _: [group["tail"].__setitem__(0, -1) for group in file["edges"].values()],
+    "no type": lambda file, _: (file["edges/0"].attrs.pop("head_type"), None),
+    "a type that is a number": _attribute("head_type", 3),
+    "a type that is a list": _attribute("head_type", ["drug", "drug"]),
+    "a type that is a reference": lambda file, _: file["edges/0"].attrs.__setitem__("head_type", file["edges"].ref),
+    "a type that nobody names": _attribute("tail_type", "nothing"),
+    "types that are not scored": lambda file, _: [
+        group.attrs.update({"head_type": "protein", "tail_type": "protein"}) for group in file["edges"].values()
+    ],
+    "one relation twice": lambda file, _: file["edges/1"].attrs.update(dict(file["edges/0"].attrs)),
+    "nodes without names": lambda file, _: (file.pop("nodes/sign%2Fsymptom/name"), None),
+    "names as numbers": lambda file, _: _replace(file, "nodes/sign%2Fsymptom/name", data=np.arange(6)),
+    "fewer names": lambda file, _: _replace(file, "nodes/sign%2Fsymptom/name", data=np.array(["x"] * 4, dtype=object)),
+    "no nodes": lambda file, _: (file.pop("nodes"), None),
+}
+
+
+@pytest.mark.parametrize("damage", EDGES)
+def test_profiles_of_another_kind_or_from_elsewhere_are_refused_in_one_line(damage: str, bundle: Path) -> None:
+    with h5py.File(bundle / PROFILES, "r+") as file:
+        EDGES[damage](file, bundle)
+    _resign(bundle)
+    with pytest.raises(UserError) as refused:
+        _ask_by_profile(bundle)
+    assert any(word in str(refused.value) for word in (PROFILES, "embeddings.h5 lacks nodes/"))
+    assert "\n" not in str(refused.value)
+    with Scorer(bundle) as scorer:  # what does not ask for profiles goes on
+        assert scorer.rank_heads(0, "indication")
+
+
+def test_profiles_that_were_altered_or_taken_away_are_refused_when_they_are_asked_for(bundle: Path) -> None:
+    data = bytearray((bundle / PROFILES).read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / PROFILES).write_bytes(data)
+    with pytest.raises(UserError, match=r"profiles.h5 is not the file that was exported"):
+        _ask_by_profile(bundle)
+    (bundle / PROFILES).unlink()
+    with pytest.raises(UserError, match=r"profiles.h5 is missing"):
+        _ask_by_profile(bundle)
+    (bundle / PROFILES).symlink_to(bundle / EMBEDDINGS)
+    with pytest.raises(UserError):
+        _ask_by_profile(bundle)
 
 
 def _model(bundle: Path, name: str = SCORING_HEAD) -> Any:

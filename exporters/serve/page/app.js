@@ -167,7 +167,7 @@ async function ask(id, keepRelation = true) {
 function show() {
   const list = answer.lists.find((one) => one.relation === state.relation);
   $("answer").hidden = false;
-  $("examples").hidden = true;
+  $("examples").hidden = $("legend").hidden = true;
   $("name").value = answer.node.name || answer.node.id;
   $("whose").textContent = answer.node.name || answer.node.id;
   $("whose-id").textContent = `${words(answer.node.type)} ${answer.node.id}`;
@@ -191,7 +191,7 @@ function row(one, list) {
   const line = make("tr");
   const name = make("td", undefined, "drug");
   name.append(one.name || one.id);
-  if (one.known) name.append(" ", make("span", one.known === "train" ? "known" : `known, kept for ${one.known}`, "known"));
+  if (one.known) name.append(" ", make("span", one.known === "train" ? "known" : `known: ${one.known}`, "known"));
   if (!one.trained) name.append(" ", make("span", "no training pair", "known fresh"));
   name.append(make("span", one.id, "id"));
   const score = make("td", undefined, "score");
@@ -216,11 +216,14 @@ function rival(word, rank) {
 
 function reasons(why) {
   const cell = make("td", undefined, "why");
-  if (why && why.alike.length) cell.append(sentence(`${capital(plural(facts().tail_type))} like it with this pair: `,
+  if (why && why.alike.length) cell.append(sentence(`Similar ${plural(words(facts().tail_type))} with this ${words(facts().head_type)}: `,
     why.alike.map((one) => [one.name || one.id, ` (${one.similarity.toFixed(2)})`])));
-  if (why && why.shared.length) cell.append(sentence("Joined by ",
+  if (why && why.shared.length) cell.append(sentence("Both joined to ",
     why.shared.map((one) => [one.name || one.id, ` (${words(one.type)})`]), why.shared_count - why.shared.length));
-  if (!cell.childNodes.length) cell.textContent = DASH;
+  if (!cell.childNodes.length) {
+    cell.textContent = DASH;
+    cell.classList.add("none");
+  }
   return cell;
 }
 
@@ -258,7 +261,7 @@ function recall() {
   dress();
   const id = told.get(state.side);
   if (id) ask(id);
-  else { $("answer").hidden = true; $("name").value = ""; $("name").focus(); }
+  else { $("answer").hidden = true; $("legend").hidden = false; $("name").value = ""; $("name").focus(); }
 }
 
 // Words that follow from the bundle and from what is asked for.
@@ -269,7 +272,7 @@ function dress() {
   $("tail-word").textContent = words(now.tail_type);
   $("head-word").textContent = words(now.head_type);
   $("question").textContent = `Which ${plural(theirs)} for a ${mine}?`;
-  $("name").placeholder = `Type a ${mine}: its name, a part of it, or its id`;
+  $("name").placeholder = `Type a ${mine}, or its id`;
   $("order").querySelector("[value=neighbours]").disabled = "neighbours" in now.missing;
   if ("neighbours" in now.missing && $("order").value === "neighbours") $("order").value = "";
   const by = now.scored_by, seeds = by.seeds.length > 1 ? `mean of seeds ${by.seeds.join(", ")}` : `seed ${by.seeds[0]}`;

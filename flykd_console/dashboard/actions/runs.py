@@ -134,11 +134,24 @@ class RunActions(FollowingApp):
         from flykd_console.dashboard.screens.explore import ExploreScreen
         from flykd_console.explore.exploration import explorable_seeds
 
+        if self.directory.tells_classes:
+            self._explore_classes()
+            return
         seeds = explorable_seeds(self.directory)
         if not seeds:
             self.notify("There is no student yet: it can be explored once its seed is done", timeout=4)
             return
         self.push_screen(ExploreScreen(self.directory, seeds))
+
+    def _explore_classes(self) -> None:
+        from flykd_console.dashboard.screens.explore_classes import ClassExploreScreen
+        from flykd_console.explore.classes import explorable_class_seeds
+
+        seeds = explorable_class_seeds(self.directory)
+        if not seeds:
+            self.notify("No seed of it can be explored: it left no rows of its samples", timeout=4)
+            return
+        self.push_screen(ClassExploreScreen(self.directory, seeds))
 
 
 def state_of(run: RunDirectory) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from flykd_console.compare.figures import Comparison
     from flykd_console.compare.grid import Grid
+    from flykd_console.compare.samples import ClassComparison
 
 
 class ComparisonScreen(FullScreen[None]):
@@ -41,14 +42,17 @@ class ComparisonScreen(FullScreen[None]):
     class Compared(Message):
         """The figures are there, or there is a reason why not."""
 
-        def __init__(self, comparison: Comparison | None, problem: str = "") -> None:
+        def __init__(
+            self, comparison: Comparison | None, problem: str = "", classes: ClassComparison | None = None
+        ) -> None:
             super().__init__()
-            self.comparison, self.problem = comparison, problem
+            self.comparison, self.problem, self.of_classes = comparison, problem, classes
 
     def __init__(self, runs: Sequence[RunDirectory]) -> None:
         super().__init__()
         self._runs = list(runs)
         self.comparison: Comparison | None = None
+        self.of_classes: ClassComparison | None = None
         self.problem = ""
 
     def body(self) -> Iterable[Widget]:
@@ -65,15 +69,19 @@ class ComparisonScreen(FullScreen[None]):
         from flykd_console.compare.compare import compare
         from flykd_console.compare.joined import joined
         from flykd_console.compare.loading import load_runs
+        from flykd_console.compare.samples import compare_classes, tells_classes
 
         try:
+            if tells_classes(self._runs):
+                self.post_message(self.Compared(None, classes=compare_classes(self._runs)))
+                return
             message = self.Compared(compare(joined(load_runs(self._runs)), anyway=True))
         except UserError as error:
             message = self.Compared(None, str(error))
         self.post_message(message)
 
     def on_comparison_screen_compared(self, message: Compared) -> None:
-        self.comparison, self.problem = message.comparison, message.problem
+        self.comparison, self.problem, self.of_classes = message.comparison, message.problem, message.of_classes
         self.fit()
 
     def lay_out(self, width: int, height: int) -> None:
@@ -81,6 +89,8 @@ class ComparisonScreen(FullScreen[None]):
         tables = self.query_one("#comparison-tables", Static)
         if self.comparison is not None:
             tables.update(comparison_tables(self.comparison, colours, width - 4))
+        elif self.of_classes is not None:
+            tables.update(class_tables(self.of_classes, colours, width - 4))
         elif self.problem:
             tables.update(Text(f"✘ {self.problem}", style=colours.curve(5)))
         else:
@@ -89,15 +99,21 @@ class ComparisonScreen(FullScreen[None]):
     def title_parts(self) -> list[Part]:
         names = ", ".join(run.name for run in self._runs[:3]) + (" …" if len(self._runs) > 3 else "")
         parts = [("comparison", "bold $primary"), (names, "bold $foreground")]
-        if self.comparison is None and not self.problem:
+        if self.comparison is None and self.of_classes is None and not self.problem:
             parts.insert(1, ("working…", "$warning"))
         return parts
+
+
+def class_tables(comparison: ClassComparison, colours: Look, width: int) -> RenderableType:
+    """The tables of runs that tell classes."""
+    from flykd_console.compare.class_grids import class_grids
+
+    return Group(*_grids(class_grids(comparison), colours, width))
 
 
 def comparison_tables(comparison: Comparison, colours: Look, width: int) -> RenderableType:
     """Every table of every block, with what a reader must know before them."""
     from flykd_console.compare.forest import forests
-    from flykd_console.compare.grid import pieces
     from flykd_console.compare.grids import block_heading, grids
     from flykd_console.dashboard.forest_text import forest_text
 
@@ -109,12 +125,19 @@ def comparison_tables(comparison: Comparison, colours: Look, width: int) -> Rend
         parts.append(Text(block_heading(comparison, index), style=f"bold {colours.foreground}"))
         parts += [Text(f"· {note}", style=colours.muted) for note in block.notes]
         parts += [part for forest in forests(block) for part in (Text(""), forest_text(forest, colours, width))]
-        for grid in (piece for whole in grids(block) for piece in pieces(whole, width)):
-            parts += [Text(""), Text(grid.title, style=f"bold {colours.accent}"), _table(grid, colours, width)]
-            if grid.caption:
-                parts.append(Text(grid.caption, style=colours.muted))
-        parts.append(Text(""))
+        parts += [*_grids(grids(block), colours, width), Text("")]
     return Group(*parts)
+
+
+def _grids(grids: Iterable[Grid], colours: Look, width: int) -> list[RenderableType]:
+    from flykd_console.compare.grid import pieces
+
+    parts: list[RenderableType] = []
+    for grid in (piece for whole in grids for piece in pieces(whole, width)):
+        parts += [Text(""), Text(grid.title, style=f"bold {colours.accent}"), _table(grid, colours, width)]
+        if grid.caption:
+            parts.append(Text(grid.caption, style=colours.muted))
+    return parts
 
 
 def _table(grid: Grid, colours: Look, width: int) -> Table:

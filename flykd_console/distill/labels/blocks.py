@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from flykd_console.memory import in_chunks
+
 # Labels in work at a time, 4 bytes each in a handful of buffers.
 CHUNK_LABELS = 4_000_000
 
@@ -43,6 +45,7 @@ def block_loss(
     if temperature != 1.0:
         # Logits are bilinear in heads and tails: dividing the heads divides them.
         heads = heads / temperature
+    head_weights, tail_weights = head_weights.to(heads.dtype), tail_weights.to(heads.dtype)
     loss: Tensor = _BlockLoss.apply(  # type: ignore[no-untyped-call]
         min_logit, temperature, teacher, heads, tails, head_weights, tail_weights
     )
@@ -66,8 +69,8 @@ class _BlockLoss(torch.autograd.Function):
         rows = max(1, CHUNK_LABELS // max(1, len(tails)))
         loss = heads.new_zeros(())
         d_heads, d_tails = torch.empty_like(heads), torch.zeros_like(tails)
-        for start in range(0, len(heads), rows):
-            chunk = slice(start, start + rows)
+
+        def part(chunk: slice) -> Tensor:
             logits = heads[chunk] @ tails.T
             teacher_logits = teacher(chunk)
             strong = None if threshold is None else teacher_logits > threshold
@@ -76,12 +79,17 @@ class _BlockLoss(torch.autograd.Function):
             soft = torch.sigmoid_(teacher_logits)
             # BCE with logits: softplus(s) - y s.
             each = functional.softplus(logits).sub_(soft * logits)
-            loss += p[chunk] @ ((each if strong is None else each.mul_(strong)) @ q)
+            found = p[chunk] @ ((each if strong is None else each.mul_(strong)) @ q)
             gradient = torch.sigmoid_(logits).sub_(soft).mul_(p[chunk, None]).mul_(q)
             if strong is not None:
                 gradient.mul_(strong)
             torch.mm(gradient, tails, out=d_heads[chunk])
+            # Last, and in place: what fails before it is done again in smaller chunks.
             d_tails.addmm_(gradient.T, heads[chunk])
+            return found
+
+        for _, found in in_chunks(len(heads), rows, part):
+            loss += found
         ctx.save_for_backward(d_heads, d_tails)
         return loss
 

@@ -69,7 +69,8 @@ def node_weights(graph: MessageGraph, nodes: Mapping[str, NDArray[np.int64]], by
     """a_v before normalisation, per node type float32 [nodes]."""
     if not by_degree:
         return {t: torch.ones(len(rows)) for t, rows in nodes.items()}
-    return {t: torch.from_numpy(_degrees(graph, t)[rows].astype(np.float32)) for t, rows in nodes.items()}
+    kind = torch.get_default_dtype()
+    return {t: torch.from_numpy(_degrees(graph, t)[rows]).to(kind) for t, rows in nodes.items()}
 
 
 def neighbour_means(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flykd_console.graph.knowledge_graph import EdgeType, Pairs
+from flykd_console.model.kernels import has_cpu_kernels
 from flykd_console.relation_names import any_meant
 
 _POLYNOMIAL_OFFSET = 2.0
@@ -125,7 +126,7 @@ class EdgeList:
     def spread(self, values: Tensor, own: Tensor, table: Tensor) -> Tensor:
         """sum over its edges of value x the other end's row, plus own x its row: [E], [N], [N, d] -> [N, d]."""
         entries = torch.cat([values, own]).index_select(0, self._both_edges)
-        if table.device.type != "cpu":
+        if not has_cpu_kernels(table.device):
             shape, pattern = (len(table), len(table)), (self._both_offsets, self._both_columns)
             return torch.sparse_csr_tensor(*pattern, entries, size=shape, check_invariants=False) @ table
         # As in `model.sparse`: bags of rows are far faster on a CPU than a CSR product.

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from flykd_console.distill.pairs.sampled_scores import PAIR_COST, SampledPairs
 from flykd_console.model.encoded import Encoded
+from flykd_console.model.kernels import has_cpu_kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,7 +142,7 @@ class PairSpace:
 
     def _samples(self, pairs: RelationPairs, index: Tensor) -> bool:
         """Whether the listed pairs cost less than the whole matrix."""
-        if index.device.type != "cpu" or self.dense_limit == 0 or pairs.area >= 2**31 or len(index) > pairs.area:
+        if not has_cpu_kernels(index.device) or self.dense_limit == 0 or pairs.area >= 2**31 or len(index) > pairs.area:
             return False
         return pairs.area > self.dense_limit or PAIR_COST * len(index) < pairs.area
 

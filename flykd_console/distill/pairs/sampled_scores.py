@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flykd_console.model.sparse import summed_rows
+from flykd_console.model.shared_rows import summed_rows
 
 # What a listed pair costs, sorting included, in pairs of a full score matrix (`benchmarks/scoring.py`).
 PAIR_COST = 4.0

@@ -61,7 +61,8 @@ class Format:
     map: str = ""
 
 
-_SUFFIX = re.compile(r"^([^:]*):([A-Za-z_]+)(?:\([^)]*\))?(?:\[\])?$")
+_SUFFIX = re.compile(r"^([^:]*):([A-Za-z_]+)(?:\(([^)]*)\))?(?:\[\])?$")
+SPACE = "\x1e"  # between an id space and an id
 _NEO4J = {"ID": "id", "LABEL": "category", "START_ID": "subject", "END_ID": "object", "TYPE": "predicate"}
 
 
@@ -70,19 +71,30 @@ def bare(column: str) -> str:
     found = _SUFFIX.match(column.strip())
     if found is None:
         return column.strip()
-    name, kind = found.groups()
+    name, kind, _ = found.groups()
     return _NEO4J.get(kind, name or kind)
 
 
+def _id_space(column: str) -> str:
+    """The space within which ids of a column stand, as `:START_ID(Drug)` names it; empty: that of all."""
+    found = _SUFFIX.match(column.strip())
+    return found[3] or "" if found is not None and found[2] in ("ID", "START_ID", "END_ID") else ""
+
+
 def texts(table: Table, header: Sequence[str] | None = None) -> pl.LazyFrame:
-    """A table's rows with bare names and text columns; lists joined by `|`."""
+    """A table's rows with bare names and text columns; lists joined by `|`, ids after the name of their space."""
     rows = table.scan(header)
     schema = rows.collect_schema()
     names: dict[str, str] = {}
     for column in schema:
         if bare(column) not in names.values():
             names[column] = bare(column)
-    return rows.select(as_text(column, schema[column]).alias(name) for column, name in names.items())
+    columns = []
+    for column, name in names.items():
+        text = as_text(column, schema[column])
+        space = _id_space(column)
+        columns.append((pl.lit(f"{space}{SPACE}") + text if space else text).alias(name))
+    return rows.select(columns)
 
 
 def as_text(column: str, kind: pl.DataType) -> pl.Expr:

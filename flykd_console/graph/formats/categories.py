@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from flykd_console.graph.formats.base import Parts, evidence_in
+from flykd_console.graph.formats.base import SPACE, Parts, evidence_in
 
 _ROOTS = ("NamedThing", "Entity", "Thing")  # say nothing
 
@@ -21,7 +21,8 @@ def labelled(nodes: Sequence[pl.LazyFrame], edges: Sequence[pl.LazyFrame]) -> Pa
     kept = evidence_in(edge_rows.collect_schema().names())
     relation = pl.col("predicate").str.strip_prefix("biolink:")
     rows = edge_rows.select(*kept, x_key="subject", relation=relation, y_key="object")
-    return Parts(rows, table.select("id", "type", "name", key="id"), collapsed=collapsed)
+    plain = pl.col("id").str.replace(f"^[^{SPACE}]*{SPACE}", "")
+    return Parts(rows, table.select("type", "name", id=plain, key="id"), collapsed=collapsed)
 
 
 def one_type(nodes: pl.DataFrame) -> tuple[pl.DataFrame, dict[tuple[str, str], int]]:

@@ -1,7 +1,8 @@
 """Plain triples: `head, relation, tail` under any of their usual names, or three columns without a header.
 
 The types come from columns `head_type, tail_type`, from a table of nodes (`id, type`, perhaps `name`), from a file of
-two columns without a header (BioPathNet's `entity_types.txt`), or from keys such as `drug:DB1`.
+two columns without a header (BioPathNet's `entity_types.txt`), or from keys such as `drug:DB1`. Of several files of two
+columns the one whose second column says the fewest different things tells types, the others names.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _WORDS = {
     "x_type": ("head_type", "subject_type", "source_type", "start_type", "subject_category"),
     "y_type": ("tail_type", "object_type", "target_type", "end_type", "object_category"),
 }
-_KINDS = ("type", "node_type", "kind", "label", "category", "entity_type")
+_KINDS = ("type", "node_type", "kind", "label", "labels", "category", "entity_type")
 _KEYS = ("id", "node_id", "node", "entity", "identifier")
 _OTHERS = (biocypher, drkg, hetionet, kgx)
 
@@ -55,7 +56,8 @@ def _is_nodes(table: Table) -> bool:
     return bool(lower & set(_KINDS) and lower & set(_KEYS)) and not _is_edges(table)
 
 
-def _is_types(table: Table) -> bool:
+def _is_pairs(table: Table) -> bool:
+    """Two columns without a header: ids and their types, or ids and their names."""
     return table.kind == "text" and len(table.first) == 2 and not _is_nodes(table)
 
 
@@ -65,14 +67,16 @@ def sniff(tables: Sequence[Table]) -> list[Table]:
     mine = [t for t in tables if t not in others and t.kind in ("text", "parquet") and "x_id" not in t.columns]
     mine = [t for t in mine if "x_index" not in t.columns and not {"from", "label"} <= set(t.columns)]
     edges = [t for t in mine if _is_edges(t) or _is_bare(t)]
-    return edges + [t for t in mine if t not in edges and (_is_nodes(t) or _is_types(t))] if edges else []
+    return edges + [t for t in mine if t not in edges and (_is_nodes(t) or _is_pairs(t))] if edges else []
 
 
 def read(tables: Sequence[Table]) -> Parts:
     """Raises UserError where nothing tells the types of nodes."""
     edges = [t for t in tables if _is_edges(t) or _is_bare(t)]
     rows = pl.concat([_edges(table) for table in edges], how="diagonal")
-    nodes = [_nodes(t) for t in tables if t not in edges]
+    pairs = [t for t in tables if t not in edges and _is_pairs(t)]
+    nodes = [_nodes(t) for t in tables if t not in edges and t not in pairs]
+    nodes += [_of_pairs(pairs)] if pairs else []
     columns = rows.collect_schema().names()
     if nodes:
         table = pl.concat(nodes).unique("key", maintain_order=True).collect(engine="streaming")
@@ -99,13 +103,22 @@ def _edges(table: Table) -> pl.LazyFrame:
     return texts(table).select(*kept, **{name: pl.col(column) for name, column in named.items()})
 
 
+def _of_pairs(tables: Sequence[Table]) -> pl.LazyFrame:
+    """Nodes of files of two columns without a header."""
+    found = [table.scan(("key", "said")) for table in tables]
+    said = pl.col("said")
+    share, text = said.n_unique() / pl.len(), ~said.str.contains(r"^\d+$").all()
+    different = [rows.select(share=share, text=text) for rows in found]
+    # Of equally telling ones (a few rows) numbers are rather types than names.
+    order = sorted(range(len(found)), key=lambda place: different[place].collect(engine="streaming").row(0))
+    nodes = found[order[0]].select("key", id="key", type="said")
+    if len(order) == 1:
+        return nodes.with_columns(name=pl.lit(None, pl.String))
+    names = pl.concat([found[place] for place in order[1:]]).unique("key", keep="first", maintain_order=True)
+    return nodes.join(names.rename({"said": "name"}), on="key", how="left", maintain_order="left")
+
+
 def _nodes(table: Table) -> pl.LazyFrame:
-    if _is_types(table):
-        return (
-            table.scan(("key", "type"))
-            .select("key", "type", id="key", name=pl.lit(None, pl.String))
-            .select("key", "id", "type", "name")
-        )
     rows = texts(table)
     lower = {name.lower(): name for name in rows.collect_schema().names()}
     key, kind = (next(lower[word] for word in words if word in lower) for words in (_KEYS, _KINDS))

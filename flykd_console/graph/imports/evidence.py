@@ -36,8 +36,9 @@ def with_years(edges: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
             continue
         texts = edges[column].unique().drop_nulls()
         years = [_earliest(text) for text in texts.cast(pl.String).to_list()]
-        known = pl.DataFrame({column: texts, "year": pl.Series(years, dtype=pl.Int32)})
-        found = edges.select(column).join(known, on=column, how="left", maintain_order="left")["year"]
+        known = pl.DataFrame({"text": texts, "number": pl.Series(years, dtype=pl.Int32)})
+        told = edges.select(text=column).join(known, on="text", how="left", maintain_order="left")
+        found = told["number"]
         strange = found.is_null() & edges[column].is_not_null()
         if count := int(strange.sum()):
             first = edges[column].filter(strange).cast(pl.String)[0]

@@ -18,8 +18,11 @@ from flykd_console.graph.imports import maps
 from flykd_console.graph.imports.columns import EvidenceColumn, described
 from flykd_console.graph.imports.evidence import merged, typed, with_years
 from flykd_console.graph.imports.report import Relation
+from flykd_console.words import grouped
 
 Codes = NDArray[np.int64]
+# Columns that are kept and are no evidence: the relation in other words.
+_WORDS = ("display_relation",)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def assemble(parts: Parts, names: maps.Map, where: str) -> Rows:
         nodes={name: int(count) for name, count in zip(types, kept_types, strict=True) if count},
         names_missing=int((used & ~named).sum()),
         without_edge=int((~used).sum()),
-        evidence=described(table.lazy(), evidence),
+        evidence=described(table.lazy(), [column for column in evidence if column not in _WORDS]),
         notes=notes,
     )
 
@@ -105,7 +108,8 @@ def _nodes(nodes: pl.DataFrame, where: str) -> pl.DataFrame:
     if twice.height:
         key = twice["key"][0]
         kinds = " and ".join(str(kind) for kind in nodes.filter(pl.col("key") == key)["type"].to_list())
-        title = f"{twice.height} ids stand for nodes of different types, first {key!r}: {kinds}"
+        stand = "id stands" if twice.height == 1 else "ids stand"
+        title = f"{grouped(twice.height)} {stand} for nodes of different types, first {key!r}: {kinds}"
         raise UserError(title, where, "Give each node one type, or the two different ids.")
     return nodes
 

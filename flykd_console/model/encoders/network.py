@@ -43,11 +43,14 @@ class Seen:
         logits: Of each node or graph, float32 [m, C].
         hidden: Rows of nodes after each hidden layer and its activation, [n, d] each.
         attention: The last attention by directed edge and head, in the order of the neighbourhoods; None without any.
+        embedding: Of each sample the row that its logits are a linear map of or the last layer hears: of a node its
+            last hidden row (without a hidden layer its logits), of a graph its sums of every layer's rows side by side.
     """
 
     logits: Tensor
     hidden: list[Tensor] = field(default_factory=list)
     attention: Tensor | None = None
+    embedding: Tensor | None = None
 
 
 class SampleNetwork(nn.Module):
@@ -151,17 +154,20 @@ class SampleNetwork(nn.Module):
             hidden.append(now)
             before = now
         if self.of_graphs:
-            logits = self._read_out(sight, hidden, generator)
+            logits, embedding = self._read_out(sight, hidden, generator)
+            return Seen(logits, hidden, attention, embedding)
         assert logits is not None
-        return Seen(logits, hidden, attention)
+        return Seen(logits, hidden, attention, hidden[-1] if hidden else logits)
 
-    def _read_out(self, sight: Sight, hidden: list[Tensor], generator: torch.Generator | None) -> Tensor:
+    def _read_out(self, sight: Sight, hidden: list[Tensor], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Logits of the graphs, and their sums of every layer's rows side by side."""
         assert sight.graphs is not None
-        logits = self.readout_bias.expand(sight.count, -1)
+        logits, every = self.readout_bias.expand(sight.count, -1), []
         for rows, weight in zip(hidden, self.readout, strict=True):
             sums = rows.new_zeros(sight.count, rows.shape[1]).index_add(0, sight.graphs, rows)
             logits = logits + _dropped(sums, self.settings.dropout, generator) @ weight
-        return logits
+            every.append(sums.detach())
+        return logits, torch.cat(every, dim=1)
 
 
 def _dropped(rows: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:

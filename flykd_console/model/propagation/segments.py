@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flykd_console.graph.knowledge_graph import EdgeType
+from flykd_console.model.kernels import has_cpu_kernels
 from flykd_console.model.message_graph import Hidden, MessageGraph, Wanted, per_layer
 from flykd_console.model.propagation.base import Layers
 from flykd_console.model.propagation.layout import Segment, first_rows, lay_out, selection
@@ -132,7 +133,7 @@ class Layer:
             {t: np.arange(len(model.inputs[t])) for t in self._sending} if before is None else before,
             {edge_type: model.index(edge_type) for edge_type in matrices},
             # Attention weighs every message, and a GPU waits for calls, not for rows.
-            apart=model.kind == "rgat" or device.type != "cpu",
+            apart=model.kind == "rgat" or not has_cpu_kernels(device),
             fixed=first and not model.learns_inputs,
             factor=FACTORS[model.aggregation],
         )
@@ -141,7 +142,7 @@ class Layer:
         if model.kind == "rgat":
             target = layout.collect.tocsc().indices.astype(np.int64)
             self.target = torch.from_numpy(target).to(device)
-            self.reaching = torch.from_numpy(np.bincount(target)[target].astype(np.float32)).to(device)
+            self.reaching = torch.from_numpy(np.bincount(target)[target]).to(torch.get_default_dtype()).to(device)
         self._gather: FixedSparse | None = None
         self._constant: Tensor | None = None
         if first and not model.learns_inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from flykd_console.distill.cohort.lessons import Answers
 from flykd_console.model.encoders.network import SampleNetwork, Seen, Sight
 
 if TYPE_CHECKING:
+    from flykd_console.data.perturb import Perturbation
     from flykd_console.profile.cohort import Network
 
 Integers = NDArray[np.int64]
@@ -43,6 +44,7 @@ class Samples(ABC):
         classes: C.
         parts: By part the samples in it, ascending, int64.
         nodes, edges: How many, over all samples.
+        features: Width of a node's features; `normalised`: whether they are divided by their sum.
     """
 
     source: str
@@ -51,6 +53,8 @@ class Samples(ABC):
     parts: Mapping[str, Integers]
     nodes: int
     edges: int
+    features: int
+    normalised: bool
 
     def __init__(self) -> None:
         self._steps = 0
@@ -72,6 +76,14 @@ class Samples(ABC):
     @abstractmethod
     def answers_of(self, network: SampleNetwork) -> dict[str, Tensor]:
         """By part the logits of its samples, [m, C], without dropout or a gradient."""
+
+    @abstractmethod
+    def perturbed(self, perturbation: Perturbation) -> Callable[[SampleNetwork], Tensor]:
+        """What networks answer about the test's samples once their graph is changed: logits, [m, C]."""
+
+    @abstractmethod
+    def everything(self, network: SampleNetwork) -> tuple[Tensor, Tensor]:
+        """Of every sample the logits [N, C] and its row [N, d], as `Seen.embedding` has it, without dropout."""
 
     @abstractmethod
     def sample_ids(self, part: str) -> list[str]:

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from flykd_console.data.attributed import PARTS
+from flykd_console.data.perturb import Perturbation
 from flykd_console.distill.cohort.divergence import mean_of_probabilities
 from flykd_console.model.encoders.network import SampleNetwork
 from flykd_console.profile.cohort import Mutual, TeacherLessons
 from flykd_console.profile.cohort_models import ALONE, network_of
 from flykd_console.runs.results import Scores
+from flykd_console.runs.robustness import robustness_name
 from flykd_console.seeding import torch_rng
 from flykd_console.tasks.base import Log, Objective, Task, Trainable
 from flykd_console.tasks.classification import files
@@ -136,8 +138,24 @@ class Classification(Task):
             if len(found) > 1:
                 of_members = [_logs(one) for one in found]
                 further[part] = {"disagreement": disagreement(of_members), "cka": _likeness(of_members)}
+        further["test"] |= self._robustness(networks)
         scores = {part: self._scores(part, self._answers[part][name], further[part]) for part in _SCORED}
         return scores["test"], scores["validation"]
+
+    def _robustness(self, networks: Sequence[SampleNetwork]) -> dict[str, float]:
+        """Accuracy on the test by change and strength, a mean over draws; of several models that of their mean."""
+        settings = self.profile.cohort.robustness
+        labels = self.samples.labels[self.samples.parts["test"]]
+        found = {}
+        for kind, strength in settings.strengths:
+            right = []
+            for draw in range(settings.draws):
+                answers_of = self.samples.perturbed(Perturbation(kind, strength, draw))
+                answers = [answers_of(network) for network in networks]
+                told = answers[0] if len(answers) == 1 else mean_of_probabilities(answers)
+                right.append(float((told.argmax(dim=1).cpu().numpy() == labels).mean()))
+            found[robustness_name(kind, strength)] = float(np.mean(right))
+        return found
 
     def adopt(self, name: str, other: str) -> None:
         """Take one model's answers for those of another name."""
@@ -165,7 +183,8 @@ class Classification(Task):
             files.save_answers(path, self.samples.sample_ids(part), labels, self._answers[part])
 
     def keep(self, directory: RunDirectory, name: str, model: Trainable) -> None:
-        """Nothing besides the weights, which the stage leaves."""
+        """What it makes of every sample, for those who export and look up."""
+        files.save_embeddings(directory.embeddings(self.seed, name), self.samples, self.seed, name, _network(model))
 
 
 def _network(model: Trainable) -> SampleNetwork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from flykd_console.seeding import numpy_rng
 from flykd_console.tasks.classification.samples import Samples, Step
 
 if TYPE_CHECKING:
+    from flykd_console.data.perturb import Perturbation
     from flykd_console.profile.cohort import Network
     from flykd_console.profile.sections import Engine
 
@@ -46,6 +47,7 @@ class GraphSamples(Samples):
         self._graphs, self._batch, self._engine, self._seed, self._device = graphs, batch, engine, seed, device
         self.source, self.labels, self.classes = graphs.source, graphs.labels, graphs.classes
         self.nodes, self.edges = graphs.nodes, len(graphs.edges)
+        self.features, self.normalised = graphs.features.shape[1], False
         self.parts = _parts(graphs, seed)
         self._sights = {part: self._sight(self.parts[part]) for part in PARTS}
 
@@ -72,6 +74,27 @@ class GraphSamples(Samples):
             part: self.seen(network, number, self._sights[part]).logits for number, part in enumerate(PARTS) if number
         }
 
+    def perturbed(self, perturbation: Perturbation) -> Callable[[SampleNetwork], Tensor]:
+        """Features stay what they are where edges change, also where they were made of degrees."""
+        sight = self._sight(self.parts["test"], perturbation)
+
+        @torch.no_grad()
+        def answers(network: SampleNetwork) -> Tensor:
+            return network.see(sight).logits
+
+        return answers
+
+    def everything(self, network: SampleNetwork) -> tuple[Tensor, Tensor]:
+        found = [self.seen(network, number, self._sights[part]) for number, part in enumerate(PARTS)]
+        order = np.concatenate([self.parts[part] for part in PARTS])
+        # A fold's parts need not hold every graph of the set.
+        rest = np.setdiff1d(np.arange(len(self.labels)), order)
+        if len(rest):
+            found.append(self.seen(network, None, self._sight(rest)))
+        back = torch.from_numpy(np.argsort(np.concatenate([order, rest]))).to(self._device)
+        rows = [seen.embedding for seen in found if seen.embedding is not None]
+        return torch.cat([seen.logits for seen in found])[back], torch.cat(rows)[back]
+
     def sample_ids(self, part: str) -> list[str]:
         return [str(graph) for graph in self.parts[part]]
 
@@ -82,15 +105,18 @@ class GraphSamples(Samples):
             rows=torch.from_numpy(chosen).to(self._device),
         )
 
-    def _sight(self, chosen: Integers) -> Sight:
-        """The disjoint union of some graphs, ascending."""
+    def _sight(self, chosen: Integers, perturbation: Perturbation | None = None) -> Sight:
+        """The disjoint union of some graphs, ascending; maybe changed."""
         graphs = self._graphs
         nodes = np.flatnonzero(np.isin(graphs.graph_of, chosen))
         inside = np.isin(graphs.graph_of[graphs.edges[:, 0]], chosen)
         edges = np.searchsorted(nodes, graphs.edges[inside])
         belongs = np.searchsorted(chosen, graphs.graph_of[nodes])
+        features = graphs.features[nodes]
+        if perturbation is not None:
+            edges, features = perturbation.applied(edges, features, belongs, self._seed)
         return Sight(
-            FeatureRows(graphs.features[nodes], self._device),
+            FeatureRows(features, self._device),
             Neighbourhoods(edges, len(nodes), self._device, self._engine.messages),
             torch.from_numpy(belongs.astype(np.int64)).to(self._device),
             len(chosen),

@@ -147,6 +147,21 @@ def save_neighbours(data: LinkData, directory: RunDirectory) -> None:
     _write_parquet(pl.concat(frames), directory.neighbours(data.seed))
 
 
+def save_profiles(data: LinkData, directory: RunDirectory) -> None:
+    """Write `profiles.parquet`: what training says of heads and tails besides the targets, edge by edge."""
+    words = ("head_type", "relation", "tail_type")
+    schema = pl.Schema(dict.fromkeys(words, pl.String) | dict.fromkeys(("head", "tail"), pl.Int32))
+    frames = [pl.DataFrame(schema=schema)]
+    scored = {data.targets.head, data.targets.tail}
+    for edge_type, (heads, tails) in sorted(data.training.edges.items()):
+        if edge_type in data.targets or not scored & {edge_type.head, edge_type.tail}:
+            continue
+        ends = pl.DataFrame({"head": heads, "tail": tails}).unique().sort("head", "tail")
+        names = [pl.lit(value).alias(word) for word, value in zip(words, edge_type, strict=True)]
+        frames.append(ends.select(*names, "head", "tail").cast(schema))
+    _write_parquet(pl.concat(frames), directory.profiles(data.seed))
+
+
 def save_connections(graph: KnowledgeGraph, targets: Targets, directory: RunDirectory) -> None:
     """Write `connections.parquet`: the edges by which a head and a tail can reach a node of a third type."""
     columns = pl.Schema({"x_type": pl.String, "x": pl.Int32, "y_type": pl.String, "y": pl.Int32})

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flykd_console.model.gather import gather
+from flykd_console.model.kernels import has_cpu_kernels
 from flykd_console.model.propagation import propagation
 from flykd_console.tasks.base import Objective, Weights
 from flykd_console.tasks.link_prediction.all_edges import AllEdges, Shuffle
@@ -67,7 +68,7 @@ def batch_loss(model: HeteroRGCN, encode: Encode, edges: AllEdges, batch: Tensor
 def node_encoder(data: LinkData, model: HeteroRGCN, edges: AllEdges) -> Encode:
     """The cheapest way to the outputs of a batch's nodes."""
     kind = data.profile.engine.propagation
-    if kind == "auto" and data.device.type == "cpu" and (model.layers, model.kind) == (2, "rgcn"):
+    if kind == "auto" and has_cpu_kernels(data.device) and (model.layers, model.kind) == (2, "rgcn"):
         from flykd_console.model.propagation.batched import BatchPropagation
 
         return BatchPropagation(data.messages_of(model), model)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flykd_console.memory import in_chunks
+
 Nodes = NDArray[np.int64]
 Cells = tuple[Nodes, Nodes]
 Floats = NDArray[np.floating]
@@ -80,10 +82,9 @@ def _tables(block: Block, shape: tuple[int, int], rng: np.random.Generator) -> I
     """The scores with their noise, some rows at a time: the first row's number, and float64 [some, columns]."""
     rows, columns = shape
     scored, ordered = max(1, _SCORED // max(1, columns)), max(1, _ORDERED // max(1, columns))
-    for first in range(0, rows, scored):
-        last = min(rows, first + scored)
-        scores = block(slice(first, last))
-        for start in range(first, last, ordered):
+    for chunk, scores in in_chunks(rows, scored, block):
+        first = chunk.start
+        for start in range(first, chunk.stop, ordered):
             some = scores[start - first : start - first + ordered]
             values = np.array(some, dtype=np.float64, order="C")
             _put_last(values)

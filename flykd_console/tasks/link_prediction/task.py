@@ -291,6 +291,7 @@ class LinkPrediction(Task):
             files.save_ranking(self.data, directory, part, measured)
             files.save_scores(self.data, directory, part, measured)
         files.save_neighbours(self.data, directory)
+        files.save_profiles(self.data, directory)
         if not directory.connections.is_file():
             files.save_connections(self.data.told, self.data.targets, directory)
 

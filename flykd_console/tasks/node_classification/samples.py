@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from flykd_console.model.neighbourhoods import Neighbourhoods
 from flykd_console.tasks.classification.samples import Samples, Step
 
 if TYPE_CHECKING:
+    from flykd_console.data.perturb import Perturbation
     from flykd_console.profile.cohort import Network
     from flykd_console.profile.samples import Data
     from flykd_console.profile.sections import Engine
@@ -34,6 +35,8 @@ class NodeSamples(Samples):
         used = graph.normalised() if data.normalise_features else graph
         self.source, self.labels, self.classes = graph.source, graph.labels, graph.classes
         self.nodes, self.edges = graph.nodes, len(graph.edges)
+        self._used, self._seed, self._messages = used, seed, engine.messages
+        self.features, self.normalised = graph.features.shape[1], data.normalise_features
         self.parts = split_nodes(graph, data, seed)
         self._fingerprint = f"{graph.fingerprint}, normalised" if data.normalise_features else graph.fingerprint
         self._whole = Sight(
@@ -65,6 +68,26 @@ class NodeSamples(Samples):
     def answers_of(self, network: SampleNetwork) -> dict[str, Tensor]:
         logits = self.seen(network, _WHOLE, self._whole).logits
         return {part: logits[nodes] for part, nodes in self._members.items()}
+
+    def perturbed(self, perturbation: Perturbation) -> Callable[[SampleNetwork], Tensor]:
+        one = np.zeros(self.nodes, dtype=np.int64)
+        edges, features = perturbation.applied(self._used.edges, self._used.features, one, self._seed)
+        rows, device = self._whole.features, self._whole.features.device
+        if features is not self._used.features:
+            rows = FeatureRows(features, device)
+        sight = Sight(rows, Neighbourhoods(edges, self.nodes, device, self._messages))
+        tested = self._members["test"]
+
+        @torch.no_grad()
+        def answers(network: SampleNetwork) -> Tensor:
+            return network.see(sight).logits[tested]
+
+        return answers
+
+    def everything(self, network: SampleNetwork) -> tuple[Tensor, Tensor]:
+        seen = self.seen(network, _WHOLE, self._whole)
+        assert seen.embedding is not None
+        return seen.logits, seen.embedding
 
     def sample_ids(self, part: str) -> list[str]:
         return [str(node) for node in self.parts[part]]
