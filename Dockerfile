@@ -1,4 +1,4 @@
-# The scorer and its service alone: numpy, h5py, onnxruntime, FastAPI and uvicorn; no torch, no dgl.
+# The scorer and its service alone: numpy, h5py, FastAPI and uvicorn; no torch, no dgl.
 #
 #     docker build -t flykd-serve .
 #     docker run --read-only -p 127.0.0.1:8000:8000 -v BUNDLE:/bundle:ro -e FLYKD_TOKEN=... flykd-serve

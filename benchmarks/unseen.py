@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def trained(graph: Path, diseases: Sequence[str], options: argparse.Namespace, n
     return run.bundle or run.export().path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
     """A disease with labels of a relation: its profile by relation, and the ids of its drugs."""
 
@@ -175,17 +176,17 @@ def by_profile(scorer: Scorer) -> Callable[[Question], Sequence[Ranked]]:
     return ask
 
 
-def by_embedding(scorer: Scorer) -> Callable[[Question], Sequence[Ranked]]:
-    """The same by the mean of its relatives' embeddings alone."""
+def by_embedding(scorer: Scorer, ask: Callable[[Question], Sequence[Ranked]]) -> Callable[[Question], Sequence[Ranked]]:
+    """The same lists, ordered by the mean of its relatives' embeddings alone."""
 
-    def ask(question: Question) -> Sequence[Ranked]:
-        relation = question.relation
+    def alone(question: Question) -> Sequence[Ranked]:
+        relation, listed = question.relation, ask(question)
         vector = scorer.embed(scorer.place({"edges": question.profile}, skip_unknown=True), relation)
         logits = scorer.tables.embeddings("head", relation) @ (scorer.tables.vector(relation) * vector)
-        order = sorted(by_profile(scorer)(question), key=lambda one: -logits[one.index])
+        order = sorted(listed, key=lambda one: -logits[one.index])
         return [replace(one, rank=rank) for rank, one in enumerate(order, start=1)]
 
-    return ask
+    return alone
 
 
 def by_id(scorer: Scorer) -> Callable[[Question], Sequence[Ranked]]:
@@ -241,8 +242,9 @@ def report(
     """Ask both bundles, and print."""
     outside, inside = scorers
     asked, control = (questions(graph, targets, some) for some in rows)
-    placed, there = answers(asked, by_profile(outside)), answers(asked, by_id(inside))
-    alone = answers(asked, by_embedding(outside))
+    ask = cache(by_profile(outside))
+    placed, there = answers(asked, ask), answers(asked, by_id(inside))
+    alone = answers(asked, by_embedding(outside, ask))
     among = sorted(placed["model"].keys() & there["model"].keys())
     table = [
         ["not in the graph: score --profile", *means(asked, placed["model"], among)],

@@ -78,17 +78,21 @@ class Unseen:
                 found[block.other] = np.union1d(found.get(block.other, rows), rows)
         return found
 
-    def shared(self, row: int, tables: ProfileTables) -> tuple[Shared, ...]:
-        """What it has in common with a node of its side, by relation; what few have first."""
-        found = []
-        for block, rows in self.given:
-            common = [column for column in rows.tolist() if row in block.joined(column)]
-            common.sort(key=lambda column: -block.weight[column])
-            if common:
-                nodes = tables.nodes(block.other)
-                names = tuple(nodes.names[column] or nodes.ids[column] for column in common[:_SHOWN])
-                found.append(Shared(block.relation, names, len(common), block.kin and row in rows))
-        return tuple(found)
+    def shared(self, rows: Rows, tables: ProfileTables) -> dict[int, tuple[Shared, ...]]:
+        """What it has in common with some nodes of its side, by row and relation; what few have first."""
+        found: dict[int, tuple[Shared, ...]] = dict.fromkeys(rows.tolist(), ())
+        for block, named in self.given:
+            nodes = tables.nodes(block.other)
+            common: dict[int, list[int]] = {row: [] for row in found}
+            for column in named[np.argsort(-block.weight[named], kind="stable")].tolist():
+                there = block.joined(column)
+                for row in there[np.isin(there, rows)].tolist():
+                    common[row].append(column)
+            for row, columns in common.items():
+                names = tuple(nodes.names[column] or nodes.ids[column] for column in columns[:_SHOWN])
+                if columns:
+                    found[row] += (Shared(block.relation, names, len(columns), block.kin and row in named),)
+        return found
 
 
 def place(
@@ -196,6 +200,7 @@ def evidence(scores: Values, logits: Floats) -> Values:
 
 def lenders_of(unseen: Unseen, rows: Rows, weights: Values, nodes: NodeIndex, tables: ProfileTables) -> list[Lender]:
     """The nodes that lend an embedding, the most similar first, with what each has in common with it."""
+    shared = unseen.shared(rows, tables)
     return [
         Lender(
             rank=rank,
@@ -204,7 +209,7 @@ def lenders_of(unseen: Unseen, rows: Rows, weights: Values, nodes: NodeIndex, ta
             name=nodes.names[row],
             similarity=float(unseen.similarity[row]),
             weight=float(weight),
-            shared=unseen.shared(row, tables),
+            shared=shared[row],
         )
         for rank, (row, weight) in enumerate(zip(rows.tolist(), weights.tolist(), strict=True), start=1)
     ]

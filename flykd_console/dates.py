@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import calendar
 import re
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Whole = TypeVar("Whole", bound=np.signedinteger)
+Whole = TypeVar("Whole", bound="np.signedinteger")
 
 # The number of what has no date: later than any, so that the earliest of several dates is the least number.
-UNDATED = int(np.iinfo(np.int32).max)
+UNDATED = 2**31 - 1
 FORMS = "Dates are years (2015), months (2015-06) or days (2015-06-30)."
 _DATE = re.compile(r"(\d{4})(?:\.0+|[-/](\d{1,2})(?:[-/](\d{1,2})(?:[T ].*)?)?)?")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
@@ -60,6 +61,9 @@ def parts_by_date(dates: NDArray[Whole], cuts: tuple[int, int]) -> NDArray[np.in
         dates: Integers [n] that compare as the cuts do: years, or numbers of dates.
         cuts: The last date of training and the last one of validation.
     """
+    # Profiles are read with this file, and --help is not to wait for numpy.
+    import numpy as np
+
     first, second = cuts
     return ((dates > first).astype(np.int8) + (dates > second)).astype(np.int8)
 

@@ -11,8 +11,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from flykd_console.data.arrays import undirected as undirected  # edges are made by it
-
 Integers = NDArray[np.int64]
 PARTS = ("train", "validation", "test")
 # The class of a node that nobody knows: it passes messages on, and is in no part.
@@ -30,6 +28,8 @@ class AttributedGraph:
         labels: Classes 0 to C - 1, or `UNKNOWN`, int64 [n].
         parts: By `PARTS` the nodes of each, ascending, int64; empty where the file has no split.
         years: Of each node, int64 [n]; None where unknown.
+        typed: Edges as the file has them, where they are of several relations: source, target and relation, distinct
+            and ascending, int64 [k, 3]; None: all edges are of one.
         classes: C.
     """
 
@@ -40,6 +40,12 @@ class AttributedGraph:
     classes: int
     parts: Mapping[str, Integers] = field(default_factory=dict)
     years: Integers | None = None
+    typed: Integers | None = None
+
+    @property
+    def relations(self) -> int:
+        """How many relations its edges are of; 0 where it knows of none."""
+        return 0 if self.typed is None else int(self.typed[:, 2].max()) + 1
 
     @property
     def nodes(self) -> int:
@@ -49,7 +55,8 @@ class AttributedGraph:
     def fingerprint(self) -> str:
         """SHA-256 over edges, features and classes."""
         digest = hashlib.sha256(f"{self.nodes} {self.features.shape} {self.classes}".encode())
-        for whole in (self.edges, self.features.indices, self.features.indptr, self.labels):
+        typed = [] if self.typed is None else [self.typed]
+        for whole in (self.edges, self.features.indices, self.features.indptr, self.labels, *typed):
             digest.update(np.ascontiguousarray(whole, dtype=np.int64).tobytes())
         digest.update(np.ascontiguousarray(self.features.data, dtype=np.float32).tobytes())
         return digest.hexdigest()
@@ -69,3 +76,10 @@ def fingerprint_of(parts: Mapping[str, Integers]) -> str:
         digest.update(f"{name} {len(parts[name])}".encode())
         digest.update(np.ascontiguousarray(parts[name], dtype=np.int64).tobytes())
     return digest.hexdigest()
+
+
+def directed(edges: Integers, relations: Integers) -> Integers:
+    """Edges with their relations, each once and without self loops, ascending, int64 [k, 3]."""
+    joined = edges[:, 0] != edges[:, 1]
+    found: Integers = np.unique(np.column_stack([edges, relations])[joined], axis=0).astype(np.int64).reshape(-1, 3)
+    return found

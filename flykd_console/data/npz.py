@@ -1,6 +1,7 @@
 """Attributed graphs from `.npz` files of plain arrays; nothing pickled is ever read.
 
 edges [e, 2] int; y [n] int; x_data, x_indices, x_indptr, x_shape: features as CSR, or x [n, f]
+edge_type [e]: int, the relation of each edge, where there are several: from the first node to the second
 train_idx, val_idx, test_idx: int, where the file has a split; year [n]: int, where it knows one
 """
 
@@ -14,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from flykd_console.data.arrays import check_indices, read_arrays, shape_words, undirected, whole_numbers
-from flykd_console.data.attributed import PARTS, UNKNOWN, AttributedGraph, Integers
+from flykd_console.data.attributed import PARTS, UNKNOWN, AttributedGraph, Integers, directed
 from flykd_console.errors import UserError
 
 _SPLIT = dict(zip(PARTS, ("train_idx", "val_idx", "test_idx"), strict=True))
@@ -42,6 +43,7 @@ def read_attributed(path: Path) -> AttributedGraph:
     if edges.shape[1] != 2:
         raise UserError(f"edges is {shape_words(edges)}, but [e, 2] is wanted", str(path))
     check_indices(edges.ravel(), nodes, "edges", path)
+    typed = _typed(arrays, edges, path)
     edges = undirected(edges)
     if len(edges) == 0:
         raise UserError("edges joins no two nodes", str(path), "A graph without edges is not one: check the array.")
@@ -58,6 +60,7 @@ def read_attributed(path: Path) -> AttributedGraph:
         classes=classes,
         parts=_parts(arrays, labels, path),
         years=_years(arrays, nodes, path),
+        typed=typed,
     )
 
 
@@ -96,6 +99,22 @@ def _parts(arrays: Mapping[str, NDArray[np.generic]], labels: Integers, path: Pa
         if len(shared):
             raise UserError(f"node {shared[0]} is in {_SPLIT[first]} and in {_SPLIT[second]}", str(path))
     return parts
+
+
+def _typed(arrays: Mapping[str, NDArray[np.generic]], edges: Integers, path: Path) -> Integers | None:
+    """The edges with their relations, where the file has several."""
+    if "edge_type" not in arrays:
+        return None
+    kinds = whole_numbers(arrays, "edge_type", path, 1)
+    if len(kinds) != len(edges):
+        raise UserError(f"edge_type has {len(kinds)} entries, but edges has {len(edges)}", str(path))
+    if len(kinds) == 0:
+        return None
+    missing = np.setdiff1d(np.arange(int(kinds.max()) + 1), kinds)
+    if int(kinds.min()) < 0 or len(missing):
+        what = f"{int(kinds.min())} is below 0" if int(kinds.min()) < 0 else f"no edge is of relation {missing[0]}"
+        raise UserError(f"edge_type: {what}", str(path), "Number the relations 0 to R - 1, without a gap.")
+    return directed(edges, kinds)
 
 
 def _years(arrays: Mapping[str, NDArray[np.generic]], nodes: int, path: Path) -> Integers | None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from flykd_console.data.attributed import Integers, undirected
+from flykd_console.data.arrays import undirected
+from flykd_console.data.attributed import Integers
 from flykd_console.seeding import numpy_rng
 
 
@@ -55,6 +56,21 @@ class Perturbation:
         if self.kind == "features_masked":
             return edges, _masked(features, self.strength, rng)
         return edges, _noisy(features, self.strength, rng)
+
+
+def retyped(typed: Integers, edges: Integers, rng: np.random.Generator) -> Integers:
+    """Edges with their relations once edges were left out or came: new ones are of relations as frequent as they are.
+
+    Args:
+        typed: Source, target and relation, int64 [k, 3].
+        edges: Those that there are, u < v, int64 [e, 2].
+    """
+    nodes = int(max(typed[:, :2].max(), edges.max(initial=0))) + 1
+    known = np.sort(typed[:, :2], axis=1) @ np.array([nodes, 1])
+    present = edges @ np.array([nodes, 1])
+    new = edges[~np.isin(present, known)]
+    drawn = typed[rng.integers(len(typed), size=len(new)), 2]
+    return np.concatenate([typed[np.isin(known, present)], np.column_stack([new, drawn])])
 
 
 def _removed(edges: Integers, share: float, rng: np.random.Generator) -> Integers:

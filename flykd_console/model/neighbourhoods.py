@@ -31,13 +31,24 @@ class Neighbourhoods:
         nodes: n.
         device: Where products are carried out.
         messages: Who carries attention: `auto` is dgl on a CPU and torch elsewhere.
+        typed: The edges with their relations, int64 [k, 3]; None: they are all of one.
+        relations: How many there are, some of them maybe without an edge here.
 
     Attributes:
         sources, targets: Directed edges with a self loop each, ascending by target, int64 [2e + n].
     """
 
-    def __init__(self, edges: NDArray[np.int64], nodes: int, device: torch.device, messages: Messages = "auto") -> None:
+    def __init__(
+        self,
+        edges: NDArray[np.int64],
+        nodes: int,
+        device: torch.device,
+        messages: Messages = "auto",
+        typed: NDArray[np.int64] | None = None,
+        relations: int = 0,
+    ) -> None:
         self.nodes, self.device = nodes, device
+        self._typed, self._relations = typed, relations
         self.by_dgl = messages == "dgl" or (messages == "auto" and device.type == "cpu")
         loops = np.arange(nodes, dtype=np.int64)
         sources = np.concatenate([edges[:, 0], edges[:, 1], loops])
@@ -67,6 +78,20 @@ class Neighbourhoods:
     def total(self) -> FixedSparse:
         """A: the sum of the neighbours (GIN's)."""
         return FixedSparse(self._adjacency, self.device)
+
+    @cached_property
+    def by_relation(self) -> list[FixedSparse]:
+        """For each relation D_r^-1 A_r along its direction, and then against it (R-GCN's), [n, n] each."""
+        assert self._typed is not None
+        found = []
+        for relation in range(self._relations):
+            pairs = self._typed[self._typed[:, 2] == relation]
+            for hears, heard in ((pairs[:, 1], pairs[:, 0]), (pairs[:, 0], pairs[:, 1])):
+                ones = np.ones(len(pairs), dtype=np.float32)
+                adjacency = sp.csr_array((ones, (hears, heard)), shape=(self.nodes, self.nodes))
+                scale = sp.diags_array(1.0 / np.maximum(adjacency.sum(axis=1), 1.0))
+                found.append(FixedSparse(sp.csr_array(scale @ adjacency, dtype=np.float32), self.device))
+        return found
 
     def attend(
         self, rows: Tensor, of_source: Tensor, of_target: Tensor, mask: Tensor | None = None

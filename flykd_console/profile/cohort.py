@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from flykd_console.profile.section import Section
 
-NetworkKind = Literal["gcn", "sage", "gat", "gin", "mlp"]
+NetworkKind = Literal["gcn", "sage", "gat", "gin", "mlp", "rgcn"]
 ClassMetric = Literal["accuracy", "macro_f1", "rarest_class"]
 # What is done to a graph at test time; `data/perturb.py` says how.
 PERTURBATIONS = ("edges_removed", "edges_added", "features_masked", "feature_noise")
@@ -26,7 +26,9 @@ class Network(Section):
     """A network over nodes with features, and how it is optimised."""
 
     kind: NetworkKind = Field(
-        "gcn", description="gcn, sage (GraphSAGE, mean), gat (attention), gin, or mlp, which sees no edge"
+        "gcn",
+        description="gcn, sage (GraphSAGE, mean), gat (attention), gin, mlp, which sees no edge, or "
+        "rgcn, which tells relations of nodes' edges apart",
     )
     dim: int = Field(64, ge=1, le=4096, description="width of a hidden layer; of gat: of each head")
     layers: int = Field(2, ge=1, le=16, description="how many layers")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flykd_console.profile.cohort_models import ALONE, TAKEN
+from flykd_console.profile.samples import EMBEDDED_TYPED
 from flykd_console.runs.directory import KEY_COLUMNS
 from flykd_console.runs.robustness import robustness_name
 
@@ -30,6 +31,10 @@ def check(data: Data, cohort: Cohort, kind: str) -> None:
         if name in (*TAKEN, *SAMPLE_COLUMNS, *KEY_COLUMNS) or name.startswith(ALONE):
             raise ValueError(f"cohort.members.{name}: the name is taken; choose another one")
         _check_network(f"cohort.members.{name}", member)
+        if kind == "graph_classification" and member.kind == "rgcn":
+            raise ValueError(
+                f"cohort.members.{name}.kind = 'rgcn' is of nodes: edges of graphs are all of one relation"
+            )
     if cohort.distill.takes_part:
         _check_network("cohort.teacher", cohort.teacher)
     _check_mutual(cohort)
@@ -43,6 +48,8 @@ def check(data: Data, cohort: Cohort, kind: str) -> None:
 
 def _check_data(data: Data, kind: str) -> None:
     of_graphs = kind == "graph_classification"
+    if of_graphs and data.source == EMBEDDED_TYPED:
+        raise ValueError(f"data.source = {data.source!r} is of nodes: 'embedded' has graphs")
     allowed = ("folds",) if of_graphs else ("given", "per_class", "by_time")
     if data.split not in allowed:
         what = "graphs" if of_graphs else "nodes"
@@ -89,6 +96,8 @@ def _check_lessons(cohort: Cohort) -> None:
         )
     if isinstance(lessons.hidden_layers, list):
         _check_pairs(lessons.hidden_layers)
+    if lessons.structure_weight > 0.0 and lessons.structure_target == "gradient" and teacher.kind == "rgcn":
+        raise ValueError("cohort.distill.structure_target = 'gradient' is not of an rgcn: take 'similarity'")
     for name, member in cohort.members.items():
         if lessons.hidden_weight > 0.0 and min(member.layers, teacher.layers) < 2:
             raise ValueError(f"cohort.distill.hidden_weight compares hidden layers, but {name} or the teacher has none")

@@ -11,6 +11,8 @@ from flykd_console.profile.section import IsPath, Section
 TaskKind = Literal["link_prediction", "node_classification", "graph_classification"]
 # Values of `data.source` that are no path.
 EMBEDDED = "embedded"
+# Of nodes alone: with edges of several relations.
+EMBEDDED_TYPED = "embedded-typed"
 
 
 class TaskChoice(Section):
@@ -25,8 +27,11 @@ class TaskChoice(Section):
 class Data(Section):
     """Nodes or graphs with features and classes; link prediction has `[graph]` and `[split]` instead."""
 
-    source: Annotated[str, IsPath(lambda source: source != EMBEDDED)] = Field(
-        EMBEDDED, min_length=1, description="embedded, or a file of arrays (.npz); of graphs a text in TU form"
+    source: Annotated[str, IsPath(lambda source: source not in (EMBEDDED, EMBEDDED_TYPED))] = Field(
+        EMBEDDED,
+        min_length=1,
+        description="embedded, embedded-typed (edges of several relations), or a file of arrays (.npz); of graphs "
+        "a text in TU form",
     )
     split: Literal["given", "per_class", "folds", "by_time"] = Field(
         "given",

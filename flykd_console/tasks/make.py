@@ -70,15 +70,17 @@ def _links(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
 
 
 def _nodes(profile: Profile, device: torch.device, tell: Tell) -> Prepared:
+    from flykd_console.data.authors import authors
     from flykd_console.data.citations import citations
     from flykd_console.data.npz import read_attributed
-    from flykd_console.profile.samples import EMBEDDED
+    from flykd_console.profile.samples import EMBEDDED, EMBEDDED_TYPED
     from flykd_console.tasks.classification.files import save_data
     from flykd_console.tasks.classification.task import Classification
     from flykd_console.tasks.node_classification.samples import NodeSamples
 
     data = profile.data
-    graph = citations() if data.source == EMBEDDED else read_attributed(Path(data.source))
+    made = {EMBEDDED: citations, EMBEDDED_TYPED: authors}
+    graph = made[data.source]() if data.source in made else read_attributed(Path(data.source))
     tasks: dict[int, Task] = {
         seed: Classification(profile, NodeSamples(graph, data, profile.engine, seed, device), seed, device)
         for seed in profile.run.seeds

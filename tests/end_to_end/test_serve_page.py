@@ -170,6 +170,8 @@ async def test_a_name_that_is_markup_is_shown_as_text_and_an_unknown_one_is_told
         await page.tell("Input.insertText", text="<img src=x onerror=document.title='owned'>")
         await page.press("Enter", 13)
         await page.until("!document.getElementById('problem').hidden")
-        assert "there is no disease '<img" in await page.value("document.getElementById('problem').textContent")
+        told = await page.value("document.getElementById('problem').textContent")
+        assert told.startswith("there is no disease")
+        assert "<img src=x" in told
         assert await page.value("document.querySelectorAll('main img').length") == 0
         assert "owned" not in await page.value("document.title")

@@ -15,6 +15,7 @@ from flykd_console.profile.load import load_profile
 SEED = 46
 
 
+@pytest.mark.timeout(400)
 def test_diseases_out_of_the_graph_are_ranked_for_by_their_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

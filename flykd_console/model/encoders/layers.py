@@ -115,6 +115,27 @@ class Isomorphism(Layer):
         return Heard(torch.relu(self.norm(summed)) @ self.second + self.bias)
 
 
+class Relational(Layer):
+    """R-GCN: h'_v = h_v W_0 + sum_r (mean_{u -> v in r} h_u W_r + mean_{v -> u in r} h_u W'_r) + b.
+
+    A relation is heard along its direction and against it, by matrices of their own (Schlichtkrull et al. 2018, eq. 2
+    with c_{v,r} = |N_r(v)| and inverse relations, without bases). A relation that a node has no edge of gives it 0.
+    """
+
+    def __init__(self, inputs: int, width: int, relations: int, generator: torch.Generator) -> None:
+        super().__init__(inputs, width)
+        parts = [glorot(inputs, width, generator).detach() for _ in range(1 + 2 * relations)]
+        # Side by side, so that sparse features are multiplied once.
+        self.weight = nn.Parameter(torch.cat(parts, dim=1))
+
+    def hear(self, rows: Rows, around: Neighbourhoods, rate: float, generator: torch.Generator | None) -> Heard:
+        own, *others = rows.times(self.weight).split(self.width, dim=1)
+        heard = own + self.bias
+        for means, turned in zip(around.by_relation, others, strict=True):
+            heard = heard + means @ turned.contiguous()
+        return Heard(heard)
+
+
 class Plain(Layer):
     """MLP: h'_v = h_v W + b; no edge is looked at (the student of GLNN, Zhang et al. 2022)."""
 
@@ -132,8 +153,10 @@ def glorot(inputs: int, outputs: int, generator: torch.Generator) -> nn.Paramete
     return nn.Parameter((2.0 * torch.rand(inputs, outputs, generator=generator) - 1.0) * bound)
 
 
-def make_layer(kind: str, inputs: int, width: int, heads: int, generator: torch.Generator) -> Layer:
-    """A layer of a kind; `width` is that of each head of `gat`."""
+def make_layer(kind: str, inputs: int, width: int, heads: int, generator: torch.Generator, relations: int = 0) -> Layer:
+    """A layer of a kind; `width` is that of each head of `gat`, `relations` how many `rgcn` hears."""
+    if kind == "rgcn":
+        return Relational(inputs, width, relations, generator)
     if kind == "gat":
         return Attention(inputs, width, heads, generator)
     plain: dict[str, type[Convolution | Sampled | Isomorphism | Plain]] = {

@@ -65,6 +65,7 @@ class SampleNetwork(nn.Module):
         classes: How many.
         generator: Of the initial weights, on the CPU.
         of_graphs: Whether graphs are classified.
+        relations: How many the edges are of, where they are of several.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class SampleNetwork(nn.Module):
         classes: int,
         generator: torch.Generator,
         of_graphs: bool = False,
+        relations: int = 0,
     ) -> None:
         super().__init__()
         self.settings, self.of_graphs, self.classes = settings, of_graphs, classes
@@ -82,7 +84,7 @@ class SampleNetwork(nn.Module):
         for number in range(settings.layers):
             last = number == settings.layers - 1 and not of_graphs
             heads = 1 if last else settings.heads
-            layer = make_layer(settings.kind, width, classes if last else settings.dim, heads, generator)
+            layer = make_layer(settings.kind, width, classes if last else settings.dim, heads, generator, relations)
             self.stack.append(layer)
             width = layer.width
         self.readout = nn.ParameterList()

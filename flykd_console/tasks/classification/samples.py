@@ -45,6 +45,7 @@ class Samples(ABC):
         parts: By part the samples in it, ascending, int64.
         nodes, edges: How many, over all samples.
         features: Width of a node's features; `normalised`: whether they are divided by their sum.
+        relations: How many their edges are of; 0: they are all of one.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Samples(ABC):
     edges: int
     features: int
     normalised: bool
+    relations: int = 0
 
     def __init__(self) -> None:
         self._steps = 0

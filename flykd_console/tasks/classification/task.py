@@ -11,6 +11,7 @@ import torch
 from flykd_console.data.attributed import PARTS
 from flykd_console.data.perturb import Perturbation
 from flykd_console.distill.cohort.divergence import mean_of_probabilities
+from flykd_console.errors import UserError
 from flykd_console.model.encoders.network import SampleNetwork
 from flykd_console.profile.cohort import Mutual, TeacherLessons
 from flykd_console.profile.cohort_models import ALONE, network_of
@@ -102,7 +103,13 @@ class Classification(Task):
         return CohortObjective(cohort, models, begins, teacher, self.samples, self.seed, self.device)
 
     def check(self, specs: Sequence[ModelSpec]) -> None:
-        """Nothing: the profile and the file were checked when they were read."""
+        for spec in specs:
+            if spec.shape.kind == "rgcn" and not self.samples.relations:
+                raise UserError(
+                    f"the edges of {self.samples.source} are all of one relation",
+                    f"kind = 'rgcn' of {spec.name}",
+                    "An .npz needs an array edge_type; of edges of one kind sage is the same.",
+                )
 
     def check_teachers(self, specs: Sequence[ModelSpec], teachers: Sequence[Trainable]) -> None:
         """Nothing: every sample has an answer."""

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from flykd_console.data.attributed import PARTS, AttributedGraph, Integers, fingerprint_of
 from flykd_console.data.node_splits import split_nodes
+from flykd_console.data.perturb import retyped
 from flykd_console.distill.cohort.lessons import Answers
 from flykd_console.model.encoders.network import SampleNetwork, Sight
 from flykd_console.model.feature_rows import FeatureRows
-from flykd_console.model.neighbourhoods import Neighbourhoods
+from flykd_console.model.neighbourhoods import Messages, Neighbourhoods
 from flykd_console.tasks.classification.samples import Samples, Step
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ class NodeSamples(Samples):
         self.nodes, self.edges = graph.nodes, len(graph.edges)
         self._used, self._seed, self._messages = used, seed, engine.messages
         self.features, self.normalised = graph.features.shape[1], data.normalise_features
+        self.relations = graph.relations
         self.parts = split_nodes(graph, data, seed)
         self._fingerprint = f"{graph.fingerprint}, normalised" if data.normalise_features else graph.fingerprint
         self._whole = Sight(
-            FeatureRows(used.features, device), Neighbourhoods(graph.edges, graph.nodes, device, engine.messages)
+            FeatureRows(used.features, device), around_of(used, graph.edges, graph.typed, device, engine.messages)
         )
         self._learnt, self._numbers = self._whole, np.arange(graph.nodes)
         if data.split == "by_time":
@@ -60,7 +62,7 @@ class NodeSamples(Samples):
         return {"graph": self._fingerprint, "split": fingerprint_of(self.parts)}
 
     def network(self, settings: Network, generator: torch.Generator) -> SampleNetwork:
-        return SampleNetwork(settings, self._whole.features.shape[1], self.classes, generator)
+        return SampleNetwork(settings, self._whole.features.shape[1], self.classes, generator, relations=self.relations)
 
     def steps(self, epoch: int) -> Iterator[Step]:
         yield self._step
@@ -75,7 +77,10 @@ class NodeSamples(Samples):
         rows, device = self._whole.features, self._whole.features.device
         if features is not self._used.features:
             rows = FeatureRows(features, device)
-        sight = Sight(rows, Neighbourhoods(edges, self.nodes, device, self._messages))
+        typed = self._used.typed
+        if typed is not None and edges is not self._used.edges:
+            typed = retyped(typed, edges, perturbation.rng(self._seed))
+        sight = Sight(rows, around_of(self._used, edges, typed, device, self._messages))
         tested = self._members["test"]
 
         @torch.no_grad()
@@ -98,9 +103,20 @@ class NodeSamples(Samples):
         return self._whole
 
 
+def around_of(
+    graph: AttributedGraph, edges: Integers, typed: Integers | None, device: torch.device, messages: Messages
+) -> Neighbourhoods:
+    """The neighbourhoods of a graph's nodes by some edges, and by these with their relations."""
+    return Neighbourhoods(edges, graph.nodes, device, messages, typed, graph.relations)
+
+
 def _up_to(graph: AttributedGraph, nodes: Integers, device: torch.device, engine: Engine) -> tuple[Sight, Integers]:
     """The graph of some nodes alone, and their numbers: what is known before anything later is."""
     inside = np.isin(graph.edges, nodes).all(axis=1)
     edges = np.searchsorted(nodes, graph.edges[inside])
-    around = Neighbourhoods(edges, len(nodes), device, engine.messages)
+    typed = None
+    if graph.typed is not None:
+        kept = graph.typed[np.isin(graph.typed[:, :2], nodes).all(axis=1)]
+        typed = np.column_stack([np.searchsorted(nodes, kept[:, :2]), kept[:, 2]])
+    around = Neighbourhoods(edges, len(nodes), device, engine.messages, typed, graph.relations)
     return Sight(FeatureRows(graph.features[nodes], device), around), nodes
