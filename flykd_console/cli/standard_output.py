@@ -40,8 +40,11 @@ def named_output() -> Iterator[None]:
     # A test, or whoever else has put something of its own there, keeps it.
     if stream is sys.__stdout__ and not stream.isatty():
         stream.flush()
-        raw = io.BufferedWriter(_Named(stream.fileno(), "w", closefd=False))
-        sys.stdout = io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=False, write_through=False)
+        raw = _Named(stream.fileno(), "w", closefd=False)
+        # What PYTHONUNBUFFERED asks for stays.
+        at_once = bool(getattr(stream, "write_through", False))
+        file: Any = raw if at_once else io.BufferedWriter(raw)
+        sys.stdout = io.TextIOWrapper(file, stream.encoding, stream.errors, write_through=at_once)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from flykd_console.dashboard.app import DashboardApp
+from flykd_console.dashboard.screens.comparison import ComparisonScreen
 from flykd_console.dashboard.screens.explore_classes import ClassExploreScreen
 from flykd_console.errors import UserError
 from flykd_console.explore.classes import ClassExploration, explorable_class_seeds
@@ -157,3 +158,17 @@ async def test_a_number_that_there_is_not_is_told(run: RunDirectory, monkeypatch
         await settle(pilot)
         assert said == ["There are nodes 0 to 59"]
         assert screen.order == "uncertain"
+
+
+async def test_the_comparison_has_the_gains_of_a_run_that_tells_classes(run: RunDirectory) -> None:
+    async with app(run).run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        screen = ComparisonScreen([run])
+        await pilot.app.push_screen(screen)
+        for _ in range(2000):
+            if screen.of_classes is not None:
+                break
+            await pilot.pause(0.05)
+        assert screen.of_classes is not None
+        assert not screen.problem
+        assert {row.model for row in screen.of_classes.rows} >= {*MEMBERS, "ensemble"}

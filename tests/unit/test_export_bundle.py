@@ -266,7 +266,6 @@ def test_a_disk_that_is_full_at_any_file_of_a_bundle_is_one_line(
     older = digests(tmp_path / "b")
     for n in range(1, 1000):
         disk = FaultyDisk(tmp_path, n)
-        # What cannot be told any more, such as the event in the log, is left out.
         with disk.mounted(), suppress(UserError):
             export_run(run, out=tmp_path / "b", seed=45)
         if disk.failed is None:
