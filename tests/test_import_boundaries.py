@@ -61,7 +61,7 @@ def imported(folder: str) -> set[str]:
 
 
 def test_every_library_that_is_imported_is_declared_and_pinned() -> None:
-    own = {"flykd_console", "exporters", "tests", "benchmarks"}
+    own = {"flykd_console", "exporters", "tests", "benchmarks", "scripts"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pinned = {
         line.partition("==")[0].replace("_", "-").lower()

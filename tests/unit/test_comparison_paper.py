@@ -21,6 +21,7 @@ BASIC = '[distill]\nsources = ["original", "pseudo_train"]\n'
 # Which row each profile of the three folders repeats; those that are not named repeat none.
 ROWS = {
     "baseline": "FlyKD",  # it trains no student, and leaves the composition as it is
+    "by-time": "FlyKD",  # on another split
     "basic-kd": "Basic KD",
     "basic-kd-curriculum": "Basic KD + curriculum",
     "flykd": "FlyKD",
