@@ -166,7 +166,7 @@ def asked(bundle: str, tails_file: str) -> dict[str, float]:
 
     with Scorer(bundle) as scorer:
         Path(tails_file).write_text(json.dumps(_tails(scorer)))
-        counts = {"heads": len(scorer.heads), "tails": len(scorer.tails)}
+        counts: dict[str, float] = {"heads": len(scorer.heads), "tails": len(scorer.tails)}
         return counts | {"dim": scorer.manifest.dim, "relations": len(scorer.relations)}
 
 
