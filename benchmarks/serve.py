@@ -5,7 +5,8 @@
 
 Every row is measured in a process of its own, at both ends: the bundle with `exporters.scorer`, and the teacher as the
 trainer has it: graph, split and weights are loaded, and its network is run over the training graph. "Kept": the
-teacher's embeddings are kept between answers, as no deployment without an export does. Wall time, and processor time
+teacher's embeddings are kept between answers, as no deployment without an export does, and an answer is rows and logits
+without names, ranks of rivals and known pairs. Wall time, and processor time
 where that says what a busy machine would hide; the whole matrix by torch is the products and orders alone, unwritten.
 """
 
@@ -159,6 +160,16 @@ def teacher(run: str, tails_file: str) -> dict[str, float]:
     return found | {"gib": peak_gib()}
 
 
+def asked(bundle: str, tails_file: str) -> dict[str, float]:
+    """Writes which tails are asked for; the bundle's shape."""
+    from exporters.scorer import Scorer
+
+    with Scorer(bundle) as scorer:
+        Path(tails_file).write_text(json.dumps(_tails(scorer)))
+        counts: dict[str, float] = {"heads": len(scorer.heads), "tails": len(scorer.tails)}
+        return counts | {"dim": scorer.manifest.dim, "relations": len(scorer.relations)}
+
+
 def _tails(scorer: Any) -> list[int]:
     """Tails that the model knows something of, drawn."""
     rows: list[int] = scorer.tables.embedded("tail", "indication").tolist()
@@ -197,8 +208,8 @@ def made_run(folder: Path) -> Path:
     return next((folder / "runs").iterdir())
 
 
-def sizes(run: Path, folder: Path) -> list[list[str]]:
-    """A bundle of each type of number, and what its tables take without what `--through` needs."""
+def sizes(run: str, folder: str) -> dict[str, float]:
+    """Bytes of a bundle of each type of number, and without what `--through` needs."""
     import h5py
 
     from exporters.bundle import export_run
@@ -206,18 +217,17 @@ def sizes(run: Path, folder: Path) -> list[list[str]]:
     from exporters.precision import Dtype
     from flykd_console.runs.directory import RunDirectory
 
-    rows = []
+    found: dict[str, float] = {}
     dtypes: tuple[Dtype, ...] = ("float32", "float16", "int8")
     for dtype in dtypes:
-        made = export_run(RunDirectory(run), out=folder / dtype, dtype=dtype, max_loss=100.0)
+        made = export_run(RunDirectory(Path(run)), out=Path(folder) / dtype, dtype=dtype, max_loss=100.0)
         with h5py.File(made.path / EMBEDDINGS) as file:
             stored: dict[str, int] = {}
             file.visititems(lambda name, thing, stored=stored: _count(name, thing, stored))
             scored = {f"nodes/{made.manifest.head_type}", f"nodes/{made.manifest.tail_type}"}
         through = sum(size for name, size in stored.items() if _is_third(name, scored))
-        whole_file = sum(made.files.values())
-        rows.append([dtype, f"{whole_file / 1e6:.1f} MB", f"{(whole_file - through) / 1e6:.1f} MB"])
-    return rows
+        found |= {dtype: sum(made.files.values()), f"{dtype} without": sum(made.files.values()) - through}
+    return found
 
 
 def _count(name: str, thing: Any, stored: dict[str, int]) -> None:
@@ -239,7 +249,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = (options.run or made_run(folder)).absolute()
-        size_rows = sizes(run, folder)
+        # Here, too: a child's peak memory is never below that of the process it was forked from.
+        stored = in_child(sizes, str(run), name)
         bundle = str(folder / "float32")
         open_, ours, onnx = (
             in_child(opened, bundle),
@@ -247,14 +258,13 @@ def main() -> None:
             in_child(listed, bundle, "onnx"),
         )
         pairs, matrix = in_child(paired, bundle, name), in_child(whole, bundle, name)
-        from exporters.scorer import Scorer
-
-        with Scorer(bundle) as scorer:
-            (folder / "tails.json").write_text(json.dumps(_tails(scorer)))
-            counts = f"{len(scorer.heads):,} x {len(scorer.tails):,}, d = {scorer.manifest.dim}"
+        shape = in_child(asked, bundle, str(folder / "tails.json"))
         torch = in_child(teacher, str(run), str(folder / "tails.json"))
     console.print(machine())
-    console.print(f"{counts}, {len(scorer.relations)} relations; load {os.getloadavg()[0]:.1f}")
+    counts = (
+        f"{shape['heads']:,.0f} x {shape['tails']:,.0f}, d = {shape['dim']:.0f}, {shape['relations']:.0f} relations"
+    )
+    console.print(f"{counts}; load {os.getloadavg()[0]:.1f}")
 
     def row(what: str, aim: str, mine: float, theirs: float, unit: str, core: float, factor: float = 1.0) -> list[str]:
         cells = (f"{value * factor:.3g} {unit}" for value in (mine, core, theirs))
@@ -285,7 +295,9 @@ def main() -> None:
             ["teacher with its graph", f"{torch['gib']:.2f}"],
         ],
     )
-    show("Bundle", ["numbers", "all files", "without what --through needs"], size_rows)
+    kinds = ("float32", "float16", "int8")
+    rows = [[kind, *(f"{stored[key] / 1e6:.1f} MB" for key in (kind, f"{kind} without"))] for kind in kinds]
+    show("Bundle", ["numbers", "all files", "without what --through needs"], rows)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Scorer(OpenedBundle):
     Args:
         bundle: The bundle's folder.
         verify: Whether to hold the files against the manifest's SHA-256 (some hundredths of a second for large tables).
-        engine: `numpy`, or `onnx`: the bundle's own graphs by onnxruntime, which is slower and gives the same answers.
+        engine: `numpy`, or `onnx`: the bundle's own graphs by onnxruntime, which gives the same answers.
         threads: Of each computation by onnxruntime. One is enough for a ranking, and leaves the other cores to others.
 
     Raises:
