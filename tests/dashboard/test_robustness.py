@@ -17,7 +17,7 @@ from flykd_console.dashboard.health import Phase
 from flykd_console.runs import events as ev
 from flykd_console.runs.directory import RunDirectory
 from flykd_console.runs.lock import is_held
-from flykd_console.runs.state.feed import ReplaySource
+from flykd_console.runs.state.feed import LiveSource, ReplaySource
 from tests.dashboard.conftest import AppMaker, app_on, append, settle
 from tests.dashboard.test_actions import NORMAL, banner_text, header_text
 from tests.support.event_log import START, LogSpec, write_run
@@ -290,20 +290,18 @@ asyncio.run(go())
     assert sorted(p.name for p in run.path.rglob("*")) == before
 
 
-async def test_half_of_a_log_is_not_shown(tmp_path: Path) -> None:
+async def test_half_of_a_log_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = app_on(write_run(tmp_path / "run", LogSpec(state="finished")), alive=False)
     async with app.run_test(size=NORMAL) as pilot:
-        read = app.source.read
-        app.source.read = lambda seconds: read(0.0)  # type: ignore[method-assign]
-        app.poll()
+        with monkeypatch.context() as patch:
+            patch.setattr(LiveSource, "behind", property(lambda _: 1))
+            app.poll()
         await pilot.pause()
-        assert app.source.behind > 0
         assert app.state.started is not None
         assert "reading its log" in header_text(app)
         assert "finished" not in header_text(app)
         assert not app.phase.obeys
         assert "pause" not in app.labels()
-        app.source.read = read  # type: ignore[method-assign]
         app.catch_up()
         await pilot.pause()
         assert app.phase is Phase.FINISHED

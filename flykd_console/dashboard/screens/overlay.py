@@ -77,6 +77,8 @@ class OverlayChart(ChartPanel):
     def __init__(self, what: str, title: str, overlay: Overlay, *, log_y: bool = False, smoothing: float = 0.0) -> None:
         self._overlay = overlay
         super().__init__(f"overlay-{what}", what, title, log_y=log_y, smoothing=smoothing)
+        # Runs are held against each other by their means; a band each is asked for.
+        self.band = False
 
     def make(self, state: RunState, view: View, colours: Look) -> ChartSpec:
         self._overlay.dark = self.app.current_theme.dark
