@@ -7,6 +7,7 @@ read here: see docs/security.md. `exporters.onnx_files` does the same for the gr
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import stat
@@ -51,8 +52,9 @@ def open_tables(path: Path) -> Any:
     """
     plain_file(path)
     try:
-        # A bundle never changes, and file locks fail on some network disks.
-        file = h5py.File(path, "r", locking=False)
+        # What was opened stays what it was, whatever is written over the file while a service runs; and no file locks,
+        # which fail on some network disks, are asked for.
+        file = h5py.File(io.BytesIO(path.read_bytes()), "r")
     except (OSError, ValueError, RuntimeError):
         raise damaged("is no readable HDF5 file", path) from None
     try:

@@ -52,6 +52,9 @@ class Limits:
                 raise UserError(f"{value} is no limit", f"--{_OPTIONS.get(name, name)}", "Give a number above 0.")
 
 
+_PORTS = 1 << 16
+
+
 @dataclass(frozen=True)
 class Settings:
     """How the service is started.
@@ -80,6 +83,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.bundles:
             raise UserError("no bundle is named", "serve", "Give a bundle's folder; flykd-console export writes one.")
+        if not 0 <= self.port < _PORTS:
+            raise UserError(f"{self.port} is no port", "--port", f"Give 0 (a free one) to {_PORTS - 1}.")
         if self.token is None and not is_loopback(self.host):
             raise UserError(
                 f"{self.host} can be reached from other machines, and no token is set",

@@ -16,6 +16,12 @@ import polars as pl
 from flykd_console.errors import UserError
 from flykd_console.profile.conditions import Condition
 
+# A number, or the year of an ISO date; after it the end, or a further value.
+_FURTHER = r"\s*(?:[|;].*)?$"
+_NUMBER = r"^\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)" + _FURTHER
+_ISO_DATE = r"^\s*(\d{4})-\d{1,2}(?:-\d{1,2})?(?:[T ][^|;]*)?" + _FURTHER
+_MISSING = ["", "-", "na", "n/a", "nan", "none", "null", "unknown"]
+
 
 def keeps(condition: Condition) -> pl.Expr:
     """Whether a row stays."""
@@ -24,7 +30,7 @@ def keeps(condition: Condition) -> pl.Expr:
         equal = text.str.split("|").list.contains(condition.value)
         holds = equal if condition.operator == "=" else ~equal
     else:
-        number = text.str.extract(r"^\s*(-?[\d.]+(?:[eE][-+]?\d+)?)").cast(pl.Float64, strict=False)
+        number = _number(text)
         limit = float(condition.value)
         holds = {
             "<": number < limit,
@@ -36,6 +42,31 @@ def keeps(condition: Condition) -> pl.Expr:
     if not condition.relation:
         return holds
     return holds | (pl.col("relation").cast(pl.String) != condition.relation)
+
+
+def _number(text: pl.Expr) -> pl.Expr:
+    """What a text says as a number: itself, the year of an ISO date, or the first of several; else null."""
+    found = pl.coalesce(text.str.extract(_NUMBER), text.str.extract(_ISO_DATE))
+    return found.cast(pl.Float64, strict=False)
+
+
+def _refuse_other_texts(condition: Condition, rows: pl.LazyFrame, source: str) -> None:
+    """Refuse a comparison of numbers with texts that are none: `5/24/2014`, `56.2%`, `0,562`, `high`.
+
+    Raises:
+        UserError: Names the first one.
+    """
+    text = pl.col(condition.column).cast(pl.String)
+    wrong = text.is_not_null() & ~text.str.strip_chars().str.to_lowercase().is_in(_MISSING) & _number(text).is_null()
+    if condition.relation:
+        wrong &= pl.col("relation").cast(pl.String) == condition.relation
+    found = rows.filter(wrong).select(text.alias("text")).head(1).collect(engine="streaming")
+    if not found.is_empty():
+        raise UserError(
+            f"{condition.column!r} of {source} holds {found['text'][0]!r}, which is no number, year or ISO date",
+            "graph.where",
+            f"{condition.operator} compares numbers: mend the column, or take = or !=.",
+        )
 
 
 def check_column(column: str, columns: Sequence[str], source: str, key: str) -> None:
@@ -79,6 +110,9 @@ def kept_by(conditions: Sequence[Condition], rows: pl.LazyFrame, source: str) ->
             raise UserError(
                 f"there is no relation {absent[0]!r} in {source}", "graph.where", f"It has {', '.join(near)}."
             )
+    for condition in conditions:
+        if condition.operator not in ("=", "!="):
+            _refuse_other_texts(condition, rows, source)
     kept = rows.filter(pl.all_horizontal(keeps(condition) for condition in conditions))
     if kept.head(1).collect(engine="streaming").is_empty():
         raise UserError(f"no row of {source} is left", "graph.where", "Widen the conditions.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporters.bundle import export_run
+from exporters.scorer import Scorer
 from exporters.serve.__main__ import main
 from exporters.serve.settings import Limits, Settings, name_bundles, read_token
 from exporters.serve.shelf import Shelf
@@ -157,3 +158,36 @@ def test_opening_anew_leaves_no_files_open(bundles: tuple[Path, Path], tmp_path:
     for _ in range(5):
         shelf.renew()
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_a_number_that_is_no_port_is_refused(port: int) -> None:
+    with pytest.raises(UserError, match=f"{port} is no port"):
+        Settings(bundles={"one": Path("x")}, port=port)
+
+
+def test_what_was_opened_stays_what_it_was_when_the_files_are_written_over(
+    bundles: tuple[Path, Path], tmp_path: Path
+) -> None:
+    live = tmp_path / "live"
+    shutil.copytree(bundles[0], live)
+    with Scorer(live) as opened, Scorer(bundles[0]) as first, Scorer(bundles[1]) as second:
+        tail = first.tails.ids[0]
+        profile = {"edges": {"diseases": [tail]}}
+        relation = first.relations[0]
+        for path in bundles[1].iterdir():
+            # As cp does: into the file that is open, not beside it.
+            with open(live / path.name, "r+b") as file:
+                file.truncate()
+                file.write(path.read_bytes())
+        assert opened.tails.ids == first.tails.ids
+        before, after = (one.rank_heads(tail, relation, top=5) for one in (first, opened))
+        assert [hit.logit for hit in after] == [hit.logit for hit in before]
+        placed, again = first.profile(profile, relation), opened.profile(profile, relation)
+        assert [hit.logit for hit in again.ranking] == [hit.logit for hit in placed.ranking]
+        # And what lies there now opens as what it is.
+        with Scorer(live) as fresh:
+            others = second.rank_heads(second.tails.ids[0], relation, top=5)
+            assert [hit.logit for hit in fresh.rank_heads(second.tails.ids[0], relation, top=5)] == [
+                hit.logit for hit in others
+            ]
