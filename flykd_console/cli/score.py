@@ -195,7 +195,7 @@ def command(
     if beyond is not None and adjust:
         raise UserError("--beyond and --adjust are two orders", "flykd-console score", "Choose one.")
 
-    if evaluate and (pairs is None or csv):
+    if evaluate and (pairs is None or csv or to is not None):
         raise UserError(
             "--evaluate asks for a list of pairs, and prints tables or JSON",
             "flykd-console score",

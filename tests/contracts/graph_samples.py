@@ -28,6 +28,12 @@ def primekg(folder: Path) -> None:
     )
 
 
+def primekg_json_lines(folder: Path) -> None:
+    primekg(folder)
+    pl.read_csv(folder / "kg.csv", infer_schema=False).write_ndjson(folder / "kg.jsonl")
+    (folder / "kg.csv").unlink()
+
+
 def primekg_tables(folder: Path) -> None:
     _lines(
         folder / "nodes.csv",
@@ -240,6 +246,7 @@ def optimuskg_by_type(folder: Path) -> None:
 
 # Further forms of the formats: by name the format, the writer, and whether nodes have names.
 VARIANTS: dict[str, tuple[str, Callable[[Path], None], bool]] = {
+    "primekg json lines": ("primekg", primekg_json_lines, True),
     "kgx json lines": ("kgx", kgx_json_lines, True),
     "kgx neo4j headers": ("kgx", kgx_neo4j_headers, True),
     "kgx parquet": ("kgx", kgx_parquet, True),

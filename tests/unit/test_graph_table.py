@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flykd_console.errors import UserError
 from flykd_console.graph.formats.kg import read_kg
 from flykd_console.graph.knowledge_graph import EdgeType, KnowledgeGraph
+from flykd_console.graph.read import read_graph
 from tests.support.graph_files import HEADER, Row, both_ways, full_row, write_rows
 from tests.support.small_graph import small_graph
 
@@ -218,3 +219,19 @@ def _row_by_row(rows: list[Row]) -> dict[EdgeType, list[tuple[str, str]]]:
         else:
             pairs += sorted(forward + [pair for pair in backward if pair not in forward])
     return dict(sorted(kept.items()))
+
+
+def test_a_line_of_json_lines_that_is_no_object_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "kg.jsonl"
+    row = '{"relation": "indication", "x_id": "1", "x_type": "drug", "y_id": "2", "y_type": "disease"}\n'
+    path.write_text(row * 3 + row[:30] + "\n" + row)
+    with pytest.raises(UserError, match="line 4 is no JSON object"):
+        read_graph(path, "kg")
+
+
+def test_numbers_and_blank_lines_of_json_lines_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "kg.jsonl"
+    row = '{"relation": "indication", "x_id": 17, "x_type": "drug", "y_id": "2", "y_type": "disease"}\n'
+    path.write_text(row + "\n" + row.replace("17", "18"))
+    graph = read_graph(path, "kg")
+    assert graph.nodes["drug"]["id"].to_list() == ["17", "18"]

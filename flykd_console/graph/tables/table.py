@@ -89,6 +89,12 @@ class Table:
         """
         if self.kind == "parquet":
             return pl.scan_parquet(self.member.file, row_index_name=row_index_name, glob=False)
+        if self.kind == "json lines":
+            return self._scan_objects(row_index_name)
+        if self.kind == "json":
+            raise UserError(
+                "is one JSON document, not a table", self.where, "Give its rows as JSON lines, CSV, TSV or Parquet."
+            )
         form = self.form
         names = self.columns if header is None else tuple(header)
         # Naming all columns makes polars read them all: only where the names in the file will not do.
@@ -104,6 +110,21 @@ class Table:
             glob=False,
         )
 
+    def _scan_objects(self, row_index_name: str | None) -> pl.LazyFrame:
+        """The keys of a JSON-lines file's first object as text columns; null where a line lacks one.
+
+        Raises:
+            UserError: A line is no object; names it.
+        """
+        numbered = self.lines(number="number")
+        text = pl.col("line").str.strip_chars()
+        torn = numbered.filter(~(text.str.starts_with("{") & text.str.ends_with("}"))).head(1).collect()
+        if not torn.is_empty():
+            raise UserError(f"line {torn['number'][0] + 1} is no JSON object", self.where, COPY_AGAIN)
+        values = [pl.col("line").str.json_path_match(_json_path(name)).alias(name) for name in self.columns]
+        rows = numbered.select(values)
+        return rows if row_index_name is None else rows.with_row_index(row_index_name)
+
     def collect(self) -> pl.DataFrame:
         """All rows.
 
@@ -115,9 +136,9 @@ class Table:
         except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
             raise self.explain(error) from error
 
-    def lines(self) -> pl.LazyFrame:
-        """The lines of a JSON-lines file as column `line`; empty ones left out."""
-        lines = pl.scan_lines(self.member.file, name="line", glob=False)
+    def lines(self, number: str | None = None) -> pl.LazyFrame:
+        """The lines of JSON lines as column `line`, and as `number` which each is, from 0; empty ones left out."""
+        lines = pl.scan_lines(self.member.file, name="line", row_index_name=number, glob=False)
         return lines.filter(pl.col("line").str.strip_chars() != "")
 
     def explain(self, error: Exception) -> UserError:
@@ -126,6 +147,10 @@ class Table:
         if self.kind == "parquet":
             return UserError("is not a readable Parquet file", self.where, f"{COPY_AGAIN} The reader said: {said}")
         return UserError("is not a table that can be read", self.where, f"{COPY_AGAIN} The reader said: {said}")
+
+
+def _json_path(name: str) -> str:
+    return f"$.{name}" if name.isidentifier() else f"$[{json.dumps(name)}]"
 
 
 @contextmanager
@@ -203,6 +228,9 @@ def _json(member: Member, head: bytes) -> Table:
         try:
             found: Any = json.loads(line) if line.strip() else {}
         except ValueError:
+            if keys:
+                # Objects before it say that lines are objects: this one is damaged, which whoever reads them tells.
+                break
             return Table(member, "json", tuple(_outer_keys(head)))
         if isinstance(found, dict):
             keys |= dict.fromkeys(found)
