@@ -24,7 +24,7 @@ from flykd_console.plain_text import plain, spreadsheet_cell
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m exporters`: a ranking as CSV on standard output; 2 where the user can mend what went wrong."""
-    parser = argparse.ArgumentParser(prog="python -m exporters", description="Rank with an exported bundle.")
+    parser = argparse.ArgumentParser(prog="flykd-score", description="Rank with an exported bundle.")
     parser.add_argument("bundle", help="the bundle's folder")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--disease", "--tail", metavar="NAME-OR-ID", dest="tail", help="rank heads for this tail")

@@ -2,8 +2,9 @@
 
 A condition is `[RELATION:] COLUMN OPERATOR VALUE [or missing]`, such as `publication_year <= 2015 or missing` or
 `indication: knowledge_level = knowledge_assertion`. Operators are `= != < <= > >=`; the last four compare numbers. A
-text of several values joined by `|` equals each of them. A row without a value is left out unless `or missing` stands
-there; rows of other relations than the one named are not asked. Several conditions hold together.
+text of several values joined by `|` equals each of them, and a number equals another spelling of it. A row without a
+value is left out unless `or missing` stands there; rows of other relations than the one named are not asked. Several
+conditions hold together.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ def keeps(condition: Condition) -> pl.Expr:
     text = pl.col(condition.column).cast(pl.String)
     if condition.operator in ("=", "!="):
         equal = text.str.split("|").list.contains(condition.value)
+        if _is_number(condition.value):
+            # 2010.0, as a spreadsheet leaves it, is 2010.
+            equal |= (_number(text) == float(condition.value)).fill_null(False)
         holds = equal if condition.operator == "=" else ~equal
     else:
         number = _number(text)
@@ -42,6 +46,14 @@ def keeps(condition: Condition) -> pl.Expr:
     if not condition.relation:
         return holds
     return holds | (pl.col("relation").cast(pl.String) != condition.relation)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(text: pl.Expr) -> pl.Expr:

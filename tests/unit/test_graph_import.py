@@ -388,3 +388,12 @@ def test_ids_of_different_spaces_may_be_alike(tmp_path: Path, parts: bool) -> No
     kept = found.table.select("x_id", "x_type", "x_name", "y_id", "y_type", "y_name").cast(pl.String).rows()
     assert kept == [("1", "drug", "velorin", "1", "disease", "quill fever")]
     assert parts or found.table["year"].to_list() == [2010]
+
+
+def test_scores_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+    rows = [f"indication,D{n},drug,a,M1,disease,b,{score}" for n, score in enumerate(("0.5", '"0,562"', "56.2%", ""))]
+    path = tmp_path / "kg.csv"
+    path.write_text("\n".join(["relation,x_id,x_type,x_name,y_id,y_type,y_name,score", *rows]) + "\n")
+    found = import_graph([path], None)
+    assert "2 rows kept without their score, which is no number, first '0,562'" in found.report.notes
+    assert found.table["score"].to_list() == [0.5, None, None, None]

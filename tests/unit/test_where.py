@@ -39,3 +39,10 @@ def test_texts_of_other_relations_are_not_asked_and_equality_takes_any() -> None
     found = kept_by([Condition.parse("treats: year <= 2010")], rows, "kg.csv").collect()
     assert found.height == 2
     assert kept(["2009", "high"], "year = high") == ["high"]
+
+
+def test_a_number_equals_its_other_spellings() -> None:
+    values = ["2010", "2010.0", "2009|2010", "2010-06-30", "2011", "high", None]
+    assert kept(values, "year = 2010") == ["2010", "2010.0", "2009|2010", "2010-06-30"]
+    assert kept(values, "year != 2010") == ["2011", "high"]
+    assert kept(values, "year = high") == ["high"]

@@ -47,6 +47,21 @@ def with_years(edges: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     return edges, tuple(notes)
 
 
+def notes_on_scores(edges: pl.LazyFrame) -> tuple[str, ...]:
+    """Which texts of columns of scores are no numbers, such as `0,562` or `56.2%`, and so are not kept."""
+    notes = []
+    for column in edges.collect_schema().names():
+        if column not in _SCORES:
+            continue
+        text = pl.col(column).cast(pl.String)
+        strange = (text.str.strip_chars() != "") & text.cast(pl.Float64, strict=False).is_null()
+        found = edges.filter(strange).select(pl.len(), text.first().alias("text")).collect(engine="streaming")
+        if count := int(found["len"][0]):
+            first = found["text"][0]
+            notes.append(f"{counted(count, 'row')} kept without their {column}, which is no number, first {first!r}")
+    return tuple(notes)
+
+
 def _earliest(text: str) -> int | None:
     years = [int(found[1]) for part in text.split("|") if (found := _YEAR.match(part))]
     return min(years, default=None)

@@ -16,7 +16,7 @@ from flykd_console.errors import UserError
 from flykd_console.graph.formats.base import Parts
 from flykd_console.graph.imports import maps
 from flykd_console.graph.imports.columns import EvidenceColumn, described
-from flykd_console.graph.imports.evidence import merged, typed, with_years
+from flykd_console.graph.imports.evidence import merged, notes_on_scores, typed, with_years
 from flykd_console.graph.imports.report import Relation
 from flykd_console.words import grouped
 
@@ -61,6 +61,7 @@ def assemble(parts: Parts, names: maps.Map, where: str) -> Rows:
     """
     nodes = _nodes(parts.nodes, where)
     edges, notes = with_years(_joined(parts, nodes, where))
+    notes += notes_on_scores(parts.edges)
     read = edges.height
     if not read:
         raise UserError("has a header but no rows", where, "It should hold one row per edge.")
