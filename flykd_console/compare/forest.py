@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flykd_console.compare.figures import Block, Gain, Interval, Row, TailGain
 from flykd_console.runs.events import MACRO_AP
+from flykd_console.runs.models import Role
 from flykd_console.words import signed
 
 
@@ -53,8 +54,9 @@ class Forest:
 
 
 def forests(block: Block) -> Iterator[Forest]:
-    """A forest for each gain of a block in its headline: of AP over the rival, else of AUPRC."""
-    for row in block.rows:
+    """A forest for each trained model with a gain in the block's headline, teachers last; scorers have none."""
+    trained = [row for row in block.rows if row.role is not Role.HEURISTIC]
+    for row in sorted(trained, key=lambda row: row.role is Role.TEACHER):
         gain = headline_gain(block, row)
         if isinstance(gain, TailGain):
             yield _of_tails(row, gain)

@@ -46,6 +46,9 @@ def _line(row: ForestRow, scale: _Scale, colours: Look) -> Text:
     if row.ends is not None:
         first, last = scale.column(row.ends[0]), scale.column(row.ends[1])
         cells[first : last + 1] = "━" * (last - first + 1) if row.mean else "─" * (last - first + 1)
+        zero = scale.column(0.0)
+        if first < zero < last:
+            cells[zero] = "╋" if row.mean else "┼"
         cells[first], cells[last] = ("┣", "┫") if row.mean else ("├", "┤")
     cells[scale.column(row.value)] = "◆" if row.mean else "●"
     style = f"bold {colours.foreground}" if row.mean else colours.foreground

@@ -26,6 +26,7 @@ def test_marks_stand_in_the_order_of_their_values() -> None:
     assert second.index("●") < zero < first.index("├") < first.index("●") < first.index("┤")
     assert mean.index("┣") < second.index("●") < mean.index("◆")
     assert mean.index("┫") == first.index("┤")
+    assert mean.index("╋") == zero
     assert first.index("●") < paper.index("○") < first.index("┤")
     assert first.endswith("+2.00")
     assert paper.endswith("+2.50")
