@@ -7,10 +7,10 @@ read here: see docs/security.md. `exporters.onnx_files` does the same for the gr
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import stat
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,7 @@ def open_tables(path: Path) -> Any:
     """
     plain_file(path)
     try:
-        # What was opened stays what it was, whatever is written over the file while a service runs; and no file locks,
-        # which fail on some network disks, are asked for.
-        file = h5py.File(io.BytesIO(path.read_bytes()), "r")
+        file = _in_memory(path)
     except (OSError, ValueError, RuntimeError):
         raise damaged("is no readable HDF5 file", path) from None
     try:
@@ -66,6 +64,17 @@ def open_tables(path: Path) -> Any:
         file.close()
         raise damaged(f"cannot be read ({type(error).__name__})", path) from None
     return file
+
+
+def _in_memory(path: Path) -> Any:
+    """A file as it is now: what was opened stays what it was, whatever is written over the file while a service runs.
+
+    No file locks are asked for, which fail on some network disks. HDF5 takes two images of one name for one file.
+    """
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(backing_store=False)
+    access.set_file_image(path.read_bytes())
+    return h5py.File(h5py.h5f.open(uuid.uuid4().hex.encode(), h5py.h5f.ACC_RDONLY, fapl=access))
 
 
 def _check_group(file: Any, path: Path, room: int) -> None:

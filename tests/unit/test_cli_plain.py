@@ -177,8 +177,11 @@ def test_a_log_is_followed_from_before_its_first_line_to_its_last(tmp_path: Path
     records = list(ev_log())
     out = io.StringIO()
 
+    holding = threading.Event()
+
     def write() -> None:
         with held(directory):
+            holding.set()
             time.sleep(0.15)
             writer = EventWriter(directory.events)
             for record in records:
@@ -188,6 +191,8 @@ def test_a_log_is_followed_from_before_its_first_line_to_its_last(tmp_path: Path
 
     thread = threading.Thread(target=write)
     thread.start()
+    # A run that nobody holds and that has no log yet is told at once to be nobody's.
+    assert holding.wait(10)
     assert follow_plain(directory, out) == "finished"
     thread.join()
     assert out.getvalue().splitlines()[-1].startswith("finished")
