@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,26 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("flykd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("flykd")
+_FOUND = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Note what the tests found."""
+    session.config.stash[_FOUND] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave without unloading: the thread pools of some native libraries, all in one process, may crash at that point.
+
+    What the tests found is told by then, and is the exit code. Not where something is still to be written at the end.
+    """
+    found = config.stash.get(_FOUND, None)
+    if found is None or hasattr(config, "workerinput") or "coverage" in sys.modules:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(found)
 
 
 @pytest.fixture(scope="session", autouse=True)
